@@ -1,0 +1,94 @@
+"""One stable set of verbs over any AI-memory backend: the Open Memory Protocol for Python.
+
+Names are resolved on first access, so that ``import openmem`` costs nothing and needs no extra.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .async_memory import AsyncMemory
+    from .errors import (
+        InvalidRequestError,
+        NotFoundError,
+        OMPError,
+        ProviderError,
+        RateLimitedError,
+        ScopeDeniedError,
+        UnauthorizedError,
+        UnsupportedCapabilityError,
+        UnsupportedProviderError,
+    )
+    from .memory import Memory
+    from .models import (
+        AuditEntry,
+        Capabilities,
+        CapabilityFeatures,
+        CapabilityLimits,
+        Citation,
+        ContextBlock,
+        MemoryPage,
+        MemoryRecord,
+        MemorySource,
+        SearchResult,
+    )
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AsyncMemory": "async_memory",
+    "Memory": "memory",
+    **dict.fromkeys(
+        (
+            "InvalidRequestError", "NotFoundError", "OMPError", "ProviderError", "RateLimitedError",
+            "ScopeDeniedError", "UnauthorizedError", "UnsupportedCapabilityError", "UnsupportedProviderError",
+        ),
+        "errors",
+    ),
+    **dict.fromkeys(
+        (
+            "AuditEntry", "Capabilities", "CapabilityFeatures", "CapabilityLimits", "Citation",
+            "ContextBlock", "MemoryPage", "MemoryRecord", "MemorySource", "SearchResult",
+        ),
+        "models",
+    ),
+}  # fmt: skip
+
+__all__ = [
+    "AsyncMemory",
+    "AuditEntry",
+    "Capabilities",
+    "CapabilityFeatures",
+    "CapabilityLimits",
+    "Citation",
+    "ContextBlock",
+    "InvalidRequestError",
+    "Memory",
+    "MemoryPage",
+    "MemoryRecord",
+    "MemorySource",
+    "NotFoundError",
+    "OMPError",
+    "ProviderError",
+    "RateLimitedError",
+    "ScopeDeniedError",
+    "SearchResult",
+    "UnauthorizedError",
+    "UnsupportedCapabilityError",
+    "UnsupportedProviderError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,66 @@
+"""The core that `Memory` and `AsyncMemory` share: provider, life cycle, request ids."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TypeVar, cast
+
+from .config import ClientConfig
+from .errors import OMPError
+from .io import Ports
+from .models import Capabilities
+from .operations import Operation, Verb
+from .providers import create_provider
+from .providers.base import Call, Provider
+
+R = TypeVar("R")
+
+
+class Client:
+    """One provider, opened once, and the way every operation takes to it."""
+
+    def __init__(self, provider: str, config: ClientConfig, ports: Ports) -> None:
+        self._provider: Provider = create_provider(provider, config, ports)
+        self._config = config
+        self._ports = ports
+        self._opening = ports.lock()
+        self._is_open = False
+        self._capabilities: Capabilities | None = None
+
+    @property
+    def provider(self) -> Provider:
+        """The backend behind this client."""
+        return self._provider
+
+    async def open(self) -> None:
+        """Connect, once; later calls return at once. A failed attempt is made again by the next."""
+        if not self._is_open:
+            async with self._opening:
+                if not self._is_open:
+                    await self._provider.open()
+                    self._is_open = True
+
+    async def run(self, verb: Verb[R], call: Call | None = None) -> R:
+        """Perform one operation: checked, authorised, and with a request id on its errors."""
+        call = call or Call(request_id=uuid.uuid4().hex, app=self._config.app, grants=self._config.grants)
+        try:
+            self._provider.check(cast(Operation, verb), call)
+            await self.open()
+            return await verb.on(self._provider, call)
+        except OMPError as error:
+            error.request_id = error.request_id or call.request_id
+            error.provider = error.provider or self._provider.name
+            raise
+
+    async def capabilities(self) -> Capabilities:
+        """What the backend can do, asked once."""
+        if self._capabilities is None:
+            self._capabilities = await self._provider.capabilities()
+        return self._capabilities
+
+    async def close(self) -> None:
+        """Release everything, also after a failed `open`."""
+        try:
+            await self._provider.close()
+        finally:
+            await self._ports.close()

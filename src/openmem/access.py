@@ -1,0 +1,95 @@
+"""Grants: which verbs a client may use on which scopes.
+
+A grant is ``<access>:<pattern>``: ``read:coding/*``, ``write:coding/preferences``, ``delete:*``.
+``read`` covers get, search, list, context and audit; ``write`` covers add and update; ``delete``
+covers delete. The pattern ``*`` of a grant also covers memories that have no scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, cast, get_args
+
+from ._scopes import ScopeFilter, check_pattern
+from .errors import InvalidRequestError, ScopeDeniedError
+
+Access: TypeAlias = Literal["read", "write", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """The scopes a client may touch, per kind of access. ``None`` means all, scoped or not."""
+
+    read: ScopeFilter | None = None
+    write: ScopeFilter | None = None
+    delete: ScopeFilter | None = None
+
+    @classmethod
+    def parse(cls, grants: Iterable[str] | None) -> Grants:
+        """Grants from their text form; None allows everything.
+
+        Raises:
+            InvalidRequestError: a grant is not ``<read|write|delete>:<scope pattern>``.
+        """
+        if grants is None:
+            return UNRESTRICTED
+        if isinstance(grants, str):
+            raise InvalidRequestError(f"grants: pass a list of strings, as in [{grants!r}]")
+        patterns: dict[Access, list[str]] = {"read": [], "write": [], "delete": []}
+        for grant in grants:
+            access, pattern = _parse(grant)
+            patterns[access].append(pattern)
+        return cls(
+            **{access: None if "*" in granted else ScopeFilter.of(granted) for access, granted in patterns.items()}
+        )
+
+    def of(self, access: Access) -> ScopeFilter | None:
+        """What `access` is limited to; None when it is not limited."""
+        return cast("ScopeFilter | None", getattr(self, access))
+
+    def require(self, access: Access, scope: str | None) -> None:
+        """Raise `ScopeDeniedError` unless a memory with `scope` may be touched."""
+        granted = self.of(access)
+        if granted is not None and not granted.matches(scope):
+            raise _denied(access, scope or "*")
+
+    def narrow(self, access: Access, requested: str | None, *, subtree: bool = False) -> ScopeFilter | None:
+        """The scope filter of a query: what was asked for, or else all that is granted.
+
+        Args:
+            requested: the query's scope pattern.
+            subtree: whether a plain path in `requested` also takes in what is below it.
+
+        Raises:
+            ScopeDeniedError: `requested` reaches beyond the grants, or nothing at all is granted.
+        """
+        granted = self.of(access)
+        if requested is None:
+            if granted == ScopeFilter():
+                raise _denied(access, "*")
+            return granted
+        asked = ScopeFilter.of([requested], subtree=subtree)
+        if granted is not None and not granted.covers(asked):
+            raise _denied(access, requested)
+        return asked
+
+
+UNRESTRICTED = Grants()
+
+
+def _parse(grant: object) -> tuple[Access, str]:
+    if isinstance(grant, str):
+        access, colon, pattern = grant.partition(":")
+        if colon and access in get_args(Access):
+            try:
+                return cast(Access, access), check_pattern(pattern)
+            except ValueError as error:
+                raise InvalidRequestError(f"grants: the scope of {grant!r} {error}") from None
+    raise InvalidRequestError(
+        f"grants: {grant!r} is not of the form '<read|write|delete>:<scope>', as in 'read:coding/*'"
+    )
+
+
+def _denied(access: Access, scope: str) -> ScopeDeniedError:
+    return ScopeDeniedError(f"this client's grants do not include '{access}:{scope}'")

@@ -1,0 +1,382 @@
+"""`AsyncMemory`: the verbs of the Open Memory Protocol as coroutines, and the rules of its life cycle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from os import PathLike
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from ._client import Client
+from .config import AuditMode, ClientConfig
+from .context import TokenCounter
+from .drivers.asyncio import AsyncPorts
+from .embedders import Embedder
+from .models import (
+    AuditEntries,
+    Capabilities,
+    ContextBlock,
+    MemoryPage,
+    MemoryRecord,
+    MemorySource,
+    SearchResults,
+)
+from .operations import (
+    UNSET,
+    Add,
+    Audit,
+    Context,
+    Delete,
+    Get,
+    List,
+    Search,
+    Unset,
+    Update,
+    Verb,
+    WaitForIngest,
+)
+
+R = TypeVar("R")
+
+
+class AsyncMemory:
+    """A client of one memory backend, for code that runs on an event loop.
+
+    An instance belongs to the event loop it is first used on, and may be shared by all tasks of
+    that loop. Use it in an ``async with`` block, or call `close`; without a block the first verb
+    connects. No verb ever blocks the loop, and every verb can be cancelled.
+
+    `Memory` has the same arguments, verbs, results and errors.
+
+    Args:
+        provider: ``postgres``, ``local`` (an embedded PostgreSQL that needs no server), or the name
+            of an installed third-party provider.
+        url: libpq URL of the PostgreSQL server; `dsn` is another name for it.
+        base_url: URL of an OMP server, or the vendor's own.
+        api_key: credential of the hosted backend.
+        host: endpoint of the hosted backend.
+        timeout: seconds a request or a statement may take.
+        path: directory of the ``local`` provider's data; by default in the user's data directory.
+        config: settings for mem0's open-source engine.
+        embedder: an object with ``model``, ``dim`` and ``embed``, or a name such as ``"wordllama"``,
+            ``"hashing"`` or ``"openai:text-embedding-3-small"``. By default what the environment
+            variable ``OPENMEM_EMBEDDER`` names, else wordllama if it is installed, else hashing.
+        use_openai: short for ``embedder="openai"``.
+        schema: PostgreSQL schema that holds openmem's tables.
+        pool_min_size: connections kept open.
+        pool_max_size: connections open at most.
+        pool_timeout: seconds to wait for a free connection.
+        executor_max_workers: threads for providers and embedders that block; used by `AsyncMemory`.
+        app: name of the calling application, for the audit log.
+        grants: scope grants this client is limited to, such as ``["read:coding/*"]``.
+        audit: which verbs leave an audit entry: ``"all"``, ``"writes"`` or ``"off"``.
+        token_counter: function from text to its number of tokens, for `context`; by default an
+            estimate that errs on the high side.
+        options: arguments of a third-party provider.
+
+    Raises:
+        InvalidRequestError: a setting is missing, out of range, or contradicts another.
+        UnsupportedProviderError: there is no such provider.
+        ImportError: an extra is not installed; the message has the ``pip install`` command.
+    """
+
+    def __init__(
+        self,
+        provider: str = "postgres",
+        *,
+        url: str | None = None,
+        dsn: str | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        host: str | None = None,
+        timeout: float | None = None,
+        path: str | PathLike[str] | None = None,
+        config: Mapping[str, Any] | None = None,
+        embedder: Embedder | str | None = None,
+        use_openai: bool = False,
+        schema: str = "openmem",
+        pool_min_size: int = 1,
+        pool_max_size: int = 10,
+        pool_timeout: float = 30.0,
+        executor_max_workers: int | None = None,
+        app: str | None = None,
+        grants: Iterable[str] | None = None,
+        audit: AuditMode = "all",
+        token_counter: TokenCounter | None = None,
+        **options: Any,
+    ) -> None:
+        settings = ClientConfig.of(
+            url=url,
+            dsn=dsn,
+            base_url=base_url,
+            api_key=api_key,
+            host=host,
+            timeout=timeout,
+            path=path,
+            config=config,
+            embedder=embedder,
+            use_openai=use_openai,
+            schema=schema,
+            pool_min_size=pool_min_size,
+            pool_max_size=pool_max_size,
+            pool_timeout=pool_timeout,
+            executor_max_workers=executor_max_workers,
+            app=app,
+            grants=grants,
+            audit=audit,
+            token_counter=token_counter,
+            options=options,
+        )
+        self._client = Client(provider, settings, AsyncPorts(executor_max_workers))
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    async def add(
+        self,
+        *,
+        content: str,
+        user_id: str,
+        scope: str | None = None,
+        tags: Sequence[str] | None = None,
+        source: MemorySource | Mapping[str, Any] | None = None,
+        confidence: float | None = None,
+        valid_from: datetime | str | None = None,
+        valid_to: datetime | str | None = None,
+        supersedes: Sequence[str] | None = None,
+        **extensions: Any,
+    ) -> MemoryRecord:
+        """Store one memory.
+
+        Args:
+            content: the text to remember.
+            user_id: whom it is about; nobody else's searches ever see it.
+            scope: slash-delimited path such as ``coding/preferences``.
+            tags: labels, for `list`.
+            source: where it came from.
+            confidence: how sure the application is, 0 to 1.
+            valid_from: from when on it holds; by default always.
+            valid_to: until when it holds, exclusive; by default for good.
+            supersedes: ids of the user's memories that this one replaces; their validity ends.
+            extensions: ``x-<provider>`` objects, kept on the record: ``**{"x-mem0": {...}}``.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or `supersedes` names an unknown memory.
+            ScopeDeniedError: the grants do not include ``write`` on `scope`.
+            ProviderError: the backend failed; nothing was stored, unless the connection was lost
+                while its answer was on the way.
+        """
+        return await self._run(
+            Add(
+                content=content,
+                user_id=user_id,
+                scope=scope,
+                tags=tags,
+                source=source,
+                confidence=confidence,
+                valid_from=valid_from,
+                valid_to=valid_to,
+                supersedes=supersedes,
+                extensions=extensions,
+            )
+        )
+
+    async def get(self, id: str) -> MemoryRecord:
+        """One memory by its id, whether or not it is valid now.
+
+        Raises:
+            NotFoundError: there is no such memory.
+            ScopeDeniedError: the grants do not include ``read`` on its scope.
+        """
+        return await self._run(Get(id=id))
+
+    async def update(
+        self,
+        id: str,
+        *,
+        content: str | Unset = UNSET,
+        scope: str | Unset | None = UNSET,
+        tags: Sequence[str] | Unset | None = UNSET,
+        confidence: float | Unset | None = UNSET,
+        valid_to: datetime | str | Unset | None = UNSET,
+        supersedes: Sequence[str] | Unset = UNSET,
+    ) -> MemoryRecord:
+        """Change a memory. A field left out keeps its value; None clears a nullable one.
+
+        Args:
+            id: the memory to change.
+            content: new text; it is embedded anew.
+            scope: new scope, or None for none.
+            tags: new labels, in place of the old ones.
+            confidence: new confidence.
+            valid_to: new end of its validity, or None for no end.
+            supersedes: ids added to those it replaces already; their validity ends now.
+
+        Raises:
+            NotFoundError: there is no such memory.
+            InvalidRequestError: nothing to change, a wrong value, or an unknown superseded memory.
+            ScopeDeniedError: the grants do not include ``write`` on its scope, old and new.
+        """
+        fields = {
+            "content": content,
+            "scope": scope,
+            "tags": tags,
+            "confidence": confidence,
+            "valid_to": valid_to,
+            "supersedes": supersedes,
+        }
+        given = {name: value for name, value in fields.items() if value is not UNSET}
+        return await self._run(Update(id=id, **given))
+
+    async def delete(self, id: str) -> None:
+        """Remove a memory for good.
+
+        Raises:
+            NotFoundError: there is no such memory.
+            ScopeDeniedError: the grants do not include ``delete`` on its scope.
+        """
+        await self._run(Delete(id=id))
+
+    async def list(
+        self,
+        user_id: str,
+        *,
+        scope: str | None = None,
+        tag: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> MemoryPage:
+        """One page of a user's memories, newest first, whether or not they are valid now.
+
+        Args:
+            user_id: whose memories.
+            scope: a path, ``path/*`` for everything below it, or ``*`` for all that have a scope.
+            tag: only memories with this tag.
+            since: only those created at or after this moment.
+            until: only those created before this moment.
+            limit: memories on the page, 1 to 500.
+            cursor: ``next_cursor`` of the previous page, with the other arguments unchanged.
+        """
+        return await self._run(
+            List(user_id=user_id, scope=scope, tag=tag, since=since, until=until, limit=limit, cursor=cursor)
+        )
+
+    async def search(
+        self,
+        query: str,
+        user_id: str,
+        *,
+        scope: str | None = None,
+        limit: int = 10,
+        min_score: float | None = None,
+    ) -> SearchResults:
+        """The user's memories that best answer `query` and are valid now, best first.
+
+        Args:
+            query: a question or a few words.
+            user_id: whose memories.
+            scope: a path, ``path/*`` for everything below it, or ``*`` for all that have a scope.
+            limit: results at most, 1 to 100.
+            min_score: leave out results below this score, 0 to 1.
+        """
+        return await self._run(Search(query=query, user_id=user_id, scope=scope, limit=limit, min_score=min_score))
+
+    async def context(
+        self,
+        query: str,
+        user_id: str,
+        *,
+        scope: str | None = None,
+        token_budget: int = 500,
+    ) -> ContextBlock:
+        """The best memories for `query` as text for a system prompt, each cited by its id.
+
+        Args:
+            query: the question the model is about to answer.
+            user_id: whose memories.
+            scope: as in `search`, but a plain path also takes in everything below it.
+            token_budget: most tokens the text may have, by the client's `token_counter`.
+        """
+        return await self._run(Context(query=query, user_id=user_id, scope=scope, token_budget=token_budget))
+
+    async def audit(
+        self,
+        user_id: str,
+        *,
+        app: str | None = None,
+        since: datetime | str | None = None,
+        limit: int = 100,
+    ) -> AuditEntries:
+        """What was done with a user's memories, newest first.
+
+        Args:
+            user_id: whose memories.
+            app: only calls of this application.
+            since: only calls at or after this moment.
+            limit: entries at most, 1 to 1000.
+        """
+        return await self._run(Audit(user_id=user_id, app=app, since=since, limit=limit))
+
+    async def capabilities(self) -> Capabilities:
+        """What the backend is and can do. Asked once, then remembered."""
+        self._check_usable()
+        return await self._client.capabilities()
+
+    async def wait_for_ingest(self, ids: Sequence[str], user_id: str, *, timeout: float | None = None) -> None:
+        """Return when the memories can be searched. Backends that store at once only check the ids.
+
+        Args:
+            ids: memories whose ``status`` is ``queued``.
+            user_id: their user.
+            timeout: seconds to wait at most; by default as long as it takes.
+
+        Raises:
+            NotFoundError: the user has no such memory.
+            ProviderError: ``ingestion_timeout``; the memories were not ready in time.
+        """
+        await self._run(WaitForIngest(ids=ids, user_id=user_id, timeout=timeout))
+
+    async def close(self) -> None:
+        """Close all connections. Idempotent; any verb afterwards raises `RuntimeError`.
+
+        Calls that are still running get a moment to finish, then they fail. Bounded to a few
+        seconds also when the server or the network is dead.
+        """
+        if not self._closed:
+            self._check_usable()
+            self._closed = True
+            await self._client.close()
+
+    async def __aenter__(self) -> Self:
+        self._check_usable()
+        try:
+            await self._client.open()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _run(self, verb: Verb[R]) -> R:
+        self._check_usable()
+        return await self._client.run(verb)
+
+    def _check_usable(self) -> None:
+        """Refuse use after `close` and on a loop other than the first one."""
+        if self._closed:
+            raise RuntimeError("AsyncMemory is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise RuntimeError("AsyncMemory is bound to a different event loop")

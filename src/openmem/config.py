@@ -1,0 +1,107 @@
+"""The settings of a client, as its constructor received them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from os import PathLike
+from typing import Any, Literal, TypeAlias, get_args
+
+from .access import Grants
+from .context import TokenCounter, resolve_token_counter
+from .errors import InvalidRequestError
+
+AuditMode: TypeAlias = Literal["all", "writes", "off"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ClientConfig:
+    """Everything a provider may be configured with; each provider reads what concerns it.
+
+    The meaning of the fields is documented at `openmem.Memory`. The object has no ``repr``, since
+    ``url`` and ``api_key`` are secrets. `options` holds arguments that only a third-party provider
+    knows; the built-in ones refuse them.
+    """
+
+    url: str | None = None
+    base_url: str | None = None
+    api_key: str | None = None
+    host: str | None = None
+    timeout: float | None = None
+    path: str | PathLike[str] | None = None
+    config: Mapping[str, Any] | None = None
+    embedder: Any = None
+    schema: str = "openmem"
+    pool_min_size: int = 1
+    pool_max_size: int = 10
+    pool_timeout: float = 30.0
+    executor_max_workers: int | None = None
+    app: str | None = None
+    grants: Grants = field(default_factory=Grants)
+    audit: AuditMode = "all"
+    token_counter: TokenCounter
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        url: str | None,
+        dsn: str | None,
+        embedder: Any,
+        use_openai: bool,
+        grants: Iterable[str] | None,
+        token_counter: TokenCounter | str | None,
+        **settings: Any,
+    ) -> ClientConfig:
+        """The settings behind the facades' arguments, with the alternative spellings resolved.
+
+        Raises:
+            InvalidRequestError: a setting is out of its range, or two of them contradict each other.
+        """
+        if url is not None and dsn is not None and url != dsn:
+            raise InvalidRequestError("url and dsn are two names of one setting; pass only one of them")
+        if use_openai:
+            if embedder is not None:
+                raise InvalidRequestError("use_openai=True and embedder= exclude each other; pass only one")
+            embedder = "openai"
+        config = cls(
+            url=url if url is not None else dsn,
+            embedder=embedder,
+            grants=Grants.parse(grants),
+            token_counter=resolve_token_counter(token_counter),
+            **settings,
+        )
+        config._check()
+        return config
+
+    def _check(self) -> None:
+        if self.audit not in get_args(AuditMode):
+            raise InvalidRequestError(f"audit: {self.audit!r} is not one of 'all', 'writes', 'off'")
+        for name in ("pool_min_size", "pool_max_size", "executor_max_workers"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+                raise InvalidRequestError(f"{name}: {value!r} is not a whole number from 0")
+        if self.executor_max_workers == 0:
+            raise InvalidRequestError("executor_max_workers: at least one thread is needed")
+        if self.pool_max_size < max(1, self.pool_min_size):
+            raise InvalidRequestError(
+                f"pool_max_size: {self.pool_max_size} is less than 1 or than pool_min_size {self.pool_min_size}"
+            )
+        for name in ("pool_timeout", "timeout"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+                raise InvalidRequestError(f"{name}: {value!r} is not a positive number of seconds")
+        for name in ("url", "base_url", "api_key", "host", "app"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, str) or not value.strip()):
+                raise InvalidRequestError(f"{name}: must be text that is not empty")
+
+    def refuse_options(self) -> None:
+        """Raise `TypeError`, as Python does, if there is an argument that nobody knows."""
+        for name in self.options:
+            known = [setting.name for setting in fields(self)]
+            close = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise TypeError(f"unexpected keyword argument {name!r}{hint}")

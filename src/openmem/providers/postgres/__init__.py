@@ -1,0 +1,1 @@
+"""The reference backend: PostgreSQL with pgvector, one statement per verb."""

@@ -1,0 +1,33 @@
+"""From SQLSTATE to openmem's errors, once for both drivers.
+
+The classes are those of PostgreSQL's documentation, appendix A, "PostgreSQL Error Codes".
+"""
+
+from __future__ import annotations
+
+from ...errors import OMPError, ProviderError, UnauthorizedError, unavailable
+
+_UNAVAILABLE_CLASSES = ("08", "53", "57P")
+_RETRYABLE = ("40001", "40P01", "55P03", "57014", "25006")
+
+
+def server_error(sqlstate: str | None, message: str) -> OMPError:
+    """The error for what a PostgreSQL server answered."""
+    state = sqlstate or ""
+    if state.startswith("28"):
+        return UnauthorizedError(f"PostgreSQL refused the login: {message}; check the user and password in url")
+    if state == "3D000":
+        return ProviderError(f"PostgreSQL: {message}; create the database, or correct its name in url")
+    if state == "42501":
+        return ProviderError(f"PostgreSQL refused: {message}; grant the role of url what it lacks")
+    if state.startswith(_UNAVAILABLE_CLASSES) or state in _RETRYABLE:
+        return unavailable(f"PostgreSQL is not available: {message} (SQLSTATE {state})")
+    return ProviderError(f"PostgreSQL: {message} (SQLSTATE {state or 'unknown'})")
+
+
+def unreachable(reason: str) -> ProviderError:
+    """The error for a server that cannot be reached or stopped answering."""
+    return unavailable(
+        f"PostgreSQL cannot be reached: {reason.strip() or 'the connection was lost'}; "
+        "check that the server runs and url names its host and port"
+    )

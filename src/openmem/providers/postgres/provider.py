@@ -1,0 +1,164 @@
+"""The verbs on PostgreSQL: embed if needed, then one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from ..._cursor import decode_cursor
+from ..._ids import new_memory_id
+from ...config import ClientConfig
+from ...context import build_context
+from ...embedders import resolve_embedder
+from ...errors import InvalidRequestError, NotFoundError
+from ...io import EmbedderIO, Ports, PostgresIO, PostgresSettings
+from ...models import (
+    AuditEntries,
+    CapabilityFeatures,
+    CapabilityLimits,
+    ContextBlock,
+    MemoryPage,
+    MemoryRecord,
+    SearchResults,
+)
+from ...operations import (
+    Add,
+    Audit,
+    Context,
+    Delete,
+    Get,
+    List,
+    Operation,
+    Search,
+    Update,
+    WaitForIngest,
+)
+from ..base import CONTEXT_CANDIDATES, Call, Provider
+from . import schema
+from .statements import Statements
+
+MAX_CONTENT_LENGTH = 65_536
+CONNECT_TIMEOUT = 10.0
+STATEMENT_TIMEOUT = 60.0
+
+
+class PostgresProvider(Provider):
+    """Memories in PostgreSQL with pgvector."""
+
+    name = "postgres"
+    features = CapabilityFeatures(
+        vector_search=True,
+        keyword_search=True,
+        temporal=True,
+        scopes="native",
+        max_content_length=MAX_CONTENT_LENGTH,
+        supports_audit=True,
+        supports_supersession=True,
+    )
+    limits = CapabilityLimits(max_search_results=100)
+
+    def __init__(self, config: ClientConfig, ports: Ports) -> None:
+        super().__init__(config, ports)
+        self._schema = schema.check_schema_name(config.schema)
+        self._embedder: EmbedderIO = ports.embedder(resolve_embedder(config.embedder))
+        self._url = self._configured_url()
+        self._io: PostgresIO | None = None
+        self._statements: Statements | None = None
+        if config.audit == "off":
+            self.features = self.features.model_copy(update={"supports_audit": False})
+
+    def _configured_url(self) -> str | None:
+        return _check_url(self.config.url)
+
+    async def _server_url(self) -> str:
+        """The URL to connect to, starting the server if that is this provider's job."""
+        assert self._url is not None
+        return self._url
+
+    async def open(self) -> None:
+        if self._io is None:
+            config = self.config
+            settings = PostgresSettings(
+                url=await self._server_url(),
+                pool_min_size=config.pool_min_size,
+                pool_max_size=config.pool_max_size,
+                pool_timeout=config.pool_timeout,
+                connect_timeout=CONNECT_TIMEOUT,
+                timeout=config.timeout or STATEMENT_TIMEOUT,
+            )
+            self._io = await self.ports.postgres(settings)
+        vector_schema = await schema.ensure(self._io, self._schema)
+        self._statements = Statements(self._schema, vector_schema, self.config.audit)
+        await self._io.fill()
+
+    async def close(self) -> None:
+        try:
+            if self._io is not None:
+                await self._io.close()
+        finally:
+            await self._embedder.close()
+
+    def check(self, op: Operation, call: Call) -> None:
+        super().check(op, call)
+        if isinstance(op, List):
+            decode_cursor(op)
+
+    async def add(self, op: Add, call: Call) -> MemoryRecord:
+        [vector] = await self._embedder.embed([op.content])
+        return await self._run.execute(self._sql.add(new_memory_id(), op, call, self._embedder.model, vector))
+
+    async def get(self, op: Get, call: Call) -> MemoryRecord:
+        return await self._run.execute(self._sql.get(op, call))
+
+    async def update(self, op: Update, call: Call) -> MemoryRecord:
+        vector: Sequence[float] | None = None
+        if "content" in op.changes:
+            [vector] = await self._embedder.embed([op.content])
+        return await self._run.execute(self._sql.update(op, call, self._embedder.model, vector))
+
+    async def delete(self, op: Delete, call: Call) -> None:
+        await self._run.execute(self._sql.delete(op, call))
+
+    async def list(self, op: List, call: Call) -> MemoryPage:
+        return await self._run.execute(self._sql.list(op, call))
+
+    async def search(self, op: Search, call: Call) -> SearchResults:
+        return await self._ranked(op, call, op.limit)
+
+    async def context(self, op: Context, call: Call) -> ContextBlock:
+        results = await self._ranked(op, call, CONTEXT_CANDIDATES)
+        return build_context(results, op.token_budget, self.config.token_counter)
+
+    async def audit(self, op: Audit, call: Call) -> AuditEntries:
+        return await self._run.execute(self._sql.audit(op, call))
+
+    async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None:
+        """Writes can be searched as soon as they return, so only the ids are checked."""
+        missing = await self._run.execute(self._sql.missing(op))
+        if missing:
+            raise NotFoundError(f"ids: user {op.user_id!r} has no memory {', '.join(map(repr, missing))}")
+
+    async def _ranked(self, op: Search | Context, call: Call, limit: int) -> SearchResults:
+        [vector] = await self._embedder.embed([op.query])
+        return await self._run.execute(self._sql.search(op, call, self._embedder.model, vector, limit=limit))
+
+    @property
+    def _run(self) -> PostgresIO:
+        assert self._io is not None, "open() comes first"
+        return self._io
+
+    @property
+    def _sql(self) -> Statements:
+        assert self._statements is not None, "open() comes first"
+        return self._statements
+
+
+def _check_url(url: str | None) -> str:
+    example = "postgresql://user:password@localhost:5432/database"
+    if url is None:
+        raise InvalidRequestError(
+            f"url: provider 'postgres' needs the server's URL, as in url={example!r}; provider='local' needs no server"
+        )
+    if urlsplit(url).scheme not in ("postgresql", "postgres"):
+        raise InvalidRequestError(f"url: it does not begin with postgresql://; a libpq URL looks like {example}")
+    return url

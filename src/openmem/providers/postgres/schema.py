@@ -1,0 +1,169 @@
+"""The tables, as numbered migrations that run under an advisory lock.
+
+A database at the current version needs no more than two reads. Otherwise one transaction takes the
+lock, so that any number of processes may open a fresh database at the same moment, and applies what
+is missing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from ...errors import InvalidRequestError, ProviderError
+from ...io import PostgresIO, Statement
+
+MIN_PGVECTOR: Final = (0, 7)
+_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+_INSTALL_HINT = (
+    "install pgvector on the server (Debian and Ubuntu: apt install postgresql-18-pgvector, for your version; "
+    "Docker: the image pgvector/pgvector), then run CREATE EXTENSION vector in this database "
+    "as a role that may"
+)
+
+MIGRATIONS: Final[tuple[str, ...]] = (
+    """
+    CREATE TABLE {schema}.memories (
+        id text COLLATE "C" PRIMARY KEY,
+        user_id text COLLATE "C" NOT NULL,
+        created_at timestamptz NOT NULL,
+        updated_at timestamptz,
+        valid_from timestamptz,
+        valid_to timestamptz,
+        confidence float8,
+        scope text COLLATE "C",
+        tags text[],
+        content text NOT NULL,
+        source jsonb,
+        supersedes text[],
+        extensions jsonb,
+        words tsvector NOT NULL GENERATED ALWAYS AS (to_tsvector('pg_catalog.english', content)) STORED,
+        embedding_model text COLLATE "C",
+        embedding {vector}.halfvec
+    );
+    ALTER TABLE {schema}.memories ALTER COLUMN embedding SET STORAGE MAIN;
+    CREATE INDEX memories_newest ON {schema}.memories (user_id, created_at, id);
+
+    CREATE TABLE {schema}.audit_log (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        user_id text COLLATE "C" NOT NULL,
+        app text,
+        action text NOT NULL,
+        memory_id text COLLATE "C",
+        scope text COLLATE "C",
+        request_id text
+    );
+    CREATE INDEX audit_log_newest ON {schema}.audit_log (user_id, id);
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The state of a database before openmem uses it.
+
+    Attributes:
+        is_set_up: whether some migration was applied already.
+        vector_schema: quoted name of the schema pgvector lives in; None if the extension is missing.
+        vector_version: pgvector's version.
+    """
+
+    is_set_up: bool
+    vector_schema: str | None
+    vector_version: str | None
+
+
+def check_schema_name(name: str) -> str:
+    """`name` if it can be a schema's name without quoting, else `InvalidRequestError`."""
+    if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name) or name.startswith("pg_"):
+        raise InvalidRequestError(
+            f"schema: {name!r} is not a lower-case identifier of at most 63 letters, digits and underscores"
+        )
+    return name
+
+
+async def ensure(io: PostgresIO, schema: str) -> str:
+    """Bring the tables in `schema` to the current version.
+
+    Returns:
+        The quoted name of the schema that pgvector lives in.
+
+    Raises:
+        ProviderError: pgvector is missing or too old, the role may not create what is missing, or
+            the database was made by a newer openmem.
+    """
+    database = await io.execute(_inspect(schema))
+    if database.vector_schema is None:
+        await _create_extension(io)
+        database = await io.execute(_inspect(schema))
+    assert database.vector_schema is not None
+    assert database.vector_version is not None
+    _check_pgvector(database.vector_version)
+    version = await io.execute(_applied(schema)) if database.is_set_up else 0
+    if version > len(MIGRATIONS):
+        raise ProviderError(
+            f"schema {schema!r} is at version {version}, made by a newer openmem; this one knows "
+            f"version {len(MIGRATIONS)}: pip install --upgrade openmem"
+        )
+    if version < len(MIGRATIONS):
+        await io.run_script(_script(schema, database.vector_schema))
+    return database.vector_schema
+
+
+def _check_pgvector(version: str) -> None:
+    if tuple(int(part) for part in version.split(".")[:2]) < MIN_PGVECTOR:
+        raise ProviderError(
+            f"pgvector {version} is too old; openmem needs {'.'.join(map(str, MIN_PGVECTOR))}: "
+            "upgrade the package, then run ALTER EXTENSION vector UPDATE in this database"
+        )
+
+
+async def _create_extension(io: PostgresIO) -> None:
+    try:
+        await io.run_script(f"{_lock('openmem')} CREATE EXTENSION IF NOT EXISTS vector;")
+    except ProviderError as error:
+        if error.code == "provider_unavailable":
+            raise
+        raise ProviderError(
+            f"the database has no pgvector, and it cannot be created here ({error.message}): {_INSTALL_HINT}"
+        ) from error
+
+
+def _inspect(schema: str) -> Statement[Database]:
+    sql = """
+        SELECT to_regclass($1::text) IS NOT NULL, quote_ident(n.nspname), e.extversion
+        FROM (SELECT) AS always
+        LEFT JOIN pg_catalog.pg_extension e ON e.extname = 'vector'
+        LEFT JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+    """
+    return Statement(sql, (f"{schema}.migrations",), lambda rows: Database(*rows[0]))
+
+
+def _applied(schema: str) -> Statement[int]:
+    sql = f"SELECT coalesce(max(version), 0) FROM {schema}.migrations"
+    return Statement(sql, (), lambda rows: int(rows[0][0]))
+
+
+def _script(schema: str, vector_schema: str) -> str:
+    steps = [
+        _lock(schema),
+        f"CREATE SCHEMA IF NOT EXISTS {schema};",
+        f"CREATE TABLE IF NOT EXISTS {schema}.migrations "
+        "(version int PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());",
+    ]
+    for version, migration in enumerate(MIGRATIONS, start=1):
+        body = migration.format(schema=schema, vector=vector_schema)
+        steps.append(
+            f"DO $migration$ BEGIN "
+            f"IF NOT EXISTS (SELECT FROM {schema}.migrations WHERE version = {version}) THEN {body} "
+            f"INSERT INTO {schema}.migrations (version) VALUES ({version}); "
+            f"END IF; END $migration$;"
+        )
+    return "\n".join(steps)
+
+
+def _lock(name: str) -> str:
+    return f"SELECT pg_advisory_xact_lock(hashtextextended('openmem:{name}', 0));"

@@ -1,0 +1,394 @@
+"""From an operation to one SQL statement, its arguments and the meaning of its rows. Pure.
+
+Every verb is one statement, hence one round trip and one transaction: what it reads or writes, the
+memories it supersedes and its audit entry are parts (CTEs) of the same text. Values are parameters
+without exception; only the two schema names, which are checked or quoted, are part of the text.
+
+A read's audit entry must not make the reader wait for the disk. The part ``unhurried`` switches off
+synchronous commit for the running transaction before the entry is written. Writes keep it on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from ..._cursor import Position, decode_cursor, encode_cursor
+from ..._scopes import ScopeFilter
+from ...config import AuditMode
+from ...errors import InvalidRequestError
+from ...io import Row, Statement
+from ...models import AuditEntries, AuditEntry, MemoryPage, MemoryRecord, SearchResult, SearchResults, as_utc
+from ...operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
+from ..base import Call, no_such_memory
+
+_COLUMNS: Final = (
+    "id", "content", "user_id", "created_at", "scope", "tags", "source", "confidence",
+    "valid_from", "valid_to", "supersedes", "embedding_model", "updated_at", "extensions",
+)  # fmt: skip
+_JSON: Final = frozenset({"source", "extensions"})
+_TIMES: Final = frozenset({"created_at", "valid_from", "valid_to", "updated_at"})
+
+
+def _columns(table: str) -> str:
+    return ", ".join(f"{table}.{name}{'::text' if name in _JSON else ''}" for name in _COLUMNS)
+
+
+def _record(row: Row) -> MemoryRecord:
+    fields: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
+    for name in _TIMES:
+        if fields[name] is not None:
+            fields[name] = as_utc(fields[name])
+    for name in _JSON:
+        if fields[name] is not None:
+            fields[name] = json.loads(fields[name])
+    extensions = fields.pop("extensions") or {}
+    return MemoryRecord(status="stored", **fields, **extensions)
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return json.dumps(value) if value else None
+
+
+def _list(values: Iterable[str] | None) -> list[str] | None:
+    return None if values is None else list(values)
+
+
+def _filter(scopes: ScopeFilter | None) -> tuple[list[str] | None, list[str] | None]:
+    """The two parameters of `_in_scopes`."""
+    return (None, None) if scopes is None else (list(scopes.paths), list(scopes.prefixes))
+
+
+def _in_scopes(scope: str, paths: str, prefixes: str) -> str:
+    """Whether the column `scope` is selected by a `ScopeFilter`; all is, where `paths` is null."""
+    return f"({paths}::text[] IS NULL OR {scope} = ANY ({paths}::text[]) OR {scope} ^@ ANY ({prefixes}::text[]))"
+
+
+class Statements:
+    """The statements over one schema.
+
+    Args:
+        schema: name of the schema that holds the tables, checked to need no quotes.
+        vector_schema: quoted name of the schema that holds pgvector.
+        audit: which verbs leave an audit entry.
+    """
+
+    def __init__(self, schema: str, vector_schema: str, audit: AuditMode) -> None:
+        self._memories = f"{schema}.memories"
+        self._audit_log = f"{schema}.audit_log"
+        self._vector = vector_schema
+        self._audit = audit
+        self._add = self._add_sql(supersedes=False)
+        self._add_superseding = self._add_sql(supersedes=True)
+        self._get = self._get_sql()
+        self._update = self._update_sql()
+        self._delete = self._delete_sql()
+        self._list = self._list_sql()
+        self._search = self._search_sql()
+
+    def add(self, id: str, op: Add, call: Call, model: str, vector: Sequence[float]) -> Statement[MemoryRecord]:
+        """Store a memory under `id`, and end the validity of those it supersedes."""
+        source = op.source.to_wire() if op.source else None
+        args = (
+            id, op.content, op.user_id, op.scope, _list(op.tags), _json(source), op.confidence,
+            op.valid_from, op.valid_to, _list(op.supersedes), model, _json(op.extensions),
+            list(vector), call.app, call.request_id,
+        )  # fmt: skip
+        if not op.supersedes:
+            return Statement(self._add, args, lambda rows: _record(rows[0]))
+
+        def decode(rows: Sequence[Row]) -> MemoryRecord:
+            unknown, *record = rows[0]
+            _refuse_unknown(unknown)
+            return _record(record)
+
+        return Statement(self._add_superseding, (*args, *_filter(call.grants.write)), decode)
+
+    def _add_sql(self, *, supersedes: bool) -> str:
+        values = f"""
+            $1::text, $2::text, $3::text, now(), $4::text, $5::text[], $6::jsonb, $7::float8,
+            $8::timestamptz, $9::timestamptz, $10::text[], $11::text, NULL, $12::jsonb,
+            $13::float8[]::{self._vector}.halfvec
+        """
+        insert = f"INSERT INTO {self._memories} AS m ({', '.join(_COLUMNS)}, embedding) SELECT {values}"
+        audit = self._written("add", "added", app="$14", request="$15")
+        if not supersedes:
+            return f"WITH added AS ({insert} RETURNING {_columns('m')}) {audit} SELECT * FROM added"
+        return f"""
+            WITH superseded AS ({self._superseded("$3::text", "$10", "$16", "$17")}),
+            unknown AS (SELECT {_unknown("$10")} AS ids),
+            ended AS ({self._end("coalesce($8::timestamptz, now())", "unknown", "unknown.ids = '{}'")}),
+            added AS ({insert} FROM unknown WHERE unknown.ids = '{{}}' RETURNING {_columns("m")})
+            {audit}
+            SELECT unknown.ids, added.* FROM unknown LEFT JOIN added ON true
+        """
+
+    def get(self, op: Get, call: Call) -> Statement[MemoryRecord]:
+        """Read one memory; its validity does not matter."""
+
+        def decode(rows: Sequence[Row]) -> MemoryRecord:
+            if not rows:
+                raise no_such_memory(op.id)
+            _, *columns = rows[0]
+            record = _record(columns)
+            call.grants.require("read", record.scope)
+            return record
+
+        return Statement(self._get, self._by_id(op.id, call, call.grants.read), decode)
+
+    def _get_sql(self) -> str:
+        return f"""
+            WITH found AS (
+                SELECT {_in_scopes("m.scope", "$5", "$6")} AS allowed, {_columns("m")}
+                FROM {self._memories} m WHERE {_visible("m")}
+            )
+            {
+            self._read(
+                "get",
+                "found WHERE allowed",
+                user="found.user_id",
+                memory="found.id",
+                scope="found.scope",
+                app="coalesce($3::text, found.source::jsonb ->> 'app')",
+                request="$4",
+            )
+        }
+            SELECT * FROM found
+        """
+
+    def delete(self, op: Delete, call: Call) -> Statement[None]:
+        """Remove one memory."""
+
+        def decode(rows: Sequence[Row]) -> None:
+            if not rows:
+                raise no_such_memory(op.id)
+            call.grants.require("delete", rows[0][0])
+
+        return Statement(self._delete, self._by_id(op.id, call, call.grants.delete), decode)
+
+    def _delete_sql(self) -> str:
+        return f"""
+            WITH target AS (
+                SELECT m.id, m.scope, {_in_scopes("m.scope", "$5", "$6")} AS allowed
+                FROM {self._memories} m WHERE {_visible("m")} FOR UPDATE
+            ),
+            deleted AS (
+                DELETE FROM {self._memories} m USING target WHERE m.id = target.id AND target.allowed
+                RETURNING m.id, m.user_id, m.scope, m.source::text
+            )
+            {self._written("delete", "deleted", app="$3", request="$4")}
+            SELECT scope FROM target
+        """
+
+    def update(self, op: Update, call: Call, model: str, vector: Sequence[float] | None) -> Statement[MemoryRecord]:
+        """Change the given fields, and end the validity of the memories it newly supersedes."""
+
+        def decode(rows: Sequence[Row]) -> MemoryRecord:
+            if not rows:
+                raise no_such_memory(op.id)
+            scope, valid_from, unknown, *columns = rows[0]
+            call.grants.require("write", scope)
+            _refuse_unknown(unknown)
+            if op.valid_to is not None and valid_from is not None and op.valid_to < valid_from:
+                raise InvalidRequestError(
+                    f"valid_to: {op.valid_to.isoformat()} is before the memory's valid_from {valid_from.isoformat()}"
+                )
+            return _record(columns)
+
+        args = (
+            *self._by_id(op.id, call, call.grants.write), sorted(op.changes), op.content, op.scope,
+            _list(op.tags), op.confidence, op.valid_to, _list(op.supersedes or ()), model,
+            None if vector is None else list(vector),
+        )  # fmt: skip
+        return Statement(self._update, args, decode)
+
+    def _update_sql(self) -> str:
+        def changed(field: str, value: str, column: str | None = None) -> str:
+            column = column or field
+            return f"{column} = CASE WHEN '{field}' = ANY ($7::text[]) THEN {value} ELSE m.{column} END"
+
+        return f"""
+            WITH target AS (
+                SELECT m.id, m.user_id, m.scope, m.valid_from FROM {self._memories} m WHERE {_visible("m")} FOR UPDATE
+            ),
+            superseded AS ({self._superseded("(SELECT user_id FROM target)", "$13", "$5", "$6")}),
+            checked AS (
+                SELECT target.*, {_unknown("$13")} AS unknown, {_in_scopes("target.scope", "$5", "$6")} AS allowed,
+                    coalesce($12::timestamptz >= target.valid_from, true) AS in_order
+                FROM target
+            ),
+            ended AS ({self._end("now()", "checked", "allowed AND in_order AND unknown = '{}'")}),
+            updated AS (
+                UPDATE {self._memories} m SET
+                    updated_at = now(),
+                    {changed("content", "$8::text")},
+                    {changed("content", "$14::text", "embedding_model")},
+                    {changed("content", f"$15::float8[]::{self._vector}.halfvec", "embedding")},
+                    {changed("scope", "$9::text")},
+                    {changed("tags", "$10::text[]")},
+                    {changed("confidence", "$11::float8")},
+                    {changed("valid_to", "$12::timestamptz")},
+                    supersedes = CASE WHEN $13::text[] = '{{}}' THEN m.supersedes ELSE
+                        coalesce(m.supersedes, '{{}}')
+                        || ARRAY(SELECT new FROM unnest($13::text[]) new WHERE new <> ALL (coalesce(m.supersedes, '{{}}')))
+                    END
+                FROM checked WHERE m.id = checked.id AND allowed AND in_order AND unknown = '{{}}'
+                RETURNING {_columns("m")}
+            )
+            {self._written("update", "updated", app="$3", request="$4")}
+            SELECT checked.scope, checked.valid_from, checked.unknown, updated.* FROM checked LEFT JOIN updated ON true
+        """
+
+    def list(self, op: List, call: Call) -> Statement[MemoryPage]:
+        """One page, newest first, from the position in the cursor on."""
+        position = decode_cursor(op)
+
+        def decode(rows: Sequence[Row]) -> MemoryPage:
+            items = [_record(row) for row in rows[: op.limit]]
+            if len(rows) <= op.limit:
+                return MemoryPage(items=items)
+            last = Position(items[-1].created_at, items[-1].id)
+            return MemoryPage(items=items, next_cursor=encode_cursor(op, last))
+
+        args = (
+            op.user_id, *_filter(op.scope_filter(call.grants)), op.tag, op.since, op.until,
+            *(position or (None, None)), op.limit + 1, call.app, call.request_id, op.scope,
+        )  # fmt: skip
+        return Statement(self._list, args, decode)
+
+    def _list_sql(self) -> str:
+        return f"""
+            WITH page AS (
+                SELECT {_columns("m")} FROM {self._memories} m
+                WHERE m.user_id = $1::text AND {_in_scopes("m.scope", "$2", "$3")}
+                    AND ($4::text IS NULL OR $4::text = ANY (m.tags))
+                    AND m.created_at >= coalesce($5::timestamptz, '-infinity')
+                    AND m.created_at < coalesce($6::timestamptz, 'infinity')
+                    AND (m.created_at, m.id) < (coalesce($7::timestamptz, 'infinity'), coalesce($8::text, ''))
+                ORDER BY m.created_at DESC, m.id DESC LIMIT $9::bigint
+            )
+            {self._read("list", "(SELECT) one", user="$1", memory="NULL", scope="$12", app="$10", request="$11")}
+            SELECT * FROM page
+        """
+
+    def search(
+        self, op: Search | Context, call: Call, model: str, vector: Sequence[float], *, limit: int
+    ) -> Statement[SearchResults]:
+        """The best memories for a query among those valid now."""
+
+        def decode(rows: Sequence[Row]) -> SearchResults:
+            return [SearchResult(memory=_record(columns), score=min(1.0, score)) for score, *columns in rows]
+
+        min_score = op.min_score if isinstance(op, Search) else None
+        args = (
+            op.user_id, op.query, list(vector), model, *_filter(op.scope_filter(call.grants)),
+            min_score, limit, call.app, call.request_id, op.scope, op.verb,
+        )  # fmt: skip
+        return Statement(self._search, args, decode)
+
+    def _search_sql(self) -> str:
+        return f"""
+            WITH query AS MATERIALIZED (SELECT $3::float8[]::{self._vector}.halfvec AS vector),
+            term AS MATERIALIZED (
+                SELECT to_tsquery('pg_catalog.simple', quote_literal(lexeme)) AS lexeme
+                FROM unnest(to_tsvector('pg_catalog.english', $2::text)) LIMIT 64
+            ),
+            candidate AS MATERIALIZED (
+                SELECT m.id, m.words,
+                    CASE WHEN m.embedding_model = $4::text
+                        THEN greatest(0, 1 - (m.embedding OPERATOR({self._vector}.<=>) query.vector)) END AS nearness
+                FROM {self._memories} m, query
+                WHERE m.user_id = $1::text AND {_in_scopes("m.scope", "$5", "$6")}
+                    AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
+            ),
+            weight AS MATERIALIZED (
+                SELECT term.lexeme, ln(1 + (count(*) + 1) / (1.0 + count(*) FILTER (WHERE words @@ lexeme))) AS idf
+                FROM term, candidate GROUP BY term.lexeme
+            ),
+            total AS MATERIALIZED (SELECT sum(idf) AS idf FROM weight),
+            ranked AS (
+                SELECT id, coalesce(
+                    0.3 * coalesce(nearness, 0)
+                        + 0.7 * (SELECT sum(idf * ts_rank('{{1,1,1,1}}', words, lexeme)) FROM weight) / total.idf,
+                    nearness, 0) AS score
+                FROM candidate, total
+            ),
+            best AS MATERIALIZED (
+                SELECT id, score FROM ranked WHERE score > 0 AND score >= coalesce($7::float8, 0)
+                ORDER BY score DESC, id DESC LIMIT $8::bigint
+            )
+            {self._read("$12::text", "(SELECT) one", user="$1", memory="NULL", scope="$11", app="$9", request="$10")}
+            SELECT best.score, {_columns("m")} FROM best JOIN {self._memories} m USING (id) ORDER BY best.score DESC, best.id DESC
+        """
+
+    def audit(self, op: Audit, call: Call) -> Statement[AuditEntries]:
+        """The newest entries of a user's log."""
+        sql = f"""
+            SELECT a.at, a.app, a.action, a.memory_id, a.scope, a.request_id FROM {self._audit_log} a
+            WHERE a.user_id = $1::text AND ($2::text IS NULL OR a.app = $2::text)
+                AND a.at >= coalesce($3::timestamptz, '-infinity') AND {_in_scopes("a.scope", "$4", "$5")}
+            ORDER BY a.at DESC, a.id DESC LIMIT $6::bigint
+        """
+        args = (op.user_id, op.app, op.since, *_filter(call.grants.read), op.limit)
+        fields = ("timestamp", "app", "action", "memory_id", "scope", "request_id")
+        return Statement(sql, args, lambda rows: [AuditEntry(**dict(zip(fields, row, strict=True))) for row in rows])
+
+    def missing(self, op: WaitForIngest) -> Statement[Sequence[str]]:
+        """Those of the ids that name no memory of the user."""
+        sql = f"SELECT ARRAY(SELECT unnest($2::text[]) EXCEPT SELECT m.id FROM {self._memories} m WHERE m.user_id = $1::text)"
+        return Statement(sql, (op.user_id, list(op.ids)), lambda rows: sorted(rows[0][0]))
+
+    def _by_id(self, id: str, call: Call, granted: ScopeFilter | None) -> tuple[object, ...]:
+        return (id, _list(call.users), call.app, call.request_id, *_filter(granted))
+
+    def _superseded(self, user: str, ids: str, paths: str, prefixes: str) -> str:
+        return f"""
+            SELECT m.id FROM {self._memories} m
+            WHERE m.user_id = {user} AND m.id = ANY ({ids}::text[]) AND {_in_scopes("m.scope", paths, prefixes)}
+            ORDER BY m.id FOR UPDATE
+        """
+
+    def _end(self, moment: str, source: str, condition: str) -> str:
+        return f"""
+            UPDATE {self._memories} m
+            SET valid_to = least(m.valid_to, greatest(m.valid_from, {moment})), updated_at = now()
+            FROM superseded, {source} WHERE m.id = superseded.id AND {condition}
+        """
+
+    def _written(self, action: str, written: str, *, app: str, request: str) -> str:
+        """The part that logs a write, in the same transaction."""
+        if self._audit == "off":
+            return ""
+        return f""", audit AS (
+            INSERT INTO {self._audit_log} (user_id, app, action, memory_id, scope, request_id)
+            SELECT w.user_id, coalesce({app}::text, w.source::jsonb ->> 'app'), '{action}', w.id, w.scope, {request}::text
+            FROM {written} w
+        )"""
+
+    def _read(self, action: str, source: str, *, user: str, memory: str, scope: str, app: str, request: str) -> str:
+        """The part that logs a read, without a wait for the disk."""
+        if self._audit != "all":
+            return ""
+        action = action if action.startswith("$") else f"'{action}'"
+        return f""", unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
+        audit AS (
+            INSERT INTO {self._audit_log} (user_id, app, action, memory_id, scope, request_id)
+            SELECT {user}, {app}::text, {action}, {memory}, {scope}, {request}::text FROM unhurried, {source}
+        )"""
+
+
+def _visible(table: str) -> str:
+    """Whether a row has the wanted id and belongs to a user the caller may act for."""
+    return f"{table}.id = $1::text AND ($2::text[] IS NULL OR {table}.user_id = ANY ($2::text[]))"
+
+
+def _unknown(ids: str) -> str:
+    return f"ARRAY(SELECT unnest({ids}::text[]) EXCEPT SELECT id FROM superseded)"
+
+
+def _refuse_unknown(ids: Sequence[str]) -> None:
+    if ids:
+        raise InvalidRequestError(
+            f"supersedes: this user has no memory {', '.join(map(repr, sorted(ids)))}; nothing was written"
+        )

@@ -1,0 +1,42 @@
+"""Fixtures that every room of the tests uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .servers import Server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL 18 server for the whole run; use databases or user ids of your own on it."""
+    yield from _running(18)
+
+
+@pytest.fixture(scope="session")
+def server_16() -> Iterator[Server]:
+    """A PostgreSQL 16 server for the whole run."""
+    yield from _running(16)
+
+
+@pytest.fixture
+def database(server: Server) -> str:
+    """The URL of a new, empty database."""
+    return server.create_database()
+
+
+@pytest.fixture(scope="session")
+def url(server: Server) -> str:
+    """The URL of one database that tests share, each with user ids of its own."""
+    return server.create_database()
+
+
+def _running(version: int) -> Iterator[Server]:
+    server = Server(version)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.remove()

