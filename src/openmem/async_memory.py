@@ -31,6 +31,8 @@ from .operations import (
     Delete,
     Get,
     List,
+    Progress,
+    Reembed,
     Search,
     Unset,
     Update,
@@ -338,6 +340,21 @@ class AsyncMemory:
             ProviderError: ``ingestion_timeout``; the memories were not ready in time.
         """
         await self._run(WaitForIngest(ids=ids, user_id=user_id, timeout=timeout))
+
+    async def reembed(self, *, batch_size: int = 256, progress: Progress | None = None) -> int:
+        """Embed with this client's embedder all memories that another model embedded, of every user.
+
+        Every batch is stored before the next is begun: the call may be stopped at any time, and goes
+        on where it was when it is made again. Searches and writes go on meanwhile.
+
+        Args:
+            batch_size: memories embedded and stored at a time, 1 to 10,000.
+            progress: called after each batch with the memories done and the memories there are to do.
+
+        Returns:
+            The number of memories that were embedded.
+        """
+        return await self._run(Reembed(batch_size=batch_size, progress=progress))
 
     async def close(self) -> None:
         """Close all connections. Idempotent; any verb afterwards raises `RuntimeError`.

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -142,6 +142,9 @@ def _extensions(value: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(value)) if value else value
 
 
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the memories done and the memories there are, as long work goes on."""
+
 Text = Annotated[str, Strict(), AfterValidator(check_text), AfterValidator(_not_blank)]
 Name = Annotated[Text, StringConstraints(max_length=MAX_NAME_LENGTH)]
 ScopePath = Annotated[
@@ -184,6 +187,7 @@ class Operation(BaseModel):
 
     verb: ClassVar[str]
     access: ClassVar[Access] = "read"
+    in_protocol: ClassVar[bool] = True
 
     def __init__(self, /, **fields: Any) -> None:
         try:
@@ -404,6 +408,7 @@ class WaitForIngest(Operation):
     """Wait until memories that were accepted for later processing can be searched."""
 
     verb: ClassVar[str] = "wait_for_ingest"
+    in_protocol: ClassVar[bool] = False
 
     ids: Names
     user_id: Name
@@ -411,6 +416,23 @@ class WaitForIngest(Operation):
 
     def on(self, provider: Provider, call: Call) -> Awaitable[None]:
         return provider.wait_for_ingest(self, call)
+
+
+class Reembed(Operation):
+    """Embed with the client's embedder every memory that another model embedded, of all users."""
+
+    verb: ClassVar[str] = "reembed"
+    access: ClassVar[Access] = "write"
+    in_protocol: ClassVar[bool] = False
+
+    batch_size: StrictInt = Field(default=256, ge=1, le=10_000)
+    progress: Progress | None = None
+
+    def authorize(self, grants: Grants) -> None:
+        grants.require("write", None)
+
+    def on(self, provider: Provider, call: Call) -> Awaitable[int]:
+        return provider.reembed(self, call)
 
 
 VERBS: Final[tuple[type[Operation], ...]] = (
@@ -423,4 +445,5 @@ VERBS: Final[tuple[type[Operation], ...]] = (
     Context,
     Audit,
     WaitForIngest,
+    Reembed,
 )

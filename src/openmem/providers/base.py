@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, NoReturn
@@ -31,6 +30,7 @@ from ..operations import (
     Get,
     List,
     Operation,
+    Reembed,
     Search,
     Update,
     WaitForIngest,
@@ -56,7 +56,7 @@ class Call:
     users: frozenset[str] | None = None
 
 
-class Provider(ABC):
+class Provider:
     """The verbs over one kind of backend.
 
     Subclasses override the verbs their backend has; those left out are refused with
@@ -110,7 +110,7 @@ class Provider(ABC):
         """What this backend is and can do."""
         return Capabilities(
             provider=self.name,
-            verbs=[*(verb for verb in self.verbs if verb != "wait_for_ingest"), "capabilities"],
+            verbs=[*(verb.verb for verb in VERBS if verb.in_protocol and verb.verb in self.verbs), "capabilities"],
             features=self.features,
             limits=self.limits,
         )
@@ -142,6 +142,9 @@ class Provider(ABC):
         self._unsupported(op)
 
     async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None:
+        self._unsupported(op)
+
+    async def reembed(self, op: Reembed, call: Call) -> int:
         self._unsupported(op)
 
     def _unsupported(self, op: Operation) -> NoReturn:

@@ -29,6 +29,7 @@ from ...operations import (
     Get,
     List,
     Operation,
+    Reembed,
     Search,
     Update,
     WaitForIngest,
@@ -137,6 +138,20 @@ class PostgresProvider(Provider):
         missing = await self._run.execute(self._sql.missing(op))
         if missing:
             raise NotFoundError(f"ids: user {op.user_id!r} has no memory {', '.join(map(repr, missing))}")
+
+    async def reembed(self, op: Reembed, call: Call) -> int:
+        """Batch by batch, each stored before the next is begun, so that it may be stopped and run again."""
+        model = self._embedder.model
+        total = await self._run.execute(self._sql.count_foreign(model))
+        done = 0
+        last_id = ""
+        while batch := await self._run.execute(self._sql.foreign(model, last_id, op.batch_size)):
+            vectors = await self._embedder.embed([memory.content for memory in batch])
+            done += await self._run.execute(self._sql.store_vectors(model, batch, vectors))
+            last_id = batch[-1].id
+            if op.progress is not None:
+                op.progress(done, max(done, total))
+        return done
 
     async def _ranked(self, op: Search | Context, call: Call, limit: int) -> SearchResults:
         [vector] = await self._embedder.embed([op.query])

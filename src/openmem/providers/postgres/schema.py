@@ -23,8 +23,25 @@ _INSTALL_HINT = (
     "as a role that may"
 )
 
+TERM_NUMBERS: Final = 1_000_000_000
+MAX_TERMS: Final = 16_000
+
 MIGRATIONS: Final[tuple[str, ...]] = (
     """
+    CREATE FUNCTION {schema}.term_number(lexeme text) RETURNS bigint
+        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        RETURN ('x' || left(md5(lexeme), 8))::bit(32)::bigint % {term_numbers} + 1;
+
+    CREATE FUNCTION {schema}.terms(content text) RETURNS {vector}.sparsevec
+        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        RETURN (
+            SELECT ('{{' || coalesce(string_agg(number || ':1', ','), '') || '}}/{term_numbers}')::{vector}.sparsevec
+            FROM (
+                SELECT DISTINCT {schema}.term_number(lexeme) AS number
+                FROM unnest(to_tsvector('pg_catalog.english', content)) LIMIT {max_terms}
+            ) numbers
+        );
+
     CREATE TABLE {schema}.memories (
         id text COLLATE "C" PRIMARY KEY,
         user_id text COLLATE "C" NOT NULL,
@@ -39,7 +56,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         source jsonb,
         supersedes text[],
         extensions jsonb,
-        words tsvector NOT NULL GENERATED ALWAYS AS (to_tsvector('pg_catalog.english', content)) STORED,
+        terms {vector}.sparsevec NOT NULL GENERATED ALWAYS AS ({schema}.terms(content)) STORED,
         embedding_model text COLLATE "C",
         embedding {vector}.halfvec
     );
@@ -155,7 +172,7 @@ def _script(schema: str, vector_schema: str) -> str:
         "(version int PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());",
     ]
     for version, migration in enumerate(MIGRATIONS, start=1):
-        body = migration.format(schema=schema, vector=vector_schema)
+        body = migration.format(schema=schema, vector=vector_schema, term_numbers=TERM_NUMBERS, max_terms=MAX_TERMS)
         steps.append(
             f"DO $migration$ BEGIN "
             f"IF NOT EXISTS (SELECT FROM {schema}.migrations WHERE version = {version}) THEN {body} "

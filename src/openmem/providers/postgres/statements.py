@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 from ..._cursor import Position, decode_cursor, encode_cursor
 from ..._scopes import ScopeFilter
 from ...config import AuditMode
 from ...errors import InvalidRequestError
-from ...io import Row, Statement
+from ...io import Row, Statement, Vectors
 from ...models import AuditEntries, AuditEntry, MemoryPage, MemoryRecord, SearchResult, SearchResults, as_utc
 from ...operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
 from ..base import Call, no_such_memory
+from .ranking import ranked_ctes
 
 _COLUMNS: Final = (
     "id", "content", "user_id", "created_at", "scope", "tags", "source", "confidence",
@@ -65,6 +67,14 @@ def _in_scopes(scope: str, paths: str, prefixes: str) -> str:
     return f"({paths}::text[] IS NULL OR {scope} = ANY ({paths}::text[]) OR {scope} ^@ ANY ({prefixes}::text[]))"
 
 
+class Foreign(NamedTuple):
+    """A memory that another model embedded, and when it was last written."""
+
+    id: str
+    content: str
+    seen: datetime
+
+
 class Statements:
     """The statements over one schema.
 
@@ -75,6 +85,7 @@ class Statements:
     """
 
     def __init__(self, schema: str, vector_schema: str, audit: AuditMode) -> None:
+        self._schema = schema
         self._memories = f"{schema}.memories"
         self._audit_log = f"{schema}.audit_log"
         self._vector = vector_schema
@@ -231,7 +242,7 @@ class Statements:
                     {changed("valid_to", "$12::timestamptz")},
                     supersedes = CASE WHEN $13::text[] = '{{}}' THEN m.supersedes ELSE
                         coalesce(m.supersedes, '{{}}')
-                        || ARRAY(SELECT new FROM unnest($13::text[]) new WHERE new <> ALL (coalesce(m.supersedes, '{{}}')))
+                        || ARRAY(SELECT unnest($13::text[]) EXCEPT SELECT unnest(m.supersedes))
                     END
                 FROM checked WHERE m.id = checked.id AND allowed AND in_order AND unknown = '{{}}'
                 RETURNING {_columns("m")}
@@ -288,38 +299,18 @@ class Statements:
         return Statement(self._search, args, decode)
 
     def _search_sql(self) -> str:
+        candidates = f"""
+            m.user_id = $1::text AND {_in_scopes("m.scope", "$5", "$6")}
+            AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
+        """
+        ranking = ranked_ctes(
+            self._schema, self._vector, candidates, query="$2", vector="$3", model="$4", min_score="$7", limit="$8"
+        )
         return f"""
-            WITH query AS MATERIALIZED (SELECT $3::float8[]::{self._vector}.halfvec AS vector),
-            term AS MATERIALIZED (
-                SELECT to_tsquery('pg_catalog.simple', quote_literal(lexeme)) AS lexeme
-                FROM unnest(to_tsvector('pg_catalog.english', $2::text)) LIMIT 64
-            ),
-            candidate AS MATERIALIZED (
-                SELECT m.id, m.words,
-                    CASE WHEN m.embedding_model = $4::text
-                        THEN greatest(0, 1 - (m.embedding OPERATOR({self._vector}.<=>) query.vector)) END AS nearness
-                FROM {self._memories} m, query
-                WHERE m.user_id = $1::text AND {_in_scopes("m.scope", "$5", "$6")}
-                    AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
-            ),
-            weight AS MATERIALIZED (
-                SELECT term.lexeme, ln(1 + (count(*) + 1) / (1.0 + count(*) FILTER (WHERE words @@ lexeme))) AS idf
-                FROM term, candidate GROUP BY term.lexeme
-            ),
-            total AS MATERIALIZED (SELECT sum(idf) AS idf FROM weight),
-            ranked AS (
-                SELECT id, coalesce(
-                    0.3 * coalesce(nearness, 0)
-                        + 0.7 * (SELECT sum(idf * ts_rank('{{1,1,1,1}}', words, lexeme)) FROM weight) / total.idf,
-                    nearness, 0) AS score
-                FROM candidate, total
-            ),
-            best AS MATERIALIZED (
-                SELECT id, score FROM ranked WHERE score > 0 AND score >= coalesce($7::float8, 0)
-                ORDER BY score DESC, id DESC LIMIT $8::bigint
-            )
+            WITH {ranking}
             {self._read("$12::text", "(SELECT) one", user="$1", memory="NULL", scope="$11", app="$9", request="$10")}
-            SELECT best.score, {_columns("m")} FROM best JOIN {self._memories} m USING (id) ORDER BY best.score DESC, best.id DESC
+            SELECT ranked.score, {_columns("m")} FROM ranked JOIN {self._memories} m USING (id)
+            ORDER BY ranked.score DESC, ranked.created_at DESC, ranked.id DESC
         """
 
     def audit(self, op: Audit, call: Call) -> Statement[AuditEntries]:
@@ -336,8 +327,36 @@ class Statements:
 
     def missing(self, op: WaitForIngest) -> Statement[Sequence[str]]:
         """Those of the ids that name no memory of the user."""
-        sql = f"SELECT ARRAY(SELECT unnest($2::text[]) EXCEPT SELECT m.id FROM {self._memories} m WHERE m.user_id = $1::text)"
+        known = f"SELECT m.id FROM {self._memories} m WHERE m.user_id = $1::text"
+        sql = f"SELECT ARRAY(SELECT unnest($2::text[]) EXCEPT {known})"
         return Statement(sql, (op.user_id, list(op.ids)), lambda rows: sorted(rows[0][0]))
+
+    def count_foreign(self, model: str) -> Statement[int]:
+        """How many memories another model than `model` embedded."""
+        sql = f"SELECT count(*) FROM {self._memories} m WHERE m.embedding_model IS DISTINCT FROM $1::text"
+        return Statement(sql, (model,), lambda rows: int(rows[0][0]))
+
+    def foreign(self, model: str, after_id: str, limit: int) -> Statement[Sequence[Foreign]]:
+        """The next memories behind `after_id` that another model embedded."""
+        sql = f"""
+            SELECT m.id, m.content, coalesce(m.updated_at, m.created_at) FROM {self._memories} m
+            WHERE m.embedding_model IS DISTINCT FROM $1::text AND m.id > $2::text ORDER BY m.id LIMIT $3::bigint
+        """
+        return Statement(sql, (model, after_id, limit), lambda rows: [Foreign(*row) for row in rows])
+
+    def store_vectors(self, model: str, memories: Sequence[Foreign], vectors: Vectors) -> Statement[int]:
+        """Store new vectors, but for memories that were changed since they were read."""
+        sql = f"""
+            WITH changed AS (
+                UPDATE {self._memories} m SET embedding_model = $1::text, embedding = new.vector::{self._vector}.halfvec
+                FROM unnest($2::text[], $3::timestamptz[], $4::text[]) AS new (id, seen, vector)
+                WHERE m.id = new.id AND coalesce(m.updated_at, m.created_at) = new.seen RETURNING 1
+            )
+            SELECT count(*) FROM changed
+        """
+        literals = [json.dumps(list(vector)) for vector in vectors]
+        args = (model, [memory.id for memory in memories], [memory.seen for memory in memories], literals)
+        return Statement(sql, args, lambda rows: int(rows[0][0]))
 
     def _by_id(self, id: str, call: Call, granted: ScopeFilter | None) -> tuple[object, ...]:
         return (id, _list(call.users), call.app, call.request_id, *_filter(granted))
@@ -362,7 +381,8 @@ class Statements:
             return ""
         return f""", audit AS (
             INSERT INTO {self._audit_log} (user_id, app, action, memory_id, scope, request_id)
-            SELECT w.user_id, coalesce({app}::text, w.source::jsonb ->> 'app'), '{action}', w.id, w.scope, {request}::text
+            SELECT w.user_id, coalesce({app}::text, w.source::jsonb ->> 'app'), '{action}', w.id, w.scope,
+                {request}::text
             FROM {written} w
         )"""
 
