@@ -1,0 +1,54 @@
+# `make demo` and `make test` need git, make and Python 3.11 or newer, and nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
+BIN := $(VENV)/bin
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-lowest lint format clean constraints
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+demo: $(VENV)/.installed  ## Run a guided tour: no server, no key, no network
+	@$(BIN)/python examples/demo/run.py
+
+test: lint  ## Check style and types, and run every test
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed  ## Check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.installed  ## Repair style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+test-lowest:  ## Run every test on the oldest dependencies that pyproject.toml allows
+	@$(MAKE) --no-print-directory VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt .venv-lowest/.installed
+	@.venv-lowest/bin/python -m pytest
+
+constraints: $(VENV)/.installed  ## Write constraints.txt and constraints-lowest.txt anew
+	@$(BIN)/python tools/constraints.py constraints.txt
+	@$(BIN)/python tools/constraints.py --lowest constraints-lowest.txt
+
+clean:  ## Remove what the other targets made
+	rm -rf .venv .venv-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find src tests examples tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "openmem needs Python 3.11 or newer, and $(PYTHON) is not: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+		echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version), once; it takes about a minute"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python tools/install.py --upgrade pip --constraint $(CONSTRAINTS)
+	@$(BIN)/python tools/install.py --group dev --editable '.[all]' \
+		--constraint $(CONSTRAINTS) --build-constraint $(CONSTRAINTS)
+	@touch $@
