@@ -10,8 +10,8 @@ The score is absolute, 0 to 1, the same scale from query to query::
   inverse document frequency among the memories searched: ``ln(1 + (1 + N) / (1 + n))`` for a word
   that ``n`` of ``N`` memories have. Names and rare words decide; a query that is said in full has 1.
 * ``around`` is the share that is said not by the memory itself but by the two stored just before and
-  after it, since what is said in one breath belongs together. It counts as far as the memory is near
-  the query itself.
+  after it within the same hour (of ``valid_from``, else of ``created_at``), since what is said in one
+  breath belongs together. It counts as far as the memory is near the query itself.
 
 A memory without a comparable vector is scored by ``said`` alone, a query without words by ``nearness``
 alone. `docs/retrieval.md` has the measurements behind the constants.
@@ -34,6 +34,7 @@ WORDS_WEIGHT: Final = 0.7
 AROUND_WEIGHT: Final = 0.6
 AROUND_FADE: Final = 4
 NEIGHBOURS: Final = 2
+EPISODE: Final = "1 hour"
 MASK_BITS: Final = 21
 QUERY_LENGTH: Final = 20_000
 
@@ -76,10 +77,12 @@ def ranked_ctes(
         ),
         candidate AS MATERIALIZED (
             SELECT id, created_at, nearness, own, bit_or(own) OVER (
-                ORDER BY created_at, id ROWS BETWEEN {NEIGHBOURS} PRECEDING AND {NEIGHBOURS} FOLLOWING
+                PARTITION BY episode ORDER BY created_at, id
+                ROWS BETWEEN {NEIGHBOURS} PRECEDING AND {NEIGHBOURS} FOLLOWING
             ) & ~own AS around
             FROM (
                 SELECT m.id, m.created_at,
+                    date_bin('{EPISODE}', coalesce(m.valid_from, m.created_at), 'epoch') AS episode,
                     CASE WHEN m.embedding_model = {model}::text THEN
                         nullif(greatest(1 - (m.embedding {distance} (SELECT vector FROM query)), 0), 'NaN')
                     END AS nearness,
