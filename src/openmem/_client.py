@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from copy import copy
 from typing import TypeVar, cast
 
 from .config import ClientConfig
-from .errors import OMPError
+from .errors import OMPError, unavailable
 from .io import Ports
 from .models import Capabilities
 from .operations import Operation, Verb
@@ -25,6 +26,9 @@ class Client:
         self._ports = ports
         self._opening = ports.lock()
         self._is_open = False
+        self._is_closed = False
+        self._attempts = 0
+        self._failure: OMPError | None = None
         self._capabilities: Capabilities | None = None
 
     @property
@@ -33,12 +37,30 @@ class Client:
         return self._provider
 
     async def open(self) -> None:
-        """Connect, once; later calls return at once. A failed attempt is made again by the next."""
+        """Connect, once; later calls return at once.
+
+        A failed attempt fails all the calls that waited for it, so that none waits for a dead
+        backend more than once; the next call makes a new one.
+        """
         if not self._is_open:
+            attempts = self._attempts
             async with self._opening:
                 if not self._is_open:
-                    await self._provider.open()
-                    self._is_open = True
+                    await self._open(attempts)
+
+    async def _open(self, attempts: int) -> None:
+        if self._attempts > attempts and self._failure is not None:
+            raise copy(self._failure) from self._failure.__cause__
+        try:
+            await self._provider.open()
+        except OMPError as error:
+            self._attempts += 1
+            self._failure = error
+            raise
+        if self._is_closed:
+            await self._provider.close()
+            raise unavailable("the client was closed while this call ran")
+        self._is_open = True
 
     async def run(self, verb: Verb[R], call: Call | None = None) -> R:
         """Perform one operation: checked, authorised, and with a request id on its errors."""
@@ -60,6 +82,7 @@ class Client:
 
     async def close(self) -> None:
         """Release everything, also after a failed `open`."""
+        self._is_closed = True
         try:
             await self._provider.close()
         finally:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from ._client import Client
+from ._extras import require_extra
 from .config import AuditMode, ClientConfig
 from .context import TokenCounter
 from .drivers.asyncio import AsyncPorts
@@ -40,7 +41,12 @@ from .operations import (
     WaitForIngest,
 )
 
+require_extra("AsyncMemory", "async", ("asyncpg", "httpx"))
+
 R = TypeVar("R")
+
+
+CANCELLED_OPEN_GRACE = 0.02
 
 
 class AsyncMemory:
@@ -134,6 +140,7 @@ class AsyncMemory:
         self._client = Client(provider, settings, AsyncPorts(executor_max_workers))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._closing: asyncio.Task[None] | None = None
 
     async def add(
         self,
@@ -371,6 +378,11 @@ class AsyncMemory:
         self._check_usable()
         try:
             await self._client.open()
+        except asyncio.CancelledError:
+            # Closing may wait for a dead network; who cancelled need not.
+            self._closing = asyncio.create_task(self.close())
+            await asyncio.wait({self._closing}, timeout=CANCELLED_OPEN_GRACE)
+            raise
         except BaseException:
             await self.close()
             raise

@@ -2,7 +2,9 @@
 
 The caller of a cancelled or failed query never waits for the clean-up. The connection goes to a
 task of its own, which lets asyncpg's cancel request reach the server, checks that the connection
-answers again, and gives it back to the pool, or else discards it, all within `RECOVERY_TIMEOUT`.
+answers again, and gives it back to the pool. One that does not answer within `RECOVERY_TIMEOUT`
+loses its place in the pool to a new one. It is not dropped on the spot: asyncpg's cancel request,
+which on a slow network takes several round trips, gets `CLOSE_TIMEOUT` to stop the query.
 """
 
 from __future__ import annotations
@@ -10,15 +12,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
-from ..errors import OMPError
+from ..errors import OMPError, ProviderError
 from ..io import PostgresSettings, Row, Statement
-from ..providers.postgres.errors import server_error, unreachable
-from .pool import Pool
+from ..providers.postgres.errors import bad_url, server_error, unreachable
+from .pool import ON_CONNECT, Pool
 
 R = TypeVar("R")
 
@@ -33,6 +35,7 @@ _LIBPQ_ONLY = frozenset(
         "replication", "requirepeer", "sslcompression", "sslsni", "tcp_user_timeout",
     }
 )  # fmt: skip
+_DRIVER_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 logger = logging.getLogger("openmem.postgres")
 
@@ -79,51 +82,61 @@ class AsyncpgIO:
         return statement.decode(rows)
 
     async def run_script(self, sql: str) -> None:
-        await self._lend(lambda connection: connection.execute(sql))
+        await self._lend(lambda connection: connection.execute(sql, timeout=self._settings.timeout))
 
     async def fill(self) -> None:
         await self._pool.fill()
 
     async def close(self) -> None:
-        idle: list[asyncpg.Connection] = []
         try:
-            idle = await self._pool.drain(CLOSE_GRACE)
-            await asyncio.gather(
-                *(connection.close(timeout=CLOSE_TIMEOUT) for connection in idle),
-                *self._recoveries,
-                return_exceptions=True,
-            )
+            await self._pool.drain(CLOSE_GRACE)
+            idle, busy = self._pool.connections()
+            await _close(*idle, *busy)
+            if self._recoveries:
+                await asyncio.wait(self._recoveries)
         finally:
-            for connection in idle:
+            idle, busy = self._pool.connections()
+            for connection in (*idle, *busy):
                 connection.terminate()
+            for recovery in self._recoveries:
+                recovery.cancel()
 
     async def _lend(self, use: Callable[[asyncpg.Connection], Awaitable[R]]) -> R:
         connection = await self._pool.acquire()
         try:
             result = await use(connection)
         except asyncpg.PostgresError as error:
-            self._pool.release(connection)
-            raise server_error(error.sqlstate, str(error)) from error
+            self._pool.release(connection, reusable=not _is_fatal(error))
+            raise _translated(error) from error
         except BaseException as error:
             self._recover(connection)
             if isinstance(error, TimeoutError):
                 raise unreachable(f"no answer within {self._settings.timeout:g} s") from error
-            if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
-                raise unreachable(str(error)) from error
+            if isinstance(error, _DRIVER_ERRORS):
+                raise _translated(error) from error
             raise
         self._pool.release(connection)
         return result
 
     async def _connect(self) -> asyncpg.Connection:
-        url, timeout = _for_asyncpg(self._settings.url, self._settings.connect_timeout)
+        timeout = self._settings.connect_timeout
+        connection: asyncpg.Connection | None = None
         try:
-            return await asyncpg.connect(url, timeout=timeout, server_settings={"jit": "off"})
-        except asyncpg.PostgresError as error:
-            raise server_error(error.sqlstate, str(error)) from error
-        except TimeoutError as error:
-            raise unreachable(f"no connection within {timeout:g} s") from error
-        except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-            raise unreachable(str(error)) from error
+            url, timeout = _for_asyncpg(self._settings.url, timeout)
+            async with asyncio.timeout(timeout):
+                connection = await asyncpg.connect(url)
+                await connection.execute(ON_CONNECT)
+        except BaseException as error:
+            if connection is not None:
+                connection.terminate()
+            if isinstance(error, TimeoutError):
+                raise unreachable(f"no connection within {timeout:g} s") from error
+            if isinstance(error, ValueError):
+                raise bad_url() from None
+            if isinstance(error, _DRIVER_ERRORS):
+                raise _translated(error) from error
+            raise
+        return connection
 
     def _recover(self, connection: asyncpg.Connection) -> None:
         if connection.is_closed():
@@ -139,10 +152,39 @@ class AsyncpgIO:
             async with asyncio.timeout(RECOVERY_TIMEOUT):
                 await connection.execute("SELECT 1")
             clean = True
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-            logger.debug("a connection did not answer after a cancelled call and was discarded")
+        except _DRIVER_ERRORS:
+            logger.debug("a connection did not answer after a cancelled call and was replaced")
         finally:
-            self._pool.release(connection, reusable=clean)
+            if clean:
+                self._pool.release(connection)
+            else:
+                self._pool.forget(connection)
+                await _close(connection)
+
+
+async def _close(*connections: asyncpg.Connection) -> None:
+    """Stop what the connections are doing and close them, the hard way after `CLOSE_TIMEOUT`."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await asyncio.gather(*(connection.close() for connection in connections), return_exceptions=True)
+    except TimeoutError:
+        logger.debug("the server did not answer to the end of a connection")
+    finally:
+        for connection in connections:
+            connection.terminate()
+
+
+def _translated(error: BaseException) -> OMPError:
+    if isinstance(error, asyncpg.PostgresError):
+        return server_error(error.sqlstate, str(error))
+    if isinstance(error, ValueError):
+        return ProviderError(f"PostgreSQL: {error}")
+    return unreachable(str(error))
+
+
+def _is_fatal(error: asyncpg.PostgresError) -> bool:
+    """Whether the server ends the connection after this error."""
+    return getattr(error, "severity_en", None) in ("FATAL", "PANIC")
 
 
 def _for_asyncpg(url: str, connect_timeout: float) -> tuple[str, float]:

@@ -18,6 +18,10 @@ C = TypeVar("C")
 
 IDLE_LIFETIME = 300.0
 
+# Compiling a statement of a few milliseconds takes PostgreSQL longer than running it. As a statement
+# rather than a start-up parameter, since connection poolers refuse those they do not know.
+ON_CONNECT = "SET jit = off"
+
 
 class Slots(Protocol):
     """A semaphore with a time limit, in one colour."""
@@ -69,24 +73,32 @@ class Pool(Generic[C]):
         """An idle connection, or a new one.
 
         Raises:
-            ProviderError: `provider_unavailable`; all connections stayed busy for `timeout` seconds.
+            ProviderError: `provider_unavailable`; all connections stayed busy for `timeout` seconds,
+                or the pool is closed.
         """
+        self._check_open()
         if not await self._slots.acquire(self._timeout):
             raise unavailable(
                 f"all {self._max_size} connections of the pool were busy for {self._timeout:g} s; "
                 "raise pool_max_size, or do less at once"
             )
         try:
+            self._check_open()
             connection = self._pop_idle()
             if connection is None:
-                if self._closed:
-                    raise unavailable("the client was closed while this call waited for a connection")
                 connection = await self._connect()
+                if self._closed:
+                    self._discard(connection)
+                    self._check_open()
         except BaseException:
             self._slots.release()
             raise
         self._lent.add(connection)
         return connection
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise unavailable("the client was closed while this call ran")
 
     def _pop_idle(self) -> C | None:
         while self._idle:
@@ -101,18 +113,26 @@ class Pool(Generic[C]):
 
     def release(self, connection: C, *, reusable: bool = True) -> None:
         """Take a connection back, for the next caller if it is clean."""
-        self._lent.discard(connection)
         if reusable and not self._closed and self._is_usable(connection):
             self._idle.append((connection, time.monotonic()))
             self._shed_unused()
         else:
             self._discard(connection)
+        self.forget(connection)
+
+    def forget(self, connection: C) -> None:
+        """Give the place of a lent connection away; what becomes of it is the caller's business."""
+        self._lent.discard(connection)
         self._slots.release()
 
     def _shed_unused(self) -> None:
         deadline = time.monotonic() - IDLE_LIFETIME
-        while len(self._idle) > max(1, self._min_size) and self._idle[0][1] < deadline:
-            self._discard(self._idle.popleft()[0])
+        while len(self._idle) > max(1, self._min_size):
+            oldest = self._idle.popleft()
+            if oldest[1] >= deadline:
+                self._idle.appendleft(oldest)
+                return
+            self._discard(oldest[0])
 
     async def fill(self) -> None:
         """Open connections until `min_size` are there."""
@@ -124,20 +144,21 @@ class Pool(Generic[C]):
             for connection in opened:
                 self.release(connection)
 
-    async def drain(self, grace: float) -> list[C]:
-        """Close the pool, and hand over the connections that came to rest within `grace` seconds.
-
-        Those still busy by then are discarded, so that their calls fail instead of hanging.
-        """
+    async def drain(self, grace: float) -> None:
+        """Refuse new calls, and wait up to `grace` seconds for the running ones to finish."""
         self._closed = True
-        idle = [connection for connection, _ in self._idle]
-        self._idle.clear()
         deadline = time.monotonic() + grace
+        taken = 0
         try:
-            for _ in range(self._max_size):
-                if not await self._slots.acquire(max(0.0, deadline - time.monotonic())):
-                    break
+            while taken < self._max_size and await self._slots.acquire(max(0.0, deadline - time.monotonic())):
+                taken += 1
         finally:
-            for connection in list(self._lent):
-                self._discard(connection)
-        return idle
+            for _ in range(taken):
+                self._slots.release()
+
+    def connections(self) -> tuple[list[C], list[C]]:
+        """What is left in a drained pool: the idle connections, which it gives up, and those still lent."""
+        idle: list[C] = []
+        while self._idle:
+            idle.append(self._idle.pop()[0])
+        return idle, list(self._lent)

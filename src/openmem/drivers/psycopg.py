@@ -1,30 +1,45 @@
 """PostgreSQL for `Memory`: blocking psycopg connections.
 
 The methods are ``async def`` but block and never suspend; see `openmem.io`. They are not for an
-event loop.
+event loop. A wait that is given up, by its time limit or by Ctrl-C, asks the server to stop the
+query and drops the connection.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import select
+import socket
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import RawCursor
+from psycopg import RawCursor, waiting
 from psycopg.abc import PQGen
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from ..errors import OMPError, ProviderError
 from ..io import PostgresSettings, Statement
-from ..providers.postgres.errors import server_error, unreachable
-from .pool import Pool
+from ..providers.postgres.errors import bad_url, server_error, unreachable
+from .pool import ON_CONNECT, Pool
 
 R = TypeVar("R")
 
 CLOSE_GRACE = 2.0
-CANCEL_TIMEOUT = 1.0
+CANCEL_TIMEOUT = 0.5
+SIGNAL_INTERVAL = 0.1
+
+# libpq keeps the SQLSTATE of a refused connection to itself; asyncpg tells it.
+_REFUSALS = (
+    (
+        re.compile(r"authentication failed|no password supplied|no pg_hba\.conf entry|role \".*\" does not exist"),
+        "28000",
+    ),
+    (re.compile(r"database \".*\" does not exist"), "3D000"),
+)
 
 logger = logging.getLogger("openmem.postgres")
 
@@ -43,12 +58,18 @@ class BlockingSlots:
 
 
 class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
-    """A connection that gives up waiting for the server after `timeout` seconds."""
+    """A connection that gives up waiting for the server after `timeout` seconds.
+
+    An interrupted wait leaves the query running and the connection unusable; `PsycopgIO` cancels
+    the one and drops the other. psycopg's own way, to wait for the cancelled query's end, takes up
+    to ten seconds where the network is dead.
+    """
 
     timeout: float = 60.0
 
     def wait(self, gen: PQGen[R], *args: Any, **kwargs: Any) -> R:
-        return super().wait(_until(time.monotonic() + self.timeout, gen), *args, **kwargs)
+        bounded = _until(time.monotonic() + self.timeout, gen)
+        return waiting.wait(bounded, self.pgconn.socket, interval=SIGNAL_INTERVAL)
 
 
 def _until(deadline: float, gen: PQGen[R]) -> PQGen[R]:
@@ -94,8 +115,11 @@ class PsycopgIO:
         await self._pool.fill()
 
     async def close(self) -> None:
-        for connection in await self._pool.drain(CLOSE_GRACE):
+        await self._pool.drain(CLOSE_GRACE)
+        idle, busy = self._pool.connections()
+        for connection in idle:
             connection.close()
+        _break_off(busy)
 
     async def _lend(self, use: Callable[[BoundedConnection], R]) -> R:
         connection = await self._pool.acquire()
@@ -104,34 +128,79 @@ class PsycopgIO:
             result = use(connection)
             reusable = True
             return result
-        except TimeoutError as error:
-            connection.cancel_safe(timeout=CANCEL_TIMEOUT)
-            raise unreachable(f"no answer within {self._settings.timeout:g} s") from error
         except psycopg.Error as error:
             reusable = not connection.broken
             raise _translated(error) from error
+        except BaseException as error:
+            _cancel(connection, CANCEL_TIMEOUT)
+            if isinstance(error, TimeoutError):
+                raise unreachable(f"no answer within {self._settings.timeout:g} s") from error
+            raise
         finally:
             self._pool.release(connection, reusable=reusable)
 
     async def _connect(self) -> BoundedConnection:
+        connection: BoundedConnection | None = None
         try:
             connection = BoundedConnection.connect(
-                self._settings.url,
-                autocommit=True,
-                prepare_threshold=0,
-                cursor_factory=RawCursor,
-                connect_timeout=max(2, round(self._settings.connect_timeout)),
+                self._conninfo(), autocommit=True, prepare_threshold=0, cursor_factory=RawCursor
             )
-        except psycopg.Error as error:
-            raise _translated(error) from error
-        connection.timeout = self._settings.timeout
+            connection.timeout = self._settings.timeout
+            connection.execute(ON_CONNECT, prepare=False)
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, TimeoutError):
+                raise unreachable(f"no answer within {self._settings.timeout:g} s") from error
+            if isinstance(error, psycopg.Error):
+                raise _translated(error) from error
+            raise
         return connection
 
+    def _conninfo(self) -> str:
+        """The URL with a time-out for connecting, which libpq wants in whole seconds, if it has none."""
+        try:
+            parameters = conninfo_to_dict(self._settings.url)
+            if not float(parameters.get("connect_timeout") or 0):
+                parameters["connect_timeout"] = max(2, round(self._settings.connect_timeout))
+            return make_conninfo("", **parameters)
+        except (psycopg.ProgrammingError, ValueError):
+            raise bad_url() from None
 
-def _translated(error: psycopg.Error) -> Exception:
-    if error.sqlstate is None:
+
+def _cancel(connection: BoundedConnection, timeout: float) -> None:
+    """Ask the server to stop what the connection is waiting for."""
+    try:
+        connection.cancel_safe(timeout=timeout)
+    except psycopg.Error:
+        logger.debug("the server did not take the request to stop a query")
+
+
+def _break_off(connections: Iterable[BoundedConnection]) -> None:
+    """Make the calls fail that other threads still wait for, and stop their queries.
+
+    Only the socket is shut down: the connection itself must not be touched but by its own thread.
+    """
+    deadline = time.monotonic() + CANCEL_TIMEOUT
+    for connection in connections:
+        try:
+            with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as wire:
+                if (remaining := deadline - time.monotonic()) > 0:
+                    _cancel(connection, remaining)
+                wire.shutdown(socket.SHUT_RDWR)
+        except (OSError, psycopg.Error):
+            logger.debug("a connection was gone before it was broken off")
+
+
+def _translated(error: psycopg.Error) -> OMPError:
+    if error.sqlstate is not None:
+        return server_error(error.sqlstate, str(error))
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        for pattern, sqlstate in _REFUSALS:
+            if pattern.search(str(error)):
+                return server_error(sqlstate, str(error))
         return unreachable(str(error))
-    return server_error(error.sqlstate, str(error))
+    return ProviderError(f"PostgreSQL: {error}")
 
 
 def _is_quiet(connection: BoundedConnection) -> bool:

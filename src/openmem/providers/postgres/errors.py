@@ -5,7 +5,7 @@ The classes are those of PostgreSQL's documentation, appendix A, "PostgreSQL Err
 
 from __future__ import annotations
 
-from ...errors import OMPError, ProviderError, UnauthorizedError, unavailable
+from ...errors import InvalidRequestError, OMPError, ProviderError, UnauthorizedError, unavailable
 
 _UNAVAILABLE_CLASSES = ("08", "53", "57P")
 _RETRYABLE = ("40001", "40P01", "55P03", "57014", "25006")
@@ -30,4 +30,12 @@ def unreachable(reason: str) -> ProviderError:
     return unavailable(
         f"PostgreSQL cannot be reached: {reason.strip() or 'the connection was lost'}; "
         "check that the server runs and url names its host and port"
+    )
+
+
+def bad_url() -> InvalidRequestError:
+    """The error for a URL that a driver cannot read. It quotes nothing, since any part may be the password."""
+    return InvalidRequestError(
+        "url: not a valid libpq connection URL; percent-encode special characters in the user and password, "
+        "and check the port and the parameters after '?'"
     )
