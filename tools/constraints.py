@@ -13,6 +13,7 @@ import tempfile
 import tomllib
 import venv
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def lower_bounds(project: dict[str, Any]) -> Iterator[str]:
     """The direct dependencies of every extra as ``name==version``, at their lower bounds."""
-    for text in [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]:
+    for text in chain(project["dependencies"], *project["optional-dependencies"].values()):
         requirement = Requirement(text)
         if requirement.name == project["name"] or (requirement.marker and not requirement.marker.evaluate()):
             continue

@@ -5,39 +5,35 @@ A failure shows everything pip said. Without a terminal the count is left out.
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import time
 
-_SEEN = re.compile(r"Collecting ([A-Za-z0-9._-]+)")
+_FOUND = ("Collecting ", "Processing ")
+_DONE = "Successfully installed "
 
 
 def main(arguments: list[str]) -> int:
-    """Run ``pip install`` with `arguments`.
-
-    Returns:
-        pip's exit status.
-    """
+    """Run ``pip install`` with `arguments`, and return its exit status."""
     command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *arguments]
     began = time.monotonic()
     said: list[str] = []
-    packages: set[str] = set()
+    found = installed = 0
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True
     ) as pip:
         assert pip.stdout is not None
         for line in pip.stdout:
             said.append(line)
-            packages.update(_SEEN.findall(line))
-            doing = "installing" if line.startswith("Installing collected") else "fetching"
-            _show(f"{doing} {len(packages)} packages")
+            found += line.startswith(_FOUND)
+            if line.startswith(_DONE):
+                installed = len(line.removeprefix(_DONE).split())
+            _show(f"{'installing' if line.startswith('Installing collected') else 'fetching'} {found} packages")
+    _show("")
     if pip.returncode != 0:
-        _show("")
         sys.stderr.writelines(said)
         return pip.returncode
-    _show("")
-    print(f"  {len(packages)} packages in {time.monotonic() - began:.0f} s", flush=True)
+    print(f"  {installed} packages in {time.monotonic() - began:.0f} s", flush=True)
     return 0
 
 
