@@ -1,0 +1,170 @@
+"""What the tests feed to the verbs: valid calls, calls that must be refused, and awkward text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from datetime import timezone as fixed_offset
+from typing import Any, Final
+
+VALID: Final[dict[str, dict[str, Any]]] = {
+    "add": {"content": "likes green tea", "user_id": "u"},
+    "get": {"id": "mem_unknown"},
+    "update": {"id": "mem_unknown", "confidence": 0.5},
+    "delete": {"id": "mem_unknown"},
+    "list": {"user_id": "u"},
+    "search": {"query": "tea", "user_id": "u"},
+    "context": {"query": "tea", "user_id": "u"},
+    "audit": {"user_id": "u"},
+    "wait_for_ingest": {"ids": ["mem_unknown"], "user_id": "u"},
+}
+
+FEATURE_USES: Final[dict[str, list[tuple[str, dict[str, Any]]]]] = {
+    "scopes": [
+        ("add", {"scope": "coding"}),
+        ("list", {"scope": "coding"}),
+        ("search", {"scope": "coding"}),
+        ("context", {"scope": "coding"}),
+    ],
+    "temporal": [
+        ("add", {"valid_from": datetime(2024, 1, 1, tzinfo=UTC)}),
+        ("add", {"valid_to": datetime(2024, 1, 1, tzinfo=UTC)}),
+    ],
+    "supports_supersession": [("add", {"supersedes": ["mem_unknown"]})],
+}
+
+HOSTILE: Final[dict[str, str]] = {
+    "quotes": """it's "quoted", `ticked`; DROP TABLE memories; --""",
+    "like": r"100%_\%\_\\",
+    "placeholders": "$1 $2 {x} {} %s %(name)s :name ?",
+    "tsquery": "tea & !(coffee | milk):* <-> 'x",
+    "json": '{"a": [1, null], "x-mem0": "\\u0041"}',
+    "markup": "<script>alert(1)</script> &amp; [mem_0000] ```",
+    "right-to-left": "שלום עולם مرحبا \u202eabc\u202c",
+    "emoji": "👩‍👩‍👧‍👦 🏳️‍🌈 🫠 é e\u0301",
+    "cjk": "用户喜欢绿茶 ユーザー",
+    "invisible": "a\u200bb\ufeffc\u00a0d\u2028e\x01\x7f",
+    "lines": "one\ntwo\r\nthree\tfour",
+    "long word": "x" * 500,
+}
+
+QUERIES: Final[dict[str, str]] = {
+    "stop word": "the",
+    "punctuation": "?!",
+    "emoji": "🙂",
+    "long word": "x" * 3000,
+    "many words": "a1 b2 " * 2000,
+    "tsquery": "tea:* | !cats & 'x",
+    "invisible": "\u200b",
+}
+
+_BAD_TEXTS: Final[dict[str, Any]] = {
+    "empty": "",
+    "blank": " \t\n\u3000",
+    "nul": "a\0b",
+    "lone surrogate": "a\ud800b",
+    "bytes": b"abc",
+    "number": 5,
+}
+
+_TEXT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    "add": ("content", "user_id", "scope"),
+    "get": ("id",),
+    "update": ("id", "content", "scope"),
+    "delete": ("id",),
+    "list": ("user_id", "scope", "tag"),
+    "search": ("query", "user_id", "scope"),
+    "context": ("query", "user_id", "scope"),
+    "audit": ("user_id", "app"),
+    "wait_for_ingest": ("user_id",),
+}
+
+_TEXT_LISTS: Final[dict[str, tuple[str, ...]]] = {
+    "add": ("tags", "supersedes"),
+    "update": ("tags", "supersedes"),
+    "wait_for_ingest": ("ids",),
+}
+
+_NUMBERS: Final[dict[tuple[str, str], tuple[Any, ...]]] = {
+    ("list", "limit"): (0, -1, 501, 1.5, "5", True, None),
+    ("search", "limit"): (0, 101, 10.0, "5", True, None),
+    ("audit", "limit"): (0, 1001, True, None),
+    ("context", "token_budget"): (0, -5, 1.5, "5", True, None),
+    ("add", "confidence"): (-0.01, 1.01, math.nan, math.inf, "0.5", True),
+    ("update", "confidence"): (-0.01, 1.01, math.nan, "0.5", True),
+    ("search", "min_score"): (-0.01, 1.01, math.nan, "0.5", True),
+    ("wait_for_ingest", "timeout"): (-1.0, math.nan, "5", True),
+}
+
+_BEFORE_TIME: Final = datetime.min.replace(tzinfo=fixed_offset(timedelta(hours=14)))
+_AFTER_TIME: Final = datetime.max.replace(tzinfo=fixed_offset(timedelta(hours=-12)))
+
+_BAD_TIMES: Final = ("yesterday", "", "1700000000", "12:00", 5, _BEFORE_TIME, _AFTER_TIME)
+
+_TIME_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    "add": ("valid_from", "valid_to"),
+    "update": ("valid_to",),
+    "list": ("since", "until"),
+    "audit": ("since",),
+}
+
+_BAD_SCOPES: Final = ("/", "a/", "/a", "a//b", "a/ /b", "a*", "*/a", "a/*/b", "**", "x" * 600)
+
+INVALID_SOURCES: Final[tuple[Any, ...]] = (
+    "an app",
+    {"type": "guessed"},
+    {"app": "a\0b"},
+    {"ref": "a\ud800b"},
+    {"app": 5},
+    {"x": object()},
+)
+
+INVALID_EXTENSIONS: Final[tuple[dict[str, Any], ...]] = (
+    {"unknown": 1},
+    {"x-": 1},
+    {"x-Mem0": 1},
+    {"x-mem0": {"a": "\0"}},
+    {"x-mem0": {"\ud800": 1}},
+    {"x-mem0": math.nan},
+    {"x-mem0": [math.inf]},
+    {"x-mem0": {1: "a"}},
+    {"x-mem0": object()},
+    {"x-mem0": {"a", "b"}},
+)
+
+
+def _refused() -> Iterator[tuple[str, str, Any]]:
+    for verb, names in _TEXT_FIELDS.items():
+        for name in names:
+            yield from ((verb, name, bad) for bad in _BAD_TEXTS.values())
+    for verb, names in _TEXT_LISTS.items():
+        for name in names:
+            yield from ((verb, name, [bad]) for bad in _BAD_TEXTS.values())
+            yield from ((verb, name, bad) for bad in ("a string", 5, {"a": 1}))
+    for (verb, name), numbers in _NUMBERS.items():
+        yield from ((verb, name, number) for number in numbers)
+    for verb, names in _TIME_FIELDS.items():
+        for name in names:
+            yield from ((verb, name, bad) for bad in _BAD_TIMES)
+    for scope in _BAD_SCOPES:
+        yield from ((verb, "scope", scope) for verb in ("add", "update", "list", "search", "context"))
+    for wildcard in ("*", "a/*"):
+        yield from ((verb, "scope", wildcard) for verb in ("add", "update"))
+    yield "update", "content", None
+    yield from (("add", "source", source) for source in INVALID_SOURCES)
+    yield from (("add", next(iter(extension)), extension) for extension in INVALID_EXTENSIONS)
+
+
+def refused_calls() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Calls that must be refused before anything is sent, as (verb, name of the field, arguments)."""
+    for verb, name, value in _refused():
+        changed = value if isinstance(value, dict) and name in value else {name: value}
+        yield verb, name, VALID[verb] | changed
+    year = datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
+    yield "add", "valid_to", VALID["add"] | {"valid_from": year[1], "valid_to": year[0]}
+    yield "update", "update", {"id": "mem_unknown"}
+    yield "update", "supersedes", {"id": "mem_unknown", "supersedes": ["mem_unknown"]}
+
+
+READS: Final = ("get", "list", "search", "context", "audit")

@@ -1,0 +1,84 @@
+"""The two clients in one shape, so that a test is written once.
+
+A test body is ``async def`` and awaits every verb. For `AsyncMemory` it runs on an event loop; for
+`Memory` the verbs are wrapped in coroutines that block and never suspend, and the body runs from
+start to end in one step (see `openmem.io`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Protocol, Self, cast
+
+from ..async_memory import AsyncMemory
+from ..io import run_blocking
+from ..memory import Memory
+
+
+class Colour(Protocol):
+    """How to make a client and how to run what awaits it."""
+
+    def client(self, **arguments: Any) -> AsyncMemory:
+        """A new client with these constructor arguments, not opened yet."""
+        ...
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a test body to its end."""
+        ...
+
+    def close(self) -> None:
+        """Release what running took."""
+        ...
+
+
+class Awaitable:
+    """A `Memory` with the verbs of `AsyncMemory`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._client = memory._client
+
+    def __getattr__(self, name: str) -> Any:
+        verb = getattr(self._memory, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return verb(*args, **kwargs)
+
+        return call
+
+    async def __aenter__(self) -> Self:
+        self._memory.__enter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        self._memory.__exit__(*error)
+
+
+class Sync:
+    """`Memory`."""
+
+    def client(self, **arguments: Any) -> AsyncMemory:
+        return cast(AsyncMemory, Awaitable(Memory(**arguments)))
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        run_blocking(coroutine)
+
+    def close(self) -> None:
+        pass
+
+
+class Async:
+    """`AsyncMemory`, on one event loop."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+
+    def client(self, **arguments: Any) -> AsyncMemory:
+        return AsyncMemory(**arguments)
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._runner.run(coroutine)
+
+    def close(self) -> None:
+        self._runner.close()
