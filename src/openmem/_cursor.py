@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from .errors import InvalidRequestError
+from .models import as_utc
 from .operations import List, check_text
 
 
@@ -37,12 +38,12 @@ def decode_cursor(op: List) -> Position | None:
     try:
         payload = base64.b64decode(op.cursor + "=" * (-len(op.cursor) % 4), altchars=b"-_", validate=True)
         fingerprint, created_at, id = json.loads(payload)
-        position = Position(datetime.fromisoformat(created_at), check_text(id))
+        position = Position(as_utc(datetime.fromisoformat(created_at)), check_text(id))
     except (binascii.Error, UnicodeError, ValueError, TypeError, RecursionError):
         raise InvalidRequestError(
             "cursor: this is not a cursor; pass next_cursor of the previous page unchanged"
         ) from None
-    if fingerprint != _fingerprint(op) or position.created_at.tzinfo is None:
+    if fingerprint != _fingerprint(op):
         raise InvalidRequestError(
             "cursor: it belongs to a list of another user or with other filters; repeat the arguments of the first page"
         )

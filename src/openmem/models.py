@@ -15,8 +15,17 @@ OMP_VERSION = "0.1"
 
 
 def as_utc(moment: datetime) -> datetime:
-    """`moment` as an aware datetime in UTC; a naive one is taken to be in UTC already."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    """`moment` as an aware datetime in UTC; a naive one is taken to be in UTC already.
+
+    Raises:
+        ValueError: in UTC the moment is not between the years 1 and 9999.
+    """
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{moment.isoformat()} is not between the years 1 and 9999 in UTC") from None
 
 
 Timestamp: TypeAlias = Annotated[datetime, AfterValidator(as_utc)]

@@ -82,9 +82,14 @@ def _not_blank(text: str) -> str:
 
 
 def _moment(value: object) -> object:
-    if isinstance(value, datetime | str):
+    if isinstance(value, datetime):
         return value
-    raise ValueError(f"{_shown(value)} is not a datetime; pass a datetime or an ISO 8601 string")
+    try:
+        if isinstance(value, str):
+            return datetime.fromisoformat(value)
+    except ValueError:
+        pass
+    raise ValueError(f"{_shown(value)} is not a time; pass a datetime, or a string such as '2026-01-31T12:00:00Z'")
 
 
 def _items(value: object) -> object:
@@ -100,10 +105,11 @@ def _unit(value: float) -> float:
 
 
 def _source(value: object) -> object:
-    if isinstance(value, MemorySource | Mapping):
-        source = value if isinstance(value, MemorySource) else MemorySource.model_validate(value)
-        check_json(source.to_wire())
-        return source
+    if isinstance(value, MemorySource):
+        check_json(value.to_wire())
+        return value
+    if isinstance(value, Mapping):
+        return check_json(dict(value))
     raise ValueError(f"{_shown(value)} is not a MemorySource; pass one, or a dict with app, type, ref")
 
 
@@ -138,7 +144,10 @@ def _extensions(value: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(
                 f"{key!r} is not a field of this verb; extensions are named 'x-<provider>', as in 'x-mem0'"
             )
-        check_json(item)
+        try:
+            check_json(item)
+        except ValueError as error:
+            raise ValueError(f"{key!r} {error}") from None
     return json.loads(json.dumps(value)) if value else value
 
 

@@ -11,6 +11,7 @@ synchronous commit for the running transaction before the entry is written. Writ
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -378,7 +379,7 @@ class Statements:
     def _written(self, action: str, written: str, *, app: str, request: str) -> str:
         """The part that logs a write, in the same transaction."""
         if self._audit == "off":
-            return ""
+            return _unused(app, request)
         return f""", audit AS (
             INSERT INTO {self._audit_log} (user_id, app, action, memory_id, scope, request_id)
             SELECT w.user_id, coalesce({app}::text, w.source::jsonb ->> 'app'), '{action}', w.id, w.scope,
@@ -389,7 +390,7 @@ class Statements:
     def _read(self, action: str, source: str, *, user: str, memory: str, scope: str, app: str, request: str) -> str:
         """The part that logs a read, without a wait for the disk."""
         if self._audit != "all":
-            return ""
+            return _unused(*re.findall(r"\$\d+", f"{action} {user} {memory} {scope} {app} {request}"))
         action = action if action.startswith("$") else f"'{action}'"
         return f""", unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
         audit AS (
@@ -401,6 +402,11 @@ class Statements:
 def _visible(table: str) -> str:
     """Whether a row has the wanted id and belongs to a user the caller may act for."""
     return f"{table}.id = $1::text AND ($2::text[] IS NULL OR {table}.user_id = ANY ($2::text[]))"
+
+
+def _unused(*parameters: str) -> str:
+    """A part that only tells the server the types of parameters that nothing else mentions."""
+    return f", unused AS (SELECT {', '.join(f'{parameter}::text' for parameter in parameters)})"
 
 
 def _unknown(ids: str) -> str:
