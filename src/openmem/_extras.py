@@ -1,0 +1,19 @@
+"""What to say when an optional dependency is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+
+
+def require_extra(purpose: str, extra: str, modules: tuple[str, ...]) -> None:
+    """Raise `ImportError` with the install command unless all `modules` can be imported."""
+    missing = [module for module in modules if not is_installed(module)]
+    if missing:
+        raise ImportError(
+            f"{purpose} needs {', '.join(missing)}, which is not installed: pip install 'openmem[{extra}]'"
+        )
+
+
+def is_installed(module: str) -> bool:
+    """Whether a top-level module can be imported; told without importing it."""
+    return importlib.util.find_spec(module) is not None
