@@ -67,7 +67,9 @@ class Client:
         call = call or Call(request_id=uuid.uuid4().hex, app=self._config.app, grants=self._config.grants)
         try:
             self._provider.check(cast(Operation, verb), call)
-            await self.open()
+            if not self._is_open:
+                await self.open()
+                self._provider.check(cast(Operation, verb), call)
             return await verb.on(self._provider, call)
         except OMPError as error:
             error.request_id = error.request_id or call.request_id
@@ -77,6 +79,8 @@ class Client:
     async def capabilities(self) -> Capabilities:
         """What the backend can do, asked once."""
         if self._capabilities is None:
+            if self._provider.capabilities_are_remote:
+                await self.open()
             self._capabilities = await self._provider.capabilities()
         return self._capabilities
 

@@ -56,6 +56,11 @@ class ScopeFilter:
                     prefixes.append(pattern + "/")
         return cls(tuple(paths), tuple(prefixes))
 
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The filter as scope patterns."""
+        return (*self.paths, *(prefix + "*" for prefix in self.prefixes))
+
     def matches(self, scope: str | None) -> bool:
         """Whether a memory with this scope is selected."""
         return scope is not None and (scope in self.paths or scope.startswith(self.prefixes))

@@ -18,11 +18,13 @@ so that nobody awaits them on a loop by mistake. gel-python shares its client co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Generic, ParamSpec, Protocol, TypeAlias, TypeVar
+
+from .errors import ProviderError
 
 R = TypeVar("R")
 P = ParamSpec("P")
@@ -99,6 +101,68 @@ class PostgresIO(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request as a value; `path` is below the server's base URL and quoted."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """A response as a value; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class ConnectionFailedError(ProviderError):
+    """The connection could not be made, or broke before a reply; another try may succeed."""
+
+    default_code = "provider_unavailable"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HttpSettings:
+    """How to reach an HTTP server.
+
+    Attributes:
+        base_url: prefix of all paths, without a trailing slash.
+        headers: sent with every request; they may hold a credential and are never shown.
+        timeout: seconds to wait for each part of a reply, and for a free connection.
+        connect_timeout: seconds to wait for a new connection.
+        max_connections: connections open at most.
+    """
+
+    base_url: str
+    headers: Mapping[str, str]
+    timeout: float
+    connect_timeout: float
+    max_connections: int
+
+
+class HttpIO(Protocol):
+    """A pool of connections to one HTTP server. Redirects are not followed."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Send one request and read the whole reply, whatever its status.
+
+        Raises:
+            ConnectionFailedError: no connection, or it broke before the reply was complete.
+            ProviderError: ``provider_unavailable``; no reply in time.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection. Idempotent."""
+        ...
+
+
 class EmbedderIO(Protocol):
     """An embedder that does not block its caller's loop."""
 
@@ -109,8 +173,12 @@ class EmbedderIO(Protocol):
         """One vector of ``dim`` numbers per text, checked."""
         ...
 
+    async def load(self) -> None:
+        """Load the model now if waiting for the first text would hold up others."""
+        ...
+
     async def close(self) -> None:
-        """Release what the embedder holds. Idempotent."""
+        """Release what the embedder holds, unless it is the user's own object. Idempotent."""
         ...
 
 
@@ -121,8 +189,12 @@ class Ports(Protocol):
         """A pool for this server. Makes no connection yet."""
         ...
 
-    def embedder(self, embedder: Any) -> EmbedderIO:
-        """An `openmem.embedders.Embedder` made safe to call from a provider."""
+    async def http(self, settings: HttpSettings) -> HttpIO:
+        """A client for this server. Makes no connection yet."""
+        ...
+
+    def embedder(self, spec: Any) -> EmbedderIO:
+        """The embedder of a client's settings, made safe to call from a provider."""
         ...
 
     async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

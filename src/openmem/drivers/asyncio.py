@@ -6,39 +6,45 @@ import asyncio
 import contextvars
 import functools
 import importlib
+import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from ..embedders import Embedder, checked
-from ..io import EmbedderIO, PostgresIO, PostgresSettings, Vectors
+from ..embedders import Embedder, aembed_checked, embed_checked, resolve_embedder, warm_up_checked
+from ..errors import ProviderError, unavailable
+from ..io import EmbedderIO, HttpIO, HttpSettings, PostgresIO, PostgresSettings, Vectors
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 DEFAULT_WORKERS = 4
 
+logger = logging.getLogger("openmem")
+
 
 class AsyncEmbedder:
     """An embedder called by its own `aembed`, or else in a thread."""
 
-    def __init__(self, embedder: Embedder, ports: AsyncPorts) -> None:
+    def __init__(self, embedder: Embedder, ports: AsyncPorts, *, owned: bool) -> None:
         self._embedder = embedder
         self._ports = ports
+        self._owned = owned
         self.model = embedder.model
         self.dim = embedder.dim
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        aembed = getattr(self._embedder, "aembed", None)
-        if aembed is not None:
-            return checked(self._embedder, texts, await aembed(texts))
-        return await self._ports.call(self._embed_and_check, texts)
+        if hasattr(self._embedder, "aembed"):
+            return await aembed_checked(self._embedder, texts)
+        return await self._ports.call(embed_checked, self._embedder, texts)
 
-    def _embed_and_check(self, texts: Sequence[str]) -> Vectors:
-        return checked(self._embedder, texts, self._embedder.embed(texts))
+    async def load(self) -> None:
+        await self._ports.call(warm_up_checked, self._embedder)
 
     async def close(self) -> None:
+        if not self._owned:
+            return
         aclose = getattr(self._embedder, "aclose", None)
         close = getattr(self._embedder, "close", None)
         if aclose is not None:
@@ -53,20 +59,40 @@ class AsyncPorts:
     def __init__(self, max_workers: int | None = None) -> None:
         self._max_workers = max_workers or DEFAULT_WORKERS
         self._executor: ThreadPoolExecutor | None = None
+        self._closed = False
 
     async def postgres(self, settings: PostgresSettings) -> PostgresIO:
         driver = await self.load("openmem.drivers.asyncpg")
         io: PostgresIO = driver.AsyncpgIO(settings)
         return io
 
-    def embedder(self, embedder: Embedder) -> EmbedderIO:
-        return AsyncEmbedder(embedder, self)
+    async def http(self, settings: HttpSettings) -> HttpIO:
+        driver = await self.load("openmem.drivers.httpx")
+        io: HttpIO = driver.HttpxIO(settings)
+        return io
+
+    def embedder(self, spec: Any) -> EmbedderIO:
+        embedder = resolve_embedder(spec)
+        return AsyncEmbedder(embedder, self, owned=embedder is not spec)
 
     async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        in_context = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
+        work = self._threads().submit(in_context)
+        try:
+            return await asyncio.wrap_future(work)
+        except asyncio.CancelledError:
+            work.add_done_callback(_log_late)
+            task = asyncio.current_task()
+            if self._closed and task is not None and not task.cancelling():
+                raise _closed_meanwhile() from None
+            raise
+
+    def _threads(self) -> ThreadPoolExecutor:
+        if self._closed:
+            raise _closed_meanwhile()
         if self._executor is None:
             self._executor = ThreadPoolExecutor(self._max_workers, thread_name_prefix="openmem")
-        in_context = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, in_context)
+        return self._executor
 
     async def load(self, module: str) -> ModuleType:
         return await self.call(importlib.import_module, module)
@@ -78,6 +104,17 @@ class AsyncPorts:
         return asyncio.Lock()
 
     async def close(self) -> None:
+        self._closed = True
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
             self._executor = None
+
+
+def _closed_meanwhile() -> ProviderError:
+    return unavailable("the client was closed while this call ran")
+
+
+def _log_late(work: Future[Any]) -> None:
+    if not work.cancelled():
+        error = work.exception()
+        logger.debug("a cancelled call went on in its thread and %s", "ended" if error is None else f"raised {error!r}")

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import ModuleType, TracebackType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from ..embedders import Embedder, checked
-from ..io import EmbedderIO, PostgresIO, PostgresSettings, Vectors
+from ..embedders import Embedder, embed_checked, resolve_embedder
+from ..io import EmbedderIO, HttpIO, HttpSettings, PostgresIO, PostgresSettings, Vectors
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,17 +36,21 @@ class BlockingLock(AbstractAsyncContextManager[object, None]):
 class BlockingEmbedder:
     """An embedder called directly."""
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, *, owned: bool) -> None:
         self._embedder = embedder
+        self._owned = owned
         self.model = embedder.model
         self.dim = embedder.dim
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        return checked(self._embedder, texts, self._embedder.embed(texts))
+        return embed_checked(self._embedder, texts)
+
+    async def load(self) -> None:
+        """Left to the first text: here it holds up nobody else, and verbs without texts need no model."""
 
     async def close(self) -> None:
         close = getattr(self._embedder, "close", None)
-        if close is not None:
+        if self._owned and close is not None:
             close()
 
 
@@ -58,8 +62,14 @@ class BlockingPorts:
         io: PostgresIO = driver.PsycopgIO(settings)
         return io
 
-    def embedder(self, embedder: Embedder) -> EmbedderIO:
-        return BlockingEmbedder(embedder)
+    async def http(self, settings: HttpSettings) -> HttpIO:
+        driver = await self.load("openmem.drivers.httpx")
+        io: HttpIO = driver.BlockingHttpxIO(settings)
+        return io
+
+    def embedder(self, spec: Any) -> EmbedderIO:
+        embedder = resolve_embedder(spec)
+        return BlockingEmbedder(embedder, owned=embedder is not spec)
 
     async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return function(*args, **kwargs)

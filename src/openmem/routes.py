@@ -1,0 +1,304 @@
+"""The protocol over HTTP: one table that both the passthrough client and the server follow.
+
+A route says how an operation travels: method and path, which of its fields are in the path, the query
+or the JSON body and under which names, and what its reply looks like. `Route.request` and
+`Route.operation` are each other's inverse, as are `Route.encode` and `Route.decode`. Nothing here does
+any I/O.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from .errors import (
+    InvalidRequestError,
+    NotFoundError,
+    OMPError,
+    ProviderError,
+    RateLimitedError,
+    ScopeDeniedError,
+    UnauthorizedError,
+    UnsupportedCapabilityError,
+)
+from .io import HttpRequest, HttpResponse
+from .models import (
+    AuditEntries,
+    AuditEntry,
+    Capabilities,
+    ContextBlock,
+    MemoryPage,
+    MemoryRecord,
+    SearchResult,
+    SearchResults,
+    WireModel,
+)
+from .operations import (
+    Add,
+    Audit,
+    Context,
+    Delete,
+    Get,
+    List,
+    Operation,
+    Search,
+    Update,
+)
+
+R = TypeVar("R")
+Json: TypeAlias = Any
+
+REQUEST_ID_HEADER: Final = "X-Request-Id"
+USER_ID_HEADER: Final = "X-User-Id"
+APP_HEADER: Final = "X-OMP-App"
+IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
+MAX_BODY_BYTES: Final = 1024 * 1024
+
+CAPABILITIES_PATH: Final = "/capabilities"
+HEALTH_PATH: Final = "/healthz"
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[R]):
+    """How one verb travels.
+
+    Attributes:
+        operation_type: the verb.
+        method, path: where it goes; ``{id}`` in the path stands for the operation's id.
+        place: whether the fields travel in the query string or as a JSON object.
+        status: status code of success.
+        encode: from the result to the JSON of the reply; None for an empty reply.
+        decode: from the JSON of the reply to the result.
+        names: fields that travel under another name.
+    """
+
+    operation_type: type[Operation]
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    path: str
+    place: Literal["query", "body"]
+    status: int
+    encode: Callable[[R], Json] | None
+    decode: Callable[[Json], R]
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def verb(self) -> str:
+        """The verb's name."""
+        return self.operation_type.verb
+
+    def request(self, op: Operation) -> HttpRequest:
+        """The request that carries `op`."""
+        clears = self.operation_type is Update
+        fields = op.model_dump(mode="json", exclude_unset=True, exclude_none=not clears)
+        path = self.path
+        if "{id}" in path:
+            path = path.replace("{id}", quote(fields.pop("id"), safe=""))
+        wire = {self.names.get(name, name): value for name, value in fields.items()}
+        if self.place == "body":
+            wire |= wire.pop("extensions", {})
+            return HttpRequest(self.method, path, body=wire)
+        return HttpRequest(self.method, path, query={name: _in_query(value) for name, value in wire.items()})
+
+    def operation(self, id: str | None, query: Mapping[str, str], body: Mapping[str, Json] | None) -> Operation:
+        """The operation that a request carries.
+
+        Args:
+            id: the ``{id}`` of the path.
+            query: parameters of the query string; those the verb does not have are ignored.
+            body: the JSON object of the body. Fields unknown to `Add` are kept on the memory, so that
+                newer clients lose nothing; in other verbs they are ignored.
+
+        Raises:
+            InvalidRequestError: a parameter is missing or wrong.
+        """
+        known = {self.names.get(name, name): name for name in self.operation_type.model_fields}
+        fields: dict[str, Any] = {} if id is None else {"id": id}
+        if self.place == "query":
+            for name, value in query.items():
+                if name in known and known[name] != "id":
+                    fields[known[name]] = _from_query(self.operation_type, known[name], name, value)
+            return self.operation_type(**fields)
+        extensions: dict[str, Any] = {}
+        for name, value in (body or {}).items():
+            if name in known and known[name] not in ("id", "extensions"):
+                fields[known[name]] = value
+            else:
+                extensions[name] = value
+        if self.operation_type is Add:
+            fields["extensions"] = extensions
+        return self.operation_type(**fields)
+
+
+def _in_query(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _from_query(operation_type: type[Operation], field_name: str, name: str, value: str) -> object:
+    annotation = str(operation_type.model_fields[field_name].annotation)
+    if "int" in annotation and re.fullmatch(r"-?\d{1,18}", value):
+        return int(value)
+    if "float" in annotation:
+        try:
+            return float(value)
+        except ValueError:
+            raise InvalidRequestError(f"{name}: {value[:80]!r} is not a number") from None
+    return value
+
+
+def _dump(value: WireModel) -> Json:
+    return value.to_wire()
+
+
+ADD: Final = Route[MemoryRecord](Add, "POST", "/memories", "body", 201, _dump, MemoryRecord.model_validate)
+LIST: Final = Route[MemoryPage](List, "GET", "/memories", "query", 200, _dump, MemoryPage.model_validate)
+SEARCH: Final = Route[SearchResults](
+    Search,
+    "GET",
+    "/memories/search",
+    "query",
+    200,
+    lambda results: {"results": [result.to_wire() for result in results]},
+    lambda reply: [SearchResult.model_validate(result) for result in reply["results"]],
+    names={"query": "q"},
+)
+GET: Final = Route[MemoryRecord](Get, "GET", "/memories/{id}", "query", 200, _dump, MemoryRecord.model_validate)
+UPDATE: Final = Route[MemoryRecord](Update, "PATCH", "/memories/{id}", "body", 200, _dump, MemoryRecord.model_validate)
+DELETE: Final = Route[None](Delete, "DELETE", "/memories/{id}", "query", 204, None, lambda reply: None)
+CONTEXT: Final = Route[ContextBlock](Context, "POST", "/context", "body", 200, _dump, ContextBlock.model_validate)
+AUDIT: Final = Route[AuditEntries](
+    Audit,
+    "GET",
+    "/audit",
+    "query",
+    200,
+    lambda entries: {"entries": [entry.to_wire() for entry in entries]},
+    lambda reply: [AuditEntry.model_validate(entry) for entry in reply["entries"]],
+)
+
+ROUTES: Final[tuple[Route[Any], ...]] = (ADD, LIST, SEARCH, GET, UPDATE, DELETE, CONTEXT, AUDIT)
+"""All routes; a fixed path comes before the ``{id}`` it would match."""
+
+
+STATUS_OF_CODE: Final[Mapping[str, int]] = {
+    "invalid_request": 400,
+    "unsupported_capability": 400,
+    "unauthorized": 401,
+    "scope_denied": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "payload_too_large": 413,
+    "rate_limited": 429,
+    "internal_error": 500,
+    "provider_error": 502,
+    "provider_unavailable": 503,
+    "ingestion_timeout": 504,
+}
+
+_ERROR_OF_CODE: Final[Mapping[str, type[OMPError]]] = {
+    "invalid_request": InvalidRequestError,
+    "payload_too_large": InvalidRequestError,
+    "unsupported_capability": UnsupportedCapabilityError,
+    "unauthorized": UnauthorizedError,
+    "scope_denied": ScopeDeniedError,
+    "not_found": NotFoundError,
+    "rate_limited": RateLimitedError,
+}
+
+_CODE_OF_STATUS: Final[Mapping[int, str]] = {
+    400: "invalid_request",
+    401: "unauthorized",
+    403: "scope_denied",
+    404: "not_found",
+    413: "payload_too_large",
+    422: "invalid_request",
+    429: "rate_limited",
+    503: "provider_unavailable",
+    504: "provider_unavailable",
+}
+
+
+def error_body(error: OMPError) -> Json:
+    """The JSON envelope of an error."""
+    fields = {
+        "code": error.code,
+        "message": error.message,
+        "type": error.type,
+        "provider": error.provider,
+        "request_id": error.request_id,
+    }
+    return {"error": {name: value for name, value in fields.items() if value is not None}}
+
+
+def decode_reply(route: Route[R], response: HttpResponse) -> R:
+    """The result in a response.
+
+    Raises:
+        OMPError: the error the server reports, as a local provider would raise it, or a
+            `ProviderError` for a reply that is not the protocol's.
+    """
+    if response.status != route.status:
+        raise decode_error(response)
+    if route.status == 204:
+        return cast(R, None)
+    try:
+        return route.decode(parse_json(response))
+    except (ValidationError, KeyError, TypeError):
+        raise _not_omp(response, f"its reply to {route.method} {route.path} has the wrong shape") from None
+
+
+def decode_error(response: HttpResponse) -> OMPError:
+    """The exception for a response that is not a success."""
+    try:
+        envelope = json.loads(response.content)["error"]
+        code, message = str(envelope["code"]), str(envelope["message"])
+    except (ValueError, KeyError, TypeError):
+        envelope = {}
+        code = _CODE_OF_STATUS.get(response.status, "provider_error")
+        message = f"the server answered {response.status} without the protocol's error object"
+        if code in ("invalid_request", "not_found"):
+            code = "provider_error"
+    request_id = envelope.get("request_id") or response.headers.get("x-request-id")
+    error_type = _ERROR_OF_CODE.get(code, ProviderError)
+    error = error_type(
+        message, code=code, type=envelope.get("type"), provider=envelope.get("provider"), request_id=request_id
+    )
+    if isinstance(error, RateLimitedError):
+        error.retry_after = retry_after(response)
+    return error
+
+
+def retry_after(response: HttpResponse) -> float | None:
+    """Seconds in the ``Retry-After`` header, if it has any."""
+    value = response.headers.get("retry-after", "")
+    return float(value) if re.fullmatch(r"\d{1,9}(\.\d+)?", value) else None
+
+
+def parse_json(response: HttpResponse) -> Json:
+    """The JSON of a successful reply, else `ProviderError`."""
+    try:
+        return json.loads(response.content)
+    except ValueError:
+        raise _not_omp(response, "its reply is not JSON") from None
+
+
+def decode_capabilities(response: HttpResponse) -> Capabilities | None:
+    """The capabilities in a reply; None if it is not the reply of an OMP server."""
+    try:
+        reply = json.loads(response.content)
+        if response.status == 200 and "omp_version" in reply:
+            return Capabilities.model_validate(reply)
+    except (ValueError, TypeError):
+        pass
+    return None
+
+
+def _not_omp(response: HttpResponse, what: str) -> ProviderError:
+    return ProviderError(
+        f"this is no OMP server, or a proxy answered for it: {what} (status {response.status}); check base_url"
+    )
