@@ -64,7 +64,7 @@ CAPABILITIES_PATH: Final = "/capabilities"
 HEALTH_PATH: Final = "/healthz"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Route(Generic[R]):
     """How one verb travels.
 
