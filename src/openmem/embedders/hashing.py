@@ -40,7 +40,8 @@ def create(model: str | None) -> HashingEmbedder:
 class HashingEmbedder:
     """Signed feature hashing of words and of their 3- to 5-letter pieces.
 
-    Scripts written without spaces between words give pieces of 1 to 3 characters. Frequencies
+    Scripts written without spaces between words, and texts of symbols only, give pieces of 1 to 3
+    characters. Frequencies
     count by their logarithm, and the vectors have length 1. The same text gives the same vector on
     every machine and in every version. Thread-safe.
 
@@ -96,11 +97,12 @@ def _features(word: str) -> list[int]:
     """The hashes of a word and of its pieces, where ``<`` and ``>`` mark its ends."""
     marked = _encode(f"<{word}>")
     features = [_hash(marked)]
-    for length in (1, 2, 3) if _UNSPACED.search(word) else (3, 4, 5):
+    is_spaced = _UNSPACED.search(word) is None and _WORD.search(word) is not None
+    for length in (3, 4, 5) if is_spaced else (1, 2, 3):
         width = length * _BYTES_PER_CHARACTER
         if width < len(marked):
             starts = range(0, len(marked) - width + 1, _BYTES_PER_CHARACTER)
-            features += [_hash(marked[start : start + width]) for start in starts]
+            features += [_hash(marked[start : start + width]) for start in (starts if length > 1 else starts[1:-1])]
     return features
 
 
