@@ -399,6 +399,13 @@ class Context(ScopedQuery):
         return provider.context(self, call)
 
 
+class ContextSearch(Search):
+    """The search behind a `Context`: a plain scope also takes in what is below it."""
+
+    verb: ClassVar[str] = "context"
+    covers_subtree: ClassVar[bool] = True
+
+
 class Audit(Operation):
     """The newest entries of a user's audit log."""
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NoReturn
 
+from .._cursor import Position, decode_cursor, encode_cursor
+from .._ids import new_memory_id
 from ..access import UNRESTRICTED, Grants
 from ..config import ClientConfig
 from ..context import build_context
@@ -26,6 +28,7 @@ from ..operations import (
     Add,
     Audit,
     Context,
+    ContextSearch,
     Delete,
     Get,
     List,
@@ -35,6 +38,17 @@ from ..operations import (
     Update,
     WaitForIngest,
 )
+
+__all__ = [
+    "CONTEXT_CANDIDATES",
+    "Call",
+    "Position",
+    "Provider",
+    "decode_cursor",
+    "encode_cursor",
+    "new_memory_id",
+    "no_such_memory",
+]
 
 CONTEXT_CANDIDATES = 100
 
@@ -125,6 +139,18 @@ class Provider:
             raise ScopeDeniedError(f"user_id: the caller may not act for user {user_id!r}")
         op.authorize(call.grants)
 
+    def _check_features(self, op: Operation) -> None:
+        features = self.features
+        lacks = {
+            "scope": features.scopes == "none",
+            "valid_from": not features.temporal,
+            "valid_to": not features.temporal,
+            "supersedes": not features.supports_supersession,
+        }
+        for field, lacking in lacks.items():
+            if lacking and getattr(op, field, None):
+                raise UnsupportedCapabilityError(f"{field}: provider {self.name!r} does not support it; leave it out")
+
     async def capabilities(self) -> Capabilities:
         """What this backend is and can do."""
         return Capabilities(
@@ -154,7 +180,7 @@ class Provider:
 
     async def context(self, op: Context, call: Call) -> ContextBlock:
         """By default the results of `search`, cited within the budget."""
-        search = Search(query=op.query, user_id=op.user_id, scope=op.scope, limit=CONTEXT_CANDIDATES)
+        search = ContextSearch(query=op.query, user_id=op.user_id, scope=op.scope, limit=CONTEXT_CANDIDATES)
         return build_context(await self.search(search, call), op.token_budget, self.config.token_counter)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
