@@ -1,0 +1,76 @@
+"""Every code block of the documentation is run, or checked word for word."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+
+import pytest
+
+from ..servers import Server
+from .pages import PAGES, ROOT, Block, Notebook, blocks
+
+RUN = ("python", "sql")
+COMMANDS = {
+    "apt", "cd", "createdb", "docker", "git", "make", "openssl", "pg_dump", "pg_restore", "pip", "psql", "python",
+}  # fmt: skip
+
+
+def shell_lines() -> list[tuple[Block, str]]:
+    return [
+        (block, line)
+        for page in PAGES
+        for block in blocks(page)
+        if block.language == "bash"
+        for line in block.source.replace("\\\n", " ").splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_blocks_name_a_language_that_is_checked(page: str) -> None:
+    for block in blocks(page):
+        assert block.language in {*RUN, "bash", "text", "toml"}, block
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(block.language in RUN for block in blocks(page))])
+def test_code_runs(page: str, server: Server, user_directories: None) -> None:
+    with Notebook(server) as notebook:
+        for block in blocks(page):
+            if block.language in RUN:
+                notebook.run(block)
+
+
+@pytest.mark.parametrize(("block", "line"), [pytest.param(*case, id=f"{case[0]}:{case[1]}") for case in shell_lines()])
+def test_shell_commands_exist(block: Block, line: str) -> None:
+    words = shlex.split(line, comments=True)
+    assert words[0] in COMMANDS
+    if words[0] == "make":
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert set(words[1:]) <= set(targets)
+    if words[:2] == ["pip", "install"]:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        asked = re.findall(r"openmem\[([a-z0-9,-]+)\]", line)
+        assert {extra for extras in asked for extra in extras.split(",")} <= set(project["optional-dependencies"])
+
+
+def test_toml_is_toml() -> None:
+    for page in PAGES:
+        for block in blocks(page):
+            if block.language == "toml":
+                tomllib.loads(block.source)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = target.partition("#")
+        if "://" in target:
+            continue
+        linked = (ROOT / page).parent / path if path else ROOT / page
+        assert linked.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}, target
