@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import importlib.util
+import logging
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from openmem import InvalidRequestError, ProviderError, RateLimitedError, embedders
+from openmem.embedders import checked, embed_checked, resolve_embedder, warm_up_checked
+from openmem.embedders.hashing import HashingEmbedder
+from openmem.embedders.openai import OpenAIEmbedder
+from openmem.embedders.wordllama import WordLlamaEmbedder
+
+
+class Own:
+    """An embedder of the user's."""
+
+    def __init__(self, vectors: Any = None, model: Any = "own", dim: Any = 3) -> None:
+        self.model = model
+        self.dim = dim
+        self.vectors = vectors
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        if isinstance(self.vectors, BaseException):
+            raise self.vectors
+        return self.vectors
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENMEM_EMBEDDER", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    embedders._say.cache_clear()
+    monkeypatch.setattr(embedders, "_found", {})
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Make some modules look as if they were not installed."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in names else real(name))
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "model", "dim"),
+    [
+        ("wordllama", WordLlamaEmbedder, "wordllama:l2_supercat-256", 256),
+        ("hashing", HashingEmbedder, "hashing:256", 256),
+        (" hashing:512 ", HashingEmbedder, "hashing:512", 512),
+        ("openai", OpenAIEmbedder, "openai:text-embedding-3-small", 1536),
+        ("openai:text-embedding-3-large", OpenAIEmbedder, "openai:text-embedding-3-large", 3072),
+        ("openai:text-embedding-3-large:256", OpenAIEmbedder, "openai:text-embedding-3-large:256", 256),
+        ("openai:text-embedding-3-small:1536", OpenAIEmbedder, "openai:text-embedding-3-small", 1536),
+        ("openai:text-embedding-ada-002", OpenAIEmbedder, "openai:text-embedding-ada-002", 1536),
+        ("openai:nomic-embed-text:latest:768", OpenAIEmbedder, "openai:nomic-embed-text:latest:768", 768),
+    ],
+)
+def test_a_name_gives_an_embedder_and_its_model_is_a_name_too(spec: str, kind: type, model: str, dim: int) -> None:
+    embedder = resolve_embedder(spec)
+    assert type(embedder) is kind
+    assert (embedder.model, embedder.dim) == (model, dim)
+    again = resolve_embedder(embedder.model)
+    assert (again.model, again.dim) == (model, dim)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "", ":", "word2vec", "openai-3", "hashing:", "hashing:0", "hashing:16001", "hashing:x", "hashing:²",
+        "wordllama:", "wordllama:other", "openai:", "openai:unknown-model", "openai:text-embedding-3-small:1537",
+        "openai:text-embedding-3-small:0", "openai:text-embedding-ada-002:512", "openai: ",
+        0, 3.5, b"hashing", object(), HashingEmbedder, lambda texts: [], {"model": "x", "dim": 1},
+    ],
+)  # fmt: skip
+def test_what_is_no_embedder_is_refused(spec: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="embedder"):
+        resolve_embedder(spec)
+
+
+@pytest.mark.parametrize("spec", ["word2vec", object(), HashingEmbedder])
+def test_the_refusal_lists_the_names(spec: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="choose from hashing, openai, wordllama, or pass an object"):
+        resolve_embedder(spec)
+
+
+def test_an_object_is_taken_as_it_is() -> None:
+    own = Own()
+    assert resolve_embedder(own) is own
+
+
+@pytest.mark.parametrize("model", ["", "  ", None, 7, "a\0b", "a\ud800"])
+def test_a_model_that_is_no_name_is_refused(model: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="model"):
+        resolve_embedder(Own(model=model))
+
+
+@pytest.mark.parametrize("dim", [0, -1, None, "3", 3.0, True])
+def test_a_dim_that_is_no_positive_number_is_refused(dim: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="dim of 'own'"):
+        resolve_embedder(Own(dim=dim))
+
+
+def test_a_coroutine_function_named_embed_is_refused() -> None:
+    class Asynchronous(Own):
+        async def embed(self, texts: Sequence[str]) -> Any:
+            return []
+
+    with pytest.raises(InvalidRequestError, match="named aembed"):
+        resolve_embedder(Asynchronous())
+
+
+@pytest.mark.parametrize("name", ["embed", "aembed"])
+def test_a_function_that_is_none_is_refused(name: str) -> None:
+    own = Own()
+    setattr(own, name, 5)
+    with pytest.raises(InvalidRequestError, match=name):
+        resolve_embedder(own)
+
+
+def test_by_default_it_is_wordllama_and_that_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "openmem.embedders"):
+        kinds = [type(resolve_embedder(None)) for _ in range(3)]
+    assert kinds == [WordLlamaEmbedder] * 3
+    assert [record.getMessage() for record in caplog.records] == ["embedder 'wordllama', by default"]
+
+
+def test_without_wordllama_it_is_hashing(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    without(monkeypatch, "wordllama")
+    with caplog.at_level(logging.INFO, "openmem.embedders"):
+        assert isinstance(resolve_embedder(None), HashingEmbedder)
+    assert "pip install 'openmem[local]'" in caplog.text
+
+
+def test_the_environment_names_the_default(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("OPENMEM_EMBEDDER", "hashing:64")
+    with caplog.at_level(logging.INFO, "openmem.embedders"):
+        assert resolve_embedder(None).model == "hashing:64"
+    assert "OPENMEM_EMBEDDER" in caplog.text
+    assert resolve_embedder("hashing").model == "hashing:256"
+
+
+@pytest.mark.parametrize(("name", "extra"), [("wordllama", "local"), ("openai", "openai")])
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, name: str, extra: str) -> None:
+    without(monkeypatch, name)
+    with pytest.raises(ImportError, match=rf"pip install 'openmem\[{extra}\]'"):
+        resolve_embedder(name)
+
+
+def test_choosing_loads_nothing_and_is_fast() -> None:
+    script = (
+        "import sys, time\n"
+        "from openmem.embedders import resolve_embedder\n"
+        "for spec in (None, 'wordllama', 'hashing', 'openai'):\n"
+        "    started = time.perf_counter()\n"
+        "    resolve_embedder(spec)\n"
+        "    assert time.perf_counter() - started < 0.1, spec\n"
+        "print([name for name in ('numpy', 'tokenizers', 'wordllama', 'openai', 'httpx') if name in sys.modules])\n"
+    )
+    environment = {"OPENAI_API_KEY": "sk-test"}
+    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
+
+
+def test_a_remembered_choice_takes_well_under_a_millisecond() -> None:
+    for spec in ("wordllama", "hashing", "openai", Own()):
+        resolve_embedder(spec)
+        best = min(_seconds(spec) for _ in range(20))
+        assert best < 0.001, spec
+
+
+def _seconds(spec: Any) -> float:
+    started = time.perf_counter()
+    resolve_embedder(spec)
+    return time.perf_counter() - started
+
+
+@pytest.fixture
+def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "acme_embedder.py").write_text(
+        "class Acme:\n"
+        "    dim = 2\n"
+        "    def __init__(self, model):\n"
+        "        self.model = f'acme:{model}'\n"
+        "    def embed(self, texts):\n"
+        "        return [[1.0, 0.0] for _ in texts]\n"
+        "def broken(model):\n"
+        "    return model\n"
+    )
+    metadata = tmp_path / "acme_embedder-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-embedder\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[openmem.embedders]\nacme = acme_embedder:Acme\nacme-broken = acme_embedder:broken\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+@pytest.mark.usefixtures("third_party")
+def test_an_installed_embedder_is_found_by_name() -> None:
+    assert resolve_embedder("acme:large").model == "acme:large"
+    assert resolve_embedder("acme").model == "acme:None"
+    with pytest.raises(InvalidRequestError, match="acme, acme-broken, hashing"):
+        resolve_embedder("acme2")
+    with pytest.raises(InvalidRequestError, match="not an embedder"):
+        resolve_embedder("acme-broken")
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        [[1, 2, 3], [0.5, -1.0, 0]],
+        ((1, 2, 3), (0.5, -1.0, 0)),
+        np.array([[1, 2, 3], [0.5, -1, 0]]),
+        np.array([[1, 2, 3], [0.5, -1, 0]], dtype=np.float16),
+        [np.array([1, 2, 3], dtype=np.float32), np.array([0.5, -1, 0])],
+        [[np.float32(1), np.int64(2), Decimal(3)], [0.5, -1, 0]],
+        [range(1, 4), [0.5, -1, 0]],
+    ],
+)
+def test_any_form_of_vectors_becomes_lists_of_floats(vectors: Any) -> None:
+    result = checked(Own(), ["a", "b"], vectors)
+    assert result == [[1.0, 2.0, 3.0], [0.5, -1.0, 0.0]]
+    assert {type(value) for row in result for value in row} == {float}
+
+
+def test_large_numbers_are_finite() -> None:
+    assert checked(Own(), ["a"], [[1e308, 1e308, 1e308]]) == [[1e308] * 3]
+
+
+@pytest.mark.parametrize(
+    ("vectors", "problem"),
+    [
+        ([], "0 vectors for 2 texts"),
+        ([[1, 2, 3]], "1 vectors for 2 texts"),
+        ([[1, 2, 3]] * 3, "3 vectors for 2 texts"),
+        ([[1, 2, 3], [1, 2]], "a vector of 2 numbers, while its dim is 3"),
+        (np.zeros((2, 4)), "a vector of 4 numbers"),
+        ([[1, 2, 3], [1, 2, math.nan]], "NaN or infinity, in vector 2"),
+        ([[math.inf, -math.inf, 0], [1, 2, 3]], "NaN or infinity, in vector 1"),
+        (np.array([[1, 2, np.nan], [1, 2, 3]]), "NaN or infinity, in vector 1"),
+        ([["1", "2", "3"], [1, 2, 3]], "not a number, in vector 1"),
+        ([[1, 2, None], [1, 2, 3]], "not a number"),
+        ([[1, 2, 3j], [1, 2, 3]], "not a number"),
+        ([[1, 2, 10**400], [1, 2, 3]], "not a number"),
+        (["123", "456"], "str where a sequence was expected"),
+        ([b"123", b"456"], "bytes where a sequence was expected"),
+        (None, "NoneType where a sequence was expected"),
+        ([None, None], "NoneType where"),
+        (np.float64(3), "float64 where"),
+        ([1.0, 2.0], "float where"),
+    ],
+)
+def test_a_wrong_answer_names_the_model_and_what_is_wrong(vectors: Any, problem: str) -> None:
+    with pytest.raises(ProviderError, match=problem) as caught:
+        embed_checked(Own(vectors), ["a", "b"])
+    assert caught.value.message.startswith("embedder 'own' returned ")
+
+
+def test_an_exception_of_the_embedder_is_the_cause() -> None:
+    cause = ValueError("key sk-secret is wrong")
+    with pytest.raises(ProviderError) as caught:
+        embed_checked(Own(cause), ["a"])
+    assert caught.value.__cause__ is cause
+    assert "own" in caught.value.message
+    assert "ValueError" in caught.value.message
+    assert "sk-secret" not in str(caught.value)
+    assert caught.value.code == "provider_error"
+
+
+@pytest.mark.parametrize("cause", [TimeoutError(), ConnectionResetError(), StopIteration()])
+def test_a_failure_that_may_pass_says_so(cause: Exception) -> None:
+    with pytest.raises(ProviderError) as caught:
+        embed_checked(Own(cause), ["a"])
+    assert caught.value.code == ("provider_error" if isinstance(cause, StopIteration) else "provider_unavailable")
+
+
+@pytest.mark.parametrize("error", [RateLimitedError("slow", retry_after=2), KeyboardInterrupt(), SystemExit()])
+def test_what_is_ours_or_no_failure_passes(error: BaseException) -> None:
+    with pytest.raises(type(error)) as caught:
+        embed_checked(Own(error), ["a"])
+    assert caught.value is error
+
+
+def test_a_failed_warm_up_is_translated() -> None:
+    class Broken(Own):
+        def warm_up(self) -> None:
+            raise FileNotFoundError("no weights")
+
+    warm_up_checked(Own())
+    with pytest.raises(ProviderError, match="'own' failed with FileNotFoundError"):
+        warm_up_checked(Broken())
