@@ -204,7 +204,7 @@ def _translated(embedder: Embedder) -> Iterator[None]:
         ) from error
 
 
-def checked(embedder: Embedder, texts: Sequence[str], vectors: Any) -> list[list[float]]:
+def checked(embedder: Embedder, texts: Sequence[object], vectors: Any) -> list[list[float]]:
     """An embedder's answer as lists of floats.
 
     Args:

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Final
 
 from ..errors import InvalidRequestError
+from ..io import Vectors
 
 NAME: Final = "hashing"
 DEFAULT_DIM: Final = 256
@@ -61,7 +62,7 @@ class HashingEmbedder:
     def __repr__(self) -> str:
         return f"HashingEmbedder({self.dim})"
 
-    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    def embed(self, texts: Sequence[str]) -> Vectors:
         """One vector of length 1 per text."""
         return [self._embed(text) for text in texts]
 

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 from .._extras import require_extra
 from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
 from ..io import run_blocking
+from . import checked
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI, OpenAI
@@ -173,7 +174,7 @@ class OpenAIEmbedder:
         for batch in _batches(parts):
             with self._translated():
                 response = await create([part.text for part in batch])
-                vectors += self._in_order(response, len(batch))
+                vectors += checked(self, batch, self._in_order(response, len(batch)))
         return _joined(parts, vectors)
 
     def _in_order(self, response: CreateEmbeddingResponse, count: int) -> list[list[float]]:
