@@ -9,7 +9,6 @@ from ..._cursor import decode_cursor
 from ..._ids import new_memory_id
 from ...config import ClientConfig
 from ...context import build_context
-from ...embedders import resolve_embedder
 from ...errors import InvalidRequestError, NotFoundError
 from ...io import EmbedderIO, Ports, PostgresIO, PostgresSettings
 from ...models import (
@@ -61,7 +60,7 @@ class PostgresProvider(Provider):
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
         super().__init__(config, ports)
         self._schema = schema.check_schema_name(config.schema)
-        self._embedder: EmbedderIO = ports.embedder(resolve_embedder(config.embedder))
+        self._embedder: EmbedderIO = ports.embedder(config.embedder)
         self._url = self._configured_url()
         self._io: PostgresIO | None = None
         self._statements: Statements | None = None
@@ -91,6 +90,7 @@ class PostgresProvider(Provider):
         vector_schema = await schema.ensure(self._io, self._schema)
         self._statements = Statements(self._schema, vector_schema, self.config.audit)
         await self._io.fill()
+        await self._embedder.load()
 
     async def close(self) -> None:
         try:
