@@ -1,0 +1,112 @@
+"""What the package says of itself, and that what it says is one thing."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import openmem
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PIN = re.compile(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*")
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = (ROOT / name).read_text().splitlines()
+    return {canonicalize_name(package): version for package, _, version in (line.partition("==") for line in lines)}
+
+
+def direct_requirements() -> list[Requirement]:
+    texts = [*PROJECT["dependencies"], *(text for extra in PROJECT["optional-dependencies"].values() for text in extra)]
+    found = [Requirement(text) for text in texts]
+    return [item for item in found if item.name != "openmem" and (item.marker is None or item.marker.evaluate())]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    directory = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*build, "--wheel-dir", directory, ROOT], check=True, stdin=subprocess.DEVNULL)
+    [path] = directory.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: zipfile.ZipFile) -> Message:
+    name = f"openmem-{openmem.__version__}.dist-info/METADATA"
+    return Parser().parsestr(wheel.read(name).decode())
+
+
+def test_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    info = f"openmem-{openmem.__version__}.dist-info/"
+    source = ROOT / "src"
+    expected = {
+        path.relative_to(source).as_posix()
+        for path in (source / "openmem").rglob("*")
+        if path.is_file() and path.suffix in (".py", ".typed")
+    }
+    names = set(wheel.namelist())
+    assert {name for name in names if not name.startswith(info)} == expected
+    assert {f"{info}licenses/LICENSE", "openmem/py.typed"} <= names
+
+
+def test_wheel_metadata(metadata: Message) -> None:
+    assert metadata["Name"] == "openmem"
+    assert metadata["Version"] == openmem.__version__
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert set(metadata.get_all("Provides-Extra", [])) == set(PROJECT["optional-dependencies"])
+
+
+def test_all_is_the_sum_of_the_extras() -> None:
+    [everything] = PROJECT["optional-dependencies"]["all"]
+    assert Requirement(everything).extras == set(PROJECT["optional-dependencies"]) - {"all"}
+
+
+def test_newest_change_is_this_version() -> None:
+    found = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert found is not None
+    assert found[1] == openmem.__version__
+
+
+def test_version_is_written_in_one_place() -> None:
+    assert "version" not in PROJECT
+    holders = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "src").rglob("*.py")
+        if f'"{openmem.__version__}"' in path.read_text(encoding="utf-8")
+    ]
+    assert holders == ["src/openmem/__init__.py"]
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "constraints-lowest.txt"])
+def test_constraints_are_names_and_versions(name: str) -> None:
+    lines = (ROOT / name).read_text().splitlines()
+    assert lines
+    assert [line for line in lines if not PIN.fullmatch(line)] == []
+
+
+def test_constraints_satisfy_what_is_required() -> None:
+    chosen = pins("constraints.txt")
+    for requirement in direct_requirements():
+        assert requirement.specifier.contains(chosen[canonicalize_name(requirement.name)]), requirement
+
+
+def test_lowest_constraints_are_the_lower_bounds() -> None:
+    chosen = pins("constraints-lowest.txt")
+    for requirement in direct_requirements():
+        [bound] = [item.version for item in requirement.specifier if item.operator == ">="]
+        assert Version(chosen[canonicalize_name(requirement.name)]) == Version(bound), requirement
