@@ -37,9 +37,9 @@ def resolve(pins: list[str]) -> str:
     with tempfile.TemporaryDirectory() as home:
         venv.create(home, with_pip=True)
         pip = [str(Path(home, "bin", "python")), "-m", "pip", "--disable-pip-version-check"]
-        subprocess.run([*pip, "install", "--quiet", "--upgrade", "pip"], check=True)
+        subprocess.run([*pip, "install", "-qq", "--upgrade", "pip"], check=True)
         wanted = ["--group", "dev", "--editable", ".[all]"]
-        subprocess.run([*pip, "install", "--quiet", *pins, *wanted], check=True, cwd=ROOT)
+        subprocess.run([*pip, "install", "-qq", *pins, *wanted], check=True, cwd=ROOT)
         frozen = [*pip, "freeze", "--all", "--exclude-editable"]
         return subprocess.run(frozen, check=True, cwd=ROOT, capture_output=True, text=True).stdout
 
