@@ -10,11 +10,13 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import re
 import shutil
 import stat
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +35,7 @@ STOP_TIMEOUT: Final = 10
 LOG_LIMIT: Final = 1_000_000
 
 _LC_CTYPE = {"linux": "C.UTF-8", "darwin": "en_US.UTF-8"}.get(sys.platform, "C")
+_REASON = re.compile("FATAL|PANIC|ERROR|HINT|error:")
 
 logger = logging.getLogger("openmem.local")
 
@@ -69,7 +72,8 @@ class Cluster:
         if self.data.exists():
             return
         for unfinished in self.data.parent.glob("new-*"):
-            shutil.rmtree(unfinished)
+            _kill_all_in(unfinished)
+            shutil.rmtree(unfinished, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix="new-", dir=self.data.parent))
         try:
             self.hand_over(new)
@@ -96,17 +100,13 @@ class Cluster:
 
     def kill(self) -> None:
         """End every process of the server at once, as a power failure would."""
-        processes = [process for process in psutil.process_iter() if self._owns(process)]
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(processes, timeout=5)
+        _kill_all_in(self.data)
 
     def state(self) -> str | None:
         """``starting``, ``ready`` or ``stopping``; None if the server does not run."""
         try:
             lines = self._pid_file()
-            running = self._owns(psutil.Process(int(lines[0])))
+            running = _works_in(self.data, psutil.Process(int(lines[0])))
         except (OSError, ValueError, IndexError, psutil.Error):
             return None
         if not running:
@@ -127,13 +127,6 @@ class Cluster:
 
     def _pid_file(self) -> list[str]:
         return os.fsdecode((self.data / "postmaster.pid").read_bytes()).splitlines()
-
-    def _owns(self, process: psutil.Process) -> bool:
-        """Whether this is a process of this server. All of them work in the data directory."""
-        try:
-            return process.name().startswith("postgres") and os.path.samefile(process.cwd(), self.data)
-        except (OSError, psutil.Error):
-            return False
 
     def _run(self, data: Path, program: str, *arguments: str) -> None:
         """Run a program on `data`, named by the environment, since pg_ctl does not quote ``-D`` for its shell."""
@@ -159,13 +152,33 @@ class Cluster:
             )
             if done.returncode != 0:
                 log.seek(said_before)
-                said = log.read().decode(errors="replace").strip().splitlines()[-4:]
-                raise ProviderError(f"{program} failed on {data}: {' / '.join(said)} (more in {self._log})")
+                said = log.read().decode(errors="replace").strip().splitlines()
+                reasons = [line for line in said if _REASON.search(line)] or said
+                raise ProviderError(f"{program} failed on {data}: {' / '.join(reasons[-4:])} (more in {self._log})")
 
 
 def is_root() -> bool:
     """Whether this process runs as root."""
     return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def _works_in(data: Path, process: psutil.Process) -> bool:
+    """Whether this is a process of PostgreSQL on `data`. All of them have it as their working directory."""
+    try:
+        return process.name().startswith(("postgres", "initdb")) and os.path.samefile(process.cwd(), data)
+    except (OSError, psutil.Error):
+        return False
+
+
+def _kill_all_in(data: Path) -> None:
+    """Kill PostgreSQL's processes on `data`, and wait until they are gone."""
+    processes = [process for process in psutil.process_iter() if _works_in(data, process)]
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while any(_works_in(data, process) for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def _installed_programs() -> dict[int, Path]:

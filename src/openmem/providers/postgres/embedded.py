@@ -126,6 +126,8 @@ class SharedServer:
             status = directory.lstat()
             if not stat.S_ISDIR(status.st_mode) or status.st_uid != cluster.data.stat().st_uid:
                 raise ProviderError(f"{directory} belongs to somebody else: remove it, or choose another path")
+        # A crash leaves it behind, and PostgreSQL believes it if any process has the number in it.
+        (directory / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
         return f"-c listen_addresses= -k {shlex.quote(str(directory))} -p 5432"
 
     @contextmanager
