@@ -23,10 +23,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from openmem import AsyncMemory
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+
+from openmem import AsyncMemory
 
 CUTOFFS = (5, 10, 20)
 

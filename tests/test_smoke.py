@@ -1,5 +1,6 @@
 from openmem import Memory
 
+
 def test_add_and_search(url: str) -> None:
     with Memory(url=url) as memory:
         record = memory.add(content="user prefers dark mode", user_id="smoke")
