@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from .access import Grants
 from .context import TokenCounter, resolve_token_counter
 from .errors import InvalidRequestError
+from .operations import check_text
 
 AuditMode: TypeAlias = Literal["all", "writes", "off"]
 
@@ -97,6 +98,10 @@ class ClientConfig:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, str) or not value.strip()):
                 raise InvalidRequestError(f"{name}: must be text that is not empty")
+            try:
+                check_text(value or "")
+            except ValueError as error:
+                raise InvalidRequestError(f"{name}: {error}") from None
 
     def refuse_options(self) -> None:
         """Raise `TypeError`, as Python does, if there is an argument that nobody knows."""

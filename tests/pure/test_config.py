@@ -1,0 +1,93 @@
+"""The settings of a client: what is refused when it is made, in the same words in both colours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from openmem import AsyncMemory, InvalidRequestError, Memory, UnsupportedProviderError
+from openmem.operations import check_text
+
+URL = "postgresql://someone:s3cret@localhost:1/x"
+CLIENTS = pytest.mark.parametrize("client", [Memory, AsyncMemory])
+
+
+@CLIENTS
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("url", ""),
+        ("url", 5),
+        ("url", "mysql://localhost/x"),
+        ("url", f"{URL}\0"),
+        ("dsn", "postgresql://other"),
+        ("app", " "),
+        ("app", "a\0"),
+        ("app", "a\ud800"),
+        ("api_key", ""),
+        ("host", 5),
+        ("timeout", 0),
+        ("timeout", -1),
+        ("timeout", True),
+        ("timeout", "5"),
+        ("timeout", float("nan")),
+        ("pool_timeout", 0),
+        ("pool_min_size", -1),
+        ("pool_min_size", 1.5),
+        ("pool_max_size", 0),
+        ("pool_max_size", True),
+        ("executor_max_workers", 0),
+        ("audit", "some"),
+        ("schema", "Bad Name"),
+        ("schema", "a;b"),
+        ("schema", "pg_mine"),
+        ("token_counter", 5),
+        ("grants", "read:*"),
+        ("grants", ["read"]),
+    ],
+    ids=lambda value: ascii(value),
+)
+def test_a_setting_out_of_range(client: type[Memory | AsyncMemory], field: str, value: Any) -> None:
+    with pytest.raises(InvalidRequestError) as refusal:
+        client(**({"url": URL} | {field: value}))
+    assert field in refusal.value.message
+    assert "s3cret" not in refusal.value.message
+
+
+@CLIENTS
+def test_sizes_that_contradict_each_other(client: type[Memory | AsyncMemory]) -> None:
+    with pytest.raises(InvalidRequestError, match="pool_max_size"):
+        client(url=URL, pool_min_size=5, pool_max_size=4)
+
+
+@CLIENTS
+def test_a_missing_url(client: type[Memory | AsyncMemory]) -> None:
+    with pytest.raises(InvalidRequestError, match=r"url: .*postgresql://"):
+        client()
+
+
+@CLIENTS
+def test_an_unknown_provider(client: type[Memory | AsyncMemory]) -> None:
+    with pytest.raises(UnsupportedProviderError, match=r"'postgress'.*postgres"):
+        client("postgress", url=URL)
+
+
+@CLIENTS
+def test_an_unknown_keyword(client: type[Memory | AsyncMemory]) -> None:
+    with pytest.raises(TypeError, match="'pool_maxsize'; did you mean 'pool_max_size'"):
+        client(url=URL, pool_maxsize=5)
+
+
+@CLIENTS
+def test_secrets_stay_out_of_sight(client: type[Memory | AsyncMemory]) -> None:
+    memory = client(url=URL, api_key="k3y")
+    settings = memory._client.provider.config
+    for value in (memory, memory._client, memory._client.provider, settings):
+        assert "s3cret" not in repr(value)
+        assert "k3y" not in repr(value)
+
+
+@pytest.mark.parametrize("text", ["", "a", "\x01", "🙂", "\uffff", "\U0010ffff"])
+def test_text_that_can_be_stored(text: str) -> None:
+    assert check_text(text) == text

@@ -1,0 +1,134 @@
+"""`Memory` and `AsyncMemory` have the same surface, and the package exports what it says."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import openmem
+from openmem import AsyncMemory, Memory
+from openmem.operations import VERBS, Unset
+
+VERB_NAMES = [*(verb.verb for verb in VERBS), "capabilities", "close"]
+LIFE_CYCLE = {"__enter__": "__aenter__", "__exit__": "__aexit__"}
+
+
+def public(cls: type) -> set[str]:
+    return {name for name in vars(cls) if not name.startswith("_")}
+
+
+def shape(function: Callable[..., Any]) -> list[tuple[str, object, object, object]]:
+    return [
+        (parameter.name, parameter.kind, parameter.default, parameter.annotation)
+        for parameter in inspect.signature(function).parameters.values()
+    ]
+
+
+def test_both_have_the_verbs_and_nothing_else() -> None:
+    assert public(Memory) == public(AsyncMemory) == set(VERB_NAMES)
+
+
+@pytest.mark.parametrize("verb", VERB_NAMES)
+def test_a_verb_reads_the_same(verb: str) -> None:
+    blocking, asynchronous = getattr(Memory, verb), getattr(AsyncMemory, verb)
+    assert shape(blocking) == shape(asynchronous)
+    assert inspect.signature(blocking).return_annotation == inspect.signature(asynchronous).return_annotation
+    assert inspect.iscoroutinefunction(asynchronous)
+    assert not inspect.iscoroutinefunction(blocking)
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERB_NAMES if verb != "close"])
+def test_a_verb_is_documented_the_same(verb: str) -> None:
+    assert inspect.getdoc(getattr(Memory, verb)) == inspect.getdoc(getattr(AsyncMemory, verb))
+
+
+def test_constructors_read_the_same() -> None:
+    assert shape(Memory.__init__) == shape(AsyncMemory.__init__)
+
+
+def test_constructors_are_documented_the_same() -> None:
+    def arguments(cls: type) -> str:
+        return (inspect.getdoc(cls) or "").partition("Args:")[2]
+
+    assert arguments(Memory) == arguments(AsyncMemory) != ""
+
+
+def test_every_parameter_is_documented() -> None:
+    for function in [Memory, *(getattr(Memory, verb) for verb in VERB_NAMES)]:
+        documentation = inspect.getdoc(function) or ""
+        for name in inspect.signature(function).parameters:
+            if name not in ("self", "id", "dsn"):
+                assert re.search(rf"^    {name}: ", documentation, re.MULTILINE), (function, name)
+
+
+@pytest.mark.parametrize(("blocking", "asynchronous"), LIFE_CYCLE.items())
+def test_blocks_read_the_same(blocking: str, asynchronous: str) -> None:
+    assert shape(getattr(Memory, blocking)) == shape(getattr(AsyncMemory, asynchronous))
+
+
+def test_parameters_follow_the_protocol() -> None:
+    """Names, order, kinds and defaults, as the protocol's Python binding gives them."""
+    promised = {
+        "add": "*, content, user_id, scope=None, tags=None, source=None, confidence=None, valid_from=None, "
+        "valid_to=None, supersedes=None, **extensions",
+        "get": "id",
+        "update": "id, *, content=<unset>, scope=<unset>, tags=<unset>, confidence=<unset>, valid_to=<unset>, "
+        "supersedes=<unset>",
+        "delete": "id",
+        "list": "user_id, *, scope=None, tag=None, since=None, until=None, limit=50, cursor=None",
+        "search": "query, user_id, *, scope=None, limit=10, min_score=None",
+        "context": "query, user_id, *, scope=None, token_budget=500",
+        "audit": "user_id, *, app=None, since=None, limit=100",
+        "capabilities": "",
+        "wait_for_ingest": "ids, user_id, *, timeout=None",
+        "close": "",
+    }
+    for verb, parameters in promised.items():
+        signature = inspect.signature(getattr(Memory, verb))
+        bare = [parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()]
+        text = str(signature.replace(parameters=bare[1:], return_annotation=signature.empty))
+        assert text == f"({parameters})"
+
+
+def test_unset_shows_itself() -> None:
+    assert repr(Unset()) == "<unset>"
+
+
+def test_exported_members() -> None:
+    assert openmem.__all__ == sorted(openmem.__all__, key=lambda name: (name == "__version__", name))
+    assert set(openmem.__all__) == {
+        "AsyncMemory",
+        "AuditEntry",
+        "Capabilities",
+        "CapabilityFeatures",
+        "CapabilityLimits",
+        "Citation",
+        "ContextBlock",
+        "InvalidRequestError",
+        "Memory",
+        "MemoryPage",
+        "MemoryRecord",
+        "MemorySource",
+        "NotFoundError",
+        "OMPError",
+        "ProviderError",
+        "RateLimitedError",
+        "ScopeDeniedError",
+        "SearchResult",
+        "UnauthorizedError",
+        "UnsupportedCapabilityError",
+        "UnsupportedProviderError",
+        "__version__",
+    }
+    for name in openmem.__all__:
+        assert getattr(openmem, name) is not None
+    assert set(openmem.__all__) <= set(dir(openmem))
+
+
+def test_an_unknown_name_of_the_package() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Memori'"):
+        _ = openmem.Memori
