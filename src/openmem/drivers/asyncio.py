@@ -117,4 +117,5 @@ def _closed_meanwhile() -> ProviderError:
 def _log_late(work: Future[Any]) -> None:
     if not work.cancelled():
         error = work.exception()
-        logger.debug("a cancelled call went on in its thread and %s", "ended" if error is None else f"raised {error!r}")
+        end = "ended" if error is None else f"raised {type(error).__name__}"
+        logger.debug("a cancelled call went on in its thread and %s", end)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
@@ -73,7 +73,7 @@ class AsyncpgIO:
             max_size=settings.pool_max_size,
             timeout=settings.pool_timeout,
         )
-        self._recoveries: set[asyncio.Task[None]] = set()
+        self._recoveries: set[asyncio.Task[Any]] = set()
 
     async def execute(self, statement: Statement[R]) -> R:
         rows: Sequence[Row] = await self._lend(
@@ -119,6 +119,31 @@ class AsyncpgIO:
         return result
 
     async def _connect(self) -> asyncpg.Connection:
+        """A new connection. When its caller is cancelled, it is finished for the next one.
+
+        asyncpg leaves a complaint in the log where a handshake is cancelled, and most are about to end.
+        """
+        loop = asyncio.get_running_loop()
+        handshake = loop.create_task(self._shake_hands())
+        try:
+            return await asyncio.shield(handshake)
+        except asyncio.CancelledError:
+            self._recoveries.add(handshake)
+            handshake.add_done_callback(self._settle)
+            loop.call_later(RECOVERY_TIMEOUT, handshake.cancel)
+            raise
+        except BaseException:
+            self._pool.vacate()
+            raise
+
+    def _settle(self, handshake: asyncio.Task[asyncpg.Connection]) -> None:
+        self._recoveries.discard(handshake)
+        if handshake.cancelled() or handshake.exception() is not None:
+            self._pool.vacate()
+        else:
+            self._pool.release(handshake.result())
+
+    async def _shake_hands(self) -> asyncpg.Connection:
         timeout = self._settings.connect_timeout
         connection: asyncpg.Connection | None = None
         try:

@@ -18,9 +18,15 @@ C = TypeVar("C")
 
 IDLE_LIFETIME = 300.0
 
-# Compiling a statement of a few milliseconds takes PostgreSQL longer than running it. As a statement
-# rather than a start-up parameter, since connection poolers refuse those they do not know.
-ON_CONNECT = "SET jit = off"
+# Compiling a statement of a few milliseconds takes PostgreSQL longer than running it. Without the
+# check of the client's end, a query that waits for a lock outlives a client that is gone; servers
+# before version 14 and on Windows do not have it. All this is sent as a statement, since connection
+# poolers refuse start-up parameters they do not know.
+ON_CONNECT = """
+    SET jit = off;
+    SELECT set_config('client_connection_check_interval', '500ms', false)
+    WHERE current_setting('server_version_num')::int >= 140000 AND version() !~* 'windows|mingw|msvc|visual'
+"""
 
 
 class Slots(Protocol):
@@ -40,7 +46,7 @@ class Pool(Generic[C]):
 
     Args:
         slots: a semaphore of `max_size`.
-        connect: opens a connection.
+        connect: opens a connection in the place that was taken for it; calls `vacate` when it gives up.
         is_usable: whether an idle connection still stands, told without a round trip.
         discard: drops a connection at once, without waiting for the server.
         min_size: idle connections that are kept however long they are unused.
@@ -82,18 +88,14 @@ class Pool(Generic[C]):
                 f"all {self._max_size} connections of the pool were busy for {self._timeout:g} s; "
                 "raise pool_max_size, or do less at once"
             )
-        try:
+        if self._closed:
+            self.vacate()
             self._check_open()
-            connection = self._pop_idle()
-            if connection is None:
-                connection = await self._connect()
-                if self._closed:
-                    self._discard(connection)
-                    self._check_open()
-        except BaseException:
-            self._slots.release()
-            raise
+        connection = self._pop_idle() or await self._connect()
         self._lent.add(connection)
+        if self._closed:
+            self.release(connection, reusable=False)
+            self._check_open()
         return connection
 
     def _check_open(self) -> None:
@@ -123,6 +125,10 @@ class Pool(Generic[C]):
     def forget(self, connection: C) -> None:
         """Give the place of a lent connection away; what becomes of it is the caller's business."""
         self._lent.discard(connection)
+        self.vacate()
+
+    def vacate(self) -> None:
+        """Give the place of a connection away that was not opened after all."""
         self._slots.release()
 
     def _shed_unused(self) -> None:

@@ -150,6 +150,7 @@ class PsycopgIO:
         except BaseException as error:
             if connection is not None:
                 connection.close()
+            self._pool.vacate()
             if isinstance(error, TimeoutError):
                 raise unreachable(f"no answer within {self._settings.timeout:g} s") from error
             if isinstance(error, psycopg.Error):
@@ -161,6 +162,8 @@ class PsycopgIO:
         """The URL with a time-out for connecting, which libpq wants in whole seconds, if it has none."""
         try:
             parameters = conninfo_to_dict(self._settings.url)
+            for port in filter(None, str(parameters.get("port") or "").split(",")):
+                int(port)
             if not float(parameters.get("connect_timeout") or 0):
                 parameters["connect_timeout"] = max(2, round(self._settings.connect_timeout))
             return make_conninfo("", **parameters)

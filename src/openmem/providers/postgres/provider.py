@@ -10,7 +10,7 @@ from ..._ids import new_memory_id
 from ...config import ClientConfig
 from ...context import build_context
 from ...errors import InvalidRequestError, NotFoundError
-from ...io import EmbedderIO, Ports, PostgresIO, PostgresSettings
+from ...io import EmbedderIO, Ports, PostgresIO, PostgresSettings, Statement
 from ...models import (
     AuditEntries,
     CapabilityFeatures,
@@ -83,7 +83,7 @@ class PostgresProvider(Provider):
                 pool_min_size=config.pool_min_size,
                 pool_max_size=config.pool_max_size,
                 pool_timeout=config.pool_timeout,
-                connect_timeout=CONNECT_TIMEOUT,
+                connect_timeout=min(CONNECT_TIMEOUT, config.timeout or CONNECT_TIMEOUT),
                 timeout=config.timeout or STATEMENT_TIMEOUT,
             )
             self._io = await self.ports.postgres(settings)
@@ -91,6 +91,9 @@ class PostgresProvider(Provider):
         self._statements = Statements(self._schema, vector_schema, self.config.audit)
         await self._io.fill()
         await self._embedder.load()
+
+    async def ping(self) -> None:
+        await self._run.execute(Statement("SELECT 1", (), lambda rows: None))
 
     async def close(self) -> None:
         try:
