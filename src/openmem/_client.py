@@ -7,7 +7,7 @@ from copy import copy
 from typing import TypeVar, cast
 
 from .config import ClientConfig
-from .errors import OMPError, unavailable
+from .errors import OMPError
 from .io import Ports
 from .models import Capabilities
 from .operations import Operation, Verb
@@ -53,14 +53,14 @@ class Client:
             raise copy(self._failure) from self._failure.__cause__
         try:
             await self._provider.open()
+            self._is_open = True
         except OMPError as error:
             self._attempts += 1
             self._failure = error
             raise
-        if self._is_closed:
-            await self._provider.close()
-            raise unavailable("the client was closed while this call ran")
-        self._is_open = True
+        finally:
+            if self._is_closed:
+                await self._provider.close()
 
     async def run(self, verb: Verb[R], call: Call | None = None) -> R:
         """Perform one operation: checked, authorised, and with a request id on its errors."""
@@ -75,6 +75,11 @@ class Client:
             error.request_id = error.request_id or call.request_id
             error.provider = error.provider or self._provider.name
             raise
+
+    async def ping(self) -> None:
+        """Connect if need be, and raise `OMPError` unless the backend answers."""
+        await self.open()
+        await self._provider.ping()
 
     async def capabilities(self) -> Capabilities:
         """What the backend can do, asked once."""
