@@ -7,7 +7,7 @@ import signal
 import psutil
 import pytest
 
-from openmem import Memory
+from openmem import Memory, ProviderError
 
 from .conftest import Home, Start
 
@@ -98,6 +98,17 @@ def test_a_crashed_server_is_started_again_by_the_next_client(home: Home, start:
         assert memory.get(written).content == "precious"
         assert written in application.do("list")
     application.do("close")
+    assert home.cluster.state() is None
+
+
+def test_a_client_starts_its_crashed_server_again(home: Home) -> None:
+    with Memory("local", path=home.path, embedder="hashing") as memory:
+        written = memory.add(content="precious", user_id="u").id
+        home.cluster.kill()
+        with pytest.raises(ProviderError) as caught:
+            memory.get(written)
+        assert caught.value.code == "provider_unavailable"
+        assert memory.get(written).content == "precious"
     assert home.cluster.state() is None
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from ...config import ClientConfig
-from ...errors import InvalidRequestError
-from ...io import Ports
+from ...errors import InvalidRequestError, ProviderError
+from ...io import Ports, PostgresIO, Statement
 from .provider import PostgresProvider
 
 if TYPE_CHECKING:
     from .embedded import Lease
+
+R = TypeVar("R")
 
 
 class LocalProvider(PostgresProvider):
@@ -32,11 +35,10 @@ class LocalProvider(PostgresProvider):
             )
 
     async def open(self) -> None:
-        if self._lease is None:
-            embedded = await self.ports.load("openmem.providers.postgres.embedded")
-            self._lease = embedded.Lease(self._path)
-        self._url = await self.ports.call(self._lease.acquire)
+        await self._start()
         await super().open()
+        if self._io is not None and not isinstance(self._io, RestartingIO):
+            self._io = RestartingIO(self._io, self._start)
 
     async def close(self) -> None:
         try:
@@ -44,6 +46,37 @@ class LocalProvider(PostgresProvider):
         finally:
             if self._lease is not None:
                 await self.ports.call(self._lease.release)
+
+    async def _start(self) -> None:
+        """Start the server unless it runs."""
+        if self._lease is None:
+            embedded = await self.ports.load("openmem.providers.postgres.embedded")
+            self._lease = embedded.Lease(self._path)
+        self._url = await self.ports.call(self._lease.acquire)
+
+
+class RestartingIO:
+    """Connections to a server that is started again when it crashed. The call that noticed fails."""
+
+    def __init__(self, io: PostgresIO, start: Callable[[], Awaitable[None]]) -> None:
+        self._io = io
+        self._start = start
+        self.fill = io.fill
+        self.close = io.close
+
+    async def execute(self, statement: Statement[R]) -> R:
+        return await self._try(self._io.execute(statement))
+
+    async def run_script(self, sql: str) -> None:
+        await self._try(self._io.run_script(sql))
+
+    async def _try(self, call: Awaitable[R]) -> R:
+        try:
+            return await call
+        except ProviderError as error:
+            if error.code == "provider_unavailable":
+                await self._start()
+            raise
 
 
 def _check_path(path: str | os.PathLike[str] | None) -> str | None:
