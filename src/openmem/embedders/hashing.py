@@ -24,7 +24,8 @@ DEFAULT_DIM: Final = 256
 MAX_DIM: Final = 16_000
 
 _WORD = re.compile(r"\w+")
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
+# A string, compiled at its first use, because that takes milliseconds.
+_UNSPACED: Final = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
 _CACHED_LENGTH: Final = 32
 _BYTES_PER_CHARACTER: Final = 4
 
@@ -79,10 +80,15 @@ class HashingEmbedder:
                 for feature in features:
                     frequencies[feature] += count
         frequencies.update(once)
-        vector = [0.0] * self.dim
-        for feature, frequency in frequencies.items():
-            weight = 1.0 + math.log(frequency) if frequency > 1 else 1.0
-            vector[(feature >> 1) % self.dim] += weight if feature & 1 else -weight
+        # A feature's lowest bit is its sign, and the rest, modulo the dimensions, its place.
+        width = 2 * self.dim
+        halves = [0.0] * width
+        for half, number in Counter([feature % width for feature, count in frequencies.items() if count == 1]).items():
+            halves[half] += number
+        for feature, count in frequencies.items():
+            if count > 1:
+                halves[feature % width] += 1.0 + math.log(count)
+        vector = [plus - minus for minus, plus in zip(halves[::2], halves[1::2], strict=True)]
         norm = math.hypot(*vector)
         if norm == 0.0:
             vector[_hash(_encode(normal)) % self.dim] = norm = 1.0
@@ -98,7 +104,7 @@ def _features(word: str) -> list[int]:
     """The hashes of a word and of its pieces, where ``<`` and ``>`` mark its ends."""
     marked = _encode(f"<{word}>")
     features = [_hash(marked)]
-    is_spaced = _UNSPACED.search(word) is None and _WORD.search(word) is not None
+    is_spaced = _WORD.search(word) is not None and (word.isascii() or re.search(_UNSPACED, word) is None)
     for length in (3, 4, 5) if is_spaced else (1, 2, 3):
         width = length * _BYTES_PER_CHARACTER
         if width < len(marked):
