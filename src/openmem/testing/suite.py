@@ -176,7 +176,13 @@ class ConformanceSuite:
 
     @clause("add", "get", "list", "scopes", "temporal")
     async def test_every_field_comes_back(self) -> None:
-        extension: Any = {"deep": [1, 2.5, True, None, {"a": "ä"}], "empty": {}, "big": 2**70, "tiny": 1e-300}
+        extension: Any = {
+            "deep": [1, 2.5, True, None, {"a": "ä"}],
+            "empty": {},
+            "big": 2**70,
+            "huge": 1e23,
+            "tiny": 1e-300,
+        }
         extensions: dict[str, Any] = {"x-mem0": extension, "x-my_app-2": "text"}
         added = await self.memory.add(
             content="prefers dark mode",
@@ -475,12 +481,13 @@ class ConformanceSuite:
 
     @clause("add", "get", "update", "supports_supersession")
     async def test_an_update_appends_to_what_it_supersedes(self) -> None:
-        first, second = [await self.memory.add(content="drinks tea", user_id=self.user) for _ in range(2)]
-        record = await self.memory.add(content="drinks coffee", user_id=self.user, supersedes=[first.id])
+        old = [(await self.memory.add(content="drinks tea", user_id=self.user)).id for _ in range(8)]
+        record = await self.memory.add(content="drinks coffee", user_id=self.user, supersedes=old[:1])
         for _ in range(2):
-            record = await self.memory.update(record.id, supersedes=[second.id])
-            assert record.supersedes == [first.id, second.id]
-        assert (await self.memory.get(second.id)).valid_to is not None
+            record = await self.memory.update(record.id, supersedes=[*old[:3:-1], *old])
+            assert record.supersedes == [*old[:1], *old[:3:-1], *old[1:4]]
+        for id in old:
+            assert (await self.memory.get(id)).valid_to is not None
         assert record.content == "drinks coffee"
         assert record.valid_to is None
 

@@ -1,5 +1,7 @@
 """The tables, as numbered migrations that run under an advisory lock.
 
+JSON is kept as ``json``, not ``jsonb``: that would turn 1e23 into another number.
+
 A database at the current version needs no more than two reads. Otherwise one transaction takes the
 lock, so that any number of processes may open a fresh database at the same moment, and applies what
 is missing.
@@ -53,9 +55,9 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         scope text COLLATE "C",
         tags text[],
         content text NOT NULL,
-        source jsonb,
+        source json,
         supersedes text[],
-        extensions jsonb,
+        extensions json,
         terms {vector}.sparsevec NOT NULL GENERATED ALWAYS AS ({schema}.terms(content)) STORED,
         embedding_model text COLLATE "C",
         embedding {vector}.halfvec

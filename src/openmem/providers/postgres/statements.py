@@ -51,7 +51,7 @@ def _record(row: Row) -> MemoryRecord:
 
 
 def _json(value: Mapping[str, Any] | None) -> str | None:
-    return json.dumps(value) if value else None
+    return json.dumps(value, ensure_ascii=False) if value else None
 
 
 def _list(values: Iterable[str] | None) -> list[str] | None:
@@ -119,8 +119,8 @@ class Statements:
 
     def _add_sql(self, *, supersedes: bool) -> str:
         values = f"""
-            $1::text, $2::text, $3::text, now(), $4::text, $5::text[], $6::jsonb, $7::float8,
-            $8::timestamptz, $9::timestamptz, $10::text[], $11::text, NULL, $12::jsonb,
+            $1::text, $2::text, $3::text, now(), $4::text, $5::text[], $6::json, $7::float8,
+            $8::timestamptz, $9::timestamptz, $10::text[], $11::text, NULL, $12::json,
             $13::float8[]::{self._vector}.halfvec
         """
         insert = f"INSERT INTO {self._memories} AS m ({', '.join(_COLUMNS)}, embedding) SELECT {values}"
@@ -162,7 +162,7 @@ class Statements:
                 user="found.user_id",
                 memory="found.id",
                 scope="found.scope",
-                app="coalesce($3::text, found.source::jsonb ->> 'app')",
+                app="coalesce($3::text, found.source::json ->> 'app')",
                 request="$4",
             )
         }
@@ -243,7 +243,11 @@ class Statements:
                     {changed("valid_to", "$12::timestamptz")},
                     supersedes = CASE WHEN $13::text[] = '{{}}' THEN m.supersedes ELSE
                         coalesce(m.supersedes, '{{}}')
-                        || ARRAY(SELECT unnest($13::text[]) EXCEPT SELECT unnest(m.supersedes))
+                        || ARRAY(
+                            SELECT new.id FROM unnest($13::text[]) WITH ORDINALITY AS new (id, place)
+                            WHERE new.id <> ALL (coalesce(m.supersedes, '{{}}'))
+                            GROUP BY new.id ORDER BY min(new.place)
+                        )
                     END
                 FROM checked WHERE m.id = checked.id AND allowed AND in_order AND unknown = '{{}}'
                 RETURNING {_columns("m")}
@@ -382,7 +386,7 @@ class Statements:
             return _unused(app, request)
         return f""", audit AS (
             INSERT INTO {self._audit_log} (user_id, app, action, memory_id, scope, request_id)
-            SELECT w.user_id, coalesce({app}::text, w.source::jsonb ->> 'app'), '{action}', w.id, w.scope,
+            SELECT w.user_id, coalesce({app}::text, w.source::json ->> 'app'), '{action}', w.id, w.scope,
                 {request}::text
             FROM {written} w
         )"""
