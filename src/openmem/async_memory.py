@@ -40,6 +40,7 @@ from .operations import (
     Verb,
     WaitForIngest,
 )
+from .providers.base import Call
 
 require_extra("AsyncMemory", "async", ("asyncpg", "httpx"))
 
@@ -396,9 +397,14 @@ class AsyncMemory:
     ) -> None:
         await self.close()
 
-    async def _run(self, verb: Verb[R]) -> R:
+    async def _run(self, verb: Verb[R], call: Call | None = None) -> R:
         self._check_usable()
-        return await self._client.run(verb)
+        return await self._client.run(verb, call)
+
+    async def _ping(self) -> None:
+        """Connect if need be, and raise `OMPError` unless the backend answers."""
+        self._check_usable()
+        await self._client.ping()
 
     def _check_usable(self) -> None:
         """Refuse use after `close` and on a loop other than the first one."""

@@ -62,12 +62,15 @@ class Call:
         app: name of the calling application.
         grants: the scopes the caller may touch.
         users: the users the caller may act for; None for any. Memories of others do not exist for it.
+        idempotency_key: an `add` with a key that its user has used before stores nothing and returns
+            the memory of that time. Only for providers that say they remember keys.
     """
 
     request_id: str
     app: str | None = None
     grants: Grants = UNRESTRICTED
     users: frozenset[str] | None = None
+    idempotency_key: str | None = None
 
     def may_act_for(self, user_id: str) -> bool:
         """Whether this user's memories exist for the caller."""
@@ -88,6 +91,8 @@ class Provider:
     name: str
     features: CapabilityFeatures = CapabilityFeatures()
     limits: CapabilityLimits = CapabilityLimits()
+    remembers_keys: bool = False
+    """Whether `add` honours `Call.idempotency_key`."""
     capabilities_are_remote: bool = False
     """Whether the backend must be asked for its capabilities, so that `open` comes first."""
 
@@ -105,6 +110,9 @@ class Provider:
     def settled(self) -> Provider:
         """The provider that is in charge once this one is open: itself, but for a stand-in."""
         return self
+
+    async def ping(self) -> None:
+        """Raise `ProviderError` unless the backend answers. By default nothing is asked."""
 
     @cached_property
     def verbs(self) -> tuple[str, ...]:

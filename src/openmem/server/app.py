@@ -1,0 +1,264 @@
+"""The FastAPI application: every route of the table over one `AsyncMemory`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, TypeAlias
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as PathRoute
+from starlette.types import Receive, Scope, Send
+
+from ..async_memory import AsyncMemory
+from ..errors import InvalidRequestError, NotFoundError, ProviderError
+from ..models import OMP_VERSION, MemoryPage
+from ..operations import Add, Operation
+from ..providers.base import Call
+from ..routes import (
+    APP_HEADER,
+    CAPABILITIES_PATH,
+    HEALTH_PATH,
+    IDEMPOTENCY_HEADER,
+    REQUEST_ID_HEADER,
+    ROUTES,
+    USER_ID_HEADER,
+    Route,
+)
+from .config import OmpServerConfig
+from .disconnect import while_connected
+from .errors import MethodNotAllowedError, error_response
+from .health import Health
+from .idempotency import RememberedAdds
+from .keys import KeyRing
+from .limits import InFlight, RateLimit
+from .middleware import OPENAPI_PATH, Cors, Guard, Observer, info_of
+from .reading import app_of_header, read_operation, user_of_header
+from .telemetry import METRICS_CONTENT_TYPE, Metrics
+
+METRICS_PATH: Final = "/metrics"
+BIG_RESULT: Final = 50
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+logger = logging.getLogger("openmem.server")
+
+
+class Endpoint:
+    """What one path answers, by method. An ASGI application."""
+
+    def __init__(self, handlers: dict[str, Handler]) -> None:
+        self._handlers = handlers
+        if "GET" in handlers:
+            handlers.setdefault("HEAD", handlers["GET"])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        handler = self._handlers.get(scope["method"])
+        if handler is None:
+            allowed = ", ".join(sorted(self._handlers))
+            raise MethodNotAllowedError(f"this path has no {scope['method'][:16]}; it has {allowed}", allowed)
+        response = await handler(Request(scope, receive))
+        await response(scope, receive, send)
+
+
+class Server:
+    """The handlers, and what they share."""
+
+    def __init__(self, config: OmpServerConfig) -> None:
+        if "grants" in config.settings:
+            raise InvalidRequestError("settings: grants are given to the API keys of a server")
+        self.config = config
+        self.memory = AsyncMemory(config.provider, **config.settings)
+        self.keys = KeyRing(config.keys_file, config.keys)
+        self.in_flight = InFlight(config.max_in_flight)
+        self.metrics = Metrics(lambda: self.in_flight.count) if config.metrics else None
+        self.health = Health(self.memory._ping)
+        self.adds = RememberedAdds()
+
+    @asynccontextmanager
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        """Open the backend, and close it at the end. One that is not there yet is waited for by the verbs."""
+        try:
+            try:
+                await self.memory._ping()
+            except ProviderError as error:
+                if error.code != "provider_unavailable":
+                    raise
+                logger.warning("the backend is not available yet: %s", error.message)
+            yield
+        finally:
+            await self.health.close()
+            await self.adds.close()
+            await self.memory.close()
+
+    def verb(self, route: Route[Any]) -> Handler:
+        """The handler of one verb."""
+
+        async def handle(request: Request) -> Response:
+            info = info_of(request.scope)
+            info.verb = route.verb
+            self.in_flight.check()
+            op = await read_operation(route, request.path_params.get("id"), request, self.config)
+            call = self._call(request, op)
+            with self.in_flight.one():
+                result = await while_connected(request.receive, self._perform(op, call))
+                self.health.saw_answer()
+                if route.encode is None:
+                    return Response(status_code=route.status)
+                if isinstance(result, MemoryPage | list):
+                    content = await asyncio.to_thread(_json, route.encode, result)
+                else:
+                    content = _json(route.encode, result)
+            return Response(content, route.status, media_type="application/json")
+
+        return handle
+
+    async def capabilities(self, request: Request) -> Response:
+        capabilities = await self.memory.capabilities()
+        rate = self.config.rate_limit_per_minute
+        if rate is not None:
+            limits = capabilities.limits.model_copy(update={"rate_limit_per_minute": rate})
+            capabilities = capabilities.model_copy(update={"limits": limits})
+        return _json_response(capabilities.to_wire())
+
+    async def healthz(self, request: Request) -> Response:
+        if await self.health.is_ready():
+            return _json_response({"status": "ok", "provider": self.config.provider, "omp_version": OMP_VERSION})
+        failure = ProviderError(
+            "the backend does not answer", code="provider_unavailable", provider=self.config.provider
+        )
+        return error_response(failure, info_of(request.scope).id)
+
+    async def exposition(self, request: Request) -> Response:
+        assert self.metrics is not None
+        return Response(self.metrics.exposition(), media_type=METRICS_CONTENT_TYPE)
+
+    def _call(self, request: Request, op: Operation) -> Call:
+        info = info_of(request.scope)
+        principal = info.principal
+        users = principal.users
+        if "user_id" not in type(op).model_fields:
+            user = user_of_header(request)
+            if user is not None:
+                users = frozenset({user}) if users is None else users & {user}
+        app = principal.app or app_of_header(request, APP_HEADER) or self.config.settings.get("app")
+        return Call(
+            request_id=info.id,
+            app=app,
+            grants=principal.grants,
+            users=users,
+            idempotency_key=_idempotency_key(request, principal.id) if isinstance(op, Add) else None,
+        )
+
+    async def _perform(self, op: Any, call: Call) -> Any:
+        if call.idempotency_key is None or self.memory._client.provider.remembers_keys:
+            return await self.memory._run(op, call)
+        return await self.adds.once(op, call.idempotency_key, lambda: self.memory._run(op, call))
+
+
+def create_app(config: OmpServerConfig) -> FastAPI:
+    """The OMP server as an ASGI application.
+
+    The backend is opened when the application starts and closed when it stops. A request whose client
+    goes away is cancelled, and its query with it.
+
+    Raises:
+        OMPError: the provider's settings are wrong, or the keys file is.
+        ImportError: an extra is not installed.
+    """
+    server = Server(config)
+    rate = config.rate_limit_per_minute
+    middleware = [
+        Middleware(Observer, metrics=server.metrics),
+        *([_cors(config)] if config.cors_origins else []),
+        Middleware(
+            Guard,
+            keys=server.keys,
+            rate_limit=None if rate is None else RateLimit(rate),
+            loopback_only=config.loopback_only,
+        ),
+    ]
+    app = FastAPI(
+        title="omp-server",
+        version=OMP_VERSION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=server.lifespan,
+        middleware=middleware,
+    )
+    handlers: dict[str, dict[str, Handler]] = defaultdict(dict)
+    for route in ROUTES:
+        handlers[route.path.replace("{id}", "{id:path}")][route.method] = server.verb(route)
+    handlers[CAPABILITIES_PATH]["GET"] = server.capabilities
+    handlers[HEALTH_PATH]["GET"] = server.healthz
+    if server.metrics is not None:
+        handlers[METRICS_PATH]["GET"] = server.exposition
+    if (specification := _specification()) is not None:
+        app.openapi = lambda: specification  # type: ignore[method-assign]
+        handlers[OPENAPI_PATH]["GET"] = _constant(specification)
+    for path, by_method in handlers.items():
+        app.router.routes.append(PathRoute(path, Endpoint(by_method)))
+    app.router.default = _no_such_path
+    return app
+
+
+def _cors(config: OmpServerConfig) -> Middleware:
+    return Middleware(
+        Cors,
+        allow_origins=list(config.cors_origins),
+        allow_methods=sorted({route.method for route in ROUTES}),
+        allow_headers=[
+            "Authorization", "Content-Type", "X-API-Key",
+            APP_HEADER, IDEMPOTENCY_HEADER, REQUEST_ID_HEADER, USER_ID_HEADER,
+        ],
+        expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
+    )  # fmt: skip
+
+
+@cache
+def _specification() -> dict[str, Any] | None:
+    """The protocol's OpenAPI document, if this installation has it."""
+    place = files("openmem") / "spec" / f"omp-{OMP_VERSION}.openapi.json"
+    return json.loads(place.read_text(encoding="utf-8")) if place.is_file() else None
+
+
+def _constant(value: dict[str, Any]) -> Handler:
+    async def handle(request: Request) -> Response:
+        return _json_response(value)
+
+    return handle
+
+
+async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
+    raise NotFoundError("there is no such path")
+
+
+def _idempotency_key(request: Request, client: str | None) -> str | None:
+    values = set(request.headers.getlist(IDEMPOTENCY_HEADER))
+    if not values:
+        return None
+    key = values.pop()
+    if values or not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidRequestError(f"{IDEMPOTENCY_HEADER}: give one value of 1 to 255 visible ASCII characters")
+    return f"{client or ''}:{key}"
+
+
+def _json(encode: Callable[[Any], Any], result: Any) -> bytes:
+    return json.dumps(encode(result), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _json_response(value: Any) -> Response:
+    return Response(_json(lambda same: same, value), media_type="application/json")

@@ -1,0 +1,86 @@
+"""Settings of omp-server."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidRequestError
+from ..routes import MAX_BODY_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class OmpServerConfig:
+    """How omp-server serves, and what. It has no ``repr``, since it holds secrets.
+
+    Attributes:
+        provider: backend behind the server, by name.
+        settings: further arguments of `openmem.AsyncMemory`, such as ``url`` or ``embedder``.
+        host, port: where to listen; port 0 is any free one.
+        keys_file: file of API keys made by ``omp-server keys``; None for none. It is read again
+            whenever it changes.
+        keys: API keys in clear, beside or in place of the file, for example from the environment.
+            They may do everything.
+        no_auth: serve other machines although there are no keys. Without it, a server that has no keys
+            listens on loopback only.
+        loopback_only: answer only to requests whose ``Host`` is this machine, so that no web page can
+            reach the server through a name of its own that resolves to this machine. The command
+            ``omp-server`` sets it where there are no keys.
+        cors_origins: origins that browsers may call from, or ``"*"``; none by default.
+        max_body_bytes: size of a request body at most.
+        head_timeout: seconds a client may take to send the head of a request.
+        read_timeout: seconds a client may take to send a body, or to take in some of a reply.
+        max_in_flight: requests worked on at the same time; beyond it the answer is 503 at once.
+        rate_limit_per_minute: requests a minute for one key, or for one address where there are no
+            keys; None for no limit.
+        shutdown_grace: seconds that running requests get when the server stops.
+        metrics: whether to serve Prometheus metrics at ``/metrics``.
+    """
+
+    provider: str = "postgres"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    host: str = "127.0.0.1"
+    port: int = 8080
+    keys_file: Path | None = None
+    keys: Sequence[str] = ()
+    no_auth: bool = False
+    loopback_only: bool = False
+    cors_origins: Sequence[str] = ()
+    max_body_bytes: int = MAX_BODY_BYTES
+    head_timeout: float = 10.0
+    read_timeout: float = 10.0
+    max_in_flight: int = 64
+    rate_limit_per_minute: int | None = None
+    shutdown_grace: float = 10.0
+    metrics: bool = False
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether requests need an API key."""
+        return self.keys_file is not None or bool(self.keys)
+
+    def check_exposure(self) -> None:
+        """Refuse to serve other machines without keys, unless told to.
+
+        Raises:
+            InvalidRequestError: the host is not loopback, there are no keys, and `no_auth` is off.
+        """
+        if not self.has_keys and not self.no_auth and not is_loopback(self.host):
+            raise InvalidRequestError(
+                f"host: without API keys the server only listens on loopback, not on {self.host!r}; make a key "
+                "with 'omp-server keys create' and pass --keys-file, or pass --no-auth if everyone who reaches "
+                "this port may read and write every memory"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address, can only mean this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,109 @@
+"""Errors that only the server raises, and how any error becomes a response."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import traceback
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
+from ..routes import STATUS_OF_CODE, error_body
+
+logger = logging.getLogger("openmem.server")
+
+
+class MethodNotAllowedError(InvalidRequestError):
+    """The path has no such method."""
+
+    default_code = "method_not_allowed"
+
+    def __init__(self, message: str, allowed: str) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class PayloadTooLargeError(InvalidRequestError):
+    """The body is over the server's limit."""
+
+    default_code = "payload_too_large"
+
+
+class OverloadedError(ProviderError):
+    """The server works on as many requests as it may."""
+
+    default_code = "provider_unavailable"
+    retry_after = 1
+
+
+class KeyRefusedError(UnauthorizedError):
+    """The request's API key is missing or not good."""
+
+
+class InternalError(OMPError):
+    """A defect of the server; what it was is told to the log only."""
+
+    default_code = "internal_error"
+    default_type = "internal"
+
+
+def error_response(error: BaseException, request_id: str) -> Response:
+    """The response for an error, as much of it as the client may know."""
+    shown = _for_clients(error, request_id)
+    shown.request_id = request_id
+    response = Response(
+        json.dumps(error_body(shown)), STATUS_OF_CODE.get(shown.code, 502), media_type="application/json"
+    )
+    response.headers.update(_headers(shown))
+    return response
+
+
+def _headers(error: OMPError) -> Mapping[str, str]:
+    if isinstance(error, MethodNotAllowedError):
+        return {"Allow": error.allowed}
+    if isinstance(error, KeyRefusedError):
+        return {"WWW-Authenticate": "Bearer"}
+    retry_after = getattr(error, "retry_after", None)
+    if isinstance(error, RateLimitedError) or retry_after is not None:
+        return {"Retry-After": str(max(1, math.ceil(retry_after or 1)))}
+    return {}
+
+
+def _for_clients(error: BaseException, request_id: str) -> OMPError:
+    """The error to show: those of the backend name hosts and accounts, which clients need not know."""
+    match error:
+        case OverloadedError() | KeyRefusedError():
+            return error
+        case ProviderError(code="provider_unavailable"):
+            logger.warning("request %s: %s", request_id, error.message)
+            return ProviderError(
+                "the backend is not available; try again later", code=error.code, provider=error.provider
+            )
+        case ProviderError(code="ingestion_timeout"):
+            return error
+        case ProviderError() | UnauthorizedError():
+            logger.error("request %s: the backend failed: %s", request_id, _origin(error))
+            return ProviderError(
+                "the backend failed; the server's log tells more under this request id", provider=error.provider
+            )
+        case OMPError():
+            return error
+    logger.error("request %s: internal error: %s", request_id, _origin(error))
+    return InternalError("internal error; the server's log tells more under this request id")
+
+
+def _origin(error: BaseException) -> str:
+    """Types and places of an error and its causes, without any message, since those hold values."""
+    parts: list[str] = []
+    current: BaseException | None = error
+    while current is not None and len(parts) < 5:
+        frames = traceback.extract_tb(current.__traceback__)[-6:]
+        places = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+        state = getattr(current, "sqlstate", None)
+        kind = type(current).__qualname__ + (f" (SQLSTATE {state})" if state else "")
+        parts.append(f"{kind} at {places}")
+        current = current.__cause__ or current.__context__
+    return "; caused by ".join(parts)

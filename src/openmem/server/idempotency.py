@@ -1,0 +1,74 @@
+"""Idempotency keys for backends that cannot remember them: in this process, for a day."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..errors import InvalidRequestError
+from ..models import MemoryRecord
+from ..operations import Add
+
+LIFETIME: Final = 24 * 3600.0
+MAX_KEYS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """An add that was begun under some key."""
+
+    fingerprint: str
+    task: asyncio.Task[MemoryRecord]
+    at: float
+
+
+class RememberedAdds:
+    """The adds of the last day that had a key.
+
+    An add that was begun goes on when its client disconnects, since the backend may have stored the
+    memory already; a client that comes back gets the result. One that failed is forgotten.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._adds: OrderedDict[tuple[str, str], Remembered] = OrderedDict()
+
+    async def once(self, op: Add, key: str, add: Callable[[], Coroutine[Any, Any, MemoryRecord]]) -> MemoryRecord:
+        """The result of `add`, or of the add that came before it with this key.
+
+        Raises:
+            InvalidRequestError: the key was used for another memory.
+        """
+        self._expire()
+        place = (op.user_id, key)
+        fingerprint = hashlib.sha256(op.model_dump_json().encode()).hexdigest()
+        found = self._adds.get(place)
+        if found is None:
+            found = self._adds[place] = Remembered(fingerprint, asyncio.create_task(add()), self._clock())
+            found.task.add_done_callback(lambda task: self._forget_failed(place, task))
+        elif found.fingerprint != fingerprint:
+            raise key_reused()
+        return await asyncio.shield(found.task)
+
+    async def close(self) -> None:
+        """Wait for the adds that are under way."""
+        await asyncio.gather(*(remembered.task for remembered in self._adds.values()), return_exceptions=True)
+
+    def _expire(self) -> None:
+        oldest = self._clock() - LIFETIME
+        while self._adds and (len(self._adds) >= MAX_KEYS or next(iter(self._adds.values())).at < oldest):
+            self._adds.popitem(last=False)
+
+    def _forget_failed(self, place: tuple[str, str], task: asyncio.Task[MemoryRecord]) -> None:
+        if (task.cancelled() or task.exception() is not None) and place in self._adds:
+            del self._adds[place]
+
+
+def key_reused() -> InvalidRequestError:
+    """The error for a key that comes with another memory than the first time."""
+    return InvalidRequestError("Idempotency-Key: it was used with another body before; make a new key for each memory")

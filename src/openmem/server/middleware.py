@@ -1,0 +1,190 @@
+"""What happens to every request: an id, a line in the access log, security headers, admission, errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..errors import InvalidRequestError, ScopeDeniedError
+from ..routes import CAPABILITIES_PATH, HEALTH_PATH, REQUEST_ID_HEADER
+from .config import is_loopback
+from .errors import OverloadedError, error_response
+from .keys import ANYONE, KeyRing, Principal
+from .limits import RateLimit
+from .reading import MAX_HEADER_BYTES, MAX_QUERY_BYTES, ClientGoneError
+from .telemetry import OTHER, Metrics, available_tracing, tracing
+
+OPENAPI_PATH: Final = "/openapi.json"
+OPEN_PATHS: Final = frozenset({CAPABILITIES_PATH, HEALTH_PATH, OPENAPI_PATH})
+
+SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_CLIENT_GONE = 499
+_INFO: Final = "openmem.request"
+
+access_log = logging.getLogger("openmem.access")
+
+
+@dataclass(slots=True)
+class RequestInfo:
+    """What the server knows of a request.
+
+    Attributes:
+        id: the client's ``X-Request-Id``, or a new one.
+        principal: whom it comes from.
+        verb: the verb it calls, once known.
+    """
+
+    id: str
+    principal: Principal = ANYONE
+    verb: str | None = None
+
+
+def info_of(scope: Scope) -> RequestInfo:
+    """What `Observer` knows of the request."""
+    info: RequestInfo = scope[_INFO]
+    return info
+
+
+class Observer:
+    """Gives every request an id, a line in the access log and security headers."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics | None) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._tracing = available_tracing()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        info = scope[_INFO] = RequestInfo(_request_id(scope))
+        status = _CLIENT_GONE
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (REQUEST_ID_HEADER.lower().encode(), info.id.encode()),
+                    *SECURITY_HEADERS,
+                ]
+            await send(message)
+
+        with tracing(scope, self._tracing) as end_span:
+            try:
+                await self._app(scope, receive, observed)
+            finally:
+                seconds = time.perf_counter() - started
+                verb = info.verb or OTHER
+                end_span(verb, status)
+                if self._metrics is not None:
+                    self._metrics.count(verb, status, seconds)
+                access_log.log(
+                    logging.WARNING if status >= 500 else logging.INFO,
+                    "method=%s path=%s status=%d ms=%.1f request_id=%s",
+                    scope["method"][:16],
+                    scope.get("raw_path", b"").decode("latin-1")[:256],
+                    status,
+                    seconds * 1000,
+                    info.id,
+                )
+
+
+class Guard:
+    """Lets in whom the keys and limits allow, and answers every error in the protocol's form."""
+
+    def __init__(self, app: ASGIApp, *, keys: KeyRing, rate_limit: RateLimit | None, loopback_only: bool) -> None:
+        self._app = app
+        self._keys = keys
+        self._rate_limit = rate_limit
+        self._loopback_only = loopback_only
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_answered = False
+
+        async def tracked(message: Message) -> None:
+            nonlocal has_answered
+            has_answered = True
+            await send(message)
+
+        failure: BaseException
+        try:
+            self._admit(scope)
+            await self._app(scope, receive, tracked)
+            return
+        except ClientGoneError:
+            return
+        except asyncio.CancelledError:
+            failure = OverloadedError("the server is stopping; try again in a moment")
+        except Exception as error:  # noqa: BLE001 - the boundary: told to the log, and to the client as far as it may know
+            failure = error
+        if has_answered:
+            raise failure
+        await error_response(failure, info_of(scope).id)(scope, receive, send)
+
+    def _admit(self, scope: Scope) -> None:
+        if len(scope["query_string"]) > MAX_QUERY_BYTES:
+            raise InvalidRequestError(f"the query string is over {MAX_QUERY_BYTES} bytes")
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+            raise InvalidRequestError(f"the headers are over {MAX_HEADER_BYTES} bytes")
+        if self._loopback_only:
+            _require_loopback(Headers(scope=scope).get("host", ""))
+        if scope["path"] in OPEN_PATHS:
+            return
+        info = info_of(scope)
+        info.principal = self._keys.principal(scope["headers"])
+        if self._rate_limit is not None:
+            client = scope.get("client") or ("",)
+            self._rate_limit.take(info.principal.id or f"address {client[0]}")
+
+
+def _require_loopback(host: str) -> None:
+    """Refuse a request for another host: a web page may have its own name resolve to this machine."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if not is_loopback(name):
+        raise ScopeDeniedError(
+            "Host: without API keys the server only answers to requests for localhost; "
+            "make a key with 'omp-server keys create', or start it with --no-auth"
+        )
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text: str = value.decode("latin-1")
+            return text if _REQUEST_ID.fullmatch(text) else uuid.uuid4().hex
+    return uuid.uuid4().hex
+
+
+class Cors(CORSMiddleware):
+    """Starlette's, with refusals in the protocol's form."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:
+            return response
+        refusal = error_response(InvalidRequestError("this origin, method or header is not allowed"), "")
+        return refusal
