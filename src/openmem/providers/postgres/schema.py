@@ -169,6 +169,8 @@ def _applied(schema: str) -> Statement[int]:
 def _script(schema: str, vector_schema: str) -> str:
     steps = [
         _lock(schema),
+        # Reading the catalog makes the session forget that there was no such schema before it waited for the lock.
+        "SELECT FROM pg_catalog.pg_namespace LIMIT 0;",
         f"CREATE SCHEMA IF NOT EXISTS {schema};",
         f"CREATE TABLE IF NOT EXISTS {schema}.migrations "
         "(version int PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());",
