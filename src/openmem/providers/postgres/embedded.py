@@ -81,11 +81,11 @@ class SharedServer:
         if self._leases:
             return
         self._users.release_read_lock()
-        if self._users.acquire_write_lock(blocking=False):
-            try:
+        try:
+            if self._users.acquire_write_lock(blocking=False):
                 self._stop()
-            finally:
-                self._users.release_write_lock()
+        finally:
+            self._users.release_write_lock()
 
     def _running(self) -> Cluster:
         cluster = Cluster(self._home / "data")
