@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+import psycopg
 import pytest
 
-from openmem.testing import ConformanceSuite
+from openmem.testing import ConformanceSuite, clause
 
 SERVERS = {"postgres18": "server", "postgres16": "server_16"}
 
@@ -21,3 +23,14 @@ class TestPostgres(ConformanceSuite):
 
     def make(self, **settings: Any) -> dict[str, Any]:
         return {"url": self.url, "embedder": "hashing", **settings}
+
+    @clause()
+    @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
+    async def test_the_time_zone_of_the_database_does_not_matter(self, zone: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {connection.info.dbname} SET TimeZone = '{zone}'")
+        first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+        async with self.client() as client:
+            record = await client.add(content="x", user_id=self.user, valid_from=first, valid_to=last)
+            assert await client.get(record.id) == record
+            assert (record.valid_from, record.valid_to) == (first, last)
