@@ -22,7 +22,7 @@ class ClientConfig:
 
     The meaning of the fields is documented at `openmem.Memory`. The object has no ``repr``, since
     ``url`` and ``api_key`` are secrets. `options` holds arguments that only a third-party provider
-    knows; the built-in ones refuse them.
+    knows; the built-in ones refuse those they do not declare.
     """
 
     url: str | None = None
@@ -103,10 +103,14 @@ class ClientConfig:
             except ValueError as error:
                 raise InvalidRequestError(f"{name}: {error}") from None
 
-    def refuse_options(self) -> None:
-        """Raise `TypeError`, as Python does, if there is an argument that nobody knows."""
-        for name in self.options:
-            known = [setting.name for setting in fields(self)]
+    def refuse_options(self, known_options: frozenset[str] = frozenset()) -> None:
+        """Raise `TypeError`, as Python does, if there is an argument that nobody knows.
+
+        Args:
+            known_options: arguments that the provider knows.
+        """
+        for name in [option for option in self.options if option not in known_options]:
+            known = [*(setting.name for setting in fields(self)), *known_options]
             close = get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise TypeError(f"unexpected keyword argument {name!r}{hint}")

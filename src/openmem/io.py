@@ -163,6 +163,24 @@ class HttpIO(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Work(Generic[R]):
+    """A blocking function with what a log may tell of it.
+
+    Attributes:
+        function: what to call.
+        what: what the call is for, as in ``"add on mem0"``.
+        changes: whether it can change what is stored.
+    """
+
+    function: Callable[..., R]
+    what: str
+    changes: bool
+
+    def __call__(self, *args: Any, **kwargs: Any) -> R:
+        return self.function(*args, **kwargs)
+
+
 class EmbedderIO(Protocol):
     """An embedder that does not block its caller's loop."""
 
@@ -198,7 +216,14 @@ class Ports(Protocol):
         ...
 
     async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """The result of a blocking function, called where it may block."""
+        """The result of a blocking function, called where it may block, in the caller's context.
+
+        A cancelled caller is free at once, while the function goes on to its end, which is logged.
+        """
+        ...
+
+    async def release(self, function: Callable[[], object]) -> None:
+        """Call a function that gives up what running calls use, after the last of them; without waiting."""
         ...
 
     async def load(self, module: str) -> ModuleType:

@@ -118,7 +118,14 @@ class ContextBlock(WireModel):
 
 
 class CapabilityFeatures(WireModel):
-    """What a backend can do beyond the bare verbs."""
+    """What a backend can do beyond the bare verbs.
+
+    Attributes:
+        scores: what the scores of `search` say: ``similarity`` means the same from query to query,
+            ``rank`` tells only the order (1, 1/2, 1/3, …); None if it is not known.
+        atomic_supersession: False if a failure can leave a new memory stored and those it
+            supersedes not ended; None if it is not known.
+    """
 
     vector_search: bool = False
     keyword_search: bool = False
@@ -129,6 +136,8 @@ class CapabilityFeatures(WireModel):
     supports_e2e: bool = False
     supports_audit: bool = False
     supports_supersession: bool = False
+    scores: Literal["similarity", "rank"] | None = None
+    atomic_supersession: bool | None = None
 
 
 class CapabilityLimits(WireModel):

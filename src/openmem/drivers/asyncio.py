@@ -7,6 +7,7 @@ import contextvars
 import functools
 import importlib
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
@@ -14,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from ..embedders import Embedder, aembed_checked, embed_checked, resolve_embedder, warm_up_checked
 from ..errors import ProviderError, unavailable
-from ..io import EmbedderIO, HttpIO, HttpSettings, PostgresIO, PostgresSettings, Vectors
+from ..io import EmbedderIO, HttpIO, HttpSettings, PostgresIO, PostgresSettings, Vectors, Work
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,11 +55,18 @@ class AsyncEmbedder:
 
 
 class AsyncPorts:
-    """The outside world for one `AsyncMemory`."""
+    """The outside world for one `AsyncMemory`.
+
+    Args:
+        max_workers: threads for calls that somebody waits for. A thread whose caller was cancelled
+            finishes its call and does not count.
+    """
 
     def __init__(self, max_workers: int | None = None) -> None:
         self._max_workers = max_workers or DEFAULT_WORKERS
-        self._executor: ThreadPoolExecutor | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._abandoned: set[Future[Any]] = set()
+        self._running = Running()
         self._closed = False
 
     async def postgres(self, settings: PostgresSettings) -> PostgresIO:
@@ -77,22 +85,41 @@ class AsyncPorts:
 
     async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         in_context = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
-        work = self._threads().submit(in_context)
-        try:
-            return await asyncio.wrap_future(work)
-        except asyncio.CancelledError:
-            work.add_done_callback(_log_late)
-            task = asyncio.current_task()
-            if self._closed and task is not None and not task.cancelling():
-                raise _closed_meanwhile() from None
-            raise
+        while True:
+            work = self._submit(in_context)
+            try:
+                return await asyncio.wrap_future(work)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                wanted = task is not None and not task.cancelling()
+                if wanted and self._closed:
+                    raise _closed_meanwhile() from None
+                if not work.cancelled():
+                    work.add_done_callback(functools.partial(_log_late, function))
+                    self._replace_threads_if_stuck(work)
+                elif wanted:
+                    continue  # It had not begun when its threads were replaced.
+                raise
 
-    def _threads(self) -> ThreadPoolExecutor:
+    def _submit(self, function: Callable[[], R]) -> Future[R]:
         if self._closed:
             raise _closed_meanwhile()
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._max_workers, thread_name_prefix="openmem")
-        return self._executor
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._max_workers, thread_name_prefix="openmem")
+        work = self._threads.submit(function)
+        self._running.add(work)
+        return work
+
+    def _replace_threads_if_stuck(self, abandoned: Future[Any]) -> None:
+        """Give up the threads once nobody waits for any of them; what is queued moves to new ones."""
+        self._abandoned = {work for work in (*self._abandoned, abandoned) if not work.done()}
+        if len(self._abandoned) >= self._max_workers and self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
+            self._abandoned = set()
+
+    async def release(self, function: Callable[[], object]) -> None:
+        self._running.at_rest(function)
 
     async def load(self, module: str) -> ModuleType:
         return await self.call(importlib.import_module, module)
@@ -105,17 +132,56 @@ class AsyncPorts:
 
     async def close(self) -> None:
         self._closed = True
-        if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
-            self._executor = None
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
+
+
+class Running:
+    """The calls that have not ended, and what to do once there are none."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: set[Future[Any]] = set()
+        self._then: list[Callable[[], object]] = []
+
+    def add(self, call: Future[Any]) -> None:
+        """Count a call in, until it has ended."""
+        with self._lock:
+            self._calls.add(call)
+        call.add_done_callback(self._remove)
+
+    def at_rest(self, function: Callable[[], object]) -> None:
+        """Call a function now, or in the thread that ends the last call."""
+        with self._lock:
+            self._then.append(function)
+        self._run_due()
+
+    def _remove(self, call: Future[Any]) -> None:
+        with self._lock:
+            self._calls.discard(call)
+        self._run_due()
+
+    def _run_due(self) -> None:
+        due: list[Callable[[], object]] = []
+        with self._lock:
+            if not self._calls:
+                due, self._then = self._then, []
+        for function in due:
+            function()
 
 
 def _closed_meanwhile() -> ProviderError:
     return unavailable("the client was closed while this call ran")
 
 
-def _log_late(work: Future[Any]) -> None:
-    if not work.cancelled():
-        error = work.exception()
-        end = "ended" if error is None else f"raised {type(error).__name__}"
-        logger.debug("a cancelled call went on in its thread and %s", end)
+def _log_late(function: Callable[..., Any], work: Future[Any]) -> None:
+    error = work.exception()
+    what = function.what if isinstance(function, Work) else "call"
+    end = "ended" if error is None else f"raised {type(error).__name__}"
+    changed = ""
+    if isinstance(function, Work):
+        changed = "; nothing was changed"
+        if function.changes:
+            changed = "; the backend was changed" if error is None else "; the backend may have been changed"
+    logger.debug("a cancelled %s went on in its thread and %s%s", what, end, changed)

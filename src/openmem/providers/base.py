@@ -93,6 +93,8 @@ class Provider:
     limits: CapabilityLimits = CapabilityLimits()
     remembers_keys: bool = False
     """Whether `add` honours `Call.idempotency_key`."""
+    options: frozenset[str] = frozenset()
+    """Constructor arguments of the client that only this provider knows, of a provider of this package."""
     capabilities_are_remote: bool = False
     """Whether the backend must be asked for its capabilities, so that `open` comes first."""
 
