@@ -11,7 +11,9 @@ from .models import Citation, ContextBlock, SearchResult
 
 TokenCounter: TypeAlias = Callable[[str], int]
 
-_PIECES = re.compile(r"[A-Za-z]+|[^A-Za-z\s]|\s+")
+_WORDS = re.compile(r"[A-Za-z]+")
+_WORDS_AND_SPACES = re.compile(r"[A-Za-z\s]+")
+_LONG_SPACES = re.compile(r"\s{3,}")
 
 
 def estimate_tokens(text: str) -> int:
@@ -20,16 +22,10 @@ def estimate_tokens(text: str) -> int:
     Words of ASCII letters count a token for every three letters begun, digits and punctuation one
     each, any other character one per UTF-8 byte, and white space nothing but a token per line end.
     """
-    total = 0
-    for match in _PIECES.finditer(text):
-        piece = match.group()
-        if piece.isspace():
-            total += piece.count("\n") + (len(piece) - 1) // 2
-        elif piece.isascii():
-            total += -(-len(piece) // 3)
-        else:
-            total += len(piece.encode())
-    return total
+    words = sum((len(word) + 2) // 3 for word in _WORDS.findall(text))
+    others = len(_WORDS_AND_SPACES.sub("", text).encode())
+    spaces = text.count("\n") + sum((len(run) - 1) // 2 for run in _LONG_SPACES.findall(text))
+    return words + others + spaces
 
 
 def resolve_token_counter(counter: TokenCounter | str | None) -> TokenCounter:
@@ -54,18 +50,22 @@ def build_context(results: Iterable[SearchResult], token_budget: int, count: Tok
     lines: list[str] = []
     citations: list[Citation] = []
     seen: set[str] = set()
-    used = 0
+    used, separator = 0, count("\n")
     for result in results:
         content = " ".join(result.memory.content.split())
         if content.casefold() in seen:
             continue
         line = f"- {content} [{result.memory.id}]"
-        text = "\n".join([*lines, line])
-        total = count(text)
-        if total > token_budget:
+        cost = count(line) + (separator if lines else 0)
+        if used + cost > token_budget:
             continue
         seen.add(content.casefold())
         lines.append(line)
         citations.append(Citation(memory_id=result.memory.id, score=result.score))
-        used = total
-    return ContextBlock(text="\n".join(lines), citations=citations, token_count=used)
+        used += cost
+    # A counter may find more tokens in the whole than in its parts.
+    while lines and count("\n".join(lines)) > token_budget:
+        lines.pop()
+        citations.pop()
+    text = "\n".join(lines)
+    return ContextBlock(text=text, citations=citations, token_count=count(text) if lines else 0)

@@ -11,34 +11,90 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from ..embedders import Embedder, aembed_checked, embed_checked, resolve_embedder, warm_up_checked
-from ..errors import ProviderError, unavailable
+from ..errors import OMPError, ProviderError, unavailable
 from ..io import EmbedderIO, HttpIO, HttpSettings, PostgresIO, PostgresSettings, Vectors, Work
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 DEFAULT_WORKERS = 4
+EMBED_TOGETHER = 32
 
 logger = logging.getLogger("openmem")
 
 
+Wanted: TypeAlias = list[tuple[str, asyncio.Future[Vectors]]]
+
+
 class AsyncEmbedder:
-    """An embedder called by its own `aembed`, or else in a thread."""
+    """An embedder called by its own `aembed`, or else in a thread.
+
+    Texts that several tasks want embedded in one turn of the loop go to a thread together. To hand
+    each over by itself takes longer than to embed it, since loop and threads compete for the GIL.
+    """
 
     def __init__(self, embedder: Embedder, ports: AsyncPorts, *, owned: bool) -> None:
         self._embedder = embedder
         self._ports = ports
         self._owned = owned
+        self._wanted: Wanted = []
+        self._batches: set[asyncio.Task[None]] = set()
         self.model = embedder.model
         self.dim = embedder.dim
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         if hasattr(self._embedder, "aembed"):
             return await aembed_checked(self._embedder, texts)
+        if len(texts) != 1:
+            return await self._in_thread(texts)
+        loop = asyncio.get_running_loop()
+        if not self._wanted:
+            loop.call_soon(self._hand_over)
+        vectors: asyncio.Future[Vectors] = loop.create_future()
+        self._wanted.append((texts[0], vectors))
+        return await vectors
+
+    async def _in_thread(self, texts: Sequence[str]) -> Vectors:
         return await self._ports.call(embed_checked, self._embedder, texts)
+
+    def _hand_over(self) -> None:
+        wanted = [(text, vectors) for text, vectors in self._wanted if not vectors.done()]
+        self._wanted = []
+        for start in range(0, len(wanted), EMBED_TOGETHER):
+            self._start(wanted[start : start + EMBED_TOGETHER])
+
+    def _start(self, wanted: Wanted) -> None:
+        batch = asyncio.get_running_loop().create_task(self._embed_together(wanted))
+        self._batches.add(batch)
+        batch.add_done_callback(self._batches.discard)
+
+        def cancel_unless_wanted(_: object) -> None:
+            if all(vectors.done() for _, vectors in wanted):
+                batch.cancel()
+
+        for _, vectors in wanted:
+            vectors.add_done_callback(cancel_unless_wanted)
+
+    async def _embed_together(self, wanted: Wanted) -> None:
+        try:
+            answers = await self._in_thread([text for text, _ in wanted])
+        except BaseException as error:
+            if isinstance(error, OMPError) and len(wanted) > 1:
+                for one in wanted:
+                    self._start([one])
+                return
+            for _, vectors in wanted:
+                if not vectors.done():
+                    vectors.set_exception(error)
+            if not isinstance(error, OMPError):
+                raise
+        else:
+            for (_, vectors), answer in zip(wanted, answers, strict=True):
+                if not vectors.done():
+                    vectors.set_result([answer])
 
     async def load(self) -> None:
         await self._ports.call(warm_up_checked, self._embedder)

@@ -191,7 +191,8 @@ class Provider:
     async def context(self, op: Context, call: Call) -> ContextBlock:
         """By default the results of `search`, cited within the budget."""
         search = ContextSearch(query=op.query, user_id=op.user_id, scope=op.scope, limit=CONTEXT_CANDIDATES)
-        return build_context(await self.search(search, call), op.token_budget, self.config.token_counter)
+        results = await self.search(search, call)
+        return await self.ports.call(build_context, results, op.token_budget, self.config.token_counter)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         self._unsupported(op)
