@@ -117,9 +117,9 @@ def ranked_ctes(
             FROM candidate LEFT JOIN words USING (own, around)
         ),
         ranked AS MATERIALIZED (
-            SELECT id, created_at, score FROM scored
+            SELECT id, created_at, score
+            FROM (SELECT * FROM scored ORDER BY score DESC, created_at DESC, id DESC LIMIT {limit}::bigint) best
             WHERE score > 0 AND score >= coalesce({min_score}::float8, 0)
-            ORDER BY score DESC, created_at DESC, id DESC LIMIT {limit}::bigint
         )
     """
 

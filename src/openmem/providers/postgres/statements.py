@@ -21,7 +21,7 @@ from ..._scopes import ScopeFilter
 from ...config import AuditMode
 from ...errors import InvalidRequestError
 from ...io import Row, Statement, Vectors
-from ...models import AuditEntries, AuditEntry, MemoryPage, MemoryRecord, SearchResult, SearchResults, as_utc
+from ...models import AuditEntries, AuditEntry, MemoryPage, MemoryRecord, SearchResult, SearchResults
 from ...operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
 from ..base import Call, no_such_memory
 from .ranking import ranked_ctes
@@ -31,7 +31,6 @@ _COLUMNS: Final = (
     "valid_from", "valid_to", "supersedes", "embedding_model", "updated_at", "extensions",
 )  # fmt: skip
 _JSON: Final = frozenset({"source", "extensions"})
-_TIMES: Final = frozenset({"created_at", "valid_from", "valid_to", "updated_at"})
 
 
 def _columns(table: str) -> str:
@@ -40,9 +39,6 @@ def _columns(table: str) -> str:
 
 def _record(row: Row) -> MemoryRecord:
     fields: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
-    for name in _TIMES:
-        if fields[name] is not None:
-            fields[name] = as_utc(fields[name])
     for name in _JSON:
         if fields[name] is not None:
             fields[name] = json.loads(fields[name])
