@@ -49,6 +49,7 @@ from .operations import (
     Operation,
     Search,
     Update,
+    check_json,
 )
 
 R = TypeVar("R")
@@ -124,15 +125,26 @@ class Route(Generic[R]):
                 if name in known and known[name] != "id":
                     fields[known[name]] = _from_query(self.operation_type, known[name], name, value)
             return self.operation_type(**fields)
-        extensions: dict[str, Any] = {}
+        unknown: dict[str, Any] = {}
         for name, value in (body or {}).items():
             if name in known and known[name] not in ("id", "extensions"):
                 fields[known[name]] = value
             else:
-                extensions[name] = value
-        if self.operation_type is Add:
-            fields["extensions"] = extensions
-        return self.operation_type(**fields)
+                unknown[name] = value
+        op = self.operation_type(**fields)
+        return _keep(op, unknown) if isinstance(op, Add) else op
+
+
+def _keep(op: Add, unknown: Mapping[str, Json]) -> Add:
+    """`op` with the fields of newer clients, but for those that only the server sets."""
+    for name, value in unknown.items():
+        try:
+            check_json(name)
+            check_json(value)
+        except ValueError as error:
+            raise InvalidRequestError(f"{name[:80]!r}: {error}") from None
+    kept = {name: value for name, value in unknown.items() if name not in (*MemoryRecord.model_fields, "extensions")}
+    return op.model_copy(update={"extensions": kept}) if kept else op
 
 
 def _in_query(value: object) -> str:
@@ -141,13 +153,12 @@ def _in_query(value: object) -> str:
 
 def _from_query(operation_type: type[Operation], field_name: str, name: str, value: str) -> object:
     annotation = str(operation_type.model_fields[field_name].annotation)
-    if "int" in annotation and re.fullmatch(r"-?\d{1,18}", value):
+    if "int" in annotation and re.fullmatch(r"-?\d{1,18}", value, re.ASCII):
         return int(value)
     if "float" in annotation:
-        try:
-            return float(value)
-        except ValueError:
-            raise InvalidRequestError(f"{name}: {value[:80]!r} is not a number") from None
+        if not re.fullmatch(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?", value, re.ASCII):
+            raise InvalidRequestError(f"{name}: {value[:80]!r} is not a number")
+        return float(value)
     return value
 
 

@@ -135,7 +135,9 @@ BACKEND_OPTIONS: Final[Mapping[str, Option]] = {
     "pool_max_size": Option("--pool-max-size", "OMP_POOL_MAX_SIZE", _whole(1), "connections to the backend"),
 }
 
-LOG_LEVEL: Final = Option("--log-level", "OMP_LOG_LEVEL", _log_level, "debug, info, warning or error", "INFO")
+LOG_LEVEL: Final = Option(
+    "--log-level", "OMP_LOG_LEVEL", _log_level, "least level of what is logged; by default requests and warnings"
+)
 
 REQUIRED: Final[Mapping[str, str]] = {"postgres": "url", "passthrough": "base_url"}
 
@@ -250,13 +252,14 @@ def _warn(config: Any) -> None:
         _say(f"WARNING: {config.keys_file} can be read by other accounts; chmod 600 it")
 
 
-def _log_to_stderr(level: str) -> None:
+def _log_to_stderr(level: str | None) -> None:
     handler = logging.StreamHandler()
     formatter = logging.Formatter(LOG_FORMAT, "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("openmem").setLevel(level)
+    logging.getLogger("openmem").setLevel(level or "WARNING")
+    logging.getLogger("openmem.access").setLevel(level or "INFO")
 
 
 def _keys(parsed: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -17,6 +18,7 @@ from .config import OmpServerConfig
 from .protocol import BoundedProtocol
 from .reading import MAX_HEAD_BYTES
 
+BACKLOG = 2048
 CANCELLED_GRACE = 2.0
 
 
@@ -31,8 +33,20 @@ def listen(host: str, port: int) -> socket.socket:
         ListenError: the host is unknown, or the port is taken.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=2048)
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )[0]
+        # With the protocol named, unlike in socket.create_server, asyncio sends without Nagle's delay.
+        listener = socket.socket(family, kind, proto)
+        try:
+            if os.name == "posix":
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+        return listener
     except OSError as error:
         raise ListenError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
 
