@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import math
 import os
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +21,9 @@ from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, ParamSpec, TypeVar, cast
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -60,6 +63,8 @@ OVERFETCH = 2
 SPARE_CANDIDATES = 8
 GROWTH = 4
 SHORTEST_SECRET = 4
+# The last digits of vector arithmetic are not the same from call to call.
+SCORE_DIGITS = 6
 
 _verb: ContextVar[str] = ContextVar("openmem_verb", default="call")
 
@@ -202,10 +207,7 @@ class VendorProvider(Provider):
 
     async def is_ingested(self, id: str, user_id: str) -> bool:
         """Whether a memory of the user can be searched by now."""
-        stored = await self._fetch(id)
-        if stored is None or stored.record.user_id != user_id:
-            raise no_such_memory(id)
-        return stored.record.status != "queued"
+        return self._is_searchable(await self._fetch(id), id, user_id)
 
     # Calls of the SDK
 
@@ -375,6 +377,7 @@ class VendorProvider(Provider):
         metadata: Mapping[str, Any] | None,
         created_at: datetime | None = None,
         updated_at: datetime | None = None,
+        valid_to: datetime | None = None,
         status: str | None = None,
         beyond: Mapping[str, Any] | None = None,
     ) -> Stored:
@@ -383,7 +386,7 @@ class VendorProvider(Provider):
         Args:
             user_id: whose it is, as the backend says.
             metadata: all its metadata; the envelope in them, if any, goes before the other fields.
-            created_at, updated_at: the backend's own times, for memories that others wrote.
+            created_at, updated_at, valid_to: the backend's own times, for memories that others wrote.
             beyond: what the backend tells beyond OMP; what is empty is left out.
 
         Raises:
@@ -394,7 +397,8 @@ class VendorProvider(Provider):
         shown = {name: value for name, value in (beyond or {}).items() if value not in (None, "", [], {})}
         if foreign:
             shown["metadata"] = foreign
-        fields: dict[str, Any] = {"created_at": created_at, "updated_at": updated_at, "user_id": user_id}
+        times = {"created_at": created_at, "updated_at": updated_at, "valid_to": valid_to}
+        fields: dict[str, Any] = times | {"user_id": user_id}
         if ENVELOPE in metadata:
             fields = self._opened(id, metadata[ENVELOPE])
             if fields.get("user_id") != user_id:
@@ -519,6 +523,11 @@ class VendorProvider(Provider):
             raise self.malformed(f"memory {stored.core.id!r} to a call about {id!r}")
         return stored
 
+    def _is_searchable(self, stored: Stored | None, id: str, user_id: str) -> bool:
+        if stored is None or stored.core.user_id != user_id:
+            raise no_such_memory(id)
+        return stored.core.status != "queued"
+
     async def _required(self, id: str, access: Access, call: Call) -> Stored:
         """A memory that the caller may know of, and may use in this way."""
         stored = await self._fetch(id)
@@ -568,6 +577,7 @@ class VendorProvider(Provider):
             if record.id not in results and _counts(record, scopes, now):
                 rank = len(results) + 1
                 score = 1 / rank if candidate.score is None else min(1.0, max(0.0, candidate.score))
+                score = round(score, SCORE_DIGITS)
                 details = {f"x-{self.name}": dict(candidate.details)} if candidate.details else {}
                 results[record.id] = SearchResult.model_validate({"memory": record, "score": score, **details})
         return sorted(results.values(), key=lambda result: -result.score)
@@ -599,6 +609,29 @@ def shortened(text: str, length: int = 300) -> str:
     """`text` on one line, of at most `length` characters."""
     line = " ".join(text.split())
     return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def retry_after(header: str | None) -> float | None:
+    """Seconds to wait, from a ``Retry-After`` header in either of its forms."""
+    if header is None:
+        return None
+    try:
+        return max(0.0, float(header)) if math.isfinite(float(header)) else None
+    except ValueError:
+        pass
+    try:
+        moment = as_utc(parsedate_to_datetime(header))
+    except ValueError:
+        return None
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def check_url(setting: str, url: str) -> str:
+    """`url`, which is the value of `setting`, if it is an http(s) URL; without a trailing slash."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise InvalidRequestError(f"{setting}: it is not an http(s) URL without query")
+    return url.rstrip("/")
 
 
 def _wait_asked_for(error: OMPError, pause: float) -> float | None:

@@ -1,0 +1,198 @@
+"""mem0's SDK: the client of the hosted service and the open-source engine, in one shape.
+
+Importing this module imports mem0, whose own import writes to the home directory, starts telemetry
+and changes the warning filters and levels of other libraries' loggers; none of that outlives it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from ..embedders import Embedder, embed_checked
+
+CONNECT_TIMEOUT: Final = 5.0
+FIRST_LISTING: Final = 1000
+LISTING_GROWTH: Final = 10
+STORES_IN_THIS_PROCESS: Final = frozenset({"faiss", "chroma"})
+
+# The engine makes an LLM client also where no LLM is ever asked.
+_UNUSED: Final = {"provider": "openai", "config": {"api_key": "unused"}}
+_SILENCED_LOGGERS: Final = ("urllib3", "posthog")
+
+
+@contextlib.contextmanager
+def _contained() -> Iterator[None]:
+    """Keep what an import of mem0 does to the process within the block."""
+    levels = {name: logging.getLogger(name).level for name in _SILENCED_LOGGERS}
+    with tempfile.TemporaryDirectory(prefix="openmem-mem0-") as directory, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        changed = {"MEM0_DIR": directory, "MEM0_TELEMETRY": "False"}
+        before = {name: os.environ.get(name) for name in changed}
+        os.environ.update(changed)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
+
+
+def _import_mem0() -> Any:
+    if "mem0" in sys.modules:
+        return sys.modules["mem0"]
+    with _contained():
+        return importlib.import_module("mem0")
+
+
+mem0: Final = _import_mem0()
+_api_error_handler: Final[Any] = importlib.import_module("mem0.client.utils").api_error_handler
+_EmbeddingBase: Final[Any] = importlib.import_module("mem0.embeddings.base").EmbeddingBase
+
+
+def _without_request(client: Any) -> None:
+    """Stands in for the request that mem0's client makes in its constructor.
+
+    What it asks for is used only to administer projects.
+    """
+    client.org_id = client.project_id = "unknown"
+
+
+_Client: Final[Any] = type("Client", (mem0.MemoryClient,), {"_validate_api_key": _without_request})
+
+
+class Hosted:
+    """mem0's hosted API. Makes no request when it is constructed.
+
+    Args:
+        timeout: seconds to wait for each part of a reply.
+    """
+
+    def __init__(self, api_key: str, host: str | None, timeout: float) -> None:
+        self._http = httpx.Client(timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout)))
+        client = _Client(api_key=api_key, host=host, client=self._http)
+        self._client = client
+        self.get = client.get
+        self.delete = client.delete
+
+    def add(self, content: str, *, user_id: str, metadata: Mapping[str, Any], infer: bool) -> Any:
+        messages = [{"role": "user", "content": content}]
+        return self._client.add(messages, user_id=user_id, metadata=metadata, infer=infer)
+
+    def update(self, id: str, *, text: str | None, metadata: Mapping[str, Any]) -> Any:
+        return self._client.update(id, text=text, metadata=metadata)
+
+    def search(self, query: str, *, filters: Mapping[str, Any], top_k: int) -> Any:
+        return self._client.search(query, filters=filters, top_k=top_k, threshold=0.0, show_expired=True)
+
+    def list(self, filters: Mapping[str, Any], page: int, page_size: int) -> Any:
+        return self._client.get_all(filters=filters, page=page, page_size=page_size, show_expired=True)
+
+    @_api_error_handler  # type: ignore[untyped-decorator]
+    def event(self, id: str) -> Any:
+        """What became of a queued `add`; the SDK has no method for it."""
+        return self._http.get(f"/v1/event/{quote(id, safe='')}/").raise_for_status().json()
+
+    def close(self) -> None:
+        self._http.close()
+
+
+class OpenSource:
+    """mem0's engine in this process.
+
+    Args:
+        config: the engine's settings.
+        embedder: takes the place of the engine's own; None for the one that `config` names.
+    """
+
+    def __init__(self, config: Mapping[str, Any], embedder: Embedder | None) -> None:
+        settings = _copied(config)
+        settings.setdefault("history_db_path", ":memory:")
+        settings.setdefault("llm", _copied(_UNUSED))
+        if embedder is not None:
+            settings["embedder"] = _copied(_UNUSED)
+            store = settings["vector_store"].setdefault("config", {})
+            if settings["vector_store"].get("provider", "qdrant") != "chroma":
+                store.setdefault("embedding_model_dims", embedder.dim)
+        engine = mem0.Memory.from_config(settings)
+        if embedder is not None:
+            engine.embedding_model = _embedding_model(embedder)
+        self._engine = engine
+        self._lock = threading.Lock() if _is_in_this_process(engine) else contextlib.nullcontext()
+
+    def add(self, content: str, *, user_id: str, metadata: Mapping[str, Any], infer: bool) -> Any:
+        messages = [{"role": "user", "content": content}]
+        with self._lock:
+            return self._engine.add(messages, user_id=user_id, metadata=dict(metadata), infer=infer)
+
+    def get(self, id: str) -> Any:
+        with self._lock:
+            return self._engine.get(id)
+
+    def update(self, id: str, *, text: str | None, metadata: Mapping[str, Any]) -> Any:
+        with self._lock:
+            return self._engine.update(id, text=text, metadata=dict(metadata))
+
+    def delete(self, id: str) -> Any:
+        with self._lock:
+            return self._engine.delete(id)
+
+    def search(self, query: str, *, filters: Mapping[str, Any], top_k: int) -> Any:
+        with self._lock:
+            return self._engine.search(query, filters=dict(filters), top_k=top_k, threshold=0.0, show_expired=True)
+
+    def list_all(self, filters: Mapping[str, Any]) -> Any:
+        """All memories at once: the engine cannot page."""
+        top_k = FIRST_LISTING
+        while True:
+            with self._lock:
+                answer = self._engine.get_all(filters=dict(filters), top_k=top_k, show_expired=True)
+            if len(answer["results"]) < top_k:
+                return answer
+            top_k *= LISTING_GROWTH
+
+    def close(self) -> None:
+        with self._lock:
+            self._engine.close()
+            store = self._engine.vector_store
+            if getattr(store, "is_local", False):
+                store.client.close()
+
+
+def _copied(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` with new mappings, since the engine writes into them, and the same values, such as clients."""
+    return {key: _copied(value) if isinstance(value, Mapping) else value for key, value in settings.items()}
+
+
+def _is_in_this_process(engine: Any) -> bool:
+    """Whether the vector store is a library that does not expect several threads."""
+    if engine.config.vector_store.provider in STORES_IN_THIS_PROCESS:
+        return True
+    inner = getattr(getattr(engine.vector_store, "client", None), "_client", None)
+    return type(inner).__name__ == "QdrantLocal"
+
+
+def _embedding_model(embedder: Embedder) -> Any:
+    def embed(self: Any, text: str, memory_action: str | None = None) -> list[float]:
+        [vector] = embed_checked(embedder, [text])
+        return vector
+
+    def embed_batch(self: Any, texts: list[str], memory_action: str = "add") -> list[list[float]]:
+        return embed_checked(embedder, texts)
+
+    return type("Model", (_EmbeddingBase,), {"embed": embed, "embed_batch": embed_batch})()
