@@ -19,12 +19,19 @@ def no_leaks() -> Iterator[None]:
     gc.collect()
 
 
-@pytest.fixture
-def db(database: str) -> Iterator[Database]:
-    """A database with one memory in it."""
-    view = Database(database)
+@pytest.fixture(scope="session")
+def shared(server: Server) -> Iterator[Database]:
+    """The database of all fault tests; `db` empties it for each."""
+    view = Database(server.create_database())
     yield view
     view.close()
+
+
+@pytest.fixture
+def db(shared: Database) -> Database:
+    """A database with one memory in it, and no client connected."""
+    shared.reset()
+    return shared
 
 
 @pytest.fixture

@@ -91,8 +91,18 @@ class Database:
         self._connection = psycopg.connect(url, autocommit=True)
         self._plain_url = url
         self.url = f"{url}?application_name=subject"
+        self.id = ""
+        with self.open():
+            pass
+        self.reset()
+
+    def reset(self) -> None:
+        """Leave one memory and its audit entry, once no client is connected any more."""
+        until_blocking(lambda: not self.connections(), within=1)
+        self._connection.execute("TRUNCATE openmem.memories, openmem.audit_log")
         with self.open() as mem:
             self.id = mem.add(content="tea in the morning", user_id=USER).id
+        until_blocking(lambda: not self.connections(), within=1)
 
     def through(self, port: int) -> str:
         """The client's URL by way of a proxy."""
