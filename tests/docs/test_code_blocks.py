@@ -74,3 +74,14 @@ def test_links_lead_somewhere(page: str) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
             assert anchor in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}, target
+
+
+def test_the_architecture_names_rooms_that_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rooms = re.findall(r"`((?:\w+/)*(?:\w+\.py|\w+/))`", text)
+    assert len(rooms) > 10
+    for room in rooms:
+        assert (ROOT / "src/openmem" / room).exists(), room
+    for room in (ROOT / "src/openmem").iterdir():
+        if (room / "__init__.py").exists():
+            assert f"{room.name}/" in text, room

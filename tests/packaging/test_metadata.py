@@ -56,7 +56,7 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> Non
     expected = {
         path.relative_to(source).as_posix()
         for path in (source / "openmem").rglob("*")
-        if path.is_file() and path.suffix in (".py", ".typed")
+        if path.is_file() and path.parent.name != "__pycache__"
     }
     names = set(wheel.namelist())
     assert {name for name in names if not name.startswith(info)} == expected
