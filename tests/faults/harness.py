@@ -110,11 +110,14 @@ class Database:
 
     def open(self, **settings: Any) -> Memory:
         """A blocking client that loads no model."""
-        return Memory(**{"url": self.url, "embedder": HashingEmbedder()} | settings)
+        return Memory(**self._settings(settings))
 
     def async_open(self, **settings: Any) -> AsyncMemory:
         """A client for an event loop that loads no model."""
-        return AsyncMemory(**{"url": self.url, "embedder": HashingEmbedder()} | settings)
+        return AsyncMemory(**self._settings(settings))
+
+    def _settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        return {"url": self.url, "embedder": HashingEmbedder()} | settings
 
     def locked(self) -> AbstractContextManager[object]:
         """Hold locks that every verb waits for."""

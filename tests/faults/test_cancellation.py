@@ -319,7 +319,7 @@ def test_five_hundred_cancellations_at_random_moments(db: Database) -> None:
     chance = random.Random(20)
 
     async def cancel_at_random(mem: AsyncMemory, verb: str) -> bool:
-        call = asyncio.ensure_future(VERBS[verb](mem, id))
+        call = asyncio.ensure_future(VERBS[verb](mem, db.id))
         await asyncio.sleep(chance.uniform(0, 0.02))
         call.cancel()
         try:
@@ -329,7 +329,6 @@ def test_five_hundred_cancellations_at_random_moments(db: Database) -> None:
         return False
 
     async def main() -> None:
-        nonlocal id
         async with db.async_open(pool_max_size=3) as mem:
             verbs = [verb for verb in VERBS if verb != "delete"]
             cancelled = 0
@@ -341,8 +340,7 @@ def test_five_hundred_cancellations_at_random_moments(db: Database) -> None:
             await until(lambda: not db.running(), within=STOP_BOUND)
             await check_all_slots(db, mem, 3)
             for verb in VERBS.values():
-                await verb(mem, id)
+                await verb(mem, db.id)
         db.check_audited()
 
-    id = db.id
     run(main())

@@ -160,9 +160,13 @@ def test_a_connection_cut_in_the_middle_of_a_call(db: Database, proxy: Proxy) ->
 
 
 def test_a_connection_cut_in_the_middle_of_a_blocking_call(db: Database, proxy: Proxy) -> None:
+    def cut() -> None:
+        until_blocking(lambda: db.waiting() == 1, within=5)
+        proxy.cut()
+
     with db.open(url=db.through(proxy.port), pool_max_size=1) as mem:
         with db.locked():
-            cutter = threading.Thread(target=lambda: (until_blocking(lambda: db.waiting() == 1, 5), proxy.cut()))
+            cutter = threading.Thread(target=cut)
             cutter.start()
             with pytest.raises(ProviderError) as caught:
                 mem.get(db.id)

@@ -121,7 +121,7 @@ def test_a_second_run_is_another_loop(db: Database, verb: str) -> None:
 
 def test_a_loop_at_the_same_address_is_another_loop(db: Database) -> None:
     mem = db.async_open()
-    asyncio.run(mem.capabilities())  # type: ignore[arg-type]
+    asyncio.run(mem.capabilities())
     for _ in range(50):
         with pytest.raises(RuntimeError, match=OTHER_LOOP):
             asyncio.run(verb(mem, db.id))

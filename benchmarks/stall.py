@@ -1,0 +1,89 @@
+"""How long the verbs of `AsyncMemory` keep the event loop from other work.
+
+A ticker sleeps for a millisecond again and again and notes how late it wakes up, first alone, then
+beside many verbs at once. The client is open and its embedder loaded. Without ``--url`` the
+``local`` provider serves.
+
+    python -m benchmarks.stall [--url URL] [--embedder NAME] [--tasks 100] [--rounds 10]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from openmem import AsyncMemory
+
+USER = "stall"
+TICK = 0.001
+SENTENCES = (
+    "Anna told me that her sister moved to Lisbon in the spring and opened a small bakery near the river.",
+    "The user prefers dark mode, short answers, and examples in Python rather than in JavaScript.",
+    "They planned a trip to Norway for August, but the ferry was fully booked until September.",
+)
+
+
+async def gaps(work: Callable[[], Awaitable[object]]) -> list[float]:
+    """Seconds beyond its millisecond that each tick took while `work` ran."""
+    late: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(TICK)
+            late.append(time.perf_counter() - began - TICK)
+
+    ticker = asyncio.create_task(tick())
+    await asyncio.sleep(0.01)
+    await work()
+    await asyncio.sleep(0.01)
+    ticker.cancel()
+    return late
+
+
+async def measure(settings: dict[str, Any], tasks: int, rounds: int) -> Table:
+    table = Table("work", "stall p50 ms", "p99 ms", "longest ms", "seconds")
+    async with AsyncMemory(**settings) as mem:
+        for n in range(500):
+            await mem.add(content=f"{n}: {SENTENCES[n % 3]}", user_id=USER)
+        works: dict[str, Callable[[int], Awaitable[object]]] = {
+            "nothing": lambda n: asyncio.sleep(0.01),
+            "add": lambda n: mem.add(content=f"{n} again: {SENTENCES[n % 3]}", user_id=USER),
+            "search": lambda n: mem.search("where did her sister move to", USER),
+            "context": lambda n: mem.context("where did her sister move to", USER),
+            "list of 500": lambda n: mem.list(USER, limit=500),
+        }
+        for name, work in works.items():
+            began = time.perf_counter()
+            late: list[float] = []
+            for _ in range(rounds):
+                late += await gaps(lambda work=work: asyncio.gather(*(work(n) for n in range(tasks))))  # type: ignore[misc]
+            took = time.perf_counter() - began
+            figures = (statistics.median(late), statistics.quantiles(late, n=100)[98], max(late))
+            table.add_row(f"{tasks} of {name}", *(f"{figure * 1000:.1f}" for figure in figures), f"{took:.1f}")
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", help="PostgreSQL with pgvector; its user 'stall' gets memories")
+    parser.add_argument("--embedder", default="wordllama")
+    parser.add_argument("--tasks", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=10)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as path:
+        settings = {"url": options.url} if options.url else {"provider": "local", "path": path}
+        settings["embedder"] = options.embedder
+        Console().print(asyncio.run(measure(settings, options.tasks, options.rounds)))
+
+
+if __name__ == "__main__":
+    main()
