@@ -6,6 +6,7 @@ unchanged to the provider. Making an invalid one raises `InvalidRequestError` na
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -21,7 +22,6 @@ from pydantic import (
     Field,
     Strict,
     StrictInt,
-    StrictStr,
     StringConstraints,
     ValidationError,
     model_validator,
@@ -280,6 +280,11 @@ class Add(Operation):
     def text(self) -> tuple[str, str]:
         return "content", self.content
 
+    @property
+    def fingerprint(self) -> str:
+        """A digest that only an equal operation has."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
     def authorize(self, grants: Grants) -> None:
         grants.require("write", self.scope)
 
@@ -359,7 +364,7 @@ class List(ScopedQuery):
     since: Moment | None = None
     until: Moment | None = None
     limit: StrictInt = Field(default=50, ge=1, le=500)
-    cursor: StrictStr | None = None
+    cursor: Annotated[str, Strict(), AfterValidator(check_text)] | None = None
 
     def on(self, provider: Provider, call: Call) -> Awaitable[MemoryPage]:
         return provider.list(self, call)

@@ -210,3 +210,8 @@ class Provider:
 def no_such_memory(id: str) -> NotFoundError:
     """The error for an id that names nothing the caller may know of."""
     return NotFoundError(f"there is no memory {id!r}")
+
+
+def key_reused() -> InvalidRequestError:
+    """The error for an idempotency key that comes with another memory than the first time."""
+    return InvalidRequestError("Idempotency-Key: it was used with another body before; make a new key for each memory")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..errors import InvalidRequestError
 from ..models import MemoryRecord
 from ..operations import Add
+from ..providers.base import key_reused
 
 LIFETIME: Final = 24 * 3600.0
 MAX_KEYS: Final = 10_000
@@ -46,7 +45,7 @@ class RememberedAdds:
         """
         self._expire()
         place = (op.user_id, key)
-        fingerprint = hashlib.sha256(op.model_dump_json().encode()).hexdigest()
+        fingerprint = op.fingerprint
         found = self._adds.get(place)
         if found is None:
             found = self._adds[place] = Remembered(fingerprint, asyncio.create_task(add()), self._clock())
@@ -67,8 +66,3 @@ class RememberedAdds:
     def _forget_failed(self, place: tuple[str, str], task: asyncio.Task[MemoryRecord]) -> None:
         if (task.cancelled() or task.exception() is not None) and place in self._adds:
             del self._adds[place]
-
-
-def key_reused() -> InvalidRequestError:
-    """The error for a key that comes with another memory than the first time."""
-    return InvalidRequestError("Idempotency-Key: it was used with another body before; make a new key for each memory")

@@ -46,6 +46,7 @@ class PostgresProvider(Provider):
     """Memories in PostgreSQL with pgvector."""
 
     name = "postgres"
+    remembers_keys = True
     features = CapabilityFeatures(
         vector_search=True,
         keyword_search=True,
@@ -109,7 +110,11 @@ class PostgresProvider(Provider):
 
     async def add(self, op: Add, call: Call) -> MemoryRecord:
         [vector] = await self._embedder.embed([op.content])
-        return await self._run.execute(self._sql.add(new_memory_id(), op, call, self._embedder.model, vector))
+        id, model = new_memory_id(), self._embedder.model
+        if call.idempotency_key is None:
+            return await self._run.execute(self._sql.add(id, op, call, model, vector))
+        added = await self._run.execute(self._sql.add_once(id, op, call, model, vector))
+        return added if isinstance(added, MemoryRecord) else await self._run.execute(self._sql.added_before(op, added))
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:
         return await self._run.execute(self._sql.get(op, call))

@@ -77,6 +77,17 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     );
     CREATE INDEX audit_log_newest ON {schema}.audit_log (user_id, id);
     """,
+    """
+    CREATE TABLE {schema}.idempotency_keys (
+        user_id text COLLATE "C" NOT NULL,
+        key text COLLATE "C" NOT NULL,
+        fingerprint text NOT NULL,
+        memory_id text COLLATE "C" NOT NULL,
+        at timestamptz NOT NULL,
+        PRIMARY KEY (user_id, key)
+    );
+    CREATE INDEX idempotency_keys_oldest ON {schema}.idempotency_keys (at);
+    """,
 )
 
 

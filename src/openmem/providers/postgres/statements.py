@@ -10,6 +10,7 @@ synchronous commit for the running transaction before the entry is written. Writ
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,13 +24,14 @@ from ...errors import InvalidRequestError
 from ...io import Row, Statement, Vectors
 from ...models import AuditEntries, AuditEntry, MemoryPage, MemoryRecord, SearchResult, SearchResults
 from ...operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
-from ..base import Call, no_such_memory
+from ..base import Call, key_reused, no_such_memory
 from .ranking import ranked_ctes
 
 _COLUMNS: Final = (
     "id", "content", "user_id", "created_at", "scope", "tags", "source", "confidence",
     "valid_from", "valid_to", "supersedes", "embedding_model", "updated_at", "extensions",
 )  # fmt: skip
+_KEY_LIFETIME: Final = "interval '24 hours'"
 _JSON: Final = frozenset({"source", "extensions"})
 
 
@@ -64,6 +66,23 @@ def _in_scopes(scope: str, paths: str, prefixes: str) -> str:
     return f"({paths}::text[] IS NULL OR {scope} = ANY ({paths}::text[]) OR {scope} ^@ ANY ({prefixes}::text[]))"
 
 
+def _added(id: str, op: Add, call: Call, model: str, vector: Sequence[float]) -> tuple[object, ...]:
+    """The parameters of a new memory, $1 to $15."""
+    source = op.source.to_wire() if op.source else None
+    return (
+        id, op.content, op.user_id, op.scope, _list(op.tags), _json(source), op.confidence,
+        op.valid_from, op.valid_to, _list(op.supersedes), model, _json(op.extensions),
+        list(vector), call.app, call.request_id,
+    )  # fmt: skip
+
+
+class AddedBefore(NamedTuple):
+    """The memory that was stored under an idempotency key, and the digest of what was asked for then."""
+
+    memory_id: str
+    fingerprint: str
+
+
 class Foreign(NamedTuple):
     """A memory that another model embedded, and when it was last written."""
 
@@ -85,10 +104,12 @@ class Statements:
         self._schema = schema
         self._memories = f"{schema}.memories"
         self._audit_log = f"{schema}.audit_log"
+        self._keys = f"{schema}.idempotency_keys"
         self._vector = vector_schema
         self._audit = audit
         self._add = self._add_sql(supersedes=False)
         self._add_superseding = self._add_sql(supersedes=True)
+        self._add_once = self._add_once_sql()
         self._get = self._get_sql()
         self._update = self._update_sql()
         self._delete = self._delete_sql()
@@ -97,12 +118,7 @@ class Statements:
 
     def add(self, id: str, op: Add, call: Call, model: str, vector: Sequence[float]) -> Statement[MemoryRecord]:
         """Store a memory under `id`, and end the validity of those it supersedes."""
-        source = op.source.to_wire() if op.source else None
-        args = (
-            id, op.content, op.user_id, op.scope, _list(op.tags), _json(source), op.confidence,
-            op.valid_from, op.valid_to, _list(op.supersedes), model, _json(op.extensions),
-            list(vector), call.app, call.request_id,
-        )  # fmt: skip
+        args = _added(id, op, call, model, vector)
         if not op.supersedes:
             return Statement(self._add, args, lambda rows: _record(rows[0]))
 
@@ -113,21 +129,93 @@ class Statements:
 
         return Statement(self._add_superseding, (*args, *_filter(call.grants.write)), decode)
 
-    def _add_sql(self, *, supersedes: bool) -> str:
+    def add_once(
+        self, id: str, op: Add, call: Call, model: str, vector: Sequence[float]
+    ) -> Statement[MemoryRecord | AddedBefore]:
+        """Store a memory, unless one was stored under the call's idempotency key in the last day."""
+        assert call.idempotency_key is not None
+
+        def decode(rows: Sequence[Row]) -> MemoryRecord | AddedBefore:
+            unknown, memory_id, fingerprint, *record = rows[0]
+            _refuse_unknown(unknown)
+            return _record(record) if memory_id == id else AddedBefore(memory_id, fingerprint)
+
+        key = hashlib.sha256(call.idempotency_key.encode()).hexdigest()
+        args = (*_added(id, op, call, model, vector), *_filter(call.grants.write), key, op.fingerprint)
+        return Statement(self._add_once, args, decode)
+
+    def _add_once_sql(self) -> str:
+        """Of two at the same moment, the second waits at ``claimed`` for the first and then sees its id.
+
+        It does not see the memory itself, which is newer than its snapshot.
+        """
+        is_over = f"k.at < now() - {_KEY_LIFETIME}"
+        return f"""
+            WITH superseded AS ({self._superseded("$3::text", "$10", "$16", "$17")}),
+            unknown AS (
+                SELECT CASE WHEN EXISTS (
+                    SELECT FROM {self._keys} k WHERE k.user_id = $3::text AND k.key = $18::text AND NOT {is_over}
+                ) THEN '{{}}' ELSE {_unknown("$10")} END AS ids
+            ),
+            claimed AS (
+                INSERT INTO {self._keys} AS k (user_id, key, fingerprint, memory_id, at)
+                SELECT $3::text, $18::text, $19::text, $1::text, now() FROM unknown WHERE unknown.ids = '{{}}'
+                ON CONFLICT (user_id, key) DO UPDATE SET
+                    fingerprint = CASE WHEN {is_over} THEN excluded.fingerprint ELSE k.fingerprint END,
+                    memory_id = CASE WHEN {is_over} THEN excluded.memory_id ELSE k.memory_id END,
+                    at = CASE WHEN {is_over} THEN excluded.at ELSE k.at END
+                RETURNING k.memory_id, k.fingerprint
+            ),
+            purged AS (
+                DELETE FROM {self._keys} WHERE (user_id, key) IN (
+                    SELECT k.user_id, k.key FROM {self._keys} k
+                    WHERE {is_over} AND (k.user_id, k.key) <> ($3::text, $18::text)
+                    ORDER BY k.at LIMIT 10 FOR UPDATE SKIP LOCKED
+                )
+            ),
+            gate AS (
+                SELECT unknown.ids, claimed.*, coalesce(claimed.memory_id = $1::text, false) AS is_new
+                FROM unknown LEFT JOIN claimed ON true
+            ),
+            ended AS ({self._end("coalesce($8::timestamptz, now())", "gate", "gate.is_new")}),
+            added AS ({self._insert} FROM gate WHERE gate.is_new RETURNING {_columns("m")})
+            {self._written("add", "added", app="$14", request="$15")}
+            SELECT gate.ids, gate.memory_id, gate.fingerprint, added.* FROM gate LEFT JOIN added ON true
+        """
+
+    def added_before(self, op: Add, added: AddedBefore) -> Statement[MemoryRecord]:
+        """Read the memory of an earlier `add_once`."""
+
+        def decode(rows: Sequence[Row]) -> MemoryRecord:
+            if added.fingerprint != op.fingerprint:
+                raise key_reused()
+            if not rows:
+                raise InvalidRequestError(
+                    f"Idempotency-Key: memory {added.memory_id!r} was added with it, and deleted since"
+                )
+            return _record(rows[0])
+
+        sql = f"SELECT {_columns('m')} FROM {self._memories} m WHERE m.id = $1::text"
+        return Statement(sql, (added.memory_id,), decode)
+
+    @property
+    def _insert(self) -> str:
         values = f"""
             $1::text, $2::text, $3::text, now(), $4::text, $5::text[], $6::json, $7::float8,
             $8::timestamptz, $9::timestamptz, $10::text[], $11::text, NULL, $12::json,
             $13::float8[]::{self._vector}.halfvec
         """
-        insert = f"INSERT INTO {self._memories} AS m ({', '.join(_COLUMNS)}, embedding) SELECT {values}"
+        return f"INSERT INTO {self._memories} AS m ({', '.join(_COLUMNS)}, embedding) SELECT {values}"
+
+    def _add_sql(self, *, supersedes: bool) -> str:
         audit = self._written("add", "added", app="$14", request="$15")
         if not supersedes:
-            return f"WITH added AS ({insert} RETURNING {_columns('m')}) {audit} SELECT * FROM added"
+            return f"WITH added AS ({self._insert} RETURNING {_columns('m')}) {audit} SELECT * FROM added"
         return f"""
             WITH superseded AS ({self._superseded("$3::text", "$10", "$16", "$17")}),
             unknown AS (SELECT {_unknown("$10")} AS ids),
             ended AS ({self._end("coalesce($8::timestamptz, now())", "unknown", "unknown.ids = '{}'")}),
-            added AS ({insert} FROM unknown WHERE unknown.ids = '{{}}' RETURNING {_columns("m")})
+            added AS ({self._insert} FROM unknown WHERE unknown.ids = '{{}}' RETURNING {_columns("m")})
             {audit}
             SELECT unknown.ids, added.* FROM unknown LEFT JOIN added ON true
         """
