@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
@@ -12,7 +12,8 @@ from urllib.parse import quote, urlsplit
 from .. import routes
 from .._scopes import ScopeFilter
 from ..config import ClientConfig
-from ..errors import InvalidRequestError, ProviderError, UnsupportedCapabilityError
+from ..context import estimate_tokens
+from ..errors import InvalidRequestError, ProviderError
 from ..io import ConnectionFailedError, HttpIO, HttpRequest, HttpResponse, HttpSettings, Ports
 from ..models import (
     AuditEntries,
@@ -85,7 +86,18 @@ class PassthroughProvider(Provider):
         if response.status == 429 or response.status >= 500:
             raise routes.decode_error(response)
         self._remote = routes.decode_capabilities(response)
-        return self._remote is not None
+        if self._remote is None:
+            return False
+        self.features = self._remote.features
+        self.verbs = (*self._remote.verbs, WaitForIngest.verb)
+        return True
+
+    def check(self, op: Operation, call: Call) -> None:
+        """Until the server has told its capabilities, only what the caller may do is known."""
+        if self._remote is None:
+            self.check_access(op, call)
+        else:
+            super().check(op, call)
 
     def _settings(self) -> HttpSettings:
         headers = {"User-Agent": "openmem-python"}
@@ -111,6 +123,7 @@ class PassthroughProvider(Provider):
         return self._remote
 
     async def add(self, op: Add, call: Call) -> MemoryRecord:
+        await self._check_stored(op, op.supersedes or (), call)
         return await self._perform(routes.ADD, op, call, {routes.IDEMPOTENCY_HEADER: uuid.uuid4().hex})
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:
@@ -119,11 +132,11 @@ class PassthroughProvider(Provider):
         return record
 
     async def update(self, op: Update, call: Call) -> MemoryRecord:
-        await self._check_stored(op, call)
+        await self._check_stored(op, (op.id, *(op.supersedes or ())), call)
         return await self._perform(routes.UPDATE, op, call)
 
     async def delete(self, op: Delete, call: Call) -> None:
-        await self._check_stored(op, call)
+        await self._check_stored(op, (op.id,), call)
         await self._perform(routes.DELETE, op, call)
 
     async def list(self, op: List, call: Call) -> MemoryPage:
@@ -149,9 +162,10 @@ class PassthroughProvider(Provider):
         return sorted(found.values(), key=lambda result: -result.score)[: op.limit]
 
     async def context(self, op: Context, call: Call) -> ContextBlock:
-        if self._granted(op, call) is None:
-            return await self._perform(routes.CONTEXT, op, call)
-        return await super().context(op, call)
+        """The server's, unless it must be cut to this client's grants or by its own token counter."""
+        if self._granted(op, call) is not None or self.config.token_counter is not estimate_tokens:
+            return await super().context(op, call)
+        return await self._perform(routes.CONTEXT, op, call)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         granted = call.grants.read
@@ -181,11 +195,6 @@ class PassthroughProvider(Provider):
     async def _perform(
         self, route: routes.Route[R], op: Operation, call: Call, headers: Mapping[str, str] | None = None
     ) -> R:
-        capabilities = await self.capabilities()
-        if route.verb not in capabilities.verbs:
-            raise UnsupportedCapabilityError(
-                f"the server at base_url has no {route.verb!r}; it has {', '.join(capabilities.verbs)}"
-            )
         request = route.request(op)
         all_headers = {routes.REQUEST_ID_HEADER: call.request_id, **(headers or {})}
         user_id = getattr(op, "user_id", None)
@@ -217,10 +226,11 @@ class PassthroughProvider(Provider):
         """What a query that names no scope is limited to, which the server does not know."""
         return call.grants.of(op.access) if op.scope is None else None
 
-    async def _check_stored(self, op: Update | Delete, call: Call) -> None:
-        """Hold a write by id against the caller's users and grants, which the server does not know."""
+    async def _check_stored(self, op: Add | Update | Delete, ids: Iterable[str], call: Call) -> None:
+        """Hold a write against the caller's users and grants, which the server does not know."""
         if call.users is not None or call.grants.of(op.access) is not None:
-            _require_access(await self._perform(routes.GET, Get(id=op.id), call), op, call)
+            for id in ids:
+                _require_access(await self._perform(routes.GET, Get(id=id), call), op, call)
 
 
 def _require_access(record: MemoryRecord, op: Operation, call: Call) -> None:

@@ -517,6 +517,7 @@ class ConformanceSuite:
         for limit in (1, 3, 7):
             pages = [await self.memory.list(self.user, limit=limit)]
             while pages[-1].next_cursor is not None:
+                assert len(pages) < 7
                 pages.append(await self.memory.list(self.user, limit=limit, cursor=pages[-1].next_cursor))
             assert [len(page.items) for page in pages[:-1]] == [limit] * (len(pages) - 1)
             assert [item for page in pages for item in page.items] == whole.items
@@ -535,6 +536,7 @@ class ConformanceSuite:
             page = await self.memory.list(self.user, limit=3, cursor=cursor)
             seen += [item.id for item in page.items]
             cursor = page.next_cursor
+            assert len(seen) <= 8
         assert seen == [added[n] for n in (8, 7, 6, 5, 3, 2, 1, 0)]
 
     @clause("add", "list")
@@ -726,11 +728,20 @@ class ConformanceSuite:
             await self.memory.add(content="x", user_id=self.user, supersedes=["mem_unknown"])
         with pytest.raises(InvalidRequestError):
             await self.memory.update(record.id, supersedes=["mem_unknown"])
+        assert await self.memory.audit(self.user) == before
+
+    @clause("add", "get", "update", "delete", "audit", "supports_audit")
+    async def test_what_is_denied_leaves_no_entry(self) -> None:
+        record = await self.memory.add(content="tea", user_id=self.user)
+        before = await self.memory.audit(self.user)
+        await self._denied_everything(record.id)
+        assert await self.memory.audit(self.user) == before
+
+    async def _denied_everything(self, id: str) -> None:
         async with self.client(grants=["read:b", "write:b", "delete:b"]) as limited:
             for verb, arguments in [("get", {}), ("update", {"confidence": 1.0}), ("delete", {})]:
                 with pytest.raises(ScopeDeniedError):
-                    await getattr(limited, verb)(record.id, **arguments)
-        assert await self.memory.audit(self.user) == before
+                    await getattr(limited, verb)(id, **arguments)
 
     @clause("add", "get", "list", "audit", "supports_audit")
     async def test_the_audit_of_reads_can_be_left_out(self) -> None:
