@@ -34,3 +34,16 @@ class TestPostgres(ConformanceSuite):
             record = await client.add(content="x", user_id=self.user, valid_from=first, valid_to=last)
             assert await client.get(record.id) == record
             assert (record.valid_from, record.valid_to) == (first, last)
+
+    @clause()
+    async def test_queries_may_run_in_parallel_workers(self) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {connection.info.dbname} SET debug_parallel_query = on")
+        try:
+            async with self.client(audit="writes") as client:
+                record = await client.add(content="green tea", user_id=self.user)
+                assert [hit.memory.id for hit in await client.search("tea", self.user)] == [record.id]
+                assert [item.id for item in (await client.list(self.user)).items] == [record.id]
+        finally:
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                connection.execute(f"ALTER DATABASE {connection.info.dbname} RESET debug_parallel_query")

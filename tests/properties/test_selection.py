@@ -56,6 +56,7 @@ def test_a_walk_meets_every_memory_once(memory: Memory, size: int, limit: int, s
     while True:
         page = memory.list(user, limit=limit, cursor=cursor)
         seen += [item.id for item in page.items]
+        assert len(set(seen)) == len(seen)
         cursor = page.next_cursor
         if cursor is None:
             break
@@ -72,6 +73,5 @@ def test_a_walk_meets_every_memory_once(memory: Memory, size: int, limit: int, s
             deleted.add(unseen[-1])
         elif step == "update" and alive:
             memory.update(alive[0], content="changed")
-    assert len(set(seen)) == len(seen)
     assert set(before) - deleted <= set(seen) <= set(before)
     assert seen == sorted(seen, key=before.index, reverse=True)

@@ -79,7 +79,7 @@ class Cluster:
             self.hand_over(new)
             self._run(
                 new, "initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8",
-                "--locale=C", f"--lc-ctype={_LC_CTYPE}", "--text-search-config=pg_catalog.english",
+                "--locale=C", f"--lc-ctype={_LC_CTYPE}", "--text-search-config=english",
             )  # fmt: skip
             new.rename(self.data)
         finally:
