@@ -23,7 +23,7 @@ from .vendor import (
     Candidates,
     Stored,
     VendorProvider,
-    check_url,
+    endpoint,
     retry_after,
     shortened,
 )
@@ -71,7 +71,7 @@ class Mem0Provider(VendorProvider):
         self._infer = config.options.get("infer", False)
         if not isinstance(self._infer, bool):
             raise InvalidRequestError(f"infer: {self._infer!r} is neither True nor False")
-        self._host = _check_host(config)
+        self._host = endpoint(config)
         self._is_hosted = config.config is None
         self._backend: Any = None
         if config.config is None:
@@ -307,13 +307,6 @@ def encode_user(user_id: str) -> str:
         character if character.isalnum() or character in _SAFE_IN_USERS else quote(character, safe="")
         for character in user_id
     )
-
-
-def _check_host(config: ClientConfig) -> str | None:
-    if config.host is not None and config.base_url is not None and config.host != config.base_url:
-        raise InvalidRequestError("host and base_url name different servers; pass only one of them")
-    setting, url = ("host", config.host) if config.host is not None else ("base_url", config.base_url)
-    return None if url is None else check_url(setting, url)
 
 
 def _detail(error: Exception) -> str:

@@ -626,6 +626,14 @@ def retry_after(header: str | None) -> float | None:
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
+def endpoint(config: ClientConfig) -> str | None:
+    """The URL of the backend in ``host`` or ``base_url``, without a trailing slash; None for the vendor's own."""
+    if config.host is not None and config.base_url is not None and config.host != config.base_url:
+        raise InvalidRequestError("host and base_url name different servers; pass only one of them")
+    setting, url = ("host", config.host) if config.host is not None else ("base_url", config.base_url)
+    return None if url is None else check_url(setting, url)
+
+
 def check_url(setting: str, url: str) -> str:
     """`url`, which is the value of `setting`, if it is an http(s) URL; without a trailing slash."""
     parts = urlsplit(url)
