@@ -9,8 +9,6 @@ import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final, TypeAlias
 
 from fastapi import FastAPI
@@ -43,6 +41,7 @@ from .idempotency import RememberedAdds
 from .keys import KeyRing
 from .limits import InFlight, RateLimit
 from .middleware import OPENAPI_PATH, Cors, Guard, Observer, info_of
+from .openapi import openapi_document
 from .reading import app_of_header, read_operation, user_of_header
 from .telemetry import METRICS_CONTENT_TYPE, Metrics
 
@@ -206,9 +205,8 @@ def create_app(config: OmpServerConfig) -> FastAPI:
     handlers[HEALTH_PATH]["GET"] = server.healthz
     if server.metrics is not None:
         handlers[METRICS_PATH]["GET"] = server.exposition
-    if (specification := _specification()) is not None:
-        app.openapi = lambda: specification  # type: ignore[method-assign]
-        handlers[OPENAPI_PATH]["GET"] = _constant(specification)
+    app.openapi = openapi_document  # type: ignore[method-assign]
+    handlers[OPENAPI_PATH]["GET"] = _document
     for path, by_method in handlers.items():
         app.router.routes.append(PathRoute(path, Endpoint(by_method)))
     app.router.default = _no_such_path
@@ -228,18 +226,8 @@ def _cors(config: OmpServerConfig) -> Middleware:
     )  # fmt: skip
 
 
-@cache
-def _specification() -> dict[str, Any] | None:
-    """The protocol's OpenAPI document, if this installation has it."""
-    place = files("openmem") / "spec" / f"omp-{OMP_VERSION}.openapi.json"
-    return json.loads(place.read_text(encoding="utf-8")) if place.is_file() else None
-
-
-def _constant(value: dict[str, Any]) -> Handler:
-    async def handle(request: Request) -> Response:
-        return _json_response(value)
-
-    return handle
+async def _document(request: Request) -> Response:
+    return _json_response(openapi_document())
 
 
 async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:

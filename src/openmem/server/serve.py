@@ -58,11 +58,63 @@ def url_of(listener: socket.socket) -> str:
 
 
 class OmpServer(uvicorn.Server):
-    """uvicorn, told when to stop by `request_stop` alone."""
+    """An application on a socket, from the opening of its backend to the closing.
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
-        super().__init__(config)
+    Args:
+        app: made by `create_app`.
+        config: what `app` was made from.
+        listener: where to serve; closed at the end.
+        announce: called once, when requests are answered.
+    """
+
+    def __init__(
+        self, app: FastAPI, config: OmpServerConfig, listener: socket.socket, announce: Callable[[], None]
+    ) -> None:
+        limits = {"head_timeout": config.head_timeout, "write_timeout": config.read_timeout}
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=type("Protocol", (BoundedProtocol,), limits),
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+                timeout_graceful_shutdown=max(1, round(config.shutdown_grace)),
+            )
+        )
+        self._app = app
+        self._listener = listener
         self._announce = announce
+        self._is_stopped = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def open_and_serve(self) -> None:
+        """Open the backend, answer until `stop`, finish what runs, and close the backend.
+
+        Raises:
+            OMPError: the backend could not be opened.
+        """
+        self._task = asyncio.current_task()
+        try:
+            async with self._app.router.lifespan_context(self._app):
+                await self.serve(sockets=[self._listener])
+                if self.server_state.tasks:
+                    await asyncio.wait(self.server_state.tasks, timeout=CANCELLED_GRACE)
+        except asyncio.CancelledError:
+            if not self._is_stopped:
+                raise
+
+    def stop(self) -> None:
+        """End it; a second call does not wait for running requests. To be called on the server's loop."""
+        if self.started:
+            self.force_exit = self.should_exit
+            self.should_exit = True
+        elif self._task is not None and not self._is_stopped:
+            self._task.cancel()
+        self._is_stopped = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -73,66 +125,24 @@ class OmpServer(uvicorn.Server):
         # uvicorn would raise the signal again at the end, and the exit status would not be 0.
         yield
 
-    def request_stop(self) -> None:
-        """Finish what runs and stop; a second request does not wait for it."""
-        self.force_exit = self.should_exit
-        self.should_exit = True
-
 
 def serve(app: FastAPI, config: OmpServerConfig, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the running requests and close the backend.
+    """Serve until SIGTERM or SIGINT.
 
     Raises:
         OMPError: the backend could not be opened.
     """
-    protocol = type(
-        "Protocol",
-        (BoundedProtocol,),
-        {"head_timeout": config.head_timeout, "write_timeout": config.read_timeout},
-    )
-    uvicorn_config = uvicorn.Config(
-        app,
-        http=protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
-        timeout_graceful_shutdown=max(1, round(config.shutdown_grace)),
-    )
 
     def announce() -> None:
         print(f"omp-server: serving {config.provider} at {url_of(listener)}", file=sys.stderr, flush=True)
 
-    server = OmpServer(uvicorn_config, announce)
-    with listener, asyncio.Runner(loop_factory=uvicorn_config.get_loop_factory()) as runner:
-        runner.run(_serve(app, server, listener))
+    async def run() -> None:
+        with _on_signal(server.stop):
+            await server.open_and_serve()
 
-
-async def _serve(app: FastAPI, server: OmpServer, listener: socket.socket) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    is_stopped = False
-
-    def stop() -> None:
-        nonlocal is_stopped
-        is_stopped = True
-        if server.started:
-            server.request_stop()
-        else:
-            task.cancel()
-
-    with _on_signal(stop):
-        try:
-            async with app.router.lifespan_context(app):
-                await server.serve(sockets=[listener])
-                if server.server_state.tasks:
-                    await asyncio.wait(server.server_state.tasks, timeout=CANCELLED_GRACE)
-        except asyncio.CancelledError:
-            if not is_stopped:
-                raise
+    server = OmpServer(app, config, listener, announce)
+    with listener, asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(run())
 
 
 @contextlib.contextmanager
