@@ -25,7 +25,7 @@ def shared(settings: dict[str, object]) -> Iterator[Running]:
         yield server
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def client(shared: Running) -> Iterator[httpx.Client]:
     """A client of the shared server."""
     with shared.client() as client:

@@ -34,7 +34,7 @@ class Running:
 
     def client(self, **arguments: Any) -> httpx.Client:
         """A client for it."""
-        return httpx.Client(base_url=self.url, timeout=10, trust_env=False, **arguments)
+        return httpx.Client(base_url=self.url, timeout=10, trust_env=False, verify=False, **arguments)
 
     def connect(self) -> socket.socket:
         """A bare connection to it."""
@@ -115,7 +115,7 @@ class Process:
 
     def client(self, **arguments: Any) -> httpx.Client:
         """A client for it."""
-        return httpx.Client(base_url=self.url, timeout=10, trust_env=False, **arguments)
+        return httpx.Client(base_url=self.url, timeout=10, trust_env=False, verify=False, **arguments)
 
     def end(self) -> tuple[int, str, str]:
         """Ask it to stop, and return its exit status and the rest of its output."""
