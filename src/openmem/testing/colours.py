@@ -14,6 +14,9 @@ from typing import Any, Protocol, Self, cast
 from ..async_memory import AsyncMemory
 from ..io import run_blocking
 from ..memory import Memory
+from ..models import MemoryRecord
+
+LONGEST_INGEST = 300.0
 
 
 class Colour(Protocol):
@@ -53,6 +56,40 @@ class Awaitable:
 
     async def __aexit__(self, *error: Any) -> None:
         self._memory.__exit__(*error)
+
+
+class Settled:
+    """A client that waits until what it stored can be searched, and then tells of it without a status.
+
+    Args:
+        client: the client under test.
+        waits: a client that may read everything; by default the same one.
+    """
+
+    def __init__(self, client: AsyncMemory, waits: AsyncMemory | None = None) -> None:
+        self._settling = client
+        self._waits = waits or client
+
+    def __getattr__(self, name: str) -> Any:
+        verb = getattr(self._settling, name)
+        if name not in ("add", "update"):
+            return verb
+
+        async def call(*args: Any, **kwargs: Any) -> MemoryRecord:
+            record: MemoryRecord = await verb(*args, **kwargs)
+            if record.status != "queued":
+                return record
+            await self._waits.wait_for_ingest([record.id], record.user_id, timeout=LONGEST_INGEST)
+            return record.model_copy(update={"status": None})
+
+        return call
+
+    async def __aenter__(self) -> Self:
+        await self._settling.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._settling.__aexit__(*error)
 
 
 class Sync:

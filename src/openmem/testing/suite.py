@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from datetime import timezone as fixed_offset
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from unittest import mock
 
 import pytest
@@ -17,7 +17,7 @@ from ..async_memory import AsyncMemory
 from ..errors import InvalidRequestError, NotFoundError, ScopeDeniedError, UnsupportedCapabilityError
 from ..models import Capabilities, CapabilityFeatures, MemoryRecord
 from . import cases
-from .colours import Async, Colour, Sync
+from .colours import Async, Colour, Settled, Sync
 
 S = TypeVar("S", bound="ConformanceSuite")
 P = ParamSpec("P")
@@ -58,7 +58,8 @@ class ConformanceSuite:
     """The contract of the verbs as tests; subclass it and say how to reach the provider.
 
     The clients that `make` describes must all see the same memories. The tests share one client and
-    keep to fresh users, so that what a backend holds already does not matter.
+    keep to fresh users, so that what a backend holds already does not matter. What is ``queued`` is
+    waited for with `wait_for_ingest` before the test goes on.
 
     Attributes:
         colour: how the client is made and run: `Memory` or `AsyncMemory`.
@@ -77,7 +78,7 @@ class ConformanceSuite:
 
     def client(self, **settings: Any) -> AsyncMemory:
         """One more client, not open yet, in the colour of the running test."""
-        return self.colour.client(**self.make(**settings))
+        return cast(AsyncMemory, Settled(self.colour.client(**self.make(**settings)), waits=self.memory))
 
     @pytest.fixture(autouse=True)
     def _bound(self, backend: object, _colour: Colour, _memory: AsyncMemory) -> None:
@@ -102,7 +103,7 @@ class ConformanceSuite:
     @classmethod
     def _memory(cls, _colour: Colour) -> Iterator[AsyncMemory]:
         memory = _colour.client(**cls().make())
-        yield memory
+        yield cast(AsyncMemory, Settled(memory))
         _colour.run(memory.close())
 
     # What the provider lacks
