@@ -53,6 +53,7 @@ class Client:
             raise copy(self._failure) from self._failure.__cause__
         try:
             await self._provider.open()
+            self._provider = self._provider.settled
             self._is_open = True
         except OMPError as error:
             self._attempts += 1

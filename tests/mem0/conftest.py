@@ -9,12 +9,19 @@ import pytest
 from .service import Service
 
 
-@pytest.fixture
-def service() -> Iterator[Service]:
-    """A stand-in without memories."""
+@pytest.fixture(scope="module")
+def _service() -> Iterator[Service]:
     service = Service()
     service.start()
     try:
         yield service
     finally:
         service.stop()
+
+
+@pytest.fixture
+def service(_service: Service) -> Iterator[Service]:
+    """A stand-in without memories."""
+    _service.reset()
+    yield _service
+    _service.release.set()

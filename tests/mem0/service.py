@@ -63,7 +63,7 @@ class Request:
 Step = Reply | Callable[[Request], Reply]
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """The answer to a request that is wrong."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -80,17 +80,8 @@ class Service:
     """
 
     def __init__(self) -> None:
-        self.script: deque[Step] = deque()
-        self.requests: list[Request] = []
-        self.memories: dict[str, dict[str, Any]] = {}
-        self.events: dict[str, dict[str, Any]] = {}
-        self.merges = False
-        self.polls = 2
-        self.bugs: list[str] = []
-        self.stuck = threading.Semaphore(0)
-        self.release = threading.Event()
-        self._lock = threading.Lock()
         self._embedder = HashingEmbedder()
+        self.reset()
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -137,6 +128,19 @@ class Service:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
+    def reset(self) -> None:
+        """Forget everything."""
+        self.script: deque[Step] = deque()
+        self.requests: list[Request] = []
+        self.memories: dict[str, dict[str, Any]] = {}
+        self.events: dict[str, dict[str, Any]] = {}
+        self.merges = False
+        self.polls = 2
+        self.bugs: list[str] = []
+        self.stuck = threading.Semaphore(0)
+        self.release = threading.Event()
+        self._lock = threading.Lock()
+
     def start(self) -> None:
         self._thread.start()
 
@@ -154,8 +158,9 @@ class Service:
 
     def hang(self, request: Request) -> Reply:
         """A script step: do what is asked when the test lets go."""
+        release = self.release
         self.stuck.release()
-        self.release.wait(30)
+        release.wait(30)
         return self._perform(request)
 
     def cut_off(self, request: Request) -> Reply:
@@ -197,14 +202,14 @@ class Service:
         try:
             with self._lock:
                 return Reply(body=routes[request.verb](request))
-        except Refusal as refusal:
+        except RefusalError as refusal:
             return refusal.reply
 
     def _add(self, request: Request) -> Any:
         body = request.body
         entities = {name: body.get(name) for name in ENTITIES}
         if not any(entities.values()):
-            raise Refusal(400, "at least one of user_id, agent_id, app_id, run_id is required")
+            raise RefusalError(400, "at least one of user_id, agent_id, app_id, run_id is required")
         texts = [message["content"] for message in body["messages"] if message["role"] != "system"]
         event = str(uuid.uuid4())
         if body.get("infer", True):
@@ -226,9 +231,9 @@ class Service:
     def _find(self, request: Request) -> dict[str, Any]:
         assert request.id is not None
         if not UUID.fullmatch(request.id):
-            raise Refusal(400, f"{request.id!r} is not a valid UUID")
+            raise RefusalError(400, f"{request.id!r} is not a valid UUID")
         if request.id not in self.memories:
-            raise Refusal(404, "Memory not found!")
+            raise RefusalError(404, "Memory not found!")
         return self.memories[request.id]
 
     def _update(self, request: Request) -> Any:
@@ -247,10 +252,10 @@ class Service:
     def _list(self, request: Request) -> Any:
         page, size = int(request.query.get("page", 1)), int(request.query.get("page_size", 100))
         if not 1 <= size <= 200:
-            raise Refusal(400, "page_size must be 1 to 200")
+            raise RefusalError(400, "page_size must be 1 to 200")
         found = sorted(self._select(request.body), key=lambda memory: str(memory["id"]))
         if page > 1 and (page - 1) * size >= len(found):
-            raise Refusal(404, "Invalid page.")
+            raise RefusalError(404, "Invalid page.")
         rows = [self._outward(memory, "session_id") for memory in found[(page - 1) * size : page * size]]
         more = f"{self.url}/v3/memories/?page={page + 1}" if page * size < len(found) else None
         return {"count": len(found), "next": more, "previous": None, "results": rows}
@@ -259,7 +264,7 @@ class Service:
         body = request.body
         top_k, threshold = body.get("top_k", 10), body.get("threshold", 0.1)
         if not 1 <= top_k <= 1000 or not 0 <= threshold <= 1:
-            raise Refusal(400, "top_k must be 1 to 1000 and threshold 0 to 1")
+            raise RefusalError(400, "top_k must be 1 to 1000 and threshold 0 to 1")
         scored = [(self._score(body["query"], memory["memory"]), memory) for memory in self._select(body)]
         best = sorted(scored, key=lambda pair: -pair[0])[:top_k]
         return {
@@ -280,12 +285,12 @@ class Service:
     def _select(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         filters = body.get("filters") or {}
         if unknown := set(filters) - FILTER_KEYS:
-            raise Refusal(400, f"unknown filters: {sorted(unknown)}")
+            raise RefusalError(400, f"unknown filters: {sorted(unknown)}")
         if not any(isinstance(filters.get(name), str) for name in ENTITIES):
-            raise Refusal(400, "filters must name an entity")
+            raise RefusalError(400, "filters must name an entity")
         for value in filters.get("metadata", {}).values():
             if isinstance(value, dict) and set(value) - {"eq", "ne", "contains"}:
-                raise Refusal(400, "metadata filters know only eq, ne and contains")
+                raise RefusalError(400, "metadata filters know only eq, ne and contains")
         today = datetime.now(UTC).date().isoformat()
         return [
             memory
@@ -298,7 +303,7 @@ class Service:
     def _event(self, request: Request) -> Any:
         event = self.events.get(cast(str, request.id))
         if event is None:
-            raise Refusal(404, "Event not found")
+            raise RefusalError(404, "Event not found")
         event["left"] -= 1
         if event["left"] >= 0:
             return {"id": request.id, "status": "PENDING" if event["left"] else "RUNNING", "results": None}

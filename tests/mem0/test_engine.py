@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import pytest
+from qdrant_client import QdrantClient
 
 from openmem.testing import ConformanceSuite
 
@@ -15,7 +16,6 @@ class TestEngine(ConformanceSuite):
     @pytest.fixture(scope="class", params=["wordllama"])
     @classmethod
     def backend(cls) -> Any:
-        from qdrant_client import QdrantClient
         cls.store = QdrantClient(":memory:")
         yield
         cls.store.close()

@@ -7,9 +7,11 @@ and changes the warning filters and levels of other libraries' loggers; none of 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import logging
 import os
+import ssl
 import sys
 import tempfile
 import threading
@@ -19,8 +21,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
+from pydantic import ValidationError
 
 from ..embedders import Embedder, embed_checked
+from ..errors import InvalidRequestError
 
 CONNECT_TIMEOUT: Final = 5.0
 FIRST_LISTING: Final = 1000
@@ -62,6 +66,7 @@ def _import_mem0() -> Any:
 
 mem0: Final = _import_mem0()
 _api_error_handler: Final[Any] = importlib.import_module("mem0.client.utils").api_error_handler
+_MemoryConfig: Final[Any] = importlib.import_module("mem0.configs.base").MemoryConfig
 _EmbeddingBase: Final[Any] = importlib.import_module("mem0.embeddings.base").EmbeddingBase
 
 
@@ -71,6 +76,12 @@ def _without_request(client: Any) -> None:
     What it asks for is used only to administer projects.
     """
     client.org_id = client.project_id = "unknown"
+
+
+@functools.cache
+def _ssl_context() -> ssl.SSLContext:
+    """Reading the certificates takes longer than a request, so it is done once."""
+    return httpx.create_ssl_context()
 
 
 _Client: Final[Any] = type("Client", (mem0.MemoryClient,), {"_validate_api_key": _without_request})
@@ -84,7 +95,8 @@ class Hosted:
     """
 
     def __init__(self, api_key: str, host: str | None, timeout: float) -> None:
-        self._http = httpx.Client(timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout)))
+        limits = httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout))
+        self._http = httpx.Client(timeout=limits, verify=_ssl_context())
         client = _Client(api_key=api_key, host=host, client=self._http)
         self._client = client
         self.get = client.get
@@ -129,7 +141,12 @@ class OpenSource:
             store = settings["vector_store"].setdefault("config", {})
             if settings["vector_store"].get("provider", "qdrant") != "chroma":
                 store.setdefault("embedding_model_dims", embedder.dim)
-        engine = mem0.Memory.from_config(settings)
+        try:
+            engine = mem0.Memory(_MemoryConfig(**settings))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            place = ".".join(map(str, ("config", *first["loc"])))
+            raise InvalidRequestError(f"{place}: {first['msg']}") from error
         if embedder is not None:
             engine.embedding_model = _embedding_model(embedder)
         self._engine = engine
