@@ -150,6 +150,8 @@ class CapabilityLimits(WireModel):
 class Capabilities(WireModel):
     """What the backend behind a client is and can do."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
     omp_version: str = OMP_VERSION
     provider: str
     verbs: list[str]

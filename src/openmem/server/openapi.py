@@ -1,0 +1,157 @@
+"""The OpenAPI document of a running server, made from the route table and the models.
+
+The protocol's own document is ``spec/omp-0.1.openapi.yaml``, written by hand; the tests hold this one,
+and what the server really answers, against it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from ..models import (
+    OMP_VERSION,
+    AuditEntry,
+    Capabilities,
+    ContextBlock,
+    MemoryPage,
+    MemoryRecord,
+    SearchResult,
+)
+from ..operations import Add, Audit, Context, Delete, Get, List, Operation, Search, Update
+from ..routes import (
+    CAPABILITIES_PATH,
+    HEALTH_PATH,
+    IDEMPOTENCY_HEADER,
+    REQUEST_ID_HEADER,
+    ROUTES,
+    USER_ID_HEADER,
+    Route,
+)
+
+_REF: Final = "#/components/schemas/{model}"
+_REPLIES: Final[dict[type[Operation], tuple[type[BaseModel], str | None]]] = {
+    Add: (MemoryRecord, None),
+    Get: (MemoryRecord, None),
+    Update: (MemoryRecord, None),
+    List: (MemoryPage, None),
+    Search: (SearchResult, "results"),
+    Context: (ContextBlock, None),
+    Audit: (AuditEntry, "entries"),
+}
+_REQUEST_ID: Final = {"name": REQUEST_ID_HEADER, "in": "header", "schema": {"type": "string"}}
+_ERROR: Final = {
+    "description": "The protocol's error object.",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+}
+_ERROR_SCHEMA: Final = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "type", "request_id"],
+            "properties": {name: {"type": "string"} for name in ("code", "message", "type", "provider", "request_id")},
+        }
+    },
+}
+_HEALTH_SCHEMA: Final = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {name: {"type": "string"} for name in ("status", "provider", "omp_version")},
+}
+
+
+@cache
+def openapi_document() -> dict[str, Any]:
+    """The document, as JSON values. Not to be changed by callers."""
+    schemas = _schemas()
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    paths[CAPABILITIES_PATH] = {"get": _service("capabilities", _REF.format(model="Capabilities"))}
+    paths[HEALTH_PATH] = {"get": _service("health", _REF.format(model="Health"))}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "omp-server", "version": OMP_VERSION},
+        "security": [{"bearer": []}, {"apiKey": []}, {}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
+            "schemas": {**schemas, "Error": _ERROR_SCHEMA, "Health": _HEALTH_SCHEMA},
+        },
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    replies = {model for model, _ in _REPLIES.values()} | {Capabilities}
+    _, definitions = models_json_schema(
+        [(model, "serialization") for model in sorted(replies, key=lambda model: model.__name__)],
+        ref_template=_REF,
+    )
+    schemas: dict[str, Any] = definitions["$defs"]
+    return schemas
+
+
+def _operation(route: Route[Any]) -> dict[str, Any]:
+    schema = route.operation_type.model_json_schema(ref_template=_REF)
+    fields = {route.names.get(name, name): field for name, field in schema["properties"].items()}
+    required = {route.names.get(name, name) for name in schema.get("required", ())} - {"user_id"}
+    parameters: list[dict[str, Any]] = [_REQUEST_ID]
+    if "id" in fields:
+        parameters.append({"name": "id", "in": "path", "required": True, "schema": fields.pop("id")})
+    if "user_id" in fields:
+        parameters.append({"name": USER_ID_HEADER, "in": "header", "schema": {"type": "string"}})
+    if route.operation_type is Add:
+        parameters.append({"name": IDEMPOTENCY_HEADER, "in": "header", "schema": {"type": "string"}})
+        del fields["extensions"]
+    operation: dict[str, Any] = {"operationId": route.verb, "parameters": parameters}
+    operation["summary"] = (route.operation_type.__doc__ or "").strip()
+    if route.place == "query":
+        parameters += [
+            {"name": name, "in": "query", "required": name in required, "schema": _without_null(field)}
+            for name, field in fields.items()
+        ]
+    else:
+        body = {"type": "object", "properties": fields, "required": sorted(required - {"id"})}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    operation["responses"] = {str(route.status): _reply(route), "default": _ERROR}
+    return operation
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A field's schema for the query string, where None is a parameter left out."""
+    branches = [branch for branch in schema.get("anyOf", ()) if branch != {"type": "null"}]
+    return branches[0] if branches else schema
+
+
+def _reply(route: Route[Any]) -> dict[str, Any]:
+    if route.operation_type is Delete:
+        return {"description": "Done."}
+    model, list_name = _REPLIES[route.operation_type]
+    schema: dict[str, Any] = {"$ref": _REF.format(model=model.__name__)}
+    if list_name is not None:
+        schema = {
+            "type": "object",
+            "required": [list_name],
+            "properties": {list_name: {"type": "array", "items": schema}},
+        }
+    return {"description": "The result.", "content": {"application/json": {"schema": schema}}}
+
+
+def _service(name: str, ref: str) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "security": [{}],
+        "parameters": [_REQUEST_ID],
+        "responses": {
+            "200": {"description": "The result.", "content": {"application/json": {"schema": {"$ref": ref}}}},
+            "default": _ERROR,
+        },
+    }
