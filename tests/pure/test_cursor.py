@@ -82,5 +82,5 @@ def test_a_foreign_cursor(change: dict[str, Any]) -> None:
     ids=lambda cursor: ascii(cursor[:20]),
 )
 def test_a_malformed_cursor(cursor: str) -> None:
-    with pytest.raises(InvalidRequestError, match="cursor: this is not a cursor"):
+    with pytest.raises(InvalidRequestError, match=r"^cursor: (this is not a cursor|has a (NUL|lone))"):
         decode_cursor(at(cursor))
