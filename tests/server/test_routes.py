@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import httpx
 import pytest
@@ -73,9 +74,8 @@ def test_pages_follow_each_other(client: httpx.Client, user: str) -> None:
 def test_fields_of_newer_clients_are_kept_and_those_of_the_server_are_not_taken(
     client: httpx.Client, user: str
 ) -> None:
-    record = add(
-        client, user, mood={"level": 3}, **{"x-mem0": [1], "id": "mem_mine", "status": "queued", "extensions": 1}
-    )
+    fields: dict[str, Any] = {"x-mem0": [1], "id": "mem_mine", "status": "queued", "extensions": 1}
+    record = add(client, user, mood={"level": 3}, **fields)
     assert record["mood"] == {"level": 3}
     assert record["x-mem0"] == [1]
     assert record["id"] != "mem_mine"
@@ -134,7 +134,7 @@ def test_security_headers(client: httpx.Client, path: str) -> None:
 
 @pytest.mark.parametrize("path", sorted({route.path for route in ROUTES} | {"/capabilities", "/healthz"}))
 def test_other_methods_are_refused_with_those_there_are(client: httpx.Client, path: str) -> None:
-    allowed = {route.method for route in ROUTES if route.path == path} or {"GET"}
+    allowed: set[str] = {route.method for route in ROUTES if route.path == path} or {"GET"}
     allowed |= {"HEAD"} if "GET" in allowed else set()
     for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "FOO"} - allowed - {"HEAD"}:
         response = client.request(method, path.replace("{id}", "mem_x"))

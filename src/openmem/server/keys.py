@@ -14,6 +14,7 @@ import logging
 import os
 import secrets
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,9 @@ from .errors import KeyRefusedError
 
 PREFIX: Final = "omk"
 ENVIRONMENT_ID: Final = "environment"
+
+# A file lock belongs to the whole process.
+_between_threads = threading.Lock()
 
 logger = logging.getLogger("openmem.server")
 
@@ -158,7 +162,7 @@ class KeysFile:
     ) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with fasteners.InterProcessLock(self.path.with_name(self.path.name + ".lock")):
+            with _between_threads, fasteners.InterProcessLock(self.path.with_name(self.path.name + ".lock")):
                 document = KeysDocument() if create and not self.path.exists() else self.read()
                 self._write(document.model_copy(update={"keys": change(document.keys)}))
         except OSError as error:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import re
 import time
-import uuid
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .._ids import new_request_id
 from ..errors import InvalidRequestError, ScopeDeniedError
 from ..routes import CAPABILITIES_PATH, HEALTH_PATH, REQUEST_ID_HEADER
 from .config import is_loopback
@@ -175,8 +175,8 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             text: str = value.decode("latin-1")
-            return text if _REQUEST_ID.fullmatch(text) else uuid.uuid4().hex
-    return uuid.uuid4().hex
+            return text if _REQUEST_ID.fullmatch(text) else new_request_id()
+    return new_request_id()
 
 
 class Cors(CORSMiddleware):
