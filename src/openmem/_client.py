@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from copy import copy
 from typing import TypeVar, cast
 
+from ._ids import new_request_id
 from .config import ClientConfig
 from .errors import OMPError
 from .io import Ports
@@ -65,7 +65,7 @@ class Client:
 
     async def run(self, verb: Verb[R], call: Call | None = None) -> R:
         """Perform one operation: checked, authorised, and with a request id on its errors."""
-        call = call or Call(request_id=uuid.uuid4().hex, app=self._config.app, grants=self._config.grants)
+        call = call or Call(request_id=new_request_id(), app=self._config.app, grants=self._config.grants)
         try:
             self._provider.check(cast(Operation, verb), call)
             if not self._is_open:

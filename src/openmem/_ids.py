@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+import uuid
 from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -19,3 +20,8 @@ def new_memory_id() -> str:
     value = (time.time_ns() // 1_000_000 - _EPOCH_MS) << 50 | secrets.randbits(50)
     digits = [_ALPHABET[value >> shift & 31] for shift in range(85, -5, -5)]
     return "mem_" + "".join(digits)
+
+
+def new_request_id() -> str:
+    """A fresh id for one call of a verb."""
+    return uuid.uuid4().hex

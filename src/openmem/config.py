@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from .access import Grants
 from .context import TokenCounter, resolve_token_counter
 from .errors import InvalidRequestError
-from .operations import check_text
+from .operations import MAX_NAME_LENGTH, check_text
 
 AuditMode: TypeAlias = Literal["all", "writes", "off"]
 
@@ -102,6 +102,8 @@ class ClientConfig:
                 check_text(value or "")
             except ValueError as error:
                 raise InvalidRequestError(f"{name}: {error}") from None
+        if self.app is not None and len(self.app) > MAX_NAME_LENGTH:
+            raise InvalidRequestError(f"app: {len(self.app)} characters are over the limit of {MAX_NAME_LENGTH}")
 
     def refuse_options(self, known_options: frozenset[str] = frozenset()) -> None:
         """Raise `TypeError`, as Python does, if there is an argument that nobody knows.

@@ -27,6 +27,7 @@ from pydantic import (
     model_validator,
 )
 
+from ._ids import new_request_id
 from ._scopes import MAX_SCOPE_LENGTH, ScopeFilter, check_path, check_pattern
 from .access import Access, Grants
 from .errors import InvalidRequestError
@@ -202,7 +203,7 @@ class Operation(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise InvalidRequestError(_explain(error)) from None
+            raise InvalidRequestError(_explain(error), request_id=new_request_id()) from None
 
     @property
     def text(self) -> tuple[str, str] | None:

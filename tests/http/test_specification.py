@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,9 @@ def resolved(document: dict[str, Any], value: Any) -> Any:
     return value
 
 
-def branches(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for alternative in schema.get("anyOf", [schema]):
-        yield alternative
+def branches(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    alternatives: list[dict[str, Any]] = schema.get("anyOf", [schema])
+    return alternatives
 
 
 def kinds(schema: dict[str, Any]) -> set[str]:
