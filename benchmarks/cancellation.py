@@ -114,7 +114,7 @@ def main() -> None:
                 table.add_row(situation, name, *(cell for what in COLUMNS for cell in shown(measured.get(what))))
     finally:
         server.remove()
-    Console().print(table)
+    Console(width=130).print(table)
 
 
 COLUMNS = ("caller", "server", "connection")

@@ -1,8 +1,9 @@
 """How long the verbs of `AsyncMemory` keep the event loop from other work.
 
 A ticker sleeps for a millisecond again and again and notes how late it wakes up, first alone, then
-beside many verbs at once. The client is open and its embedder loaded. Without ``--url`` the
-``local`` provider serves.
+beside many verbs at once. Beside each gap stands the processor time that the loop's thread used
+in it, which other programs on the machine do not distort. The client is open and its embedder
+loaded. Without ``--url`` the ``local`` provider serves.
 
     python -m benchmarks.stall [--url URL] [--embedder NAME] [--tasks 100] [--rounds 10]
 """
@@ -31,15 +32,15 @@ SENTENCES = (
 )
 
 
-async def gaps(work: Callable[[], Awaitable[object]]) -> list[float]:
-    """Seconds beyond its millisecond that each tick took while `work` ran."""
-    late: list[float] = []
+async def gaps(work: Callable[[], Awaitable[object]]) -> list[tuple[float, float]]:
+    """Seconds beyond its millisecond that each tick took while `work` ran, and those the thread worked in it."""
+    late: list[tuple[float, float]] = []
 
     async def tick() -> None:
         while True:
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.thread_time()
             await asyncio.sleep(TICK)
-            late.append(time.perf_counter() - began - TICK)
+            late.append((time.perf_counter() - began - TICK, time.thread_time() - worked))
 
     ticker = asyncio.create_task(tick())
     await asyncio.sleep(0.01)
@@ -50,7 +51,9 @@ async def gaps(work: Callable[[], Awaitable[object]]) -> list[float]:
 
 
 async def measure(settings: dict[str, Any], tasks: int, rounds: int) -> Table:
-    table = Table("work", "stall p50 ms", "p99 ms", "longest ms", "seconds")
+    table = Table(
+        "work", *(f"{what} {how}" for what in ("stall", "worked") for how in ("p50", "p99", "max ms")), "seconds"
+    )
     async with AsyncMemory(**settings) as mem:
         for n in range(500):
             await mem.add(content=f"{n}: {SENTENCES[n % 3]}", user_id=USER)
@@ -63,12 +66,16 @@ async def measure(settings: dict[str, Any], tasks: int, rounds: int) -> Table:
         }
         for name, work in works.items():
             began = time.perf_counter()
-            late: list[float] = []
+            late: list[tuple[float, float]] = []
             for _ in range(rounds):
                 late += await gaps(lambda work=work: asyncio.gather(*(work(n) for n in range(tasks))))  # type: ignore[misc]
             took = time.perf_counter() - began
-            figures = (statistics.median(late), statistics.quantiles(late, n=100)[98], max(late))
-            table.add_row(f"{tasks} of {name}", *(f"{figure * 1000:.1f}" for figure in figures), f"{took:.1f}")
+            figures = [
+                f"{figure * 1000:.1f}"
+                for times in zip(*late, strict=True)
+                for figure in (statistics.median(times), statistics.quantiles(times, n=100)[98], max(times))
+            ]
+            table.add_row(f"{tasks} of {name}", *figures, f"{took:.1f}")
     return table
 
 
@@ -82,7 +89,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as path:
         settings = {"url": options.url} if options.url else {"provider": "local", "path": path}
         settings["embedder"] = options.embedder
-        Console().print(asyncio.run(measure(settings, options.tasks, options.rounds)))
+        Console(width=130).print(asyncio.run(measure(settings, options.tasks, options.rounds)))
 
 
 if __name__ == "__main__":
