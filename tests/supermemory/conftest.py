@@ -1,4 +1,4 @@
-"""The stand-in for the service."""
+"""The stand-in for the service, and a client of it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,46 @@ from collections.abc import Iterator
 
 import pytest
 
-from .service import Service
+from openmem import Memory
+from openmem.providers import supermemory, vendor
+
+from .service import KEY, Service
 
 
-@pytest.fixture
-def service() -> Iterator[Service]:
-    """A service without documents."""
+@pytest.fixture(scope="package")
+def running() -> Iterator[Service]:
+    """One service for all tests."""
     service = Service()
     service.start()
     try:
         yield service
     finally:
         service.stop()
+
+
+@pytest.fixture
+def service(running: Service) -> Service:
+    """A service without documents."""
+    running.reset()
+    return running
+
+
+@pytest.fixture(scope="package")
+def client(running: Service) -> Iterator[Memory]:
+    """One client for all tests, since making one takes longer than most of them."""
+    with Memory(provider="supermemory", host=running.url, api_key=KEY) as memory:
+        yield memory
+
+
+@pytest.fixture
+def memory(client: Memory, service: Service) -> Memory:
+    """A client of the service."""
+    return client
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses between tries are kept short."""
+    monkeypatch.setattr(vendor, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(vendor, "POLL_PAUSE", 0.01)
+    monkeypatch.setattr(supermemory, "BUSY_PAUSES", (0.001, 0.001, 0.001))

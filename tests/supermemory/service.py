@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,7 +67,7 @@ class Request:
         return self.path.split("/")[2]
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """The answer to a request that is wrong."""
 
     def __init__(self, status: int, error: str, *, path: Sequence[str] | None = None) -> None:
@@ -107,11 +107,21 @@ class Service:
         knows_namespaces: whether a namespace that has never had documents is answered with 404.
         names_documents: whether search tells the documents that passages belong to.
         fails, vanishes: texts of which the processing fails; then the document vanishes, if it `vanishes`.
-        replies: scripted answers to the next requests.
+        replies: scripted answers to the next requests; None for one that is answered as always.
+        before: called with each request before it is answered.
         requests: all requests so far.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
         self.looks = 1
         self.gives_own_ids = False
         self.merges = False
@@ -120,14 +130,10 @@ class Service:
         self.fails: set[str] = set()
         self.vanishes = False
         self.replies: deque[Reply | None] = deque()
+        self.before: Callable[[Request], object] = lambda request: None
         self.requests: list[Request] = []
         self.namespaces: dict[str, dict[str, Document]] = {}
-        self._lock = threading.Lock()
         self._clock = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
     def start(self) -> None:
         self._thread.start()
@@ -141,9 +147,13 @@ class Service:
         """The routes of the requests so far."""
         return [request.route for request in self.requests]
 
-    def document(self, namespace: str, id: str) -> Document:
-        """A document by the caller's id."""
-        return self.namespaces[namespace][id]
+    def put(self, namespace: str, id: str, text: str, **metadata: Any) -> Document:
+        """A processed document that another program has stored."""
+        now = self._now()
+        document = Document(id, f"doc_{uuid.uuid4().hex}", text, metadata, now, now, 0)
+        self._publish(document)
+        self.namespaces.setdefault(namespace, {})[id] = document
+        return document
 
     # What the API does
 
@@ -153,7 +163,7 @@ class Service:
         with self._lock:
             try:
                 return 200, self._routed(request)
-            except Refusal as refusal:
+            except RefusedError as refusal:
                 return refusal.status, refusal.body
 
     def _routed(self, request: Request) -> Any:
@@ -163,7 +173,7 @@ class Service:
                 return self._list_namespaces(request)
             case method, ["ns", namespace, *rest]:
                 if not NAMESPACE.fullmatch(namespace):
-                    raise Refusal(400, "Invalid namespace", path=["namespace"])
+                    raise RefusedError(400, "Invalid namespace", path=["namespace"])
                 match method, rest:
                     case "POST", ["document"]:
                         return self._add(namespace, request.body)
@@ -183,13 +193,13 @@ class Service:
                             "documents": len(self.namespaces.pop(namespace, {})),
                             "memories": 0,
                         }
-        raise Refusal(404, "Not Found")
+        raise RefusedError(404, "Not Found")
 
     def _add(self, namespace: str, body: Any) -> Any:
         self._check_body(body, {"content", "id", *_CHANGES}, {"content"})
         id = body.get("id") or f"doc_{uuid.uuid4().hex}"
         if not isinstance(id, str) or not 1 <= len(id) <= 255:
-            raise Refusal(400, "Invalid string", path=["id"])
+            raise RefusedError(400, "Invalid string", path=["id"])
         documents = self.namespaces.setdefault(namespace, {})
         if id in documents:
             known = documents[id]
@@ -226,7 +236,7 @@ class Service:
             if id in (name, document.own_id):
                 break
         else:
-            raise Refusal(404, "Document not found")
+            raise RefusedError(404, "Document not found")
         if document.status in STAGES:
             document.looks -= 1
             document.status = STAGES[min(len(STAGES), self.looks - document.looks + 1) - 1]
@@ -234,7 +244,7 @@ class Service:
                 self._publish(document)
         elif document.status == "failed" and self.vanishes:
             del documents[name]
-            raise Refusal(404, "Document not found")
+            raise RefusedError(404, "Document not found")
         return document
 
     def _get(self, namespace: str, id: str) -> Any:
@@ -243,10 +253,10 @@ class Service:
     def _update(self, namespace: str, id: str, body: Any) -> Any:
         self._check_body(body, {"content", *_CHANGES}, set())
         if not body:
-            raise Refusal(400, "At least one field is required", path=[])
+            raise RefusedError(400, "At least one field is required", path=[])
         document = self._look(namespace, id)
         if document.status in STAGES:
-            raise Refusal(409, "Document is still processing")
+            raise RefusedError(409, "Document is still processing")
         if "metadata" in body:
             document.metadata = (document.metadata if self.merges else {}) | body["metadata"]
         document.updated = self._now()
@@ -258,7 +268,7 @@ class Service:
         self._check_body(body, {"ids"}, {"ids"})
         ids = body["ids"]
         if not isinstance(ids, list) or not 1 <= len(ids) <= 100:
-            raise Refusal(400, "Invalid array", path=["ids"])
+            raise RefusedError(400, "Invalid array", path=["ids"])
         documents = self.namespaces.get(namespace, {})
         errors = []
         for id in ids:
@@ -274,10 +284,10 @@ class Service:
         self._check_body(body, {"filter", "include"}, set())
         include = body.get("include", {})
         if not set(include) <= {"content", "memoryCount", "forgotten"}:
-            raise Refusal(400, "Unrecognized key", path=["include"])
+            raise RefusedError(400, "Unrecognized key", path=["include"])
         page, limit = _number(request.query, "page", 1, 10**9), _number(request.query, "limit", 10, 100)
         if request.query.get("sort", "createdAt") != "createdAt":
-            raise Refusal(400, "This stand-in sorts by createdAt", path=["sort"])
+            raise RefusedError(400, "This stand-in sorts by createdAt", path=["sort"])
         documents = [item for item in self._in(namespace) if _passes(item.metadata, body.get("filter"))]
         if request.query.get("order", "desc") == "desc":
             documents.reverse()
@@ -296,9 +306,9 @@ class Service:
         self._check_body(body, keys, {"query"})
         limit, threshold = _number(body, "limit", 10, 100), body.get("threshold", 0.3)
         if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-            raise Refusal(400, "Invalid number", path=["threshold"])
+            raise RefusedError(400, "Invalid number", path=["threshold"])
         if body.get("searchMode", "hybrid") not in ("hybrid", "memories", "chunks"):
-            raise Refusal(400, "Invalid option", path=["searchMode"])
+            raise RefusedError(400, "Invalid option", path=["searchMode"])
         profile = _profile(body["query"])
         found = []
         for document in self._in(namespace):
@@ -319,24 +329,24 @@ class Service:
 
     def _in(self, namespace: str) -> list[Document]:
         if self.knows_namespaces and namespace not in self.namespaces:
-            raise Refusal(404, "Namespace not found")
+            raise RefusedError(404, "Namespace not found")
         return list(self.namespaces.get(namespace, {}).values())
 
     def _check_body(self, body: Any, allowed: set[str], required: set[str]) -> None:
         if not isinstance(body, dict):
-            raise Refusal(400, "Expected an object", path=[])
+            raise RefusedError(400, "Expected an object", path=[])
         if unknown := set(body) - allowed:
-            raise Refusal(400, f"Unrecognized key: {sorted(unknown)[0]}", path=[])
+            raise RefusedError(400, f"Unrecognized key: {sorted(unknown)[0]}", path=[])
         for key in required - set(body):
-            raise Refusal(400, "Required", path=[key])
+            raise RefusedError(400, "Required", path=[key])
         for key in {"content", "query", "taskType", "date", "supportingContext"} & set(body):
             if not isinstance(body[key], str) or (key == "query" and not body[key]):
-                raise Refusal(400, "Invalid string", path=[key])
+                raise RefusedError(400, "Invalid string", path=[key])
         if body.get("taskType", "memory") not in ("memory", "superrag"):
-            raise Refusal(400, "Invalid option", path=["taskType"])
+            raise RefusedError(400, "Invalid option", path=["taskType"])
         metadata = body.get("metadata", {})
         if not isinstance(metadata, dict) or not all(map(_is_metadata, metadata.values())):
-            raise Refusal(400, "Invalid metadata", path=["metadata"])
+            raise RefusedError(400, "Invalid metadata", path=["metadata"])
 
     def _now(self) -> datetime:
         self._clock += 0.001
@@ -358,7 +368,7 @@ def _number(fields: Mapping[str, Any], name: str, default: int, largest: int) ->
     except (TypeError, ValueError):
         value = 0
     if not 1 <= value <= largest:
-        raise Refusal(400, "Number out of range", path=[name])
+        raise RefusedError(400, "Number out of range", path=[name])
     return value
 
 
@@ -420,7 +430,7 @@ def _passes(metadata: Mapping[str, Any], condition: Any, depth: int = 1) -> bool
     if condition is None:
         return True
     if not isinstance(condition, dict) or depth > 5:
-        raise Refusal(400, "Invalid filter", path=["filter"])
+        raise RefusedError(400, "Invalid filter", path=["filter"])
     operator = condition.get("operator")
     if operator in ("and", "or"):
         operands = condition.get("operands")
@@ -429,13 +439,13 @@ def _passes(metadata: Mapping[str, Any], condition: Any, depth: int = 1) -> bool
             or not isinstance(operands, list)
             or not 1 <= len(operands) <= 200
         ):
-            raise Refusal(400, "Invalid filter", path=["filter"])
+            raise RefusedError(400, "Invalid filter", path=["filter"])
         met = [_passes(metadata, operand, depth + 1) for operand in operands]
         return all(met) if operator == "and" else any(met)
     if not {"field", "operator", "value"} <= set(condition) <= {"field", "operator", "value", "caseSensitive"}:
-        raise Refusal(400, "Invalid filter", path=["filter"])
+        raise RefusedError(400, "Invalid filter", path=["filter"])
     if not re.fullmatch(r"[a-zA-Z0-9_.-]+", condition["field"]):
-        raise Refusal(400, "Invalid field", path=["filter", "field"])
+        raise RefusedError(400, "Invalid field", path=["filter", "field"])
     held, value = metadata.get(condition["field"]), condition["value"]
     match operator:
         case "eq":
@@ -446,7 +456,7 @@ def _passes(metadata: Mapping[str, Any], condition: Any, depth: int = 1) -> bool
             return isinstance(held, str) and value in held
         case "arrayContains":
             return isinstance(held, list) and value in held
-    raise Refusal(400, "Invalid operator", path=["filter", "operator"])
+    raise RefusedError(400, "Invalid operator", path=["filter", "operator"])
 
 
 def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
@@ -462,13 +472,14 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             body = json.loads(content) if content else None
             request = Request(self.command, url.path, dict(parse_qsl(url.query)), headers, body)
             service.requests.append(request)
+            service.before(request)
             reply = service.replies.popleft() if service.replies else None
             reply = reply or Reply()
             if reply.after:
                 time.sleep(reply.after)
             status, answer = reply.status, reply.body
             if answer is None:
-                status, answer = service.answer(request)
+                status, answer = service.answer(request)  # Also where the reply is lost then.
             self._send(status, answer, reply)
 
         def _send(self, status: int, answer: Any, reply: Reply) -> None:

@@ -344,7 +344,9 @@ class VendorProvider(Provider):
                 return cast(T, as_utc(value if isinstance(value, datetime) else datetime.fromisoformat(value)))
             except ValueError:
                 raise self.malformed(f"{name!r} that is no time") from None
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+            if not math.isfinite(value):
+                raise self.malformed(f"{name!r} that is no finite number")
             return cast(T, float(value))
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise self.malformed(f"{name!r} of type {type(value).__name__}, not {kind.__name__}")
