@@ -52,15 +52,16 @@ class Memory:
     `AsyncMemory` has the same arguments, verbs, results and errors.
 
     Args:
-        provider: ``postgres``, ``local`` (an embedded PostgreSQL that needs no server), or the name
-            of an installed third-party provider.
+        provider: ``postgres``, ``local`` (an embedded PostgreSQL that needs no server), ``passthrough``
+            (a server of the protocol), ``mem0``, ``supermemory``, ``letta``, or the name of an
+            installed third-party provider.
         url: libpq URL of the PostgreSQL server; `dsn` is another name for it.
         base_url: URL of an OMP server, or the vendor's own.
         api_key: credential of the hosted backend.
         host: endpoint of the hosted backend.
         timeout: seconds a request or a statement may take.
         path: directory of the ``local`` provider's data; by default in the user's data directory.
-        config: settings for mem0's open-source engine.
+        config: settings of mem0's open-source engine, instead of the hosted service.
         embedder: an object with ``model``, ``dim`` and ``embed``, or a name such as ``"wordllama"``,
             ``"hashing"`` or ``"openai:text-embedding-3-small"``. By default what the environment
             variable ``OPENMEM_EMBEDDER`` names, else wordllama if it is installed, else hashing.
@@ -75,7 +76,7 @@ class Memory:
         audit: which verbs leave an audit entry: ``"all"``, ``"writes"`` or ``"off"``.
         token_counter: function from text to its number of tokens, for `context`; by default an
             estimate that errs on the high side.
-        options: arguments of a third-party provider.
+        options: arguments that only the provider knows, such as ``infer`` of ``mem0``.
 
     Raises:
         InvalidRequestError: a setting is missing, out of range, or contradicts another.
