@@ -96,6 +96,10 @@ class PostgresIO(Protocol):
         """Open connections until ``pool_min_size`` are there."""
         ...
 
+    def usage(self) -> tuple[int, int]:
+        """How many connections are busy, and how many idle."""
+        ...
+
     async def close(self) -> None:
         """Close every connection, within a bound also on a dead network. Idempotent."""
         ...

@@ -94,6 +94,9 @@ class AsyncpgIO:
     async def fill(self) -> None:
         await self._pool.fill()
 
+    def usage(self) -> tuple[int, int]:
+        return self._pool.usage()
+
     async def close(self) -> None:
         try:
             await self._pool.drain(CLOSE_GRACE)

@@ -142,6 +142,10 @@ class Pool(Generic[C]):
                 return
             self._discard(oldest[0])
 
+    def usage(self) -> tuple[int, int]:
+        """How many connections are lent, and how many idle."""
+        return len(self._lent), len(self._idle)
+
     async def fill(self) -> None:
         """Open connections until `min_size` are there."""
         opened: list[C] = []

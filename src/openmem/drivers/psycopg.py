@@ -114,6 +114,9 @@ class PsycopgIO:
     async def fill(self) -> None:
         await self._pool.fill()
 
+    def usage(self) -> tuple[int, int]:
+        return self._pool.usage()
+
     async def close(self) -> None:
         await self._pool.drain(CLOSE_GRACE)
         idle, busy = self._pool.connections()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NoReturn
@@ -116,6 +117,10 @@ class Provider:
     async def ping(self) -> None:
         """Raise `ProviderError` unless the backend answers. By default nothing is asked."""
 
+    def pool_usage(self) -> tuple[int, int] | None:
+        """Connections to the backend, as (busy, idle); None where there is no pool."""
+        return None
+
     @cached_property
     def verbs(self) -> tuple[str, ...]:
         """The verbs this backend has."""
@@ -210,6 +215,11 @@ class Provider:
 def no_such_memory(id: str) -> NotFoundError:
     """The error for an id that names nothing the caller may know of."""
     return NotFoundError(f"there is no memory {id!r}")
+
+
+def hashed(idempotency_key: str) -> str:
+    """An idempotency key in a form of bounded length that tells nothing."""
+    return hashlib.sha256(idempotency_key.encode()).hexdigest()
 
 
 def key_reused() -> InvalidRequestError:

@@ -37,7 +37,7 @@ from ..operations import (
     Update,
     WaitForIngest,
 )
-from .base import Call, Provider, no_such_memory
+from .base import Call, Provider, hashed, no_such_memory
 
 R = TypeVar("R")
 
@@ -59,6 +59,7 @@ class PassthroughProvider(Provider):
     """
 
     name = "passthrough"
+    remembers_keys = True
     capabilities_are_remote = True
 
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
@@ -113,6 +114,12 @@ class PassthroughProvider(Provider):
             max_connections=self.config.pool_max_size,
         )
 
+    async def ping(self) -> None:
+        """Ask for the server's health; one that does not tell it is well if it answers at all."""
+        response = await self._send(HttpRequest("GET", routes.HEALTH_PATH))
+        if response.status >= 500:
+            raise routes.decode_error(response)
+
     async def close(self) -> None:
         if self._io is not None:
             await self._io.close()
@@ -124,7 +131,8 @@ class PassthroughProvider(Provider):
 
     async def add(self, op: Add, call: Call) -> MemoryRecord:
         await self._check_stored(op, op.supersedes or (), call)
-        return await self._perform(routes.ADD, op, call, {routes.IDEMPOTENCY_HEADER: uuid.uuid4().hex})
+        key = uuid.uuid4().hex if call.idempotency_key is None else hashed(call.idempotency_key)
+        return await self._perform(routes.ADD, op, call, {routes.IDEMPOTENCY_HEADER: key})
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:
         record = await self._perform(routes.GET, op, call)

@@ -82,6 +82,8 @@ class Server:
         self.keys = KeyRing(config.keys_file, config.keys)
         self.in_flight = InFlight(config.max_in_flight)
         self.metrics = Metrics(lambda: self.in_flight.count) if config.metrics else None
+        if self.metrics is not None:
+            self.metrics.watch_pool(lambda: self.memory._client.provider.pool_usage())
         self.health = Health(self.memory._ping)
         self.adds = RememberedAdds()
 
@@ -161,7 +163,7 @@ class Server:
         )
 
     async def _perform(self, op: Any, call: Call) -> Any:
-        if call.idempotency_key is None or self.memory._client.provider.remembers_keys:
+        if call.idempotency_key is None or self.memory._client.provider.settled.remembers_keys:
             return await self.memory._run(op, call)
         return await self.adds.once(op, call.idempotency_key, lambda: self.memory._run(op, call))
 

@@ -48,6 +48,8 @@ class RememberedAdds:
         fingerprint = op.fingerprint
         found = self._adds.get(place)
         if found is None:
+            if len(self._adds) >= MAX_KEYS:
+                self._adds.popitem(last=False)
             found = self._adds[place] = Remembered(fingerprint, asyncio.create_task(add()), self._clock())
             found.task.add_done_callback(lambda task: self._forget_failed(place, task))
         elif found.fingerprint != fingerprint:
@@ -60,7 +62,7 @@ class RememberedAdds:
 
     def _expire(self) -> None:
         oldest = self._clock() - LIFETIME
-        while self._adds and (len(self._adds) >= MAX_KEYS or next(iter(self._adds.values())).at < oldest):
+        while self._adds and next(iter(self._adds.values())).at < oldest:
             self._adds.popitem(last=False)
 
     def _forget_failed(self, place: tuple[str, str], task: asyncio.Task[MemoryRecord]) -> None:

@@ -62,6 +62,7 @@ class RestartingIO:
         self._io = io
         self._start = start
         self.fill = io.fill
+        self.usage = io.usage
         self.close = io.close
 
     async def execute(self, statement: Statement[R]) -> R:

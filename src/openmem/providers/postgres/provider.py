@@ -96,6 +96,9 @@ class PostgresProvider(Provider):
     async def ping(self) -> None:
         await self._run.execute(Statement("SELECT 1", (), lambda rows: None))
 
+    def pool_usage(self) -> tuple[int, int] | None:
+        return None if self._io is None else self._io.usage()
+
     async def close(self) -> None:
         try:
             if self._io is not None:

@@ -10,7 +10,6 @@ synchronous commit for the running transaction before the entry is written. Writ
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +23,7 @@ from ...errors import InvalidRequestError
 from ...io import Row, Statement, Vectors
 from ...models import AuditEntries, AuditEntry, MemoryPage, MemoryRecord, SearchResult, SearchResults
 from ...operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
-from ..base import Call, key_reused, no_such_memory
+from ..base import Call, hashed, key_reused, no_such_memory
 from .ranking import ranked_ctes
 
 _COLUMNS: Final = (
@@ -140,7 +139,7 @@ class Statements:
             _refuse_unknown(unknown)
             return _record(record) if memory_id == id else AddedBefore(memory_id, fingerprint)
 
-        key = hashlib.sha256(call.idempotency_key.encode()).hexdigest()
+        key = hashed(call.idempotency_key)
         args = (*_added(id, op, call, model, vector), *_filter(call.grants.write), key, op.fingerprint)
         return Statement(self._add_once, args, decode)
 
