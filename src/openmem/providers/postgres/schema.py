@@ -28,6 +28,7 @@ _INSTALL_HINT = (
 TERM_NUMBERS: Final = 1_000_000_000
 MAX_TERMS: Final = 16_000
 
+# A row is unpacked from its first column to the last one needed, so what a search reads comes first.
 MIGRATIONS: Final[tuple[str, ...]] = (
     """
     CREATE FUNCTION {schema}.term_number(lexeme text) RETURNS bigint
@@ -48,19 +49,19 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         id text COLLATE "C" PRIMARY KEY,
         user_id text COLLATE "C" NOT NULL,
         created_at timestamptz NOT NULL,
-        updated_at timestamptz,
         valid_from timestamptz,
         valid_to timestamptz,
-        confidence float8,
         scope text COLLATE "C",
+        embedding_model text COLLATE "C",
+        embedding {vector}.halfvec,
+        terms {vector}.sparsevec NOT NULL GENERATED ALWAYS AS ({schema}.terms(content)) STORED,
+        updated_at timestamptz,
+        confidence float8,
         tags text[],
         content text NOT NULL,
         source json,
         supersedes text[],
-        extensions json,
-        terms {vector}.sparsevec NOT NULL GENERATED ALWAYS AS ({schema}.terms(content)) STORED,
-        embedding_model text COLLATE "C",
-        embedding {vector}.halfvec
+        extensions json
     );
     ALTER TABLE {schema}.memories ALTER COLUMN embedding SET STORAGE MAIN;
     CREATE INDEX memories_newest ON {schema}.memories (user_id, created_at, id);
