@@ -9,9 +9,10 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-from openmem.embedders import resolve_embedder
+from openmem.embedders.hashing import HashingEmbedder
 
 MODEL = "text-embedding-3-small"
+DIM = 256
 
 
 class EmbeddingService:
@@ -19,12 +20,10 @@ class EmbeddingService:
 
     Attributes:
         url: base URL, as OpenAI's clients want it.
-        dim: length of the vectors.
     """
 
-    def __init__(self, embedder: str = "hashing") -> None:
-        resolved = resolve_embedder(embedder)
-        self.dim = resolved.dim
+    def __init__(self) -> None:
+        embedder = HashingEmbedder(DIM)
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -36,7 +35,7 @@ class EmbeddingService:
             def do_POST(self) -> None:
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 texts = request["input"] if isinstance(request["input"], list) else [request["input"]]
-                vectors: list[Any] = [list(vector) for vector in resolved.embed(texts)]
+                vectors: list[Any] = [list(vector) for vector in embedder.embed(texts)]
                 if request.get("encoding_format") == "base64":
                     vectors = [base64.b64encode(array.array("f", vector).tobytes()).decode() for vector in vectors]
                 data = [
@@ -70,12 +69,13 @@ class EmbeddingService:
         self._server.server_close()
         self._thread.join()
 
-    def config(self) -> dict[str, Any]:
-        """The ``embedding_config`` of an archive that embeds here."""
-        return {
-            "embedding_dim": self.dim,
-            "embedding_endpoint_type": "openai",
-            "embedding_endpoint": self.url,
-            "embedding_model": MODEL,
-            "embedding_chunk_size": 300,
-        }
+
+def config_of(url: str) -> dict[str, Any]:
+    """The ``embedding_config`` of an archive that embeds at the endpoint with this URL."""
+    return {
+        "embedding_dim": DIM,
+        "embedding_endpoint_type": "openai",
+        "embedding_endpoint": url,
+        "embedding_model": MODEL,
+        "embedding_chunk_size": 300,
+    }

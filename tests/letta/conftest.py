@@ -1,0 +1,46 @@
+"""The stand-in for Letta's server, and the server that the environment names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from openmem import Memory
+from openmem.providers import vendor
+
+from .backends import NAME, Backend, running_backend
+from .service import CONFIG, Service
+
+
+@pytest.fixture(scope="session")
+def _service() -> Iterator[Service]:
+    service = Service()
+    service.start()
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+@pytest.fixture
+def service(_service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """A stand-in without archives; pauses between tries are short."""
+    _service.reset()
+    monkeypatch.setattr(vendor, "FIRST_PAUSE", 0.001)
+    yield _service
+    _service.release.set()
+
+
+@pytest.fixture
+def memory(service: Service) -> Iterator[Memory]:
+    """A client of the stand-in."""
+    with Memory("letta", host=service.url, embedding_config=CONFIG) as memory:
+        yield memory
+
+
+@pytest.fixture(scope="session", params=[NAME])
+def backend() -> Iterator[Backend]:
+    """The real server, or a stand-in that is as good."""
+    with running_backend() as backend:
+        yield backend

@@ -1,0 +1,431 @@
+"""Letta's API on loopback, as far as archives go, with failures on demand.
+
+It stands in for the server: it answers in the official SDK's types, and as server 0.16.8 was seen to
+answer; `test_server.py` holds both to the same facts. It is not the server.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import sys
+import threading
+import traceback
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, cast
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from letta_client.types import Archive, EmbeddingConfig, Passage
+from letta_client.types.passage_search_response import PassageSearchResponseItem
+
+from openmem.embedders.hashing import HashingEmbedder
+from openmem.models import as_utc
+
+HANDLE = "openai/text-embedding-3-small"
+CONFIG: dict[str, Any] = {
+    "embedding_dim": 256,
+    "embedding_endpoint_type": "openai",
+    "embedding_endpoint": "http://127.0.0.1:9/v1",
+    "embedding_model": "text-embedding-3-small",
+    "embedding_chunk_size": 300,
+}
+ACTOR = "user-00000000-0000-4000-8000-000000000000"
+# What the server says of an unknown archive holds the actor, and some of its errors hold SQL.
+LEAK = f"access level in ['read'] for actor='id='{ACTOR}' [SQL: ... FROM archives WHERE ...]"
+
+
+@dataclass
+class Reply:
+    """An answer out of the ordinary.
+
+    Attributes:
+        body: JSON, or bytes that are sent as they are.
+        cut: the connection is closed after this many bytes of the body, or before any reply if negative.
+        hangs_up: the connection is closed after the reply, without saying so.
+    """
+
+    status: int = 200
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cut: int | None = None
+    hangs_up: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client sent; `verb` is the method and the path with ids left out, which are in `ids`."""
+
+    verb: str
+    ids: Sequence[str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Any
+
+
+Step = Reply | Callable[[Request], Reply]
+
+
+class RefusedError(Exception):
+    """The answer to a request that is wrong."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.reply = Reply(status, {"detail": detail})
+
+
+class Service:
+    """The service; `script` holds its next answers, after which it answers by itself.
+
+    Attributes:
+        key: the password it wants, if any.
+        default_config: the model of archives that name none.
+        index: False if its search reads the passages; True if it reads an index apart, as the hosted
+            service does, which knows neither metadata and tags nor when a passage says it was made.
+    """
+
+    def __init__(self) -> None:
+        self._embedder = HashingEmbedder()
+        self.reset()
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = -1
+
+            def do_GET(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length)) if length else None
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                self._send(service.answer(_request(self.command, self.path, headers, body)))
+
+            do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815
+
+            def _send(self, reply: Reply) -> None:
+                data = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+                if reply.cut is None or reply.cut >= 0:
+                    self.send_response(reply.status)
+                    for name, value in ({"Content-Type": "application/json"} | dict(reply.headers)).items():
+                        self.send_header(name, value)
+                    if reply.status != 204:
+                        self.send_header("Content-Length", str(len(data)))
+                    self.end_headers()
+                    if reply.status != 204:
+                        self.wfile.write(data[: reply.cut])
+                    self.wfile.flush()
+                if reply.cut is not None or reply.hangs_up:
+                    self.close_connection = True
+                    self.connection.shutdown(socket.SHUT_RDWR)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *args: object) -> None:
+                if not isinstance(sys.exception(), OSError):  # a client that hung up is part of some tests
+                    service.bugs.append(traceback.format_exc())
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.script: deque[Step] = deque()
+        self.requests: list[Request] = []
+        self.archives: dict[str, Archive] = {}
+        self.passages: dict[str, Passage] = {}
+        self.agents: dict[str, set[str]] = {}
+        self.key: str | None = None
+        self.default_config: dict[str, Any] | None = None
+        self.index = False
+        self.bugs: list[str] = []
+        self.stuck = threading.Semaphore(0)
+        self.release = threading.Event()
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.release.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        assert not self.bugs, self.bugs[0]
+
+    @property
+    def verbs(self) -> list[str]:
+        """What was asked for, as method and path."""
+        return [request.verb for request in self.requests]
+
+    def hang(self, request: Request) -> Reply:
+        """A script step: do what is asked when the test lets go."""
+        release = self.release
+        self.stuck.release()
+        release.wait(30)
+        return self.perform(request)
+
+    def cut_off(self, request: Request) -> Reply:
+        """A script step: do what is asked and lose the connection before the reply."""
+        self.perform(request)
+        return Reply(cut=-1)
+
+    def answer(self, request: Request) -> Reply:
+        with self._lock:
+            self.requests.append(request)
+            step = self.script.popleft() if self.script else self.perform
+        return step if isinstance(step, Reply) else step(request)
+
+    def perform(self, request: Request) -> Reply:
+        """The answer of a service in good order."""
+        if request.verb == "GET /v1/health/":
+            return Reply(body={"version": "0.16.8", "status": "ok"})
+        if self.key is not None and request.headers.get("authorization") != f"Bearer {self.key}":
+            return Reply(401, {"detail": "Unauthorized"})
+        routes: dict[str, Callable[[Request], Any]] = {
+            "POST /v1/archives/": self._create_archive,
+            "GET /v1/archives/": self._list_archives,
+            "GET /v1/archives/{archive}": lambda request: self._archive(request.ids[0]),
+            "DELETE /v1/archives/{archive}": self._delete_archive,
+            "POST /v1/archives/{archive}/passages": self._create_passage,
+            "POST /v1/archives/{archive}/passages/batch": self._create_passages,
+            "DELETE /v1/archives/{archive}/passages/{passage}": self._delete_passage,
+            "POST /v1/passages/search": self._search,
+            "POST /v1/agents/": self._create_agent,
+            "PATCH /v1/agents/{agent}/archives/attach/{archive}": self._attach,
+            "GET /v1/agents/{agent}/archival-memory": self._list_passages,
+            "DELETE /v1/agents/{agent}": self._delete_agent,
+        }
+        if request.verb not in routes:
+            return Reply(404, {"detail": "Not Found"})
+        try:
+            with self._lock:
+                for id in request.ids:
+                    _check_id(id, 422)
+                made = routes[request.verb](request)
+        except RefusedError as refusal:
+            return refusal.reply
+        return (
+            Reply(204) if made is None and request.verb.startswith("DELETE /v1/archives") else Reply(body=_json(made))
+        )
+
+    # Archives
+
+    def _create_archive(self, request: Request) -> Archive:
+        config = request.body.get("embedding_config")
+        if config is None:
+            match request.body.get("embedding"):
+                case None:
+                    config = self.default_config
+                case handle if handle == HANDLE:
+                    config = CONFIG
+                case handle:
+                    raise RefusedError(400, f"INVALID_ARGUMENT: Embedding model {handle} not found")
+        archive = Archive(
+            id=f"archive-{uuid.uuid4()}",
+            name=request.body["name"],
+            created_at=datetime.now(UTC),
+            embedding_config=config and EmbeddingConfig(**config),
+            vector_db_provider="tpuf" if self.index else "native",
+        )
+        self.archives[archive.id] = archive
+        return archive
+
+    def _list_archives(self, request: Request) -> list[Archive]:
+        found = [item for item in self.archives.values() if request.query.get("name", item.name) == item.name]
+        found.sort(key=lambda item: (item.created_at, item.id), reverse=request.query.get("order") != "asc")
+        after = request.query.get("after")
+        if after is not None:
+            self._archive(after)
+            found = found[[item.id for item in found].index(after) + 1 :]
+        return found[: int(request.query.get("limit", 50))]
+
+    def _archive(self, id: str) -> Archive:
+        if id not in self.archives:
+            raise RefusedError(404, f"Archive not found with id='['{id}']', {LEAK}")
+        return self.archives[id]
+
+    def _delete_archive(self, request: Request) -> None:
+        id = self._archive(request.ids[0]).id
+        del self.archives[id]
+        self.passages = {key: item for key, item in self.passages.items() if item.archive_id != id}
+
+    # Passages
+
+    def _create_passage(self, request: Request) -> Passage:
+        return self._keep(self._archive(request.ids[0]), request.body, datetime.now(UTC))
+
+    def _create_passages(self, request: Request) -> list[Passage]:
+        archive = self._archive(request.ids[0])
+        if archive.embedding_config is None:
+            raise RefusedError(500, "An unknown error occurred")
+        now = datetime.now(UTC)
+        return [self._keep(archive, fields, now) for fields in request.body["passages"]]
+
+    def _keep(self, archive: Archive, fields: Mapping[str, Any], now: datetime) -> Passage:
+        created_at = now
+        if fields.get("created_at") is not None:
+            try:
+                created_at = as_utc(datetime.fromisoformat(fields["created_at"]))
+            except ValueError as error:
+                raise RefusedError(400, str(error)) from None
+        text = fields["text"].replace("\0", "")
+        passage = Passage(
+            id=f"passage-{uuid.uuid4()}",
+            text=text,
+            archive_id=archive.id,
+            created_at=created_at,
+            updated_at=now,
+            created_by_id=ACTOR,
+            last_updated_by_id=ACTOR,
+            is_deleted=False,
+            metadata=fields.get("metadata") or {},
+            tags=sorted(set(fields["tags"])) if fields.get("tags") is not None else None,
+            embedding=None if archive.embedding_config is None else list(self._embedder.embed([text])[0]),
+            embedding_config=archive.embedding_config,
+        )
+        self.passages[cast(str, passage.id)] = passage
+        return passage
+
+    def _delete_passage(self, request: Request) -> None:
+        archive, id = self._archive(request.ids[0]), request.ids[1]
+        if id not in self.passages:
+            raise RefusedError(404, f"Agent passage with id {id} not found in database.")
+        if self.passages[id].archive_id != archive.id:
+            raise RefusedError(400, f"Passage {id} does not belong to archive {archive.id}")
+        del self.passages[id]
+
+    def _search(self, request: Request) -> list[PassageSearchResponseItem]:
+        body = request.body
+        limit = body.get("limit", 50)
+        if not isinstance(limit, int) or not 1 <= limit <= 100:
+            raise RefusedError(422, "[{'type': 'less_than_equal', 'loc': ('body', 'limit')}]")
+        query, archive_id = body.get("query"), body.get("archive_id")
+        config = None
+        if query:
+            _check_id(archive_id, 400)
+            config = self._archive(archive_id).embedding_config
+        since, until = (
+            body.get(name) and as_utc(datetime.fromisoformat(body[name])) for name in ("start_date", "end_date")
+        )
+        found = [
+            item
+            for item in self.passages.values()
+            if (archive_id is None or item.archive_id == archive_id)
+            and (since is None or _made(item) >= since)
+            and (until is None or _made(item) <= until)
+        ]
+        if config is not None:
+            [wanted] = self._embedder.embed([query])
+            found.sort(key=lambda item: -sum(a * b for a, b in zip(wanted, item.embedding or (), strict=True)))
+            if self.index:
+                return [_indexed(item, rank) for rank, item in enumerate(found[:limit], 1)]
+        elif query:
+            pattern = _like(query)
+            found = [item for item in found if pattern.search(item.text)][::-1]
+        else:
+            found.sort(key=_position)
+        found = found[:limit]
+        if body.get("tags"):
+            wanted_tags = set(body["tags"])
+            everything = body.get("tag_match_mode") == "all"
+            tagged = [(item, wanted_tags & set(item.tags or ())) for item in found]
+            found = [item for item, tags in tagged if (tags == wanted_tags if everything else tags)]
+        return [PassageSearchResponseItem(passage=item, score=0.0, metadata={}) for item in found]
+
+    # Agents
+
+    def _create_agent(self, request: Request) -> dict[str, Any]:
+        if not (request.body.get("model") or request.body.get("llm_config")):
+            raise RefusedError(400, "Must specify either model or llm_config in request")
+        id = f"agent-{uuid.uuid4()}"
+        self.agents[id] = set()
+        return {"id": id, "name": request.body["name"]}
+
+    def _agent(self, id: str) -> set[str]:
+        if id not in self.agents:
+            raise RefusedError(404, f"Agent {id} not found")
+        return self.agents[id]
+
+    def _attach(self, request: Request) -> None:
+        agent, archive = self._agent(request.ids[0]), self._archive(request.ids[1])
+        if agent:
+            raise RefusedError(409, "duplicate key value violates unique constraint uq_archives_agents_agent_id")
+        agent.add(archive.id)
+
+    def _delete_agent(self, request: Request) -> dict[str, str]:
+        self._agent(request.ids[0])
+        del self.agents[request.ids[0]]
+        return {"message": "deleted"}
+
+    def _list_passages(self, request: Request) -> list[Passage]:
+        archives = self.agents.get(request.ids[0], set())
+        found = sorted((item for item in self.passages.values() if item.archive_id in archives), key=_position)
+        after = request.query.get("after")
+        if after is not None:
+            bound = _position(self.passages[after])
+            found = [item for item in found if _position(item) > bound]
+        return found[: int(request.query.get("limit", 100))]
+
+
+def _request(method: str, target: str, headers: Mapping[str, str], body: Any) -> Request:
+    parts = urlsplit(target)
+    ids: list[str] = []
+    segments = parts.path.split("/")
+    kinds = {"archives": "archive", "attach": "archive", "passages": "passage", "agents": "agent"}
+    for place in range(1, len(segments)):
+        kind, segment = kinds.get(segments[place - 1]), segments[place]
+        if kind is not None and segment not in ("", "attach", "batch", "search"):
+            ids.append(unquote(segment))
+            segments[place] = f"{{{kind}}}"
+    return Request(f"{method} {'/'.join(segments)}", ids, dict(parse_qsl(parts.query)), headers, body)
+
+
+def _check_id(id: str, status: int) -> None:
+    if not re.fullmatch(r"(archive|passage|agent)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", id):
+        raise RefusedError(status, f"{id} does not match 'archive-{{uuid4}}'")
+
+
+def _made(passage: Passage) -> datetime:
+    return cast(datetime, passage.created_at)
+
+
+def _position(passage: Passage) -> tuple[datetime, str]:
+    return _made(passage), cast(str, passage.id)
+
+
+def _like(query: str) -> re.Pattern[str]:
+    """The pattern of ``LIKE`` that the server makes of a query, in which some characters are special."""
+    pieces = re.findall(r"\\?.", query, re.DOTALL)
+    special = {"%": ".*", "_": "."}
+    text = "".join(special.get(piece) or re.escape(piece.removeprefix("\\")) for piece in pieces)
+    return re.compile(text, re.DOTALL | re.IGNORECASE)
+
+
+def _indexed(passage: Passage, rank: int) -> PassageSearchResponseItem:
+    """A result of the hosted service's index."""
+    known = Passage(
+        id=passage.id,
+        text=passage.text,
+        archive_id=passage.archive_id,
+        created_at=datetime.now(UTC),
+        metadata={},
+        tags=[],
+        embedding=[],
+        embedding_config=passage.embedding_config,
+    )
+    return PassageSearchResponseItem(passage=known, score=1 / (60 + rank), metadata={"vector_rank": rank})
+
+
+def _json(made: Any) -> Any:
+    if isinstance(made, list):
+        return [_json(item) for item in made]
+    return made.model_dump(mode="json") if hasattr(made, "model_dump") else made
