@@ -109,7 +109,6 @@ class Server:
         async def handle(request: Request) -> Response:
             info = info_of(request.scope)
             info.verb = route.verb
-            self.in_flight.check()
             op = await read_operation(route, request.path_params.get("id"), request, self.config)
             call = self._call(request, op)
             with self.in_flight.one():
@@ -117,7 +116,7 @@ class Server:
                 self.health.saw_answer()
                 if route.encode is None:
                     return Response(status_code=route.status)
-                if isinstance(result, MemoryPage | list):
+                if _is_big(result):
                     content = await asyncio.to_thread(_json, route.encode, result)
                 else:
                     content = _json(route.encode, result)
@@ -186,6 +185,7 @@ def create_app(config: OmpServerConfig) -> FastAPI:
         Middleware(
             Guard,
             keys=server.keys,
+            in_flight=server.in_flight,
             rate_limit=None if rate is None else RateLimit(rate),
             loopback_only=config.loopback_only,
         ),
@@ -244,6 +244,12 @@ def _idempotency_key(request: Request, client: str | None) -> str | None:
     if values or not _IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidRequestError(f"{IDEMPOTENCY_HEADER}: give one value of 1 to 255 visible ASCII characters")
     return f"{client or ''}:{key}"
+
+
+def _is_big(result: Any) -> bool:
+    """Whether encoding the result would keep the event loop busy for long."""
+    items = result.items if isinstance(result, MemoryPage) else result
+    return isinstance(items, list) and len(items) > BIG_RESULT
 
 
 def _json(encode: Callable[[Any], Any], result: Any) -> bytes:

@@ -20,7 +20,7 @@ from ..routes import CAPABILITIES_PATH, HEALTH_PATH, REQUEST_ID_HEADER
 from .config import is_loopback
 from .errors import OverloadedError, error_response
 from .keys import ANYONE, KeyRing, Principal
-from .limits import RateLimit
+from .limits import InFlight, RateLimit
 from .reading import MAX_HEADER_BYTES, MAX_QUERY_BYTES, ClientGoneError
 from .telemetry import OTHER, Metrics, available_tracing, tracing
 
@@ -113,8 +113,11 @@ class Observer:
 class Guard:
     """Lets in whom the keys and limits allow, and answers every error in the protocol's form."""
 
-    def __init__(self, app: ASGIApp, *, keys: KeyRing, rate_limit: RateLimit | None, loopback_only: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, *, keys: KeyRing, in_flight: InFlight, rate_limit: RateLimit | None, loopback_only: bool
+    ) -> None:
         self._app = app
+        self._in_flight = in_flight
         self._keys = keys
         self._rate_limit = rate_limit
         self._loopback_only = loopback_only
@@ -154,6 +157,7 @@ class Guard:
             _require_loopback(Headers(scope=scope).get("host", ""))
         if scope["path"] in OPEN_PATHS:
             return
+        self._in_flight.check()
         info = info_of(scope)
         info.principal = self._keys.principal(scope["headers"])
         if self._rate_limit is not None:
