@@ -32,11 +32,16 @@ def service(_service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serv
     _service.release.set()
 
 
-@pytest.fixture
-def memory(service: Service) -> Iterator[Memory]:
-    """A client of the stand-in."""
-    with Memory("letta", host=service.url, embedding_config=CONFIG) as memory:
+@pytest.fixture(scope="session")
+def _memory(_service: Service) -> Iterator[Memory]:
+    with Memory("letta", host=_service.url, embedding_config=CONFIG) as memory:
         yield memory
+
+
+@pytest.fixture
+def memory(service: Service, _memory: Memory) -> Memory:
+    """A client of the stand-in."""
+    return _memory
 
 
 @pytest.fixture(scope="session", params=[NAME])
