@@ -154,6 +154,20 @@ def test_what_a_service_gives_of_another_user_is_withheld(memory: Memory, servic
     assert len(service.namespaces["bob"]) == 1
 
 
+@pytest.mark.parametrize(
+    "metadata", [{}, {"omp_user": "bob"}, {"omp_user": "x" * 201}], ids=["none", "other", "longer"]
+)
+def test_a_namespace_whose_user_is_not_known_is_not_read(
+    memory: Memory, service: Service, metadata: dict[str, str]
+) -> None:
+    namespace = encode("x" * 200)
+    service.put(namespace, "note", "a secret", **metadata)
+    with pytest.raises(ProviderError, match="whose it is"):
+        memory.get(f"sm_{namespace}.note")
+    service.put(namespace, "note", "mine", omp_user="x" * 200)
+    assert memory.get(f"sm_{namespace}.note").user_id == "x" * 200
+
+
 def test_an_answer_about_another_document_is_withheld(memory: Memory, service: Service) -> None:
     id = memory.add(content="likes tea", user_id="ann").id
     memory.wait_for_ingest([id], "ann")

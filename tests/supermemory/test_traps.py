@@ -51,6 +51,14 @@ def test_passages_of_one_document_are_one_result(memory: Memory) -> None:
     assert hit.memory.content == LONG
 
 
+def test_the_best_passage_of_a_document_counts(memory: Memory, service: Service) -> None:
+    id = _added(memory, "cello strings " + "and something entirely different " * 100)
+    [document] = service.namespaces["ann"].values()
+    assert len(document.chunks) > 1
+    [hit] = memory.search("cello strings", "ann")
+    assert (hit.memory.id, hit.model_extra) == (id, {"x-supermemory": {"chunk_id": document.chunks[0][0]}})
+
+
 def test_a_search_that_many_passages_of_one_document_crowd_is_not_short(memory: Memory, service: Service) -> None:
     rest = {_added(memory, f"Something else, number {n}") for n in range(5)}
     long = _added(memory, LONG * 10)
@@ -81,6 +89,21 @@ def test_a_deletion_while_pages_are_read_hides_nothing(memory: Memory, service: 
     service.before = delete
     found = {item.content for item in memory.list("ann", limit=500).items}
     assert found >= {f"fact {n}" for n in range(30, 250)}
+
+
+@pytest.mark.parametrize("come_at", range(1, 5))
+def test_an_addition_while_pages_are_read_hides_nothing(memory: Memory, service: Service, come_at: int) -> None:
+    for n in range(250):
+        service.put("ann", f"d{n}", f"fact {n}")
+
+    def add(request: Request) -> None:
+        if len(service.requests) == come_at:
+            for n in range(250, 280):
+                service.put("ann", f"d{n}", f"fact {n}")
+
+    service.before = add
+    found = {item.content for item in memory.list("ann", limit=500).items}
+    assert found >= {f"fact {n}" for n in range(250)}
 
 
 def test_a_missing_document_is_deleted_without_an_error_status(memory: Memory, service: Service) -> None:
@@ -132,7 +155,8 @@ def test_a_text_can_be_read_before_the_service_has_processed_it(memory: Memory, 
     memory.wait_for_ingest([added.id], "ann")
     assert memory.get(added.id) == added.model_copy(update={"status": None})
     assert [hit.memory.content for hit in memory.search("tea", "ann")] == ["likes tea"]
-    memory.update(added.id, content="likes coffee")
+    assert memory.update(added.id, confidence=0.5).status is None
+    assert memory.update(added.id, content="likes coffee").status == "queued"
     assert [item.content for item in memory.list("ann").items] == ["likes coffee"]
 
 
@@ -283,7 +307,9 @@ def test_documents_with_ids_that_have_no_place_in_a_path_are_read_all_the_same(
     service.put("ann", odd, "likes tea")
     service.put("b", "document", "a secret")
     [listed] = memory.list("ann").items
+    service.namespaces["ann"] = {"first": service.put("ann", "first", "x"), odd: service.namespaces["ann"][odd]}
     assert memory.get(listed.id) == listed
+    del service.namespaces["ann"]["first"]
     assert [hit.memory.id for hit in memory.search("tea", "ann")] == [listed.id]
     with pytest.raises(UnsupportedCapabilityError):
         memory.update(listed.id, content="likes coffee")

@@ -117,8 +117,6 @@ class SupermemoryProvider(VendorProvider):
 
     def _refused(self, status: int, error: Exception) -> OMPError:
         body = getattr(error, "body", None)
-        if 200 <= status < 300:
-            return self.malformed("something that is not what its SDK expects")
         detail = _detail(body)
         if status == 404 and detail is None:
             return ProviderError(f"Supermemory's API is not at this URL: 404 {shortened(str(body))}")
