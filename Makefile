@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest lint format clean constraints
+.PHONY: help demo test test-lowest test-letta lint format clean constraints
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -33,12 +33,15 @@ test-lowest:  ## Run every test on the oldest dependencies that pyproject.toml a
 	@$(MAKE) --no-print-directory VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt .venv-lowest/.installed
 	@.venv-lowest/bin/python -m pytest
 
+test-letta: $(VENV)/.installed  ## Install a real Letta server, and run the tests of its provider on it
+	@$(BIN)/python -m tests.letta.real
+
 constraints: $(VENV)/.installed  ## Write constraints.txt and constraints-lowest.txt anew
 	@$(BIN)/python tools/constraints.py constraints.txt
 	@$(BIN)/python tools/constraints.py --lowest constraints-lowest.txt
 
 clean:  ## Remove what the other targets made
-	rm -rf .venv .venv-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-lowest .venv-letta .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find src tests examples tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)

@@ -27,7 +27,9 @@ from ..servers import Server, free_port
 from .embeddings import EmbeddingService
 
 ROOT = Path(__file__).resolve().parents[2]
-REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+TESTS = Path(__file__).parent
+REQUIREMENTS = TESTS / "requirements.txt"
+ON_SERVERS = ("test_conformance.py", "test_server.py")
 URL_VARIABLE = "LETTA_TEST_URL"
 EMBEDDINGS_VARIABLE = "LETTA_TEST_EMBEDDINGS"
 START_TIMEOUT = 180.0
@@ -146,7 +148,7 @@ def main() -> int:
     venv = options.venv.resolve()
     sources = install(venv)
     with EmbeddingService() as embeddings, running(venv, sources, embeddings.url) as url:
-        command = [sys.executable, "-m", "pytest", "tests/letta/test_conformance.py", *arguments]
+        command = [sys.executable, "-m", "pytest", *(str(TESTS / name) for name in ON_SERVERS), *arguments]
         tested = os.environ | {URL_VARIABLE: url, EMBEDDINGS_VARIABLE: embeddings.url}
         return subprocess.run(command, cwd=ROOT, env=tested, stdin=subprocess.DEVNULL).returncode
 
