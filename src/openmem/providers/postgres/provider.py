@@ -55,6 +55,8 @@ class PostgresProvider(Provider):
         max_content_length=MAX_CONTENT_LENGTH,
         supports_audit=True,
         supports_supersession=True,
+        scores="similarity",
+        atomic_supersession=True,
     )
     limits = CapabilityLimits(max_search_results=100)
 
