@@ -56,9 +56,11 @@ class Memory:
             (a server of the protocol), ``mem0``, ``supermemory``, ``letta``, or the name of an
             installed third-party provider.
         url: libpq URL of the PostgreSQL server; `dsn` is another name for it.
-        base_url: URL of an OMP server, or the vendor's own.
-        api_key: credential of the hosted backend.
-        host: endpoint of the hosted backend.
+        base_url: URL of an OMP server, whatever `provider` says; if no OMP server answers there, the
+            vendor's own.
+        api_key: credential of the server or the vendor; also from ``MEM0_API_KEY``,
+            ``SUPERMEMORY_API_KEY`` or ``LETTA_API_KEY``.
+        host: URL of the vendor's service, in place of its public one.
         timeout: seconds a request or a statement may take.
         path: directory of the ``local`` provider's data; by default in the user's data directory.
         config: settings of mem0's open-source engine, instead of the hosted service.
