@@ -219,8 +219,8 @@ class LettaProvider(VendorProvider):
         complete = True
         for archive in await self._archives(op.user_id):
             if archive.embeds:
-                ranking = await self._similar(archive, op.query, count)
-                complete = complete and len(ranking) < count
+                ranking, reached_all = await self._similar(archive, op.query, count)
+                complete = complete and reached_all
             else:
                 ranking = await self._alike(archive, op.query)
             rankings.append(ranking)
@@ -354,20 +354,23 @@ class LettaProvider(VendorProvider):
         finally:
             agents.delete(agent)
 
-    async def _similar(self, archive: Archive, query: str, count: int) -> Sequence[Candidate]:
-        """What Letta finds by the vector of a query."""
+    async def _similar(self, archive: Archive, query: str, count: int) -> tuple[Sequence[Candidate], bool]:
+        """What Letta finds by the vector of a query, and whether that is all there is."""
         answer = await self.call(
             self._client.passages.search, query=query, archive_id=archive.id, limit=count, changes=False
         )
         found = self._found(answer, archive.id)
+        reached_all = len(found) < count
         if archive.searches_itself or all(_is_ours(passage) for passage, _ in found):
-            return [Candidate(self._stored(passage, archive), details=details) for passage, details in found]
+            return [
+                Candidate(self._stored(passage, archive), details=details) for passage, details in found
+            ], reached_all
         whole: dict[str, Stored] = {}
         async with aclosing(self._walk(archive.id)) as pages:
             async for page in pages:
                 whole |= {self.field(passage, "id", str): self._stored(passage, archive) for passage in page}
         ids = [(self.field(passage, "id", str), details) for passage, details in found]
-        return [Candidate(whole[id], details=details) for id, details in ids if id in whole]
+        return [Candidate(whole[id], details=details) for id, details in ids if id in whole], reached_all
 
     async def _alike(self, archive: Archive, query: str) -> Sequence[Candidate]:
         """The passages with words of a query, ranked by how many letters these have."""
@@ -422,7 +425,8 @@ class LettaProvider(VendorProvider):
         if config is not None:
             told["embedding_model"] = self.optional(config, "embedding_model", str)
         if not is_ours:
-            told["tags"] = self.optional(passage, "tags", list) or None
+            tags = self.optional(passage, "tags", list) or ()
+            told["tags"] = [self.of_kind(tag, "tags", str) for tag in tags] or None
         return replace(stored, core=stored.core.model_copy(update=told))
 
 
