@@ -182,6 +182,30 @@ def test_keys_are_forgotten_after_a_day(own: Running, database: str) -> None:
         assert admin.execute("SELECT count(*) FROM openmem.idempotency_keys").fetchone() == (1,)
 
 
+def test_a_repeated_add_ends_no_validity_again(own: Running) -> None:
+    headers = {"Idempotency-Key": "k"}
+    with own.client() as client:
+        old = client.post("/memories", json={"user_id": "u", "content": "old"}).json()
+        path = f"/memories/{old['id']}"
+        body = {"user_id": "u", "content": "new", "supersedes": [old["id"]]}
+        first = client.post("/memories", json=body, headers=headers).json()
+        ended = client.get(path).json()
+        assert "valid_to" in ended
+        assert client.post("/memories", json=body, headers=headers).json() == first
+        assert client.get(path).json() == ended
+        client.delete(path).raise_for_status()
+        assert client.post("/memories", json=body, headers=headers).json() == first
+
+
+def test_an_add_that_was_refused_leaves_its_key_free(own: Running) -> None:
+    headers = {"Idempotency-Key": "k"}
+    body = {"user_id": "u", "content": "new"}
+    with own.client() as client:
+        refused = client.post("/memories", json={**body, "supersedes": ["mem_unknown"]}, headers=headers)
+        envelope(refused, 400, "invalid_request")
+        assert client.post("/memories", json=body, headers=headers).status_code == 201
+
+
 def test_a_deleted_memory_does_not_come_back(own: Running) -> None:
     headers = {"Idempotency-Key": "k"}
     body = {"user_id": "u", "content": "gone"}

@@ -194,6 +194,15 @@ def test_a_client_that_does_not_take_its_reply_is_cut_off(impatient: Running) ->
         assert not connections
 
 
+def test_replies_do_not_wait_for_acknowledgements(shared: Running, client: httpx.Client) -> None:
+    client.get("/capabilities")
+    connections = list(shared.server.server_state.connections)
+    assert connections
+    for connection in connections:
+        wire = connection.transport.get_extra_info("socket")
+        assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def _ends(wire: socket.socket) -> bytes:
     """What still comes until the server closes the connection."""
     parts = []
