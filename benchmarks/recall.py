@@ -7,6 +7,7 @@ among the first k results, averaged over the questions that have evidence; MRR i
 1 / rank of the first evidence.
 
     python benchmarks/recall.py --data DIR
+    python benchmarks/recall.py --data DIR --set AROUND_WEIGHT=0 --set VECTOR_WEIGHT=0.2
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import random
 import statistics
 import tempfile
 import time
@@ -28,6 +30,7 @@ from rich.progress import track
 from rich.table import Table
 
 from openmem import AsyncMemory
+from openmem.providers.postgres import ranking
 
 CUTOFFS = (5, 10, 20)
 
@@ -46,13 +49,16 @@ def arguments(url: str | None) -> Iterator[dict[str, Any]]:
             yield {"provider": "local", "path": Path(directory) / "data"}
 
 
-async def evaluate(settings: dict[str, Any], data: Path) -> Table:
+async def evaluate(settings: dict[str, Any], data: Path, *, shuffled: bool = False) -> Table:
     found: dict[int, list[float]] = defaultdict(list)
     reciprocal_ranks: list[float] = []
     milliseconds: list[float] = []
     async with AsyncMemory(**settings) as memory:
         ids: dict[tuple[str, str], str] = {}
-        for row in track(read(data / "memories.jsonl"), "Adding memories"):
+        memories = read(data / "memories.jsonl")
+        if shuffled:
+            random.Random(0).shuffle(memories)
+        for row in track(memories, "Adding memories"):
             record = await memory.add(content=row["content"], user_id=row["user_id"], valid_from=row.get("valid_from"))
             ids[row["user_id"], row["ref"]] = record.id
         questions = [question for question in read(data / "questions.jsonl") if question["evidence"]]
@@ -85,9 +91,21 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with memories.jsonl and questions.jsonl")
     parser.add_argument("--url", help="PostgreSQL URL; by default an embedded server in a temporary folder")
     parser.add_argument("--embedder", default="wordllama", help="name of the embedder (default: wordllama)")
+    parser.add_argument("--shuffled", action="store_true", help="add the memories in a random order")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"another value for a constant of {ranking.__name__}, for ablations",
+    )
     options = parser.parse_args()
+    for assignment in options.set:
+        name, _, value = assignment.partition("=")
+        setattr(ranking, name, type(getattr(ranking, name))(value))
     with arguments(options.url) as settings:
-        Console().print(asyncio.run(evaluate({**settings, "embedder": options.embedder}, options.data)))
+        settings["embedder"] = options.embedder
+        Console().print(asyncio.run(evaluate(settings, options.data, shuffled=options.shuffled)))
 
 
 if __name__ == "__main__":
