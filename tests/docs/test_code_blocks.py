@@ -8,12 +8,15 @@ import tomllib
 
 import pytest
 
+from openmem.server.cli import command_line
+
 from ..servers import Server
 from .pages import PAGES, ROOT, Block, Notebook, blocks
 
 RUN = ("python", "sql")
 COMMANDS = {
-    "apt", "cd", "createdb", "docker", "git", "make", "openssl", "pg_dump", "pg_restore", "pip", "psql", "python",
+    "apt", "cd", "createdb", "curl", "docker", "export", "git", "make", "omp-server", "openssl", "pg_dump", "pg_restore",
+    "pip", "psql", "python",
 }  # fmt: skip
 
 
@@ -46,6 +49,8 @@ def test_code_runs(page: str, server: Server, user_directories: None) -> None:
 def test_shell_commands_exist(block: Block, line: str) -> None:
     words = shlex.split(line, comments=True)
     assert words[0] in COMMANDS
+    if words[0] == "omp-server":
+        command_line().parse_args(words[1:])
     if words[0] == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert set(words[1:]) <= set(targets)

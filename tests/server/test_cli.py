@@ -277,3 +277,10 @@ def test_every_setting_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> Non
     for option in (*SERVER_OPTIONS.values(), *BACKEND_OPTIONS.values(), LOG_LEVEL):
         assert option.variable in text
         assert option.flag is None or option.flag in text
+
+
+def test_every_setting_is_in_the_manual() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "server.md").read_text()
+    for option in (*SERVER_OPTIONS.values(), *BACKEND_OPTIONS.values(), LOG_LEVEL):
+        assert f"`{option.variable}`" in manual
+        assert option.flag is None or f"`{option.flag}`" in manual

@@ -144,7 +144,7 @@ REQUIRED: Final[Mapping[str, str]] = {"postgres": "url", "passthrough": "base_ur
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 1 for a failure, 2 for wrong usage or settings."""
-    parsed = _parser().parse_args(arguments)
+    parsed = command_line().parse_args(arguments)
     try:
         if parsed.command == "keys":
             return _keys(parsed)
@@ -161,7 +161,8 @@ def _say(message: str) -> None:
     print(f"omp-server: {message}", file=sys.stderr, flush=True)
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """The parser of the command's arguments."""
     parser = argparse.ArgumentParser(
         prog="omp-server",
         description="Serve a memory backend over HTTP, as the Open Memory Protocol.",
