@@ -521,9 +521,7 @@ def main() -> None:
     postgres.start()
     try:
         with serving(postgres.create_database(), options.embedder) as server:
-            run: Callable[[Serving, argparse.Namespace], Any] = (
-                throughput_and_overload if options.soak is None else soak
-            )
+            run = throughput_and_overload if options.soak is None else soak
             asyncio.run(run(server, options))
     finally:
         postgres.remove()
