@@ -15,8 +15,8 @@ from .pages import PAGES, ROOT, Block, Notebook, blocks
 
 RUN = ("python", "sql")
 COMMANDS = {
-    "apt", "cd", "createdb", "curl", "docker", "export", "git", "make", "omp-server", "openssl", "pg_dump", "pg_restore",
-    "pip", "psql", "python",
+    "apt", "cd", "createdb", "curl", "docker", "export", "git", "make", "omp-server", "openssl", "pg_dump",
+    "pg_restore", "pip", "psql", "python",
 }  # fmt: skip
 
 
