@@ -1,0 +1,49 @@
+"""An instance of `AsyncMemory` for every request, as a dependency.
+
+The simplest way: a handler gets a client of its own, which is closed once the response is made. Every
+request opens a connection of its own, so a busy service is better off with `shared.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Header
+from pydantic import BaseModel
+
+from openmem import AsyncMemory
+
+app = FastAPI()
+
+
+class Fact(BaseModel):
+    """Something to remember."""
+
+    content: str
+
+
+async def get_memory() -> AsyncIterator[AsyncMemory]:
+    async with AsyncMemory(url=os.environ["DATABASE_URL"], app="per-request") as memory:
+        yield memory
+
+
+async def get_user(x_user: Annotated[str, Header()]) -> str:
+    """Who is asking. An application takes this from its own sign-in, never from the caller's word."""
+    return x_user
+
+
+Memory = Annotated[AsyncMemory, Depends(get_memory)]
+User = Annotated[str, Depends(get_user)]
+
+
+@app.post("/facts", status_code=201)
+async def remember(fact: Fact, user: User, memory: Memory) -> dict[str, str]:
+    record = await memory.add(content=fact.content, user_id=user)
+    return {"id": record.id}
+
+
+@app.get("/facts")
+async def recall(query: str, user: User, memory: Memory) -> list[str]:
+    return [hit.memory.content for hit in await memory.search(query, user_id=user)]
