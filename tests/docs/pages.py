@@ -2,7 +2,8 @@
 
 The blocks of a page run in the order of the page and share their names, as in a notebook; ``await``
 may stand outside of a function. Every URL of a server on localhost is replaced by that of a new
-database, with the user kept: ``postgresql://localhost/omp`` is what the pages write.
+database, with the user kept: ``postgresql://localhost/omp`` is what the pages write. So is the address
+of an omp-server, ``127.0.0.1:8080``, by that of one over the same database.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +21,9 @@ from typing import Any, Self
 
 import psycopg
 
+from openmem.server import OmpServerConfig
+
+from ..server.harness import running
 from ..servers import Server
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -31,6 +36,7 @@ PAGES = sorted(
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\S*)[^\n]*\n(?P<source>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
 )
+_OMP_SERVER = "127.0.0.1:8080"
 _URL = re.compile(r"postgresql://(?:(?P<user>\w+)(?::[^@/\s]*)?@)?localhost(?::5432)?/\w+")
 
 
@@ -64,6 +70,8 @@ class Notebook:
         self._database = server.create_database().rpartition("/")[2]
         self._roles = self._all_roles()
         self._runner = asyncio.Runner()
+        self._stack = ExitStack()
+        self._omp_url: str | None = None
         self.names: dict[str, Any] = {"__name__": "__main__"}
 
     def __enter__(self) -> Self:
@@ -73,6 +81,7 @@ class Notebook:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._runner.close()
+        self._stack.close()
         with psycopg.connect(self._server.url(), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {self._database} WITH (FORCE)".encode())
             for role in self._all_roles() - self._roles:
@@ -83,11 +92,21 @@ class Notebook:
         """The database that the blocks use."""
         return self._server.url(self._database)
 
+    @property
+    def omp_url(self) -> str:
+        """An omp-server over that database, from the first time it is asked for to the end."""
+        if self._omp_url is None:
+            config = OmpServerConfig(settings={"url": self.url, "embedder": "hashing"})
+            self._omp_url = self._stack.enter_context(running(config)).url
+        return self._omp_url
+
     def run(self, block: Block) -> None:
         """Run a Python or SQL block; whatever it raises comes out with the page's own line."""
         source = _URL.sub(
             lambda found: self._server.url(self._database, user=found["user"] or "postgres"), block.source
         )
+        if _OMP_SERVER in source:
+            source = source.replace(_OMP_SERVER, self.omp_url.removeprefix("http://"))
         if block.language == "sql":
             with psycopg.connect(self.url, autocommit=True) as connection:
                 connection.execute(source.encode())

@@ -16,7 +16,7 @@ from .pages import PAGES, ROOT, Block, Notebook, blocks
 RUN = ("python", "sql")
 COMMANDS = {
     "apt", "cd", "createdb", "curl", "docker", "export", "git", "make", "omp-server", "openssl", "pg_dump",
-    "pg_restore", "pip", "psql", "python",
+    "pg_restore", "pip", "psql", "python", "uvicorn",
 }  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def shell_lines() -> list[tuple[Block, str]]:
 @pytest.mark.parametrize("page", PAGES)
 def test_blocks_name_a_language_that_is_checked(page: str) -> None:
     for block in blocks(page):
-        assert block.language in {*RUN, "bash", "text", "toml"}, block
+        assert block.language in {*RUN, "bash", "json", "text", "toml"}, block
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(block.language in RUN for block in blocks(page))])
