@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -102,6 +103,8 @@ class ClientConfig:
                 check_text(value or "")
             except ValueError as error:
                 raise InvalidRequestError(f"{name}: {error}") from None
+        if self.api_key is not None and re.search(r"[^\x21-\x7e]", self.api_key):
+            raise InvalidRequestError("api_key: it has white space in or around it, or characters that no key has")
         if self.app is not None and len(self.app) > MAX_NAME_LENGTH:
             raise InvalidRequestError(f"app: {len(self.app)} characters are over the limit of {MAX_NAME_LENGTH}")
 

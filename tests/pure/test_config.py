@@ -26,6 +26,8 @@ CLIENTS = pytest.mark.parametrize("client", [Memory, AsyncMemory])
         ("app", "a\0"),
         ("app", "a\ud800"),
         ("api_key", ""),
+        ("api_key", "s3cret\n"),
+        ("api_key", "s3cret…"),
         ("host", 5),
         ("timeout", 0),
         ("timeout", -1),
