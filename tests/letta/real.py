@@ -43,7 +43,7 @@ def install(venv: Path) -> Path:
     mark = venv / ".installed"
     if not mark.exists() or mark.read_text() != REQUIREMENTS.read_text():
         print(f"Installing {requirement} in {venv}, once; it takes a few minutes", flush=True)
-        pip = [str(venv / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        pip = [str(venv / "bin" / "python"), "-m", "pip", "-qq", "--disable-pip-version-check"]
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
         subprocess.run([*pip, "install", "--upgrade", "pip"], check=True)
         subprocess.run([*pip, "install", "--no-deps", "--requirement", str(REQUIREMENTS)], check=True)
