@@ -121,3 +121,19 @@ def test_threads_load_it_once() -> None:
 def test_it_has_one_full_name() -> None:
     embedder = resolve_embedder("wordllama")
     assert resolve_embedder(embedder.model).model == embedder.model == "wordllama:l2_supercat-256"
+
+
+def test_texts_are_not_kept() -> None:
+    """Each of these texts, kept by the tokenizer, would take some 4 KiB."""
+    script = """if True:
+        import psutil
+        from openmem.embedders.wordllama import WordLlamaEmbedder
+        embedder, process = WordLlamaEmbedder(), psutil.Process()
+        def embed(numbers):
+            for number in numbers:
+                embedder.embed([f"she opened a small bakery near the river in the spring, note {number}"])
+            return process.memory_info().rss
+        warm = embed(range(500))
+        assert embed(range(500, 6000)) < warm + 5 * 2**20
+    """
+    subprocess.run([sys.executable, "-c", script], check=True)

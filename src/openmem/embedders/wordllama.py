@@ -98,6 +98,8 @@ def _load() -> Any:
     package = Path(wordllama.__file__).parent
     model = wordllama.WordLlama.load(CONFIG, cache_dir=package, dim=DIM, disable_download=True)
     model.tokenizer.no_padding()
+    # This tokenizer takes a whole text for one word, and would keep the last 10,000 in each thread that embeds.
+    model.tokenizer.model._resize_cache(0)
     return model
 
 
