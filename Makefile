@@ -1,6 +1,7 @@
 # `make demo` and `make test` need git, make and Python 3.11 or newer, and nothing else.
 
 PYTHON ?= python3
+PYTEST := -m pytest -n 2 --dist loadscope
 VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
@@ -18,7 +19,7 @@ demo: $(VENV)/.installed  ## Run a guided tour: no server, no key, no network
 	@$(BIN)/python examples/demo/run.py
 
 test: lint  ## Check style and types, and run every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python $(PYTEST)
 
 lint: $(VENV)/.installed  ## Check style and types
 	@$(BIN)/ruff check .
@@ -31,7 +32,7 @@ format: $(VENV)/.installed  ## Repair style
 
 test-lowest:  ## Run every test on the oldest dependencies that pyproject.toml allows
 	@$(MAKE) --no-print-directory VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt .venv-lowest/.installed
-	@.venv-lowest/bin/python -m pytest
+	@.venv-lowest/bin/python $(PYTEST)
 
 test-letta: $(VENV)/.installed  ## Install a real Letta server, and run the tests of its provider on it
 	@$(BIN)/python -m tests.letta.real

@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from .servers import Server
+
+# The same examples in every run, without time limits, since some go to a database. Loaded before any
+# test is imported: @given keeps the settings it finds at that moment.
+settings.register_profile(
+    "openmem",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("openmem")
 
 
 @pytest.fixture(scope="session")

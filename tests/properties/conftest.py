@@ -1,30 +1,12 @@
-"""The same examples in every run, without time limits: each one goes to a database."""
+"""One client for the properties."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from openmem import Memory
-
-settings.register_profile(
-    "openmem",
-    derandomize=True,
-    deadline=None,
-    database=None,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-
-
-@pytest.fixture(autouse=True, scope="package")
-def _profile() -> Iterator[None]:
-    before = settings.get_current_profile_name()
-    settings.load_profile("openmem")
-    yield
-    settings.load_profile(before)
 
 
 @pytest.fixture(scope="package")
