@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest test-letta lint format clean constraints
+.PHONY: help demo bench-http test test-lowest test-letta lint format clean constraints
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -36,6 +36,9 @@ test-lowest:  ## Run every test on the oldest dependencies that pyproject.toml a
 
 test-letta: $(VENV)/.installed  ## Install a real Letta server, and run the tests of its provider on it
 	@$(BIN)/python -m tests.letta.real
+
+bench-http: $(VENV)/.installed  ## Measure omp-server under load; BENCH="--soak 10" for ten minutes of it
+	@$(BIN)/python -m benchmarks.server $(BENCH)
 
 constraints: $(VENV)/.installed  ## Write constraints.txt and constraints-lowest.txt anew
 	@$(BIN)/python tools/constraints.py constraints.txt

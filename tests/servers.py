@@ -70,6 +70,13 @@ class Server:
             connection.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
+    def ask_for_passwords(self, user: str) -> None:
+        """Let `user` in with a password only."""
+        rules = self._home / "data" / "pg_hba.conf"
+        rules.write_text(f"host all {user} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute("SELECT pg_reload_conf()")
+
     def remove(self) -> None:
         """Stop the server if it runs, and delete its data."""
         if self._cluster.state() is not None:
