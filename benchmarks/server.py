@@ -2,12 +2,12 @@
 
 Three tables. **Throughput**: `POST /memories` and `GET /memories/search` on 64 connections, against
 the same verbs through `AsyncMemory` with 64 tasks; the two take turns, so that the ratios mean
-something on a busy machine too. **Overload**: four times the requests a second that the server has just
-shown to manage, on as many connections as that takes. **Soak** (``--soak MINUTES`` instead of the
-other two): every verb at a steady rate, where one request in a hundred is given up by its client half
-sent, or sent and unanswered.
+something on a busy machine too. **Overload**: four times the requests a second that the server has
+just shown to manage, from four times as many connections; a request that finds none of them free is
+not sent. **Soak** (``--soak MINUTES`` instead of the other two): every verb at a steady rate, where
+one request in a hundred is given up by its client half sent, or sent and unanswered.
 
-    python -m benchmarks.server [--seconds 5] [--rounds 3] [--connections 64] [--embedder wordllama]
+    python -m benchmarks.server [--seconds 5] [--rounds 3] [--connections 64] [--clients 256]
     python -m benchmarks.server --soak 10 [--rate 100]
 
 The load comes from bare sockets of this process, so that little of the time is the generator's; what
@@ -51,7 +51,6 @@ from tests.servers import Server
 USER = "load"
 MEMORIES = 500
 OVERLOAD = 4
-MAX_WIRES = 1000
 REPLY_TIMEOUT = 30.0
 GIVEN_UP = 0.01
 REPORTS = 20
@@ -248,8 +247,8 @@ async def closed(workers: list[Callable[[int], Awaitable[int]]], seconds: float,
     return load
 
 
-async def opened(server: Serving, make: Callable[[int], bytes], rate: float, seconds: float) -> Load:
-    """`rate` requests a second, whether or not those before are answered."""
+async def opened(server: Serving, make: Callable[[int], bytes], rate: float, seconds: float, clients: int) -> Load:
+    """`rate` requests a second, whether or not those before are answered, on `clients` connections at most."""
     load = Load()
     idle: list[Wire] = []
     made = 0
@@ -266,7 +265,7 @@ async def opened(server: Serving, make: Callable[[int], bytes], rate: float, sec
         while (elapsed := time.perf_counter() - began) < seconds:
             for number in range(sent, int(rate * elapsed)):
                 sent += 1
-                if not idle and made == MAX_WIRES:
+                if not idle and made == clients:
                     load.unsent += 1
                     continue
                 if not idle:
@@ -355,13 +354,14 @@ async def throughput_and_overload(server: Serving, options: argparse.Namespace) 
         wire.abort()
     console.print(table)
 
+    clients = options.clients or OVERLOAD * options.connections
     table = Table(
         "verb", "sent/s", "not sent", "accepted/s", "refused 503", "accepted p50 ms", "accepted p99 ms",
         "refused p99 ms", "server", "generator",
-        title=f"overload: {OVERLOAD} times as much",
+        title=f"overload: {OVERLOAD} times as much, on {clients} connections",
     )  # fmt: skip
     for verb, (_, make) in verbs.items():
-        load = await opened(server, make, capacity[verb] * OVERLOAD, options.seconds * options.rounds)
+        load = await opened(server, make, capacity[verb] * OVERLOAD, options.seconds * options.rounds, clients)
         load.check(200, 201, 503)
         refused = load.times.get(503, [])
         table.add_row(
@@ -509,6 +509,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--clients", type=int, help="connections of the overload; by default four times as many")
     parser.add_argument("--embedder", default="wordllama")
     parser.add_argument("--soak", type=float, nargs="?", const=10.0, metavar="MINUTES", help="10 if not given")
     parser.add_argument("--rate", type=float, default=100.0, help="requests a second of the soak")
