@@ -33,7 +33,7 @@ class OmpServerConfig:
         max_body_bytes: size of a request body at most.
         head_timeout: seconds a client may take to send the head of a request.
         read_timeout: seconds a client may take to send a body, or to take in some of a reply.
-        max_in_flight: requests worked on at the same time; beyond it the answer is 503 at once.
+        max_in_flight: requests worked on at the same time; beyond it the answer is 503.
         rate_limit_per_minute: requests a minute for one key, or for one address where there are no
             keys; None for no limit.
         shutdown_grace: seconds that running requests get when the server stops.

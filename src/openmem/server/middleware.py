@@ -35,6 +35,9 @@ SECURITY_HEADERS: Final = (
     (b"referrer-policy", b"no-referrer"),
 )
 
+# Clients that ask again at once would otherwise keep the event loop from the requests it has taken on.
+REFUSAL_PAUSE: Final = 0.25
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CLIENT_GONE = 499
 _INFO: Final = "openmem.request"
@@ -140,6 +143,9 @@ class Guard:
             return
         except ClientGoneError:
             return
+        except OverloadedError as error:
+            await asyncio.sleep(REFUSAL_PAUSE)
+            failure = error
         except asyncio.CancelledError:
             failure = OverloadedError("the server is stopping; try again in a moment")
         except Exception as error:  # noqa: BLE001 - the boundary: told to the log, and to the client as far as it may know
