@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import array
 import base64
-import json
-import threading
 import zlib
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from openai.types import CreateEmbeddingResponse, Embedding
 from openai.types.create_embedding_response import Usage
+
+from ..service import Reply, ScriptedService
 
 KEY = "sk-test-0123456789abcdef"
 FULL_DIMS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
@@ -25,89 +23,34 @@ def vector_of(text: str, dim: int) -> list[float]:
     return [1.0 + (zlib.crc32(text.encode()) >> (8 * (place % 3))) % 256 for place in range(dim)]
 
 
-@dataclass
-class Reply:
-    """An answer out of the ordinary."""
-
-    status: int = 200
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-    content_type: str = "application/json"
+@dataclass(frozen=True)
+class Request:
+    path: str
+    headers: Mapping[str, str]
+    body: dict[str, Any]
 
 
-Script = Reply | Callable[[dict[str, Any]], Reply]
-
-
-class Service:
-    """The service; `script` holds its next answers, after which it answers well."""
+class Service(ScriptedService[Request]):
+    """The service; its `url` is the base URL that clients want."""
 
     def __init__(self) -> None:
-        self.script: deque[Script] = deque()
-        self.bodies: list[dict[str, Any]] = []
-        self.headers: list[dict[str, str]] = []
-        self.connections = 0
-        self.stuck = threading.Event()
-        self.release = threading.Event()
-        service = self
+        super().__init__()
+        self.url += "/v1"
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        return [request.body for request in self.requests]
 
-            def setup(self) -> None:
-                super().setup()
-                service.connections += 1
+    def read(self, method: str, target: str, headers: Mapping[str, str], body: Any) -> Request:
+        return Request(target, headers, body)
 
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                service.bodies.append(body)
-                service.headers.append({name.lower(): value for name, value in self.headers.items()})
-                reply = service._reply(self.path, body)
-                data = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-                self.send_response(reply.status)
-                for name, value in reply.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Type", reply.content_type)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *args: object) -> None:
-                """A client that hung up is part of some tests."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self.release.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def hang(self, body: dict[str, Any]) -> Reply:
-        """A script step: answer only when the test is over."""
-        self.stuck.set()
-        self.release.wait(30)
-        return Reply(body=answer(body))
-
-    def _reply(self, path: str, body: dict[str, Any]) -> Reply:
-        if path != "/v1/embeddings":
-            return error(404, f"no such path: {path}")
-        if self.headers[-1].get("authorization") != f"Bearer {KEY}":
-            return error(401, f"Incorrect API key provided: {self.headers[-1].get('authorization')}", "invalid_api_key")
-        if self.script:
-            step = self.script.popleft()
-            return step if isinstance(step, Reply) else step(body)
-        return Reply(body=answer(body))
+    def perform(self, request: Request) -> Reply:
+        if request.path != "/v1/embeddings":
+            return error(404, f"no such path: {request.path}")
+        key = request.headers.get("authorization")
+        if key != f"Bearer {KEY}":
+            return error(401, f"Incorrect API key provided: {key}", "invalid_api_key")
+        return Reply(body=answer(request.body))
 
 
 def answer(body: dict[str, Any]) -> dict[str, Any]:

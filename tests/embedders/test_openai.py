@@ -16,7 +16,8 @@ from openmem import InvalidRequestError, OMPError, ProviderError, RateLimitedErr
 from openmem.embedders import checked, resolve_embedder
 from openmem.embedders.openai import MAX_INPUT_BYTES, MAX_REQUEST_BYTES, OpenAIEmbedder
 
-from .service import KEY, Reply, Service, answer, error, vector_of
+from ..service import Reply
+from .service import KEY, Request, Service, answer, error, vector_of
 
 Embed = Callable[[OpenAIEmbedder, list[str]], list[list[float]]]
 
@@ -79,7 +80,7 @@ def test_shorter_vectors_are_asked_for(service: Service, embed: Embed) -> None:
 
 @both
 def test_a_server_that_knows_no_base64_is_understood(service: Service, embed: Embed) -> None:
-    service.script.append(lambda body: Reply(body=answer(body | {"encoding_format": "float"})))
+    service.script.append(lambda request: Reply(body=answer(request.body | {"encoding_format": "float"})))
     assert embed(small(), ["a", "b"]) == [vector_of("a", 4), vector_of("b", 4)]
     assert "dimensions" not in service.bodies[0]
 
@@ -92,8 +93,8 @@ def test_no_texts_need_no_request(service: Service, embed: Embed) -> None:
 
 @both
 def test_vectors_are_put_in_the_order_of_their_index(service: Service, embed: Embed) -> None:
-    def reversed_answer(body: dict[str, Any]) -> Reply:
-        response = answer(body)
+    def reversed_answer(request: Request) -> Reply:
+        response = answer(request.body)
         response["data"].reverse()
         return Reply(body=response)
 
@@ -143,8 +144,8 @@ def without_embedding(response: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_a_wrong_answer_is_an_error(service: Service, embed: Embed, damage: Callable[[dict[str, Any]], None]) -> None:
-    def damaged(body: dict[str, Any]) -> Reply:
-        response = answer(body)
+    def damaged(request: Request) -> Reply:
+        response = answer(request.body)
         damage(response)
         return Reply(body=response)
 
@@ -155,7 +156,9 @@ def test_a_wrong_answer_is_an_error(service: Service, embed: Embed, damage: Call
 
 
 @both
-@pytest.mark.parametrize("reply", [Reply(body=b"<html>", content_type="text/html"), Reply(body=b"{"), Reply(body=[])])
+@pytest.mark.parametrize(
+    "reply", [Reply(body=b"<html>", headers={"Content-Type": "text/html"}), Reply(body=b"{"), Reply(body=[])]
+)
 def test_an_answer_that_is_none_is_an_error(service: Service, embed: Embed, reply: Reply) -> None:
     service.script.append(reply)
     with pytest.raises(ProviderError, match="openai:some-model:4") as caught:
@@ -328,7 +331,7 @@ def test_a_cancelled_request_is_cancelled_at_once(service: Service) -> None:
         await embedder.aembed(["warm"])
         service.script.append(service.hang)
         task = asyncio.create_task(embedder.aembed(["a"]))
-        assert await asyncio.to_thread(service.stuck.wait, 10)
+        assert await asyncio.to_thread(service.stuck.acquire, True, 10)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(task, 0.5)
@@ -343,7 +346,7 @@ def test_the_loop_runs_on_while_the_service_thinks(service: Service) -> None:
         embedder = small()
         service.script.append(service.hang)
         task = asyncio.create_task(embedder.aembed(["a"]))
-        assert await asyncio.to_thread(service.stuck.wait, 10)
+        assert await asyncio.to_thread(service.stuck.acquire, True, 10)
         service.release.set()
         assert await task == [vector_of("a", 4)]
         await embedder.aclose()

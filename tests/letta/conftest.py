@@ -15,12 +15,8 @@ from .service import CONFIG, Service
 
 @pytest.fixture(scope="session")
 def _service() -> Iterator[Service]:
-    service = Service()
-    service.start()
-    try:
+    with Service() as service:
         yield service
-    finally:
-        service.stop()
 
 
 @pytest.fixture

@@ -6,18 +6,11 @@ answer; `test_server.py` holds both to the same facts. It is not the server.
 
 from __future__ import annotations
 
-import json
 import re
-import socket
-import sys
-import threading
-import traceback
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -26,6 +19,8 @@ from letta_client.types.passage_search_response import PassageSearchResponseItem
 
 from openmem.embedders.hashing import HashingEmbedder
 from openmem.models import as_utc
+
+from ..service import RefusedError, Reply, ScriptedService
 
 HANDLE = "openai/text-embedding-3-small"
 CONFIG: dict[str, Any] = {
@@ -40,23 +35,6 @@ ACTOR = "user-00000000-0000-4000-8000-000000000000"
 LEAK = f"access level in ['read'] for actor='id='{ACTOR}' [SQL: ... FROM archives WHERE ...]"
 
 
-@dataclass
-class Reply:
-    """An answer out of the ordinary.
-
-    Attributes:
-        body: JSON, or bytes that are sent as they are.
-        cut: the connection is closed after this many bytes of the body, or before any reply if negative.
-        hangs_up: the connection is closed after the reply, without saying so.
-    """
-
-    status: int = 200
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    cut: int | None = None
-    hangs_up: bool = False
-
-
 @dataclass(frozen=True)
 class Request:
     """What a client sent; `verb` is the method and the path with ids left out, which are in `ids`."""
@@ -68,19 +46,8 @@ class Request:
     body: Any
 
 
-Step = Reply | Callable[[Request], Reply]
-
-
-class RefusedError(Exception):
-    """The answer to a request that is wrong."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.reply = Reply(status, {"detail": detail})
-
-
-class Service:
-    """The service; `script` holds its next answers, after which it answers by itself.
+class Service(ScriptedService[Request]):
+    """The service.
 
     Attributes:
         key: the password it wants, if any.
@@ -91,101 +58,36 @@ class Service:
 
     def __init__(self) -> None:
         self._embedder = HashingEmbedder()
-        self.reset()
-        service = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1
-
-            def do_GET(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                body = json.loads(self.rfile.read(length)) if length else None
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                self._send(service.answer(_request(self.command, self.path, headers, body)))
-
-            do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815
-
-            def _send(self, reply: Reply) -> None:
-                data = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-                if reply.cut is None or reply.cut >= 0:
-                    self.send_response(reply.status)
-                    for name, value in ({"Content-Type": "application/json"} | dict(reply.headers)).items():
-                        self.send_header(name, value)
-                    if reply.status != 204:
-                        self.send_header("Content-Length", str(len(data)))
-                    self.end_headers()
-                    if reply.status != 204:
-                        self.wfile.write(data[: reply.cut])
-                    self.wfile.flush()
-                if reply.cut is not None or reply.hangs_up:
-                    self.close_connection = True
-                    self.connection.shutdown(socket.SHUT_RDWR)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *args: object) -> None:
-                if not isinstance(sys.exception(), OSError):  # a client that hung up is part of some tests
-                    service.bugs.append(traceback.format_exc())
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__()
 
     def reset(self) -> None:
         """Forget everything."""
-        self.script: deque[Step] = deque()
-        self.requests: list[Request] = []
+        super().reset()
         self.archives: dict[str, Archive] = {}
         self.passages: dict[str, Passage] = {}
         self.agents: dict[str, set[str]] = {}
         self.key: str | None = None
         self.default_config: dict[str, Any] | None = None
         self.index = False
-        self.bugs: list[str] = []
-        self.stuck = threading.Semaphore(0)
-        self.release = threading.Event()
-        self._lock = threading.Lock()
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self.release.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-        assert not self.bugs, self.bugs[0]
 
     @property
     def verbs(self) -> list[str]:
         """What was asked for, as method and path."""
         return [request.verb for request in self.requests]
 
-    def hang(self, request: Request) -> Reply:
-        """A script step: do what is asked when the test lets go."""
-        release = self.release
-        self.stuck.release()
-        release.wait(30)
-        return self.perform(request)
-
-    def cut_off(self, request: Request) -> Reply:
-        """A script step: do what is asked and lose the connection before the reply."""
-        self.perform(request)
-        return Reply(cut=-1)
-
-    def answer(self, request: Request) -> Reply:
-        with self._lock:
-            self.requests.append(request)
-            step = self.script.popleft() if self.script else self.perform
-        return step if isinstance(step, Reply) else step(request)
+    def read(self, method: str, target: str, headers: Mapping[str, str], body: Any) -> Request:
+        parts = urlsplit(target)
+        ids: list[str] = []
+        segments = parts.path.split("/")
+        kinds = {"archives": "archive", "attach": "archive", "passages": "passage", "agents": "agent"}
+        for place in range(1, len(segments)):
+            kind, segment = kinds.get(segments[place - 1]), segments[place]
+            if kind is not None and segment not in ("", "attach", "batch", "search"):
+                ids.append(unquote(segment))
+                segments[place] = f"{{{kind}}}"
+        return Request(f"{method} {'/'.join(segments)}", ids, dict(parse_qsl(parts.query)), headers, body)
 
     def perform(self, request: Request) -> Reply:
-        """The answer of a service in good order."""
         if request.verb == "GET /v1/health/":
             return Reply(body={"version": "0.16.8", "status": "ok"})
         if self.key is not None and request.headers.get("authorization") != f"Bearer {self.key}":
@@ -228,7 +130,7 @@ class Service:
                 case handle if handle == HANDLE:
                     config = CONFIG
                 case handle:
-                    raise RefusedError(400, f"INVALID_ARGUMENT: Embedding model {handle} not found")
+                    raise RefusedError(400, {"detail": f"INVALID_ARGUMENT: Embedding model {handle} not found"})
         archive = Archive(
             id=f"archive-{uuid.uuid4()}",
             name=request.body["name"],
@@ -250,7 +152,7 @@ class Service:
 
     def _archive(self, id: str) -> Archive:
         if id not in self.archives:
-            raise RefusedError(404, f"Archive not found with id='['{id}']', {LEAK}")
+            raise RefusedError(404, {"detail": f"Archive not found with id='['{id}']', {LEAK}"})
         return self.archives[id]
 
     def _delete_archive(self, request: Request) -> None:
@@ -266,7 +168,7 @@ class Service:
     def _create_passages(self, request: Request) -> list[Passage]:
         archive = self._archive(request.ids[0])
         if archive.embedding_config is None:
-            raise RefusedError(500, "An unknown error occurred")
+            raise RefusedError(500, {"detail": "An unknown error occurred"})
         now = datetime.now(UTC)
         return [self._keep(archive, fields, now) for fields in request.body["passages"]]
 
@@ -276,7 +178,7 @@ class Service:
             try:
                 created_at = as_utc(datetime.fromisoformat(fields["created_at"]))
             except ValueError as error:
-                raise RefusedError(400, str(error)) from None
+                raise RefusedError(400, {"detail": str(error)}) from None
         text = fields["text"].replace("\0", "")
         passage = Passage(
             id=f"passage-{uuid.uuid4()}",
@@ -298,16 +200,16 @@ class Service:
     def _delete_passage(self, request: Request) -> None:
         archive, id = self._archive(request.ids[0]), request.ids[1]
         if id not in self.passages:
-            raise RefusedError(404, f"Agent passage with id {id} not found in database.")
+            raise RefusedError(404, {"detail": f"Agent passage with id {id} not found in database."})
         if self.passages[id].archive_id != archive.id:
-            raise RefusedError(400, f"Passage {id} does not belong to archive {archive.id}")
+            raise RefusedError(400, {"detail": f"Passage {id} does not belong to archive {archive.id}"})
         del self.passages[id]
 
     def _search(self, request: Request) -> list[PassageSearchResponseItem]:
         body = request.body
         limit = body.get("limit", 50)
         if not isinstance(limit, int) or not 1 <= limit <= 100:
-            raise RefusedError(422, "[{'type': 'less_than_equal', 'loc': ('body', 'limit')}]")
+            raise RefusedError(422, {"detail": "[{'type': 'less_than_equal', 'loc': ('body', 'limit')}]"})
         query, archive_id = body.get("query"), body.get("archive_id")
         config = None
         if query:
@@ -345,20 +247,22 @@ class Service:
 
     def _create_agent(self, request: Request) -> dict[str, Any]:
         if not (request.body.get("model") or request.body.get("llm_config")):
-            raise RefusedError(400, "Must specify either model or llm_config in request")
+            raise RefusedError(400, {"detail": "Must specify either model or llm_config in request"})
         id = f"agent-{uuid.uuid4()}"
         self.agents[id] = set()
         return {"id": id, "name": request.body["name"]}
 
     def _agent(self, id: str) -> set[str]:
         if id not in self.agents:
-            raise RefusedError(404, f"Agent {id} not found")
+            raise RefusedError(404, {"detail": f"Agent {id} not found"})
         return self.agents[id]
 
     def _attach(self, request: Request) -> None:
         agent, archive = self._agent(request.ids[0]), self._archive(request.ids[1])
         if agent:
-            raise RefusedError(409, "duplicate key value violates unique constraint uq_archives_agents_agent_id")
+            raise RefusedError(
+                409, {"detail": "duplicate key value violates unique constraint uq_archives_agents_agent_id"}
+            )
         agent.add(archive.id)
 
     def _delete_agent(self, request: Request) -> dict[str, str]:
@@ -376,22 +280,9 @@ class Service:
         return found[: int(request.query.get("limit", 100))]
 
 
-def _request(method: str, target: str, headers: Mapping[str, str], body: Any) -> Request:
-    parts = urlsplit(target)
-    ids: list[str] = []
-    segments = parts.path.split("/")
-    kinds = {"archives": "archive", "attach": "archive", "passages": "passage", "agents": "agent"}
-    for place in range(1, len(segments)):
-        kind, segment = kinds.get(segments[place - 1]), segments[place]
-        if kind is not None and segment not in ("", "attach", "batch", "search"):
-            ids.append(unquote(segment))
-            segments[place] = f"{{{kind}}}"
-    return Request(f"{method} {'/'.join(segments)}", ids, dict(parse_qsl(parts.query)), headers, body)
-
-
 def _check_id(id: str, status: int) -> None:
     if not re.fullmatch(r"(archive|passage|agent)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", id):
-        raise RefusedError(status, f"{id} does not match 'archive-{{uuid4}}'")
+        raise RefusedError(status, {"detail": f"{id} does not match 'archive-{{uuid4}}'"})
 
 
 def _made(passage: Passage) -> datetime:

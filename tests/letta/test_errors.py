@@ -19,7 +19,8 @@ from openmem import (
 )
 
 from ..servers import free_port
-from .service import CONFIG, LEAK, Reply, Request, Service
+from ..service import Reply
+from .service import CONFIG, LEAK, Request, Service
 
 REFUSALS: list[tuple[int, type[OMPError], str, int]] = [
     (400, InvalidRequestError, "invalid_request", 1),

@@ -14,7 +14,8 @@ import pytest
 from openmem import InvalidRequestError, Memory, NotFoundError, ProviderError, UnsupportedCapabilityError
 from openmem.providers.letta import ARCHIVE_PREFIX, PAGE_SIZE, PassageId
 
-from .service import CONFIG, HANDLE, Reply, Request, Service
+from ..service import Reply
+from .service import CONFIG, HANDLE, Request, Service
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 

@@ -11,12 +11,8 @@ from .service import Service
 
 @pytest.fixture(scope="module")
 def _service() -> Iterator[Service]:
-    service = Service()
-    service.start()
-    try:
+    with Service() as service:
         yield service
-    finally:
-        service.stop()
 
 
 @pytest.fixture

@@ -7,22 +7,17 @@ API description, and as strict as they are. It is not the service.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-import socket
-import sys
-import threading
-import traceback
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from openmem.embedders.hashing import HashingEmbedder
+
+from ..service import RefusedError, Reply, ScriptedService
 
 KEY = "m0-0123456789abcdefghij"
 
@@ -35,21 +30,6 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass
-class Reply:
-    """An answer out of the ordinary.
-
-    Attributes:
-        body: JSON, or bytes that are sent as they are.
-        cut: the connection is closed after this many bytes of the body, or before any reply if negative.
-    """
-
-    status: int = 200
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-    cut: int | None = None
-
-
-@dataclass
 class Request:
     """What a client sent; `verb` is the method and the path with ids left out."""
 
@@ -57,22 +37,11 @@ class Request:
     id: str | None
     query: dict[str, str]
     body: Any
-    headers: dict[str, str]
+    headers: Mapping[str, str]
 
 
-Step = Reply | Callable[[Request], Reply]
-
-
-class RefusalError(Exception):
-    """The answer to a request that is wrong."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.reply = Reply(status, {"error": message})
-
-
-class Service:
-    """The service; `script` holds its next answers, after which it answers by itself.
+class Service(ScriptedService[Request]):
+    """The service.
 
     Attributes:
         merges: whether an update merges metadata into what is stored, or replaces it.
@@ -81,92 +50,20 @@ class Service:
 
     def __init__(self) -> None:
         self._embedder = HashingEmbedder()
-        self.reset()
-        service = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1
-
-            def do_GET(self) -> None:
-                parts = urlsplit(self.path)
-                length = int(self.headers.get("Content-Length") or 0)
-                body = json.loads(self.rfile.read(length)) if length else None
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                match = re.fullmatch(r"(.*/(?:memories|event)/)(?!add/|search/)([^/]+)(/.*)", parts.path)
-                path, id = (f"{match[1]}{{id}}{match[3]}", unquote(match[2])) if match else (parts.path, None)
-                query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-                self._send(service.answer(Request(f"{self.command} {path}", id, query, body, headers)))
-
-            do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815
-
-            def _send(self, reply: Reply) -> None:
-                data = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-                if reply.cut is None or reply.cut >= 0:
-                    self.send_response(reply.status)
-                    for name, value in ({"Content-Type": "application/json"} | reply.headers).items():
-                        self.send_header(name, value)
-                    self.send_header("Content-Length", str(len(data)))
-                    self.end_headers()
-                    self.wfile.write(data[: reply.cut])
-                    self.wfile.flush()
-                if reply.cut is not None:
-                    self.close_connection = True
-                    self.connection.shutdown(socket.SHUT_RDWR)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *args: object) -> None:
-                if not isinstance(sys.exception(), OSError):  # a client that hung up is part of some tests
-                    service.bugs.append(traceback.format_exc())
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__()
 
     def reset(self) -> None:
         """Forget everything."""
-        self.script: deque[Step] = deque()
-        self.requests: list[Request] = []
+        super().reset()
         self.memories: dict[str, dict[str, Any]] = {}
         self.events: dict[str, dict[str, Any]] = {}
         self.merges = False
         self.polls = 2
-        self.bugs: list[str] = []
-        self.stuck = threading.Semaphore(0)
-        self.release = threading.Event()
-        self._lock = threading.Lock()
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self.release.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-        assert not self.bugs, self.bugs[0]
 
     @property
     def verbs(self) -> list[str]:
         """What was asked for, as method and path."""
         return [request.verb for request in self.requests]
-
-    def hang(self, request: Request) -> Reply:
-        """A script step: do what is asked when the test lets go."""
-        release = self.release
-        self.stuck.release()
-        release.wait(30)
-        return self._perform(request)
-
-    def cut_off(self, request: Request) -> Reply:
-        """A script step: do what is asked and lose the connection before the reply."""
-        self._perform(request)
-        return Reply(cut=-1)
 
     def put(self, text: str, **fields: Any) -> str:
         """Store a memory that openmem did not write; its id."""
@@ -178,13 +75,14 @@ class Service:
         }
         return id
 
-    def answer(self, request: Request) -> Reply:
-        with self._lock:
-            self.requests.append(request)
-            step = self.script.popleft() if self.script else self._perform
-        return step if isinstance(step, Reply) else step(request)
+    def read(self, method: str, target: str, headers: Mapping[str, str], body: Any) -> Request:
+        parts = urlsplit(target)
+        match = re.fullmatch(r"(.*/(?:memories|event)/)(?!add/|search/)([^/]+)(/.*)", parts.path)
+        path, id = (f"{match[1]}{{id}}{match[3]}", unquote(match[2])) if match else (parts.path, None)
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        return Request(f"{method} {path}", id, query, body, headers)
 
-    def _perform(self, request: Request) -> Reply:
+    def perform(self, request: Request) -> Reply:
         if request.headers.get("authorization") != f"Token {KEY}":
             return Reply(401, {"detail": f"Invalid API key: {request.headers.get('authorization')}"})
         routes: dict[str, Callable[[Request], Any]] = {
@@ -202,14 +100,14 @@ class Service:
         try:
             with self._lock:
                 return Reply(body=routes[request.verb](request))
-        except RefusalError as refusal:
+        except RefusedError as refusal:
             return refusal.reply
 
     def _add(self, request: Request) -> Any:
         body = request.body
         entities = {name: body.get(name) for name in ENTITIES}
         if not any(entities.values()):
-            raise RefusalError(400, "at least one of user_id, agent_id, app_id, run_id is required")
+            raise RefusedError(400, {"error": "at least one of user_id, agent_id, app_id, run_id is required"})
         texts = [message["content"] for message in body["messages"] if message["role"] != "system"]
         event = str(uuid.uuid4())
         if body.get("infer", True):
@@ -231,9 +129,9 @@ class Service:
     def _find(self, request: Request) -> dict[str, Any]:
         assert request.id is not None
         if not UUID.fullmatch(request.id):
-            raise RefusalError(400, f"{request.id!r} is not a valid UUID")
+            raise RefusedError(400, {"error": f"{request.id!r} is not a valid UUID"})
         if request.id not in self.memories:
-            raise RefusalError(404, "Memory not found!")
+            raise RefusedError(404, {"error": "Memory not found!"})
         return self.memories[request.id]
 
     def _update(self, request: Request) -> Any:
@@ -252,10 +150,10 @@ class Service:
     def _list(self, request: Request) -> Any:
         page, size = int(request.query.get("page", 1)), int(request.query.get("page_size", 100))
         if not 1 <= size <= 200:
-            raise RefusalError(400, "page_size must be 1 to 200")
+            raise RefusedError(400, {"error": "page_size must be 1 to 200"})
         found = sorted(self._select(request.body), key=lambda memory: str(memory["id"]))
         if page > 1 and (page - 1) * size >= len(found):
-            raise RefusalError(404, "Invalid page.")
+            raise RefusedError(404, {"error": "Invalid page."})
         rows = [self._outward(memory, "session_id") for memory in found[(page - 1) * size : page * size]]
         more = f"{self.url}/v3/memories/?page={page + 1}" if page * size < len(found) else None
         return {"count": len(found), "next": more, "previous": None, "results": rows}
@@ -264,7 +162,7 @@ class Service:
         body = request.body
         top_k, threshold = body.get("top_k", 10), body.get("threshold", 0.1)
         if not 1 <= top_k <= 1000 or not 0 <= threshold <= 1:
-            raise RefusalError(400, "top_k must be 1 to 1000 and threshold 0 to 1")
+            raise RefusedError(400, {"error": "top_k must be 1 to 1000 and threshold 0 to 1"})
         scored = [(self._score(body["query"], memory["memory"]), memory) for memory in self._select(body)]
         best = sorted(scored, key=lambda pair: -pair[0])[:top_k]
         return {
@@ -285,12 +183,12 @@ class Service:
     def _select(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         filters = body.get("filters") or {}
         if unknown := set(filters) - FILTER_KEYS:
-            raise RefusalError(400, f"unknown filters: {sorted(unknown)}")
+            raise RefusedError(400, {"error": f"unknown filters: {sorted(unknown)}"})
         if not any(isinstance(filters.get(name), str) for name in ENTITIES):
-            raise RefusalError(400, "filters must name an entity")
+            raise RefusedError(400, {"error": "filters must name an entity"})
         for value in filters.get("metadata", {}).values():
             if isinstance(value, dict) and set(value) - {"eq", "ne", "contains"}:
-                raise RefusalError(400, "metadata filters know only eq, ne and contains")
+                raise RefusedError(400, {"error": "metadata filters know only eq, ne and contains"})
         today = datetime.now(UTC).date().isoformat()
         return [
             memory
@@ -303,7 +201,7 @@ class Service:
     def _event(self, request: Request) -> Any:
         event = self.events.get(cast(str, request.id))
         if event is None:
-            raise RefusalError(404, "Event not found")
+            raise RefusedError(404, {"error": "Event not found"})
         event["left"] -= 1
         if event["left"] >= 0:
             return {"id": request.id, "status": "PENDING" if event["left"] else "RUNNING", "results": None}

@@ -19,7 +19,8 @@ from openmem import (
     UnsupportedCapabilityError,
 )
 
-from .service import KEY, Reply, Request, Service
+from ..service import Reply
+from .service import KEY, Request, Service
 
 
 @pytest.fixture
@@ -237,9 +238,9 @@ def test_a_duplicate_that_cannot_be_finished_leaves_nothing(service: Service, me
 
     def fail_the_update(request: Request) -> Reply:
         service.script.append(Reply(500, {"error": "broken"}))
-        return service._perform(request)
+        return service.perform(request)
 
-    service.script += [service._perform, fail_the_update]
+    service.script += [service.perform, fail_the_update]
     with pytest.raises(ProviderError, match="broken"):
         memory.add(content="tea", user_id="u")
     assert list(service.memories) == [first.id]
@@ -256,7 +257,7 @@ def test_a_list_is_read_again_if_its_pages_shift(service: Service, memory: Memor
     ids = sorted(service.put(f"tea {n}", user_id="u") for n in range(250))
 
     def delete_from_the_first_page(request: Request) -> Reply:
-        reply = service._perform(request)
+        reply = service.perform(request)
         del service.memories[ids[0]]
         return reply
 
@@ -270,7 +271,7 @@ def test_a_list_that_never_holds_still_is_an_error(service: Service, memory: Mem
         service.put(f"tea {n}", user_id="u")
 
     def add_one(request: Request) -> Reply:
-        reply = service._perform(request)
+        reply = service.perform(request)
         service.put("more tea", user_id="u")
         return reply
 
@@ -323,7 +324,7 @@ def test_the_scores_are_said_to_be_similarities(memory: Memory) -> None:
 
 def test_a_supersession_that_fails_half_way_leaves_both_valid(service: Service, memory: Memory) -> None:
     old = memory.add(content="tea", user_id="u")
-    service.script += [service._perform, service._perform, Reply(500, {"error": "broken"})]
+    service.script += [service.perform, service.perform, Reply(500, {"error": "broken"})]
     with pytest.raises(ProviderError, match="broken"):
         memory.add(content="no tea", user_id="u", supersedes=[old.id])
     assert {item.content: item.valid_to for item in memory.list("u").items} == {"tea": None, "no tea": None}
@@ -412,7 +413,7 @@ def test_refusals_of_a_write(status: int, key: str, service: Service, memory: Me
 def test_a_write_is_sent_once(status: int, verb: str, service: Service, memory: Memory) -> None:
     record = memory.add(content="tea", user_id="u")
     service.requests.clear()
-    service.script += [service._perform, Reply(status, {"error": "no"}, {"Retry-After": "0"})]
+    service.script += [service.perform, Reply(status, {"error": "no"}, {"Retry-After": "0"})]
     expected = NotFoundError if status == 404 else ERRORS[status][0]
     with pytest.raises(expected):
         memory.delete(record.id) if verb == "delete" else memory.update(record.id, content="x")

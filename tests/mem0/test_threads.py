@@ -18,7 +18,8 @@ import pytest
 from openmem import AsyncMemory, ProviderError
 from openmem.drivers.asyncio import AsyncPorts
 
-from .service import KEY, Reply, Request, Service
+from ..service import Reply
+from .service import KEY, Request, Service
 
 CANCEL_BOUND = 0.05
 

@@ -15,12 +15,8 @@ from .service import KEY, Service
 @pytest.fixture(scope="package")
 def running() -> Iterator[Service]:
     """One service for all tests."""
-    service = Service()
-    service.start()
-    try:
+    with Service() as service:
         yield service
-    finally:
-        service.stop()
 
 
 @pytest.fixture

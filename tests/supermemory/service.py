@@ -6,19 +6,18 @@ published API description, and as strict as they are. It is not the service.
 
 from __future__ import annotations
 
-import json
 import math
 import re
-import threading
 import time
 import uuid
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ..service import RefusedError, Reply, ScriptedService, Step
 
 KEY = "sm-0123456789abcdef"
 
@@ -26,23 +25,6 @@ NAMESPACE = re.compile(r"[a-zA-Z0-9_:-]{1,100}")
 URL = re.compile(r"https?://\S+")
 STAGES = ("queued", "extracting", "chunking", "embedding", "indexing")
 CHUNK_LENGTH = 600
-
-
-@dataclass
-class Reply:
-    """An answer out of the ordinary.
-
-    Attributes:
-        body: JSON, or bytes that are sent as they are; None to answer the request as always.
-        after: seconds to wait first.
-        cut: the connection is closed after this many bytes of the body, or before any reply if negative.
-    """
-
-    status: int = 200
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    after: float = 0.0
-    cut: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,17 +49,6 @@ class Request:
         return self.path.split("/")[2]
 
 
-class RefusedError(Exception):
-    """The answer to a request that is wrong."""
-
-    def __init__(self, status: int, error: str, *, path: Sequence[str] | None = None) -> None:
-        super().__init__(error)
-        self.status = status
-        self.body: dict[str, Any] = {"error": error}
-        if path is not None:
-            self.body = {"success": False, "error": [{"message": error, "path": list(path)}], "data": {}}
-
-
 @dataclass
 class Document:
     """One document; `content` is what was published, `text` what was sent."""
@@ -97,8 +68,8 @@ class Document:
     url: str | None = None
 
 
-class Service:
-    """The service, with an HTTP server on a port of its own.
+class Service(ScriptedService[Request]):
+    """The service.
 
     Attributes:
         looks: how many requests about a document it takes until the document is processed.
@@ -107,21 +78,12 @@ class Service:
         knows_namespaces: whether a namespace that has never had documents is answered with 404.
         names_documents: whether search tells the documents that passages belong to.
         fails, vanishes: texts of which the processing fails; then the document vanishes, if it `vanishes`.
-        replies: scripted answers to the next requests; None for one that is answered as always.
         before: called with each request before it is answered.
-        requests: all requests so far.
     """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self.reset()
 
     def reset(self) -> None:
         """Forget everything."""
+        super().reset()
         self.looks = 1
         self.gives_own_ids = False
         self.merges = False
@@ -129,19 +91,9 @@ class Service:
         self.names_documents = True
         self.fails: set[str] = set()
         self.vanishes = False
-        self.replies: deque[Reply | None] = deque()
         self.before: Callable[[Request], object] = lambda request: None
-        self.requests: list[Request] = []
         self.namespaces: dict[str, dict[str, Document]] = {}
         self._clock = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def routes(self) -> list[str]:
         """The routes of the requests so far."""
@@ -157,14 +109,31 @@ class Service:
 
     # What the API does
 
-    def answer(self, request: Request) -> tuple[int, Any]:
+    def read(self, method: str, target: str, headers: Mapping[str, str], body: Any) -> Request:
+        url = urlsplit(target)
+        return Request(method, url.path, dict(parse_qsl(url.query)), headers, body)
+
+    def answer(self, request: Request) -> Reply:
+        self.before(request)
+        return super().answer(request)
+
+    def late(self, seconds: float) -> Step[Request]:
+        """A script step: do what is asked after a while."""
+
+        def step(request: Request) -> Reply:
+            time.sleep(seconds)
+            return self.perform(request)
+
+        return step
+
+    def perform(self, request: Request) -> Reply:
         if request.headers.get("authorization") != f"Bearer {KEY}":
-            return 401, {"error": "Unauthorized", "details": "invalid API key"}
+            return Reply(401, {"error": "Unauthorized", "details": "invalid API key"})
         with self._lock:
             try:
-                return 200, self._routed(request)
+                return Reply(body=self._routed(request))
             except RefusedError as refusal:
-                return refusal.status, refusal.body
+                return refusal.reply
 
     def _routed(self, request: Request) -> Any:
         parts = [unquote(part) for part in request.path.split("/")[1:]]
@@ -173,7 +142,7 @@ class Service:
                 return self._list_namespaces(request)
             case method, ["ns", namespace, *rest]:
                 if not NAMESPACE.fullmatch(namespace):
-                    raise RefusedError(400, "Invalid namespace", path=["namespace"])
+                    raise _refused(400, "Invalid namespace", path=["namespace"])
                 match method, rest:
                     case "POST", ["document"]:
                         return self._add(namespace, request.body)
@@ -193,13 +162,13 @@ class Service:
                             "documents": len(self.namespaces.pop(namespace, {})),
                             "memories": 0,
                         }
-        raise RefusedError(404, "Not Found")
+        raise _refused(404, "Not Found")
 
     def _add(self, namespace: str, body: Any) -> Any:
         self._check_body(body, {"content", "id", *_CHANGES}, {"content"})
         id = body.get("id") or f"doc_{uuid.uuid4().hex}"
         if not isinstance(id, str) or not 1 <= len(id) <= 255:
-            raise RefusedError(400, "Invalid string", path=["id"])
+            raise _refused(400, "Invalid string", path=["id"])
         documents = self.namespaces.setdefault(namespace, {})
         if id in documents:
             known = documents[id]
@@ -236,7 +205,7 @@ class Service:
             if id in (name, document.own_id):
                 break
         else:
-            raise RefusedError(404, "Document not found")
+            raise _refused(404, "Document not found")
         if document.status in STAGES:
             document.looks -= 1
             document.status = STAGES[min(len(STAGES), self.looks - document.looks + 1) - 1]
@@ -244,7 +213,7 @@ class Service:
                 self._publish(document)
         elif document.status == "failed" and self.vanishes:
             del documents[name]
-            raise RefusedError(404, "Document not found")
+            raise _refused(404, "Document not found")
         return document
 
     def _get(self, namespace: str, id: str) -> Any:
@@ -253,10 +222,10 @@ class Service:
     def _update(self, namespace: str, id: str, body: Any) -> Any:
         self._check_body(body, {"content", *_CHANGES}, set())
         if not body:
-            raise RefusedError(400, "At least one field is required", path=[])
+            raise _refused(400, "At least one field is required", path=[])
         document = self._look(namespace, id)
         if document.status in STAGES:
-            raise RefusedError(409, "Document is still processing")
+            raise _refused(409, "Document is still processing")
         if "metadata" in body:
             document.metadata = (document.metadata if self.merges else {}) | body["metadata"]
         document.updated = self._now()
@@ -268,7 +237,7 @@ class Service:
         self._check_body(body, {"ids"}, {"ids"})
         ids = body["ids"]
         if not isinstance(ids, list) or not 1 <= len(ids) <= 100:
-            raise RefusedError(400, "Invalid array", path=["ids"])
+            raise _refused(400, "Invalid array", path=["ids"])
         documents = self.namespaces.get(namespace, {})
         errors = []
         for id in ids:
@@ -284,10 +253,10 @@ class Service:
         self._check_body(body, {"filter", "include"}, set())
         include = body.get("include", {})
         if not set(include) <= {"content", "memoryCount", "forgotten"}:
-            raise RefusedError(400, "Unrecognized key", path=["include"])
+            raise _refused(400, "Unrecognized key", path=["include"])
         page, limit = _number(request.query, "page", 1, 10**9), _number(request.query, "limit", 10, 100)
         if request.query.get("sort", "createdAt") != "createdAt":
-            raise RefusedError(400, "This stand-in sorts by createdAt", path=["sort"])
+            raise _refused(400, "This stand-in sorts by createdAt", path=["sort"])
         documents = [item for item in self._in(namespace) if _passes(item.metadata, body.get("filter"))]
         if request.query.get("order", "desc") == "desc":
             documents.reverse()
@@ -306,9 +275,9 @@ class Service:
         self._check_body(body, keys, {"query"})
         limit, threshold = _number(body, "limit", 10, 100), body.get("threshold", 0.3)
         if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-            raise RefusedError(400, "Invalid number", path=["threshold"])
+            raise _refused(400, "Invalid number", path=["threshold"])
         if body.get("searchMode", "hybrid") not in ("hybrid", "memories", "chunks"):
-            raise RefusedError(400, "Invalid option", path=["searchMode"])
+            raise _refused(400, "Invalid option", path=["searchMode"])
         profile = _profile(body["query"])
         found = []
         for document in self._in(namespace):
@@ -329,28 +298,34 @@ class Service:
 
     def _in(self, namespace: str) -> list[Document]:
         if self.knows_namespaces and namespace not in self.namespaces:
-            raise RefusedError(404, "Namespace not found")
+            raise _refused(404, "Namespace not found")
         return list(self.namespaces.get(namespace, {}).values())
 
     def _check_body(self, body: Any, allowed: set[str], required: set[str]) -> None:
         if not isinstance(body, dict):
-            raise RefusedError(400, "Expected an object", path=[])
+            raise _refused(400, "Expected an object", path=[])
         if unknown := set(body) - allowed:
-            raise RefusedError(400, f"Unrecognized key: {sorted(unknown)[0]}", path=[])
+            raise _refused(400, f"Unrecognized key: {sorted(unknown)[0]}", path=[])
         for key in required - set(body):
-            raise RefusedError(400, "Required", path=[key])
+            raise _refused(400, "Required", path=[key])
         for key in {"content", "query", "taskType", "date", "supportingContext"} & set(body):
             if not isinstance(body[key], str) or (key == "query" and not body[key]):
-                raise RefusedError(400, "Invalid string", path=[key])
+                raise _refused(400, "Invalid string", path=[key])
         if body.get("taskType", "memory") not in ("memory", "superrag"):
-            raise RefusedError(400, "Invalid option", path=["taskType"])
+            raise _refused(400, "Invalid option", path=["taskType"])
         metadata = body.get("metadata", {})
         if not isinstance(metadata, dict) or not all(map(_is_metadata, metadata.values())):
-            raise RefusedError(400, "Invalid metadata", path=["metadata"])
+            raise _refused(400, "Invalid metadata", path=["metadata"])
 
     def _now(self) -> datetime:
         self._clock += 0.001
         return datetime.fromtimestamp(self._clock, UTC)
+
+
+def _refused(status: int, error: str, *, path: Sequence[str] | None = None) -> RefusedError:
+    if path is None:
+        return RefusedError(status, {"error": error})
+    return RefusedError(status, {"success": False, "error": [{"message": error, "path": list(path)}], "data": {}})
 
 
 _CHANGES = ("metadata", "group", "date", "supportingContext", "taskType", "dreaming")
@@ -368,7 +343,7 @@ def _number(fields: Mapping[str, Any], name: str, default: int, largest: int) ->
     except (TypeError, ValueError):
         value = 0
     if not 1 <= value <= largest:
-        raise RefusedError(400, "Number out of range", path=[name])
+        raise _refused(400, "Number out of range", path=[name])
     return value
 
 
@@ -430,7 +405,7 @@ def _passes(metadata: Mapping[str, Any], condition: Any, depth: int = 1) -> bool
     if condition is None:
         return True
     if not isinstance(condition, dict) or depth > 5:
-        raise RefusedError(400, "Invalid filter", path=["filter"])
+        raise _refused(400, "Invalid filter", path=["filter"])
     operator = condition.get("operator")
     if operator in ("and", "or"):
         operands = condition.get("operands")
@@ -439,13 +414,13 @@ def _passes(metadata: Mapping[str, Any], condition: Any, depth: int = 1) -> bool
             or not isinstance(operands, list)
             or not 1 <= len(operands) <= 200
         ):
-            raise RefusedError(400, "Invalid filter", path=["filter"])
+            raise _refused(400, "Invalid filter", path=["filter"])
         met = [_passes(metadata, operand, depth + 1) for operand in operands]
         return all(met) if operator == "and" else any(met)
     if not {"field", "operator", "value"} <= set(condition) <= {"field", "operator", "value", "caseSensitive"}:
-        raise RefusedError(400, "Invalid filter", path=["filter"])
+        raise _refused(400, "Invalid filter", path=["filter"])
     if not re.fullmatch(r"[a-zA-Z0-9_.-]+", condition["field"]):
-        raise RefusedError(400, "Invalid field", path=["filter", "field"])
+        raise _refused(400, "Invalid field", path=["filter", "field"])
     held, value = metadata.get(condition["field"]), condition["value"]
     match operator:
         case "eq":
@@ -456,56 +431,4 @@ def _passes(metadata: Mapping[str, Any], condition: Any, depth: int = 1) -> bool
             return isinstance(held, str) and value in held
         case "arrayContains":
             return isinstance(held, list) and value in held
-    raise RefusedError(400, "Invalid operator", path=["filter", "operator"])
-
-
-def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1
-        disable_nagle_algorithm = True
-
-        def _serve(self) -> None:
-            url = urlsplit(self.path)
-            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            body = json.loads(content) if content else None
-            request = Request(self.command, url.path, dict(parse_qsl(url.query)), headers, body)
-            service.requests.append(request)
-            service.before(request)
-            reply = service.replies.popleft() if service.replies else None
-            reply = reply or Reply()
-            if reply.after:
-                time.sleep(reply.after)
-            status, answer = reply.status, reply.body
-            if answer is None:
-                status, answer = service.answer(request)  # Also where the reply is lost then.
-            self._send(status, answer, reply)
-
-        def _send(self, status: int, answer: Any, reply: Reply) -> None:
-            content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-            if reply.cut is not None:
-                self.close_connection = True
-            if reply.cut is not None and reply.cut < 0:
-                return
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content[: reply.cut])
-            self.wfile.flush()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except ConnectionError:
-                self.close_connection = True
-
-    for method in ("GET", "POST", "PATCH", "DELETE"):
-        setattr(Handler, f"do_{method}", cast(Any, Handler)._serve)
-    return Handler
+    raise _refused(400, "Invalid operator", path=["filter", "operator"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from openmem import (
 )
 
 from ..servers import free_port
-from .service import KEY, Reply, Service
+from ..service import Reply
+from .service import KEY, Service
 
 SAID = {"error": "no", "details": "because"}
 
@@ -45,7 +47,7 @@ REFUSALS: list[tuple[int, type[OMPError], str, int]] = [
 def test_every_status_has_its_error(
     memory: Memory, service: Service, status: int, kind: type[OMPError], code: str, tries: int
 ) -> None:
-    service.replies.extend([Reply(status, SAID)] * 3)
+    service.script.extend([Reply(status, SAID)] * 3)
     with pytest.raises(kind) as refusal:
         memory.get("sm_ann.x")
     error = refusal.value
@@ -58,7 +60,7 @@ def test_every_status_has_its_error(
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
 def test_what_changes_something_is_sent_once(memory: Memory, service: Service, status: int) -> None:
-    service.replies.append(Reply(status, SAID))
+    service.script.append(Reply(status, SAID))
     with pytest.raises(OMPError):
         memory.add(content="likes tea", user_id="ann")
     assert len(service.requests) == 1
@@ -73,27 +75,27 @@ def test_what_changes_something_is_sent_once(memory: Memory, service: Service, s
 def test_the_service_tells_when_to_come_back(
     memory: Memory, service: Service, header: dict[str, str], seconds: float | None
 ) -> None:
-    service.replies.append(Reply(429, SAID, header))
+    service.script.append(Reply(429, SAID, header))
     with pytest.raises(RateLimitedError) as refusal:
         memory.add(content="likes tea", user_id="ann")
     assert refusal.value.retry_after == seconds
 
 
 def test_reads_are_tried_again_when_asked_for_soon(memory: Memory, service: Service) -> None:
-    service.replies.extend([Reply(503, SAID), Reply(429, SAID, {"Retry-After": "0"})])
+    service.script.extend([Reply(503, SAID), Reply(429, SAID, {"Retry-After": "0"})])
     assert memory.list("ann").items == []
     assert len(service.requests) == 3
 
 
 def test_a_validation_error_says_what_is_wrong(memory: Memory, service: Service) -> None:
     body = {"success": False, "error": [{"message": "Too big", "path": ["limit"]}, {"message": "Odd", "path": []}]}
-    service.replies.append(Reply(400, body))
+    service.script.append(Reply(400, body))
     with pytest.raises(InvalidRequestError, match="Too big; Odd"):
         memory.list("ann")
 
 
 def test_the_key_is_in_no_message(memory: Memory, service: Service) -> None:
-    service.replies.append(Reply(401, {"error": f"the key {KEY} is unknown"}))
+    service.script.append(Reply(401, {"error": f"the key {KEY} is unknown"}))
     with pytest.raises(UnauthorizedError) as refusal:
         memory.list("ann")
     assert KEY not in refusal.value.message
@@ -107,14 +109,14 @@ def test_a_wrong_key_is_refused(service: Service) -> None:
 
 @pytest.mark.parametrize("verb", ["get", "list", "search"])
 def test_a_server_that_is_something_else_is_not_an_empty_memory(memory: Memory, service: Service, verb: str) -> None:
-    service.replies.append(Reply(404, b"<html>nothing here</html>"))
+    service.script.append(Reply(404, b"<html>nothing here</html>"))
     arguments = {"get": ("sm_ann.x",), "list": ("ann",), "search": ("tea", "ann")}[verb]
     with pytest.raises(ProviderError, match="not at this URL"):
         getattr(memory, verb)(*arguments)
 
 
 def test_a_slow_answer_is_not_waited_for(service: Service) -> None:
-    service.replies.append(Reply(after=0.4))
+    service.script.append(service.late(0.4))
     with (
         Memory(provider="supermemory", host=service.url, api_key=KEY, timeout=0.1) as memory,
         pytest.raises(ProviderError, match=r"did not answer within 0\.1 s") as failure,
@@ -126,10 +128,10 @@ def test_a_slow_answer_is_not_waited_for(service: Service) -> None:
 
 @pytest.mark.parametrize("cut", [-1, 0, 10])
 def test_a_connection_that_breaks_is_tried_again_for_reads_only(memory: Memory, service: Service, cut: int) -> None:
-    service.replies.extend([Reply(cut=cut), Reply(cut=cut)])
+    service.script.extend([partial(service.cut_off, after=cut)] * 2)
     assert memory.list("ann").items == []
     assert len(service.requests) == 3
-    service.replies.append(Reply(cut=cut))
+    service.script.append(partial(service.cut_off, after=cut))
     with pytest.raises(ProviderError, match="connection") as failure:
         memory.add(content="likes tea", user_id="ann")
     assert failure.value.code == "provider_unavailable"
@@ -184,7 +186,7 @@ CALLS: dict[str, Callable[[Memory], object]] = {
 def test_answers_that_make_no_sense_are_the_provider_s_fault(
     memory: Memory, service: Service, call: Callable[[Memory], object], body: Any
 ) -> None:
-    service.replies.append(Reply(body=body))
+    service.script.append(Reply(body=body))
     with pytest.raises(ProviderError) as failure:
         call(memory)
     assert failure.value.code == "provider_error"
@@ -194,14 +196,14 @@ def test_answers_that_make_no_sense_are_the_provider_s_fault(
 @pytest.mark.parametrize("body", [{}, [], {"count": 1}, {"errors": []}, {"count": "one", "errors": []}], ids=str)
 def test_an_answer_to_a_deletion_must_make_sense(memory: Memory, service: Service, body: Any) -> None:
     id = memory.add(content="likes tea", user_id="ann").id
-    service.replies.extend([None, Reply(body=body)])
+    service.script.extend([service.perform, Reply(body=body)])
     with pytest.raises(ProviderError) as failure:
         memory.delete(id)
     assert failure.value.code == "provider_error"
 
 
 def test_redirects_are_not_followed(memory: Memory, service: Service) -> None:
-    service.replies.append(Reply(307, {}, {"Location": f"{service.url}/elsewhere"}))
+    service.script.append(Reply(307, {}, {"Location": f"{service.url}/elsewhere"}))
     with pytest.raises(ProviderError, match="307"):
         memory.add(content="likes tea", user_id="ann")
     assert len(service.requests) == 1

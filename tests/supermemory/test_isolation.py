@@ -13,7 +13,8 @@ from openmem import InvalidRequestError, Memory, NotFoundError, ProviderError
 from openmem.drivers.supermemory import IN_PATH, NAMESPACE, Hosted
 from openmem.providers.supermemory import decode, encode
 
-from .service import KEY, Reply, Service
+from ..service import Reply
+from .service import KEY, Service
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=120)
 NAMES = TEXT | st.text("ab:._-~%/0123456789ABCDEF", min_size=1, max_size=120)
@@ -175,7 +176,7 @@ def test_an_answer_about_another_document_is_withheld(memory: Memory, service: S
     [_, document] = service.namespaces["ann"].values()
     body = {"id": "y", "metadata": document.metadata, "content": "a secret", "system": {}}
     for verb in ("get", "delete"):
-        service.replies.append(Reply(body=json.loads(json.dumps(body))))
+        service.script.append(Reply(body=json.loads(json.dumps(body))))
         with pytest.raises(ProviderError, match=other):
             getattr(memory, verb)(id)
     assert len(service.namespaces["ann"]) == 2

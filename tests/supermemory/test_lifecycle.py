@@ -16,7 +16,7 @@ import pytest
 from openmem import AsyncMemory, Memory
 from openmem.drivers.supermemory import Hosted
 
-from .service import KEY, Reply, Service
+from .service import KEY, Service
 
 FREED = 0.05
 ANSWER = 0.3
@@ -41,7 +41,7 @@ def test_a_cancelled_call_is_free_at_once_and_its_end_is_logged(
 ) -> None:
     async def main() -> None:
         async with AsyncMemory(provider="supermemory", host=service.url, api_key=KEY, executor_max_workers=1) as memory:
-            service.replies.append(Reply(after=ANSWER))
+            service.script.append(service.late(ANSWER))
             task = asyncio.create_task(getattr(memory, verb)(**arguments))
             await _until(lambda: service.requests)
             start = time.monotonic()
@@ -63,7 +63,7 @@ def test_closing_does_not_wait_for_a_thread(service: Service) -> None:
     async def main() -> float:
         memory = AsyncMemory(provider="supermemory", host=service.url, api_key=KEY)
         await memory.list("ann")
-        service.replies.append(Reply(after=ANSWER))
+        service.script.append(service.late(ANSWER))
         task = asyncio.create_task(memory.list("ann"))
         await _until(lambda: len(service.requests) == 2)
         task.cancel()

@@ -16,7 +16,8 @@ from openmem import (
 )
 from openmem.providers.supermemory import COPIED_LENGTH
 
-from .service import KEY, Reply, Request, Service
+from ..service import Reply
+from .service import KEY, Request, Service
 
 LONG = "The cello needs new strings before the concert. " * 200
 assert len(LONG) > COPIED_LENGTH
@@ -122,7 +123,7 @@ def test_a_document_that_the_service_does_not_delete_is_not_said_to_be_missing(
     memory: Memory, service: Service
 ) -> None:
     id = _added(memory)
-    service.replies.extend([None, Reply(body={"count": 0, "errors": [{"id": "x", "error": "is locked"}]})])
+    service.script.extend([service.perform, Reply(body={"count": 0, "errors": [{"id": "x", "error": "is locked"}]})])
     with pytest.raises(ProviderError, match="is locked"):
         memory.delete(id)
 
