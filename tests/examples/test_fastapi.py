@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,31 +53,39 @@ def serving(module: str, database: str) -> Iterator[str]:
             process.communicate()
 
 
-def connections(database: str) -> int:
-    """How many connections others have to the database."""
-    with psycopg.connect(database) as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        ).fetchone()
-    assert row is not None
-    return int(row[0])
+@contextmanager
+def counting(database: str) -> Iterator[Callable[[], int]]:
+    """A function that counts the connections of others, all its life over the same one of its own."""
+    with psycopg.connect(database, autocommit=True) as connection:
+
+        def count() -> int:
+            row = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            ).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        yield count
 
 
 def wait_for_none(database: str) -> None:
     deadline = time.monotonic() + 10
-    while connections(database):
-        assert time.monotonic() < deadline, "connections are left"
-        time.sleep(0.02)
+    with counting(database) as count:
+        while count():
+            assert time.monotonic() < deadline, "connections are left"
+            time.sleep(0.02)
 
 
 async def use(url: str, database: str) -> int:
     """Remember and recall 32 times at once; the most connections seen meanwhile."""
     seen = 0
+    done = asyncio.Event()
 
     async def watch() -> None:
         nonlocal seen
-        while True:
-            seen = max(seen, await asyncio.to_thread(connections, database))
+        with counting(database) as count:
+            while not done.is_set():
+                seen = max(seen, await asyncio.to_thread(count))
 
     limits = httpx.Limits(max_connections=32)
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30, limits=limits, verify=False) as client:
@@ -98,8 +106,8 @@ async def use(url: str, database: str) -> int:
                 for _ in range(4)
             )
         )
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        done.set()
+        await watching
     for number, reply in enumerate(recalled):
         user = USERS[number // 4]
         assert set(reply.json()) == {f"{user} {fact}" for fact in FACTS}
@@ -115,7 +123,8 @@ def test_an_instance_for_each_request(database: str) -> None:
 def test_one_shared_instance(database: str) -> None:
     with serving("shared", database) as url:
         assert 0 < asyncio.run(use(url, database)) <= POOL
-        assert connections(database) > 0
+        with counting(database) as count:
+            assert count() > 0
     wait_for_none(database)
 
 
