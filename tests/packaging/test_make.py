@@ -15,7 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PYTHON", "PYTEST"))}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CONSTRAINTS", "MAKE", "PYTHON", "PYTEST", "VENV"))
+    }
     return subprocess.run(
         command, cwd=cwd, env=inherited | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
