@@ -73,16 +73,12 @@ class PostgresProvider(Provider):
     def _configured_url(self) -> str | None:
         return _check_url(self.config.url)
 
-    async def _server_url(self) -> str:
-        """The URL to connect to, starting the server if that is this provider's job."""
-        assert self._url is not None
-        return self._url
-
     async def open(self) -> None:
         if self._io is None:
+            assert self._url is not None
             config = self.config
             settings = PostgresSettings(
-                url=await self._server_url(),
+                url=self._url,
                 pool_min_size=config.pool_min_size,
                 pool_max_size=config.pool_max_size,
                 pool_timeout=config.pool_timeout,
