@@ -12,7 +12,7 @@ import pytest
 from openmem import AsyncMemory, Memory, ProviderError
 from openmem.drivers.asyncio import AsyncPorts
 from openmem.drivers.blocking import BlockingPorts
-from openmem.embedders import resolve_embedder
+from openmem.embedders import resolve_embedder, wordllama
 from openmem.embedders.hashing import HashingEmbedder
 from openmem.io import EmbedderIO, Ports, Vectors, run_blocking
 
@@ -139,6 +139,28 @@ def test_what_may_block_runs_in_a_thread() -> None:
     own = Recording()
     in_threads(own, live)
     assert own.calls == [("warm_up", False), ("embed", False)]
+
+
+def test_short_texts_are_embedded_in_place_by_an_embedder_that_is_quicker_than_a_thread() -> None:
+    class Quick(Recording):
+        quick_characters = 3
+
+    own = Quick()
+
+    async def use(io: EmbedderIO) -> None:
+        await io.embed(["abc"])
+        await io.embed(["ab", "cd"])
+
+    in_threads(own, use)
+    assert own.calls == [("embed", True), ("embed", False)]
+
+
+def test_a_model_that_is_not_loaded_is_not_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wordllama, "_loaded", [])
+    embedder = wordllama.WordLlamaEmbedder()
+    assert embedder.quick_characters == 0
+    embedder.warm_up()
+    assert embedder.quick_characters > 0
 
 
 def test_a_coroutine_function_is_preferred_and_runs_on_the_loop() -> None:

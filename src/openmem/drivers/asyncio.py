@@ -30,10 +30,11 @@ Wanted: TypeAlias = list[tuple[str, asyncio.Future[Vectors]]]
 
 
 class AsyncEmbedder:
-    """An embedder called by its own `aembed`, or else in a thread.
+    """An embedder called by its own `aembed`, or else in a thread, or in place where that takes less.
 
     Texts that several tasks want embedded in one turn of the loop go to a thread together. To hand
     each over by itself takes longer than to embed it, since loop and threads compete for the GIL.
+    For the same reason an embedder may have short texts embedded in place; see `Embedder`.
     """
 
     def __init__(self, embedder: Embedder, ports: AsyncPorts, *, owned: bool) -> None:
@@ -48,6 +49,8 @@ class AsyncEmbedder:
     async def embed(self, texts: Sequence[str]) -> Vectors:
         if hasattr(self._embedder, "aembed"):
             return await aembed_checked(self._embedder, texts)
+        if sum(map(len, texts)) <= getattr(self._embedder, "quick_characters", 0):
+            return embed_checked(self._embedder, texts)
         if len(texts) != 1:
             return await self._in_thread(texts)
         loop = asyncio.get_running_loop()

@@ -14,6 +14,8 @@ from ..errors import InvalidRequestError
 CONFIG: Final = "l2_supercat"
 DIM: Final = 256
 
+QUICK_CHARACTERS: Final = 512
+
 _BATCH_CHARACTERS: Final = 65_536
 _SLICE_TOKENS: Final = 4096
 
@@ -43,6 +45,11 @@ class WordLlamaEmbedder:
 
     def __repr__(self) -> str:
         return "WordLlamaEmbedder()"
+
+    @property
+    def quick_characters(self) -> int:
+        """How much text is embedded faster than it is handed to a thread: none before the model is loaded."""
+        return QUICK_CHARACTERS if _loaded else 0
 
     def warm_up(self) -> None:
         """Load the model, unless this process has it already. Takes some tenths of a second."""
