@@ -54,8 +54,6 @@ class HashingEmbedder:
         InvalidRequestError: `dim` is out of range.
     """
 
-    quick_characters = 256
-
     def __init__(self, dim: int = DEFAULT_DIM) -> None:
         if not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= MAX_DIM:
             raise InvalidRequestError(f"embedder: hashing has 1 to {MAX_DIM} dimensions, not {dim!r}")
