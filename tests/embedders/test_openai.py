@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from typing import Any
@@ -20,18 +20,6 @@ from ..service import Reply
 from .service import KEY, Request, Service, answer, error, vector_of
 
 Embed = Callable[[OpenAIEmbedder, list[str]], list[list[float]]]
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    service = Service()
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("OPENAI_BASE_URL", service.url)
-    service.start()
-    yield service
-    service.stop()
 
 
 def blocking(embedder: OpenAIEmbedder, texts: list[str]) -> list[list[float]]:

@@ -11,29 +11,30 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from ..embedders import Embedder, aembed_checked, embed_checked, resolve_embedder, warm_up_checked
-from ..errors import OMPError, ProviderError, unavailable
+from ..errors import ProviderError, unavailable
 from ..io import EmbedderIO, HttpIO, HttpSettings, PostgresIO, PostgresSettings, Vectors, Work
+from .batching import Batching
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 DEFAULT_WORKERS = 4
-EMBED_TOGETHER = 32
+THREAD_TEXTS = 32
+REQUEST_TEXTS = 64
+REQUESTS = 4
 
 logger = logging.getLogger("openmem")
-
-
-Wanted: TypeAlias = list[tuple[str, asyncio.Future[Vectors]]]
 
 
 class AsyncEmbedder:
     """An embedder called by its own `aembed`, or else in a thread, or in place where that takes less.
 
-    Texts that several tasks want embedded in one turn of the loop go to a thread together. To hand
-    each over by itself takes longer than to embed it, since loop and threads compete for the GIL.
+    Single texts are embedded together with those of other tasks. Each by itself would be a request to
+    a remote service, and to hand it over to a thread takes longer than to embed it, since loop and
+    threads compete for the GIL.
     For the same reason an embedder may have short texts embedded in place; see `Embedder`.
     """
 
@@ -41,63 +42,45 @@ class AsyncEmbedder:
         self._embedder = embedder
         self._ports = ports
         self._owned = owned
-        self._wanted: Wanted = []
-        self._batches: set[asyncio.Task[None]] = set()
+        self._is_remote = hasattr(embedder, "aembed")
+        if self._is_remote:
+            self._single = Batching(self._by_itself, most_texts=REQUEST_TEXTS, most_calls=REQUESTS)
+        else:
+            self._single = Batching(self._in_thread, most_texts=THREAD_TEXTS, most_calls=ports.max_workers)
         self.model = embedder.model
         self.dim = embedder.dim
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        if hasattr(self._embedder, "aembed"):
-            return await aembed_checked(self._embedder, texts)
-        if sum(map(len, texts)) <= getattr(self._embedder, "quick_characters", 0):
+        if not self._is_remote and sum(map(len, texts)) <= getattr(self._embedder, "quick_characters", 0):
             return embed_checked(self._embedder, texts)
-        if len(texts) != 1:
-            return await self._in_thread(texts)
-        loop = asyncio.get_running_loop()
-        if not self._wanted:
-            loop.call_soon(self._hand_over)
-        vectors: asyncio.Future[Vectors] = loop.create_future()
-        self._wanted.append((texts[0], vectors))
-        return await vectors
+        if len(texts) == 1:
+            return [await self._single.embed(texts[0])]
+        if self._is_remote:
+            return await self._in_requests(texts)
+        return await self._in_thread(texts)
+
+    async def _by_itself(self, texts: Sequence[str]) -> Vectors:
+        return await aembed_checked(self._embedder, texts)
 
     async def _in_thread(self, texts: Sequence[str]) -> Vectors:
         return await self._ports.call(embed_checked, self._embedder, texts)
 
-    def _hand_over(self) -> None:
-        wanted = [(text, vectors) for text, vectors in self._wanted if not vectors.done()]
-        self._wanted = []
-        for start in range(0, len(wanted), EMBED_TOGETHER):
-            self._start(wanted[start : start + EMBED_TOGETHER])
+    async def _in_requests(self, texts: Sequence[str]) -> Vectors:
+        """Some requests at a time, none so large that reading its answer would hold up the loop."""
+        starts = iter(range(0, len(texts), REQUEST_TEXTS))
+        answers: dict[int, Vectors] = {}
 
-    def _start(self, wanted: Wanted) -> None:
-        batch = asyncio.get_running_loop().create_task(self._embed_together(wanted))
-        self._batches.add(batch)
-        batch.add_done_callback(self._batches.discard)
+        async def one_after_another() -> None:
+            for start in starts:
+                answers[start] = await self._by_itself(texts[start : start + REQUEST_TEXTS])
 
-        def cancel_unless_wanted(_: object) -> None:
-            if all(vectors.done() for _, vectors in wanted):
-                batch.cancel()
-
-        for _, vectors in wanted:
-            vectors.add_done_callback(cancel_unless_wanted)
-
-    async def _embed_together(self, wanted: Wanted) -> None:
         try:
-            answers = await self._in_thread([text for text, _ in wanted])
-        except BaseException as error:
-            if isinstance(error, OMPError) and len(wanted) > 1:
-                for one in wanted:
-                    self._start([one])
-                return
-            for _, vectors in wanted:
-                if not vectors.done():
-                    vectors.set_exception(error)
-            if not isinstance(error, OMPError):
-                raise
-        else:
-            for (_, vectors), answer in zip(wanted, answers, strict=True):
-                if not vectors.done():
-                    vectors.set_result([answer])
+            async with asyncio.TaskGroup() as group:
+                for _ in range(REQUESTS):
+                    group.create_task(one_after_another())
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from failures.exceptions[0].__cause__
+        return [vector for start in sorted(answers) for vector in answers[start]]
 
     async def load(self) -> None:
         await self._ports.call(warm_up_checked, self._embedder)
@@ -122,7 +105,7 @@ class AsyncPorts:
     """
 
     def __init__(self, max_workers: int | None = None) -> None:
-        self._max_workers = max_workers or DEFAULT_WORKERS
+        self.max_workers = max_workers or DEFAULT_WORKERS
         self._threads: ThreadPoolExecutor | None = None
         self._abandoned: set[Future[Any]] = set()
         self._running = Running()
@@ -164,7 +147,7 @@ class AsyncPorts:
         if self._closed:
             raise _closed_meanwhile()
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._max_workers, thread_name_prefix="openmem")
+            self._threads = ThreadPoolExecutor(self.max_workers, thread_name_prefix="openmem")
         work = self._threads.submit(function)
         self._running.add(work)
         return work
@@ -172,7 +155,7 @@ class AsyncPorts:
     def _replace_threads_if_stuck(self, abandoned: Future[Any]) -> None:
         """Give up the threads once nobody waits for any of them; what is queued moves to new ones."""
         self._abandoned = {work for work in (*self._abandoned, abandoned) if not work.done()}
-        if len(self._abandoned) >= self._max_workers and self._threads is not None:
+        if len(self._abandoned) >= self.max_workers and self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None
             self._abandoned = set()
