@@ -37,7 +37,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from openmem import AsyncMemory
-from openmem._ids import new_memory_id
+from openmem._ids import bucket_of, new_memory_id
 from openmem.embedders.wordllama import WordLlamaEmbedder
 from openmem.providers.postgres.embedded import Lease
 
@@ -49,8 +49,8 @@ SMALL_USER = 100
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 SCHEMA = "search_benchmark"
 LOAD = f"""
-    INSERT INTO {SCHEMA}.memories (id, user_id, created_at, content, embedding_model, embedding)
-    SELECT $1, $2, $3, $4, $5, $6::text::halfvec
+    INSERT INTO {SCHEMA}.memories (id, user_id, bucket, created_at, content, embedding_model, embedding)
+    SELECT $1, $2, $3, $4, $5, $6, $7::text::halfvec
 """
 FLOOR_SCHEMA = """
     DROP TABLE IF EXISTS floor;
@@ -137,7 +137,8 @@ class OpenMem:
 
     async def load(self, batch: Batch) -> None:
         rows = [
-            (new_memory_id(), user, moment, text, embedder.model, str(vector)) for user, text, moment, vector in batch
+            (new_memory_id(user), user, bucket_of(user), moment, text, embedder.model, str(vector))
+            for user, text, moment, vector in batch
         ]
         await self._pool.executemany(LOAD, rows)
 

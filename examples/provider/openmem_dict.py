@@ -32,7 +32,9 @@ class DictProvider(Provider):
 
     async def add(self, op: Add, call: Call) -> MemoryRecord:
         fields: dict[str, Any] = op.model_dump(exclude={"extensions"}) | op.extensions
-        record = MemoryRecord.model_validate(fields | {"id": new_memory_id(), "created_at": datetime.now(UTC)})
+        record = MemoryRecord.model_validate(
+            fields | {"id": new_memory_id(op.user_id), "created_at": datetime.now(UTC)}
+        )
         self._memories[record.id] = record
         return record
 

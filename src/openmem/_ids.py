@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import secrets
 import time
 import uuid
@@ -9,17 +11,36 @@ from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _EPOCH_MS: Final = 1_577_836_800_000
+_BUCKET_BITS: Final = 10
+_MEMORY_ID: Final = re.compile(f"mem_[{_ALPHABET}]{{18}}")
 
 
-def new_memory_id() -> str:
-    """A fresh id: ``mem_`` and 18 base-32 characters, of later calls the greater one.
+def new_memory_id(user_id: str) -> str:
+    """A fresh id for a memory of `user_id`: ``mem_`` and 18 base-32 characters, of later calls the greater one.
 
     The first 8 characters are the milliseconds since 2020, which keeps neighbours in time together
-    in an index; the other 10 are 50 random bits. It is short because `context` pays for it in tokens.
+    in an index; then come 40 random bits, and last the user's bucket, so that a call that knows no more than
+    an id can tell where the memory is. It is short because `context` pays for it in tokens.
     """
-    value = (time.time_ns() // 1_000_000 - _EPOCH_MS) << 50 | secrets.randbits(50)
+    moment = time.time_ns() // 1_000_000 - _EPOCH_MS
+    value = moment << 50 | secrets.randbits(40) << _BUCKET_BITS | bucket_of(user_id)
     digits = [_ALPHABET[value >> shift & 31] for shift in range(85, -5, -5)]
     return "mem_" + "".join(digits)
+
+
+def bucket_of(user_id: str) -> int:
+    """The bucket of a user, 0 to 1023: the first 10 bits of the SHA-256 of the id in UTF-8.
+
+    Databases can be partitioned by it; it never changes.
+    """
+    return int.from_bytes(hashlib.sha256(user_id.encode()).digest()[:2]) >> 16 - _BUCKET_BITS
+
+
+def bucket_in(memory_id: str) -> int | None:
+    """The bucket of the user a memory belongs to, read from its id; None if no memory can have this id."""
+    if not _MEMORY_ID.fullmatch(memory_id):
+        return None
+    return _ALPHABET.index(memory_id[-2]) << 5 | _ALPHABET.index(memory_id[-1])
 
 
 def new_request_id() -> str:

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
 
 from openmem._cursor import Position, encode_cursor
+from openmem._ids import bucket_in, bucket_of, new_memory_id
 from openmem.access import Grants
 from openmem.config import AuditMode
 from openmem.io import Statement
 from openmem.operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
 from openmem.providers.base import Call
-from openmem.providers.postgres.statements import Statements
+from openmem.providers.postgres.statements import AddedBefore, Statements
 
 MARK = "Zanzibar"
+ID = new_memory_id(MARK)
 VECTOR = [0.25, 0.5]
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 CALL = Call(f"{MARK}-request", f"{MARK}-app", Grants.parse([f"{access}:{MARK}/*" for access in ("read", "write")]))
 
 
-def statements(audit: AuditMode) -> Iterator[tuple[str, Statement[Any]]]:
-    sql = Statements("memory_schema", '"Vector Schema"', audit)
+def statements(
+    audit: AuditMode, schema: str = "memory_schema", vector_schema: str = '"Vector Schema"'
+) -> Iterator[tuple[str, Statement[Any]]]:
+    """Every statement of a verb."""
+    sql = Statements(schema, vector_schema, audit)
     add = Add(
         content=MARK,
         user_id=MARK,
@@ -36,17 +42,20 @@ def statements(audit: AuditMode) -> Iterator[tuple[str, Statement[Any]]]:
         valid_to=NOW,
         extensions={"x-a": MARK},
     )
-    page = List(user_id=MARK, scope=f"{MARK}/a", tag=MARK, since=NOW, until=NOW, limit=3)
+    page = List(user_id=MARK, scope=f"{MARK}/a", tag=MARK, since=NOW, until=NOW + timedelta(days=1), limit=3)
     cursor = encode_cursor(page, Position(NOW, MARK))
-    update = Update(id=MARK, content=MARK, scope=MARK, tags=[MARK], confidence=1, valid_to=NOW, supersedes=["m"])
+    update = Update(id=ID, content=MARK, scope=MARK, tags=[MARK], confidence=1, valid_to=NOW, supersedes=["m"])
     search = Search(query=MARK, user_id=MARK, scope=f"{MARK}/*", min_score=0.5)
     context = Context(query=MARK, user_id=MARK, scope=f"{MARK}/a")
     yield "add", sql.add("mem_1", add, CALL, MARK, VECTOR)
     yield "add superseding", sql.add("mem_1", add.model_copy(update={"supersedes": (MARK,)}), CALL, MARK, VECTOR)
-    yield "get", sql.get(Get(id=MARK), CALL)
+    once = Call(f"{MARK}-request", idempotency_key=MARK)
+    yield "add once", sql.add_once("mem_1", add, once, MARK, VECTOR)
+    yield "added before", sql.added_before(add, AddedBefore(MARK, MARK))
+    yield "get", sql.get(Get(id=ID), CALL)
     yield "update", sql.update(update, CALL, MARK, VECTOR)
-    yield "update one field", sql.update(Update(id=MARK, confidence=None), CALL, MARK, None)
-    yield "delete", sql.delete(Delete(id=MARK), Call(MARK))
+    yield "update one field", sql.update(Update(id=ID, confidence=None), CALL, MARK, None)
+    yield "delete", sql.delete(Delete(id=ID), Call(MARK))
     yield "list", sql.list(page, CALL)
     yield "list on", sql.list(page.model_copy(update={"cursor": cursor}), CALL)
     yield "search", sql.search(search, CALL, MARK, VECTOR, limit=5)
@@ -74,7 +83,7 @@ def test_a_statement(statement: Statement[Any], mode: AuditMode) -> None:
 
 @pytest.mark.parametrize("mode", get_args(AuditMode))
 def test_what_is_logged(mode: AuditMode) -> None:
-    writes = {"add", "add superseding", "update", "update one field", "delete"}
+    writes = {"add", "add superseding", "add once", "update", "update one field", "delete"}
     reads = {"get", "list", "list on", "search", "context"}
     logged = {name for name, statement in statements(mode) if "INSERT INTO memory_schema.audit_log" in statement.sql}
     assert logged == {"all": writes | reads, "writes": writes, "off": set()}[mode]
@@ -87,3 +96,17 @@ def test_the_text_does_not_depend_on_the_values() -> None:
     bare = sql.search(Search(query="q", user_id="u"), Call("r"), "model", VECTOR, limit=10)
     full = sql.search(Search(query=MARK, user_id=MARK, scope=f"{MARK}/*", min_score=1), CALL, MARK, VECTOR, limit=1)
     assert bare.sql is full.sql
+
+
+@pytest.mark.parametrize(("statement", "mode"), ALL)
+def test_a_statement_names_the_bucket_of_every_row(statement: Statement[Any], mode: AuditMode) -> None:
+    table = r"memory_schema\.(?:memories|audit_log|idempotency_keys)"
+    read = re.findall(rf"(?:FROM|JOIN|UPDATE) {table}\b *(\w*)", statement.sql)
+    named = re.findall(r"(\w+)\.bucket = \$(\d+)::smallint", statement.sql)
+    assert Counter(read) == Counter(alias for alias, _ in named)
+    inserted = re.findall(rf"INSERT INTO {table}[\w ]* \(([^)]+)\)", statement.sql)
+    assert all("bucket" in columns.split(", ") for columns in inserted)
+    assert read or inserted
+    numbers = {int(number) for number in re.findall(r"\$(\d+)::smallint", statement.sql)}
+    assert len(numbers) == 1
+    assert statement.args[numbers.pop() - 1] in (bucket_of(MARK), bucket_in(ID))

@@ -426,7 +426,7 @@ class VendorProvider(Provider):
         with _named(op):
             targets = await self._targets(op.supersedes or (), op.user_id, call)
             fields = op.model_dump(exclude={"extensions"}) | op.extensions
-            draft = MemoryRecord.model_validate(fields | {"id": new_memory_id(), "created_at": self._now()})
+            draft = MemoryRecord.model_validate(fields | {"id": new_memory_id(op.user_id), "created_at": self._now()})
             record = await self.insert(draft)
             await self._end(targets, record.created_at)
             return record

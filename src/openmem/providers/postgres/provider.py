@@ -111,7 +111,7 @@ class PostgresProvider(Provider):
 
     async def add(self, op: Add, call: Call) -> MemoryRecord:
         [vector] = await self._embedder.embed([op.content])
-        id, model = new_memory_id(), self._embedder.model
+        id, model = new_memory_id(op.user_id), self._embedder.model
         if call.idempotency_key is None:
             return await self._run.execute(self._sql.add(id, op, call, model, vector))
         added = await self._run.execute(self._sql.add_once(id, op, call, model, vector))

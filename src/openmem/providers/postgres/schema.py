@@ -2,6 +2,11 @@
 
 JSON is kept as ``json``, not ``jsonb``: that would turn 1e23 into another number.
 
+Every table has the bucket of its user (see `openmem._ids`), and every unique constraint contains it, so
+that the tables can be partitioned or sharded by it. It comes last in the keys, which keeps new entries
+at the right edge of an index. A user has one bucket; without the statistics that say so the planner
+would multiply the two conditions and expect no rows.
+
 A database at the current version needs no more than two reads. Otherwise one transaction takes the
 lock, so that any number of processes may open a fresh database at the same moment, and applies what
 is missing.
@@ -46,8 +51,9 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         );
 
     CREATE TABLE {schema}.memories (
-        id text COLLATE "C" PRIMARY KEY,
+        id text COLLATE "C",
         user_id text COLLATE "C" NOT NULL,
+        bucket smallint NOT NULL,
         created_at timestamptz NOT NULL,
         valid_from timestamptz,
         valid_to timestamptz,
@@ -61,33 +67,39 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         content text NOT NULL,
         source json,
         supersedes text[],
-        extensions json
+        extensions json,
+        PRIMARY KEY (id, bucket)
     );
     ALTER TABLE {schema}.memories ALTER COLUMN embedding SET STORAGE MAIN;
     CREATE INDEX memories_newest ON {schema}.memories (user_id, created_at, id);
+    CREATE STATISTICS {schema}.memories_of_users (dependencies) ON user_id, bucket FROM {schema}.memories;
 
     CREATE TABLE {schema}.audit_log (
-        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        id bigint GENERATED ALWAYS AS IDENTITY,
         at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        bucket smallint NOT NULL,
         user_id text COLLATE "C" NOT NULL,
         app text,
         action text NOT NULL,
         memory_id text COLLATE "C",
         scope text COLLATE "C",
-        request_id text
+        request_id text,
+        PRIMARY KEY (id, bucket)
     );
-    CREATE INDEX audit_log_newest ON {schema}.audit_log (user_id, id);
+    CREATE INDEX audit_log_newest ON {schema}.audit_log (user_id, at);
+    CREATE STATISTICS {schema}.audit_log_of_users (dependencies) ON user_id, bucket FROM {schema}.audit_log;
     """,
     """
     CREATE TABLE {schema}.idempotency_keys (
+        bucket smallint NOT NULL,
         user_id text COLLATE "C" NOT NULL,
         key text COLLATE "C" NOT NULL,
         fingerprint text NOT NULL,
         memory_id text COLLATE "C" NOT NULL,
         at timestamptz NOT NULL,
-        PRIMARY KEY (user_id, key)
+        PRIMARY KEY (user_id, key, bucket)
     );
-    CREATE INDEX idempotency_keys_oldest ON {schema}.idempotency_keys (at);
+    CREATE INDEX idempotency_keys_oldest ON {schema}.idempotency_keys (bucket, at);
     """,
 )
 

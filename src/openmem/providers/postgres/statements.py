@@ -4,6 +4,10 @@ Every verb is one statement, hence one round trip and one transaction: what it r
 memories it supersedes and its audit entry are parts (CTEs) of the same text. Values are parameters
 without exception; only the two schema names, which are checked or quoted, are part of the text.
 
+Every part of a verb says in which bucket its rows are (see `openmem._ids`), so that a database that
+is partitioned or sharded by ``bucket`` runs the whole statement in one place. The exception is
+re-embedding, which goes through the memories of all users.
+
 A read's audit entry must not make the reader wait for the disk. The part ``unhurried`` switches off
 synchronous commit for the running transaction before the entry is written. Writes keep it on.
 """
@@ -17,6 +21,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from ..._cursor import Position, decode_cursor, encode_cursor
+from ..._ids import bucket_in, bucket_of
 from ..._scopes import ScopeFilter
 from ...config import AuditMode
 from ...errors import InvalidRequestError
@@ -66,12 +71,12 @@ def _in_scopes(scope: str, paths: str, prefixes: str) -> str:
 
 
 def _added(id: str, op: Add, call: Call, model: str, vector: Sequence[float]) -> tuple[object, ...]:
-    """The parameters of a new memory, $1 to $15."""
+    """The parameters of a new memory, $1 to $16."""
     source = op.source.to_wire() if op.source else None
     return (
         id, op.content, op.user_id, op.scope, _list(op.tags), _json(source), op.confidence,
         op.valid_from, op.valid_to, _list(op.supersedes), model, _json(op.extensions),
-        list(vector), call.app, call.request_id,
+        list(vector), call.app, call.request_id, bucket_of(op.user_id),
     )  # fmt: skip
 
 
@@ -83,9 +88,10 @@ class AddedBefore(NamedTuple):
 
 
 class Foreign(NamedTuple):
-    """A memory that another model embedded, and when it was last written."""
+    """A memory that another model embedded, where it lives, and when it was last written."""
 
     id: str
+    bucket: int
     content: str
     seen: datetime
 
@@ -150,25 +156,27 @@ class Statements:
         """
         is_over = f"k.at < now() - {_KEY_LIFETIME}"
         return f"""
-            WITH superseded AS ({self._superseded("$3::text", "$10", "$16", "$17")}),
+            WITH superseded AS ({self._superseded("$16", "$3::text", "$10", "$17", "$18")}),
             unknown AS (
                 SELECT CASE WHEN EXISTS (
-                    SELECT FROM {self._keys} k WHERE k.user_id = $3::text AND k.key = $18::text AND NOT {is_over}
+                    SELECT FROM {self._keys} k
+                    WHERE {_in("k", "$16")} AND k.user_id = $3::text AND k.key = $19::text AND NOT {is_over}
                 ) THEN '{{}}' ELSE {_unknown("$10")} END AS ids
             ),
             claimed AS (
-                INSERT INTO {self._keys} AS k (user_id, key, fingerprint, memory_id, at)
-                SELECT $3::text, $18::text, $19::text, $1::text, now() FROM unknown WHERE unknown.ids = '{{}}'
-                ON CONFLICT (user_id, key) DO UPDATE SET
+                INSERT INTO {self._keys} AS k (bucket, user_id, key, fingerprint, memory_id, at)
+                SELECT $16::smallint, $3::text, $19::text, $20::text, $1::text, now()
+                FROM unknown WHERE unknown.ids = '{{}}'
+                ON CONFLICT (user_id, key, bucket) DO UPDATE SET
                     fingerprint = CASE WHEN {is_over} THEN excluded.fingerprint ELSE k.fingerprint END,
                     memory_id = CASE WHEN {is_over} THEN excluded.memory_id ELSE k.memory_id END,
                     at = CASE WHEN {is_over} THEN excluded.at ELSE k.at END
                 RETURNING k.memory_id, k.fingerprint
             ),
             purged AS (
-                DELETE FROM {self._keys} WHERE (user_id, key) IN (
+                DELETE FROM {self._keys} old WHERE {_in("old", "$16")} AND (old.user_id, old.key) IN (
                     SELECT k.user_id, k.key FROM {self._keys} k
-                    WHERE {is_over} AND (k.user_id, k.key) <> ($3::text, $18::text)
+                    WHERE {_in("k", "$16")} AND {is_over} AND (k.user_id, k.key) <> ($3::text, $19::text)
                     ORDER BY k.at LIMIT 10 FOR UPDATE SKIP LOCKED
                 )
             ),
@@ -176,9 +184,9 @@ class Statements:
                 SELECT unknown.ids, claimed.*, coalesce(claimed.memory_id = $1::text, false) AS is_new
                 FROM unknown LEFT JOIN claimed ON true
             ),
-            ended AS ({self._end("coalesce($8::timestamptz, now())", "gate", "gate.is_new")}),
+            ended AS ({self._end("$16", "coalesce($8::timestamptz, now())", "gate", "gate.is_new")}),
             added AS ({self._insert} FROM gate WHERE gate.is_new RETURNING {_columns("m")})
-            {self._written("add", "added", app="$14", request="$15")}
+            {self._written("add", "added", bucket="$16", app="$14", request="$15")}
             SELECT gate.ids, gate.memory_id, gate.fingerprint, added.* FROM gate LEFT JOIN added ON true
         """
 
@@ -194,26 +202,26 @@ class Statements:
                 )
             return _record(rows[0])
 
-        sql = f"SELECT {_columns('m')} FROM {self._memories} m WHERE m.id = $1::text"
-        return Statement(sql, (added.memory_id,), decode)
+        sql = f"SELECT {_columns('m')} FROM {self._memories} m WHERE m.id = $1::text AND {_in('m', '$2')}"
+        return Statement(sql, (added.memory_id, bucket_of(op.user_id)), decode)
 
     @property
     def _insert(self) -> str:
         values = f"""
             $1::text, $2::text, $3::text, now(), $4::text, $5::text[], $6::json, $7::float8,
             $8::timestamptz, $9::timestamptz, $10::text[], $11::text, NULL, $12::json,
-            $13::float8[]::{self._vector}.halfvec
+            $13::float8[]::{self._vector}.halfvec, $16::smallint
         """
-        return f"INSERT INTO {self._memories} AS m ({', '.join(_COLUMNS)}, embedding) SELECT {values}"
+        return f"INSERT INTO {self._memories} AS m ({', '.join(_COLUMNS)}, embedding, bucket) SELECT {values}"
 
     def _add_sql(self, *, supersedes: bool) -> str:
-        audit = self._written("add", "added", app="$14", request="$15")
+        audit = self._written("add", "added", bucket="$16", app="$14", request="$15")
         if not supersedes:
             return f"WITH added AS ({self._insert} RETURNING {_columns('m')}) {audit} SELECT * FROM added"
         return f"""
-            WITH superseded AS ({self._superseded("$3::text", "$10", "$16", "$17")}),
+            WITH superseded AS ({self._superseded("$16", "$3::text", "$10", "$17", "$18")}),
             unknown AS (SELECT {_unknown("$10")} AS ids),
-            ended AS ({self._end("coalesce($8::timestamptz, now())", "unknown", "unknown.ids = '{}'")}),
+            ended AS ({self._end("$16", "coalesce($8::timestamptz, now())", "unknown", "unknown.ids = '{}'")}),
             added AS ({self._insert} FROM unknown WHERE unknown.ids = '{{}}' RETURNING {_columns("m")})
             {audit}
             SELECT unknown.ids, added.* FROM unknown LEFT JOIN added ON true
@@ -242,6 +250,7 @@ class Statements:
             self._read(
                 "get",
                 "found WHERE allowed",
+                bucket="$7",
                 user="found.user_id",
                 memory="found.id",
                 scope="found.scope",
@@ -269,10 +278,11 @@ class Statements:
                 FROM {self._memories} m WHERE {_visible("m")} FOR UPDATE
             ),
             deleted AS (
-                DELETE FROM {self._memories} m USING target WHERE m.id = target.id AND target.allowed
+                DELETE FROM {self._memories} m USING target
+                WHERE m.id = target.id AND {_in("m", "$7")} AND target.allowed
                 RETURNING m.id, m.user_id, m.scope, m.source::text
             )
-            {self._written("delete", "deleted", app="$3", request="$4")}
+            {self._written("delete", "deleted", bucket="$7", app="$3", request="$4")}
             SELECT scope FROM target
         """
 
@@ -301,41 +311,42 @@ class Statements:
     def _update_sql(self) -> str:
         def changed(field: str, value: str, column: str | None = None) -> str:
             column = column or field
-            return f"{column} = CASE WHEN '{field}' = ANY ($7::text[]) THEN {value} ELSE m.{column} END"
+            return f"{column} = CASE WHEN '{field}' = ANY ($8::text[]) THEN {value} ELSE m.{column} END"
 
         return f"""
             WITH target AS (
                 SELECT m.id, m.user_id, m.scope, m.valid_from FROM {self._memories} m WHERE {_visible("m")} FOR UPDATE
             ),
-            superseded AS ({self._superseded("(SELECT user_id FROM target)", "$13", "$5", "$6")}),
+            superseded AS ({self._superseded("$7", "(SELECT user_id FROM target)", "$14", "$5", "$6")}),
             checked AS (
-                SELECT target.*, {_unknown("$13")} AS unknown, {_in_scopes("target.scope", "$5", "$6")} AS allowed,
-                    coalesce($12::timestamptz >= target.valid_from, true) AS in_order
+                SELECT target.*, {_unknown("$14")} AS unknown, {_in_scopes("target.scope", "$5", "$6")} AS allowed,
+                    coalesce($13::timestamptz >= target.valid_from, true) AS in_order
                 FROM target
             ),
-            ended AS ({self._end("now()", "checked", "allowed AND in_order AND unknown = '{}'")}),
+            ended AS ({self._end("$7", "now()", "checked", "allowed AND in_order AND unknown = '{}'")}),
             updated AS (
                 UPDATE {self._memories} m SET
                     updated_at = now(),
-                    {changed("content", "$8::text")},
-                    {changed("content", "$14::text", "embedding_model")},
-                    {changed("content", f"$15::float8[]::{self._vector}.halfvec", "embedding")},
-                    {changed("scope", "$9::text")},
-                    {changed("tags", "$10::text[]")},
-                    {changed("confidence", "$11::float8")},
-                    {changed("valid_to", "$12::timestamptz")},
-                    supersedes = CASE WHEN $13::text[] = '{{}}' THEN m.supersedes ELSE
+                    {changed("content", "$9::text")},
+                    {changed("content", "$15::text", "embedding_model")},
+                    {changed("content", f"$16::float8[]::{self._vector}.halfvec", "embedding")},
+                    {changed("scope", "$10::text")},
+                    {changed("tags", "$11::text[]")},
+                    {changed("confidence", "$12::float8")},
+                    {changed("valid_to", "$13::timestamptz")},
+                    supersedes = CASE WHEN $14::text[] = '{{}}' THEN m.supersedes ELSE
                         coalesce(m.supersedes, '{{}}')
                         || ARRAY(
-                            SELECT new.id FROM unnest($13::text[]) WITH ORDINALITY AS new (id, place)
+                            SELECT new.id FROM unnest($14::text[]) WITH ORDINALITY AS new (id, place)
                             WHERE new.id <> ALL (coalesce(m.supersedes, '{{}}'))
                             GROUP BY new.id ORDER BY min(new.place)
                         )
                     END
-                FROM checked WHERE m.id = checked.id AND allowed AND in_order AND unknown = '{{}}'
+                FROM checked
+                WHERE m.id = checked.id AND {_in("m", "$7")} AND allowed AND in_order AND unknown = '{{}}'
                 RETURNING {_columns("m")}
             )
-            {self._written("update", "updated", app="$3", request="$4")}
+            {self._written("update", "updated", bucket="$7", app="$3", request="$4")}
             SELECT checked.scope, checked.valid_from, checked.unknown, updated.* FROM checked LEFT JOIN updated ON true
         """
 
@@ -353,6 +364,7 @@ class Statements:
         args = (
             op.user_id, *_filter(op.scope_filter(call.grants)), op.tag, op.since, op.until,
             *(position or (None, None)), op.limit + 1, call.app, call.request_id, op.scope,
+            bucket_of(op.user_id),
         )  # fmt: skip
         return Statement(self._list, args, decode)
 
@@ -360,14 +372,25 @@ class Statements:
         return f"""
             WITH page AS (
                 SELECT {_columns("m")} FROM {self._memories} m
-                WHERE m.user_id = $1::text AND {_in_scopes("m.scope", "$2", "$3")}
+                WHERE {_in("m", "$13")} AND m.user_id = $1::text AND {_in_scopes("m.scope", "$2", "$3")}
                     AND ($4::text IS NULL OR $4::text = ANY (m.tags))
                     AND m.created_at >= coalesce($5::timestamptz, '-infinity')
                     AND m.created_at < coalesce($6::timestamptz, 'infinity')
                     AND (m.created_at, m.id) < (coalesce($7::timestamptz, 'infinity'), coalesce($8::text, ''))
                 ORDER BY m.created_at DESC, m.id DESC LIMIT $9::bigint
             )
-            {self._read("list", "(SELECT) one", user="$1", memory="NULL", scope="$12", app="$10", request="$11")}
+            {
+            self._read(
+                "list",
+                "(SELECT) one",
+                bucket="$13",
+                user="$1",
+                memory="NULL",
+                scope="$12",
+                app="$10",
+                request="$11",
+            )
+        }
             SELECT * FROM page
         """
 
@@ -382,13 +405,13 @@ class Statements:
         min_score = op.min_score if isinstance(op, Search) else None
         args = (
             op.user_id, op.query, list(vector), model, *_filter(op.scope_filter(call.grants)),
-            min_score, limit, call.app, call.request_id, op.scope, op.verb,
+            min_score, limit, call.app, call.request_id, op.scope, op.verb, bucket_of(op.user_id),
         )  # fmt: skip
         return Statement(self._search, args, decode)
 
     def _search_sql(self) -> str:
         candidates = f"""
-            m.user_id = $1::text AND {_in_scopes("m.scope", "$5", "$6")}
+            {_in("m", "$13")} AND m.user_id = $1::text AND {_in_scopes("m.scope", "$5", "$6")}
             AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
         """
         ranking = ranked_ctes(
@@ -396,8 +419,20 @@ class Statements:
         )
         return f"""
             WITH {ranking}
-            {self._read("$12::text", "(SELECT) one", user="$1", memory="NULL", scope="$11", app="$9", request="$10")}
-            SELECT ranked.score, {_columns("m")} FROM ranked JOIN {self._memories} m USING (id)
+            {
+            self._read(
+                "$12::text",
+                "(SELECT) one",
+                bucket="$13",
+                user="$1",
+                memory="NULL",
+                scope="$11",
+                app="$9",
+                request="$10",
+            )
+        }
+            SELECT ranked.score, {_columns("m")}
+            FROM ranked JOIN {self._memories} m ON m.id = ranked.id AND {_in("m", "$13")}
             ORDER BY ranked.score DESC, ranked.created_at DESC, ranked.id DESC
         """
 
@@ -405,19 +440,19 @@ class Statements:
         """The newest entries of a user's log."""
         sql = f"""
             SELECT a.at, a.app, a.action, a.memory_id, a.scope, a.request_id FROM {self._audit_log} a
-            WHERE a.user_id = $1::text AND ($2::text IS NULL OR a.app = $2::text)
+            WHERE {_in("a", "$7")} AND a.user_id = $1::text AND ($2::text IS NULL OR a.app = $2::text)
                 AND a.at >= coalesce($3::timestamptz, '-infinity') AND {_in_scopes("a.scope", "$4", "$5")}
             ORDER BY a.at DESC, a.id DESC LIMIT $6::bigint
         """
-        args = (op.user_id, op.app, op.since, *_filter(call.grants.read), op.limit)
+        args = (op.user_id, op.app, op.since, *_filter(call.grants.read), op.limit, bucket_of(op.user_id))
         fields = ("timestamp", "app", "action", "memory_id", "scope", "request_id")
         return Statement(sql, args, lambda rows: [AuditEntry(**dict(zip(fields, row, strict=True))) for row in rows])
 
     def missing(self, op: WaitForIngest) -> Statement[Sequence[str]]:
         """Those of the ids that name no memory of the user."""
-        known = f"SELECT m.id FROM {self._memories} m WHERE m.user_id = $1::text"
+        known = f"SELECT m.id FROM {self._memories} m WHERE {_in('m', '$3')} AND m.user_id = $1::text"
         sql = f"SELECT ARRAY(SELECT unnest($2::text[]) EXCEPT {known})"
-        return Statement(sql, (op.user_id, list(op.ids)), lambda rows: sorted(rows[0][0]))
+        return Statement(sql, (op.user_id, list(op.ids), bucket_of(op.user_id)), lambda rows: sorted(rows[0][0]))
 
     def count_foreign(self, model: str) -> Statement[int]:
         """How many memories another model than `model` embedded."""
@@ -427,7 +462,7 @@ class Statements:
     def foreign(self, model: str, after_id: str, limit: int) -> Statement[Sequence[Foreign]]:
         """The next memories behind `after_id` that another model embedded."""
         sql = f"""
-            SELECT m.id, m.content, coalesce(m.updated_at, m.created_at) FROM {self._memories} m
+            SELECT m.id, m.bucket, m.content, coalesce(m.updated_at, m.created_at) FROM {self._memories} m
             WHERE m.embedding_model IS DISTINCT FROM $1::text AND m.id > $2::text ORDER BY m.id LIMIT $3::bigint
         """
         return Statement(sql, (model, after_id, limit), lambda rows: [Foreign(*row) for row in rows])
@@ -437,58 +472,72 @@ class Statements:
         sql = f"""
             WITH changed AS (
                 UPDATE {self._memories} m SET embedding_model = $1::text, embedding = new.vector::{self._vector}.halfvec
-                FROM unnest($2::text[], $3::timestamptz[], $4::text[]) AS new (id, seen, vector)
-                WHERE m.id = new.id AND coalesce(m.updated_at, m.created_at) = new.seen RETURNING 1
+                FROM unnest($2::text[], $3::smallint[], $4::timestamptz[], $5::text[]) AS new (id, bucket, seen, vector)
+                WHERE m.id = new.id AND m.bucket = new.bucket
+                    AND coalesce(m.updated_at, m.created_at) = new.seen
+                RETURNING 1
             )
             SELECT count(*) FROM changed
         """
         literals = [json.dumps(list(vector)) for vector in vectors]
-        args = (model, [memory.id for memory in memories], [memory.seen for memory in memories], literals)
+        ids, buckets, _, seen = zip(*memories, strict=True)
+        args = (model, list(ids), list(buckets), list(seen), literals)
         return Statement(sql, args, lambda rows: int(rows[0][0]))
 
     def _by_id(self, id: str, call: Call, granted: ScopeFilter | None) -> tuple[object, ...]:
-        return (id, _list(call.users), call.app, call.request_id, *_filter(granted))
+        return (id, _list(call.users), call.app, call.request_id, *_filter(granted), bucket_in(id))
 
-    def _superseded(self, user: str, ids: str, paths: str, prefixes: str) -> str:
+    def _superseded(self, bucket: str, user: str, ids: str, paths: str, prefixes: str) -> str:
         return f"""
             SELECT m.id FROM {self._memories} m
-            WHERE m.user_id = {user} AND m.id = ANY ({ids}::text[]) AND {_in_scopes("m.scope", paths, prefixes)}
+            WHERE {_in("m", bucket)} AND m.user_id = {user} AND m.id = ANY ({ids}::text[])
+                AND {_in_scopes("m.scope", paths, prefixes)}
             ORDER BY m.id FOR UPDATE
         """
 
-    def _end(self, moment: str, source: str, condition: str) -> str:
+    def _end(self, bucket: str, moment: str, source: str, condition: str) -> str:
         return f"""
             UPDATE {self._memories} m
             SET valid_to = least(m.valid_to, greatest(m.valid_from, {moment})), updated_at = now()
-            FROM superseded, {source} WHERE m.id = superseded.id AND {condition}
+            FROM superseded, {source} WHERE m.id = superseded.id AND {_in("m", bucket)} AND {condition}
         """
 
-    def _written(self, action: str, written: str, *, app: str, request: str) -> str:
+    def _written(self, action: str, written: str, *, bucket: str, app: str, request: str) -> str:
         """The part that logs a write, in the same transaction."""
         if self._audit == "off":
             return _unused(app, request)
         return f""", audit AS (
-            INSERT INTO {self._audit_log} (user_id, app, action, memory_id, scope, request_id)
-            SELECT w.user_id, coalesce({app}::text, w.source::json ->> 'app'), '{action}', w.id, w.scope,
-                {request}::text
+            INSERT INTO {self._audit_log} (bucket, user_id, app, action, memory_id, scope, request_id)
+            SELECT {bucket}::smallint, w.user_id, coalesce({app}::text, w.source::json ->> 'app'), '{action}', w.id,
+                w.scope, {request}::text
             FROM {written} w
         )"""
 
-    def _read(self, action: str, source: str, *, user: str, memory: str, scope: str, app: str, request: str) -> str:
+    def _read(
+        self, action: str, source: str, *, bucket: str, user: str, memory: str, scope: str, app: str, request: str
+    ) -> str:
         """The part that logs a read, without a wait for the disk."""
         if self._audit != "all":
             return _unused(*re.findall(r"\$\d+", f"{action} {user} {memory} {scope} {app} {request}"))
         action = action if action.startswith("$") else f"'{action}'"
         return f""", unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
         audit AS (
-            INSERT INTO {self._audit_log} (user_id, app, action, memory_id, scope, request_id)
-            SELECT {user}, {app}::text, {action}, {memory}, {scope}, {request}::text FROM unhurried, {source}
+            INSERT INTO {self._audit_log} (bucket, user_id, app, action, memory_id, scope, request_id)
+            SELECT {bucket}::smallint, {user}, {app}::text, {action}, {memory}, {scope}, {request}::text
+            FROM unhurried, {source}
         )"""
+
+
+def _in(table: str, bucket: str) -> str:
+    """Whether a row is in the bucket that a parameter tells."""
+    return f"{table}.bucket = {bucket}::smallint"
 
 
 def _visible(table: str) -> str:
     """Whether a row has the wanted id and belongs to a user the caller may act for."""
-    return f"{table}.id = $1::text AND ($2::text[] IS NULL OR {table}.user_id = ANY ($2::text[]))"
+    return (
+        f"{table}.id = $1::text AND {_in(table, '$7')} AND ($2::text[] IS NULL OR {table}.user_id = ANY ($2::text[]))"
+    )
 
 
 def _unused(*parameters: str) -> str:
