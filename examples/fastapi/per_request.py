@@ -1,7 +1,7 @@
 """An instance of `AsyncMemory` for every request, as a dependency.
 
-The simplest way: a handler gets a client of its own, which is closed once the response is made. Every
-request opens a connection of its own, so a busy service is better off with `shared.py`.
+The simplest way: a handler gets a client of its own, which is closed once the response is made. The
+clients of requests that come at once or shortly after each other share their connections.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 
 
 def require_extra(purpose: str, extra: str, modules: tuple[str, ...]) -> None:
@@ -16,4 +17,4 @@ def require_extra(purpose: str, extra: str, modules: tuple[str, ...]) -> None:
 
 def is_installed(module: str) -> bool:
     """Whether a top-level module can be imported; told without importing it."""
-    return importlib.util.find_spec(module) is not None
+    return sys.modules.get(module) is not None or importlib.util.find_spec(module) is not None

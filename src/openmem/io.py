@@ -82,7 +82,13 @@ class PostgresIO(Protocol):
 
     Every method raises `openmem.ProviderError` for what the server or the network did, never a
     driver's own exception.
+
+    Attributes:
+        learned: what its users found out about the database, for the next one. It is forgotten when
+            the server misses a table, or may have become another one.
     """
+
+    learned: dict[str, str]
 
     async def execute(self, statement: Statement[R]) -> R:
         """Run one statement as one transaction in one round trip, and decode its rows."""

@@ -27,9 +27,11 @@ def run(use: Callable[[EmbedderIO], Awaitable[None]]) -> None:
     async def main() -> None:
         embedder, ports = remote(), AsyncPorts()
         await embedder.aembed(["first"])
+        io = ports.embedder(embedder)
         try:
-            await use(ports.embedder(embedder))
+            await use(io)
         finally:
+            await io.close()
             await embedder.aclose()
             await ports.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -47,6 +47,8 @@ def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Make some modules look as if they were not installed."""
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in names else real(name))
+    for name in names:
+        monkeypatch.setitem(sys.modules, name, None)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples" / "fastapi
 USERS = [f"user-{number}" for number in range(8)]
 FACTS = ["likes tea", "has a cat", "plays chess", "lives in Porto"]
 POOL = 8
+DEFAULT_POOL = 10
 
 
 @contextmanager
@@ -116,7 +117,7 @@ async def use(url: str, database: str) -> int:
 
 def test_an_instance_for_each_request(database: str) -> None:
     with serving("per_request", database) as url:
-        assert asyncio.run(use(url, database)) > 0
+        assert 0 < asyncio.run(use(url, database)) <= DEFAULT_POOL
         wait_for_none(database)
 
 

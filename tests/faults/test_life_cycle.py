@@ -345,7 +345,7 @@ def test_one_client_per_request(db: Database) -> None:
 
     async def main() -> None:
         await asyncio.gather(*(request(number) for number in range(20)))
-        await until(lambda: not db.connections(), within=1)
+        await until(lambda: not db.connections() and len(asyncio.all_tasks()) == 1, within=1)
 
     run(main())
     assert db.ask("SELECT count(*) FROM openmem.memories") == 21

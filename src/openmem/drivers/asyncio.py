@@ -14,9 +14,9 @@ from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 from ..embedders import Embedder, aembed_checked, embed_checked, resolve_embedder, warm_up_checked
-from ..errors import ProviderError, unavailable
 from ..io import EmbedderIO, HttpIO, HttpSettings, PostgresIO, PostgresSettings, Vectors, Work
 from .batching import Batching
+from .sharing import Share, SharedPostgres, closed_meanwhile
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,8 +25,11 @@ DEFAULT_WORKERS = 4
 THREAD_TEXTS = 32
 REQUEST_TEXTS = 64
 REQUESTS = 4
+CLOSE_GRACE = 2.0
 
 logger = logging.getLogger("openmem")
+
+_imported: dict[str, ModuleType] = {}
 
 
 class AsyncEmbedder:
@@ -36,6 +39,10 @@ class AsyncEmbedder:
     a remote service, and to hand it over to a thread takes longer than to embed it, since loop and
     threads compete for the GIL.
     For the same reason an embedder may have short texts embedded in place; see `Embedder`.
+
+    Args:
+        ports: threads of its own.
+        owned: whether the embedder is closed with this.
     """
 
     def __init__(self, embedder: Embedder, ports: AsyncPorts, *, owned: bool) -> None:
@@ -47,6 +54,7 @@ class AsyncEmbedder:
             self._single = Batching(self._by_itself, most_texts=REQUEST_TEXTS, most_calls=REQUESTS)
         else:
             self._single = Batching(self._in_thread, most_texts=THREAD_TEXTS, most_calls=ports.max_workers)
+        self._is_loaded = False
         self.model = embedder.model
         self.dim = embedder.dim
 
@@ -83,17 +91,44 @@ class AsyncEmbedder:
         return [vector for start in sorted(answers) for vector in answers[start]]
 
     async def load(self) -> None:
-        await self._ports.call(warm_up_checked, self._embedder)
+        if not self._is_loaded:
+            await self._ports.call(warm_up_checked, self._embedder)
+            self._is_loaded = True
 
     async def close(self) -> None:
-        if not self._owned:
-            return
+        try:
+            if self._owned:
+                await self._close_embedder()
+        finally:
+            await self._ports.close()
+
+    async def _close_embedder(self) -> None:
         aclose = getattr(self._embedder, "aclose", None)
         close = getattr(self._embedder, "close", None)
         if aclose is not None:
             await aclose()
         elif close is not None:
             await self._ports.call(close)
+
+
+class SharedEmbedder:
+    """One client's use of an embedder, which it shares, threads included, with others that were given the same."""
+
+    def __init__(self, embedder: Embedder, max_workers: int, *, owned: bool) -> None:
+        self.model = embedder.model
+        self.dim = embedder.dim
+        # Whoever shares it holds it, so that the id is no other object's meanwhile.
+        key = (AsyncEmbedder, id(embedder), max_workers)
+        self._share = Share(key, lambda: AsyncEmbedder(embedder, AsyncPorts(max_workers), owned=owned))
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        return await self._share.call(lambda embedder: embedder.embed(texts))
+
+    async def load(self) -> None:
+        await self._share.call(lambda embedder: embedder.load())
+
+    async def close(self) -> None:
+        await self._share.close()
 
 
 class AsyncPorts:
@@ -113,8 +148,8 @@ class AsyncPorts:
 
     async def postgres(self, settings: PostgresSettings) -> PostgresIO:
         driver = await self.load("openmem.drivers.asyncpg")
-        io: PostgresIO = driver.AsyncpgIO(settings)
-        return io
+        share: Share[PostgresIO] = Share(settings, lambda: driver.AsyncpgIO(settings), grace=CLOSE_GRACE)
+        return SharedPostgres(share, await share.join())
 
     async def http(self, settings: HttpSettings) -> HttpIO:
         driver = await self.load("openmem.drivers.httpx")
@@ -123,7 +158,7 @@ class AsyncPorts:
 
     def embedder(self, spec: Any) -> EmbedderIO:
         embedder = resolve_embedder(spec)
-        return AsyncEmbedder(embedder, self, owned=embedder is not spec)
+        return SharedEmbedder(embedder, self.max_workers, owned=embedder is not spec)
 
     async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         in_context = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
@@ -135,7 +170,7 @@ class AsyncPorts:
                 task = asyncio.current_task()
                 wanted = task is not None and not task.cancelling()
                 if wanted and self._closed:
-                    raise _closed_meanwhile() from None
+                    raise closed_meanwhile() from None
                 if not work.cancelled():
                     work.add_done_callback(functools.partial(_log_late, function))
                     self._replace_threads_if_stuck(work)
@@ -145,7 +180,7 @@ class AsyncPorts:
 
     def _submit(self, function: Callable[[], R]) -> Future[R]:
         if self._closed:
-            raise _closed_meanwhile()
+            raise closed_meanwhile()
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.max_workers, thread_name_prefix="openmem")
         work = self._threads.submit(function)
@@ -164,7 +199,11 @@ class AsyncPorts:
         self._running.at_rest(function)
 
     async def load(self, module: str) -> ModuleType:
-        return await self.call(importlib.import_module, module)
+        if self._closed:
+            raise closed_meanwhile()
+        if module not in _imported:
+            _imported[module] = await self.call(importlib.import_module, module)
+        return _imported[module]
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -211,10 +250,6 @@ class Running:
                 due, self._then = self._then, []
         for function in due:
             function()
-
-
-def _closed_meanwhile() -> ProviderError:
-    return unavailable("the client was closed while this call ran")
 
 
 def _log_late(function: Callable[..., Any], work: Future[Any]) -> None:

@@ -19,7 +19,7 @@ import asyncpg
 
 from ..errors import OMPError, ProviderError
 from ..io import PostgresSettings, Row, Statement
-from ..providers.postgres.errors import bad_url, server_error, unreachable
+from ..providers.postgres.errors import bad_url, is_missing, server_error, unreachable
 from .pool import ON_CONNECT, Pool
 
 R = TypeVar("R")
@@ -65,6 +65,7 @@ class AsyncpgIO:
 
     def __init__(self, settings: PostgresSettings) -> None:
         self._settings = settings
+        self.learned: dict[str, str] = {}
         self._pool: Pool[asyncpg.Connection] = Pool(
             AsyncSlots(settings.pool_max_size),
             self._connect,
@@ -116,6 +117,8 @@ class AsyncpgIO:
         try:
             result = await use(connection)
         except asyncpg.PostgresError as error:
+            if _is_fatal(error) or is_missing(error.sqlstate):
+                self.learned.clear()
             self._pool.release(connection, reusable=not _is_fatal(error))
             raise _translated(error) from error
         except BaseException as error:
@@ -123,6 +126,7 @@ class AsyncpgIO:
             if isinstance(error, TimeoutError):
                 raise unreachable(f"no answer within {self._settings.timeout:g} s") from error
             if isinstance(error, _DRIVER_ERRORS):
+                self.learned.clear()
                 raise _translated(error) from error
             raise
         self._pool.release(connection)

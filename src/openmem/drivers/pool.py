@@ -147,10 +147,10 @@ class Pool(Generic[C]):
         return len(self._lent), len(self._idle)
 
     async def fill(self) -> None:
-        """Open connections until `min_size` are there."""
+        """Open connections until `min_size` are there, busy ones included."""
         opened: list[C] = []
         try:
-            while len(self._idle) + len(opened) < self._min_size:
+            while len(self._idle) + len(self._lent) < self._min_size:
                 opened.append(await self.acquire())
         finally:
             for connection in opened:

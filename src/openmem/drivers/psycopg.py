@@ -23,7 +23,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ..errors import OMPError, ProviderError
 from ..io import PostgresSettings, Statement
-from ..providers.postgres.errors import bad_url, server_error, unreachable
+from ..providers.postgres.errors import bad_url, is_missing, server_error, unreachable
 from .pool import ON_CONNECT, Pool
 
 R = TypeVar("R")
@@ -91,6 +91,7 @@ class PsycopgIO:
 
     def __init__(self, settings: PostgresSettings) -> None:
         self._settings = settings
+        self.learned: dict[str, str] = {}
         self._pool: Pool[BoundedConnection] = Pool(
             BlockingSlots(settings.pool_max_size),
             self._connect,
@@ -133,6 +134,8 @@ class PsycopgIO:
             return result
         except psycopg.Error as error:
             reusable = not connection.broken
+            if not reusable or is_missing(error.sqlstate):
+                self.learned.clear()
             raise _translated(error) from error
         except BaseException as error:
             _cancel(connection, CANCEL_TIMEOUT)

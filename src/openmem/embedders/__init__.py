@@ -99,10 +99,9 @@ def resolve_embedder(spec: Any) -> Embedder:
         place = BUILT_IN[name]
         if place.extra is not None:
             require_extra(f"embedder={spec!r}", place.extra, place.needs)
-        create = importlib.import_module(place.module).create
-    else:
-        create = _find_installed(name).load()
-    return _check_embedder(create(model if colon else None))
+        built_in: Embedder = importlib.import_module(place.module).create(model if colon else None)
+        return built_in
+    return _check_embedder(_find_installed(name).load()(model if colon else None))
 
 
 def _default_name() -> str:

@@ -30,6 +30,7 @@ _CACHED_LENGTH: Final = 32
 _BYTES_PER_CHARACTER: Final = 4
 
 
+@lru_cache(16)
 def create(model: str | None) -> HashingEmbedder:
     """The embedder for ``"hashing"`` or ``"hashing:<dim>"``."""
     if model is None:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ _loading = threading.Lock()
 _loaded: list[Any] = []
 
 
+@cache
 def create(model: str | None) -> WordLlamaEmbedder:
     """The embedder for ``"wordllama"`` or its full name."""
     if model not in (None, f"{CONFIG}-{DIM}"):

@@ -10,6 +10,14 @@ from ...errors import InvalidRequestError, OMPError, ProviderError, Unauthorized
 _UNAVAILABLE_CLASSES = ("08", "53", "57P")
 _RETRYABLE = ("40001", "40P01", "55P03", "57014", "25006")
 
+# undefined_table, undefined_function, undefined_object, invalid_schema_name, undefined_column
+_MISSING = ("42P01", "42883", "42704", "3F000", "42703")
+
+
+def is_missing(sqlstate: str | None) -> bool:
+    """Whether the server lacks what an open client had found or made there."""
+    return sqlstate in _MISSING
+
 
 def server_error(sqlstate: str | None, message: str) -> OMPError:
     """The error for what a PostgreSQL server answered."""

@@ -61,6 +61,7 @@ class RestartingIO:
     def __init__(self, io: PostgresIO, start: Callable[[], Awaitable[None]]) -> None:
         self._io = io
         self._start = start
+        self.learned = io.learned
         self.fill = io.fill
         self.usage = io.usage
         self.close = io.close

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from ..._cursor import decode_cursor
@@ -40,6 +41,10 @@ from .statements import Statements
 MAX_CONTENT_LENGTH = 65_536
 CONNECT_TIMEOUT = 10.0
 STATEMENT_TIMEOUT = 60.0
+
+
+# Their texts are long, and the same for every client of a database.
+_statements = lru_cache(16)(Statements)
 
 
 class PostgresProvider(Provider):
@@ -87,7 +92,7 @@ class PostgresProvider(Provider):
             )
             self._io = await self.ports.postgres(settings)
         vector_schema = await schema.ensure(self._io, self._schema)
-        self._statements = Statements(self._schema, vector_schema, self.config.audit)
+        self._statements = _statements(self._schema, vector_schema, self.config.audit)
         await self._io.fill()
         await self._embedder.load()
 

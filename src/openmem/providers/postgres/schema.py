@@ -129,7 +129,7 @@ def check_schema_name(name: str) -> str:
 
 
 async def ensure(io: PostgresIO, schema: str) -> str:
-    """Bring the tables in `schema` to the current version.
+    """Bring the tables in `schema` to the current version, unless that was done over these connections.
 
     Returns:
         The quoted name of the schema that pgvector lives in.
@@ -138,6 +138,8 @@ async def ensure(io: PostgresIO, schema: str) -> str:
         ProviderError: pgvector is missing or too old, the role may not create what is missing, or
             the database was made by a newer openmem.
     """
+    if schema in io.learned:
+        return io.learned[schema]
     database = await io.execute(_inspect(schema))
     if database.vector_schema is None:
         await _create_extension(io)
@@ -153,6 +155,7 @@ async def ensure(io: PostgresIO, schema: str) -> str:
         )
     if version < len(MIGRATIONS):
         await io.run_script(_script(schema, database.vector_schema))
+    io.learned[schema] = database.vector_schema
     return database.vector_schema
 
 
