@@ -41,6 +41,7 @@ from .statements import Statements
 MAX_CONTENT_LENGTH = 65_536
 CONNECT_TIMEOUT = 10.0
 STATEMENT_TIMEOUT = 60.0
+MAX_OUTGROWN = 10_000
 
 
 # Their texts are long, and the same for every client of a database.
@@ -72,6 +73,7 @@ class PostgresProvider(Provider):
         self._url = self._configured_url()
         self._io: PostgresIO | None = None
         self._statements: Statements | None = None
+        self._outgrown: set[str] = set()
         if config.audit == "off":
             self.features = self.features.model_copy(update={"supports_audit": False})
 
@@ -168,8 +170,26 @@ class PostgresProvider(Provider):
         return done
 
     async def _ranked(self, op: Search | Context, call: Call, limit: int) -> SearchResults:
+        """The ranking of all of a user's memories, or, once there are too many, of those that indexes find.
+
+        Who has too many is remembered, so that the next search takes one round trip again.
+        """
         [vector] = await self._embedder.embed([op.query])
-        return await self._run.execute(self._sql.search(op, call, self._embedder.model, vector, limit=limit))
+
+        async def ranked(*, indexed: bool) -> SearchResults | None:
+            search = self._sql.search(op, call, self._embedder.model, vector, limit=limit, indexed=indexed)
+            return await self._run.execute(search)
+
+        if op.user_id not in self._outgrown:
+            results = await ranked(indexed=False)
+            if results is not None:
+                return results
+            if len(self._outgrown) >= MAX_OUTGROWN:
+                self._outgrown.clear()
+            self._outgrown.add(op.user_id)
+        results = await ranked(indexed=True)
+        assert results is not None
+        return results
 
     @property
     def _run(self) -> PostgresIO:

@@ -7,6 +7,10 @@ that the tables can be partitioned or sharded by it. It comes last in the keys, 
 at the right edge of an index. A user has one bucket; without the statistics that say so the planner
 would multiply the two conditions and expect no rows.
 
+A memory's ordinal tells its place among the memories of its user, in order of insertion. Deletions
+leave gaps, and memories added at the same moment may share one. Only from the ``HEAD``-th on are the words of
+a user's memories indexed; `.candidates` tells why.
+
 A database at the current version needs no more than two reads. Otherwise one transaction takes the
 lock, so that any number of processes may open a fresh database at the same moment, and applies what
 is missing.
@@ -32,6 +36,7 @@ _INSTALL_HINT = (
 
 TERM_NUMBERS: Final = 1_000_000_000
 MAX_TERMS: Final = 16_000
+HEAD: Final = 1_000
 
 # A row is unpacked from its first column to the last one needed, so what a search reads comes first.
 MIGRATIONS: Final[tuple[str, ...]] = (
@@ -50,10 +55,22 @@ MIGRATIONS: Final[tuple[str, ...]] = (
             ) numbers
         );
 
+    CREATE FUNCTION {schema}.word_key(user_id text, term_number bigint) RETURNS bigint
+        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        RETURN hashint8extended(term_number, hashtextextended(user_id, 0));
+
+    CREATE FUNCTION {schema}.word_keys(user_id text, content text) RETURNS bigint[]
+        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        RETURN ARRAY(
+            SELECT {schema}.word_key(user_id, {schema}.term_number(lexeme))
+            FROM unnest(to_tsvector('pg_catalog.english', content))
+        );
+
     CREATE TABLE {schema}.memories (
         id text COLLATE "C",
         user_id text COLLATE "C" NOT NULL,
         bucket smallint NOT NULL,
+        ordinal int NOT NULL,
         created_at timestamptz NOT NULL,
         valid_from timestamptz,
         valid_to timestamptz,
@@ -72,6 +89,9 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     );
     ALTER TABLE {schema}.memories ALTER COLUMN embedding SET STORAGE MAIN;
     CREATE INDEX memories_newest ON {schema}.memories (user_id, created_at, id);
+    CREATE INDEX memories_in_order ON {schema}.memories (user_id, ordinal);
+    CREATE INDEX memories_words ON {schema}.memories USING gin ({schema}.word_keys(user_id, content))
+        WITH (fastupdate = off) WHERE ordinal > {head};
     CREATE STATISTICS {schema}.memories_of_users (dependencies) ON user_id, bucket FROM {schema}.memories;
 
     CREATE TABLE {schema}.audit_log (
@@ -203,7 +223,9 @@ def _script(schema: str, vector_schema: str) -> str:
         "(version int PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());",
     ]
     for version, migration in enumerate(MIGRATIONS, start=1):
-        body = migration.format(schema=schema, vector=vector_schema, term_numbers=TERM_NUMBERS, max_terms=MAX_TERMS)
+        body = migration.format(
+            schema=schema, vector=vector_schema, term_numbers=TERM_NUMBERS, max_terms=MAX_TERMS, head=HEAD
+        )
         steps.append(
             f"DO $migration$ BEGIN "
             f"IF NOT EXISTS (SELECT FROM {schema}.migrations WHERE version = {version}) THEN {body} "

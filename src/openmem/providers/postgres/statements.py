@@ -29,7 +29,8 @@ from ...io import Row, Statement, Vectors
 from ...models import AuditEntries, AuditEntry, MemoryPage, MemoryRecord, SearchResult, SearchResults
 from ...operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
 from ..base import Call, hashed, key_reused, no_such_memory
-from .ranking import ranked_ctes
+from .candidates import found
+from .ranking import Ranking
 
 _COLUMNS: Final = (
     "id", "content", "user_id", "created_at", "scope", "tags", "source", "confidence",
@@ -119,7 +120,8 @@ class Statements:
         self._update = self._update_sql()
         self._delete = self._delete_sql()
         self._list = self._list_sql()
-        self._search = self._search_sql()
+        self._search = self._search_sql(indexed=False)
+        self._search_indexed = self._search_sql(indexed=True)
 
     def add(self, id: str, op: Add, call: Call, model: str, vector: Sequence[float]) -> Statement[MemoryRecord]:
         """Store a memory under `id`, and end the validity of those it supersedes."""
@@ -210,9 +212,13 @@ class Statements:
         values = f"""
             $1::text, $2::text, $3::text, now(), $4::text, $5::text[], $6::json, $7::float8,
             $8::timestamptz, $9::timestamptz, $10::text[], $11::text, NULL, $12::json,
-            $13::float8[]::{self._vector}.halfvec, $16::smallint
+            $13::float8[]::{self._vector}.halfvec, $16::smallint, (
+                SELECT coalesce(max(newest.ordinal), 0) + 1 FROM {self._memories} newest
+                WHERE {_in("newest", "$16")} AND newest.user_id = $3::text
+            )
         """
-        return f"INSERT INTO {self._memories} AS m ({', '.join(_COLUMNS)}, embedding, bucket) SELECT {values}"
+        columns = ", ".join((*_COLUMNS, "embedding", "bucket", "ordinal"))
+        return f"INSERT INTO {self._memories} AS m ({columns}) SELECT {values}"
 
     def _add_sql(self, *, supersedes: bool) -> str:
         audit = self._written("add", "added", bucket="$16", app="$14", request="$15")
@@ -395,44 +401,62 @@ class Statements:
         """
 
     def search(
-        self, op: Search | Context, call: Call, model: str, vector: Sequence[float], *, limit: int
-    ) -> Statement[SearchResults]:
-        """The best memories for a query among those valid now."""
+        self, op: Search | Context, call: Call, model: str, vector: Sequence[float], *, limit: int, indexed: bool
+    ) -> Statement[SearchResults | None]:
+        """The best memories for a query among those valid now.
 
-        def decode(rows: Sequence[Row]) -> SearchResults:
-            return [SearchResult(memory=_record(columns), score=min(1.0, score)) for score, *columns in rows]
+        Args:
+            indexed: rank what indexes find, rather than all of the user's memories. Without it the
+                result is None, and nothing was done, if the user has too many for that.
+        """
+
+        def decode(rows: Sequence[Row]) -> SearchResults | None:
+            if rows[0][0]:
+                return None
+            return [
+                SearchResult(memory=_record(columns), score=min(1.0, score))
+                for _, score, *columns in rows
+                if score is not None
+            ]
 
         min_score = op.min_score if isinstance(op, Search) else None
         args = (
             op.user_id, op.query, list(vector), model, *_filter(op.scope_filter(call.grants)),
             min_score, limit, call.app, call.request_id, op.scope, op.verb, bucket_of(op.user_id),
         )  # fmt: skip
-        return Statement(self._search, args, decode)
+        return Statement(self._search_indexed if indexed else self._search, args, decode)
 
-    def _search_sql(self) -> str:
-        candidates = f"""
-            {_in("m", "$13")} AND m.user_id = $1::text AND {_in_scopes("m.scope", "$5", "$6")}
-            AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
-        """
-        ranking = ranked_ctes(
-            self._schema, self._vector, candidates, query="$2", vector="$3", model="$4", min_score="$7", limit="$8"
+    def _search_sql(self, *, indexed: bool) -> str:
+        ranking = Ranking(
+            self._schema,
+            self._vector,
+            in_bucket=_in("m", "$13"),
+            searched=f"""{_in_scopes("m.scope", "$5", "$6")}
+                AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())""",
+            user="$1",
+            query="$2",
+            vector="$3",
+            model="$4",
+            min_score="$7",
+            limit="$8",
+        )
+        audit = self._read(
+            "$12::text",
+            "outgrown WHERE NOT outgrown.yes",
+            bucket="$13",
+            user="$1",
+            memory="NULL",
+            scope="$11",
+            app="$9",
+            request="$10",
         )
         return f"""
-            WITH {ranking}
-            {
-            self._read(
-                "$12::text",
-                "(SELECT) one",
-                bucket="$13",
-                user="$1",
-                memory="NULL",
-                scope="$11",
-                app="$9",
-                request="$10",
-            )
-        }
-            SELECT ranked.score, {_columns("m")}
-            FROM ranked JOIN {self._memories} m ON m.id = ranked.id AND {_in("m", "$13")}
+            WITH {found(ranking) if indexed else ranking.exact()}
+            {audit}
+            SELECT outgrown.yes, ranked.score, {_columns("m")}
+            FROM outgrown LEFT JOIN (
+                ranked JOIN {self._memories} m ON m.id = ranked.id AND {_in("m", "$13")}
+            ) ON true
             ORDER BY ranked.score DESC, ranked.created_at DESC, ranked.id DESC
         """
 

@@ -1,0 +1,117 @@
+"""How a search finds what to rank among very many memories of one user. Pure.
+
+Up to some thousand memories, all of a user's are ranked (`.ranking`): nothing is missed, and it is as
+fast as an index. Beyond that, the best are found in four steps of one statement:
+
+1. The user's first `HEAD` memories are always ranked. They also are the sample that tells how many
+   memories have each of the query's words.
+2. Of the query's words the rarest are chosen, as many as there are about `HITS` memories for. A GIN index finds
+   all memories that have one of them.
+3. The `BEST` of those by nearness and own words are taken, with their neighbours in order of
+   insertion, whose words count too.
+4. All this is ranked by the full formula.
+
+A memory that has none of the rare words cannot be among the best, since a few memories have more. If
+too few have any, everything is ranked after all: that is slow, but nothing is missed.
+
+That the index is used must not depend on how many rows the planner expects of a user: hence the ``CASE``, which
+it cannot use with another index.
+
+The index holds words salted with the user's id, so that a search meets no other user's memories, and
+leaves out the first `HEAD` memories of each user, so that most users' writes never touch it. A vector index
+is not used: words decide the first places (nearness is worth 0.3 at most), and an HNSW index over many
+users costs every insertion several times what the rest of it does. See `docs/retrieval.md`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .ranking import NEIGHBOURS, VECTOR_WEIGHT, WORDS_WEIGHT, Ranking, around, flag, having, idf, share
+from .schema import HEAD
+
+HITS: Final = 2_000
+BEST: Final = 200
+ENOUGH: Final = 50
+
+
+def found(ranking: Ranking) -> str:
+    """CTEs like those of `Ranking.exact`, for a user who has outgrown it."""
+    r = ranking
+    in_order = f"FROM {r.memories} m WHERE {r.of_user} ORDER BY m.ordinal"
+    estimate = f"sampled.memories * size.memories / {HEAD}"
+    return f"""
+        {r.query_words},
+        outgrown AS MATERIALIZED (SELECT false AS yes),
+        head AS MATERIALIZED (
+            SELECT {r.measured} FROM (SELECT m.* {in_order} LIMIT {HEAD}) m WHERE {r.searched} OFFSET 0
+        ),
+        size AS MATERIALIZED (
+            SELECT head_end, {HEAD} + newest - head_end AS memories
+            FROM (SELECT m.ordinal AS head_end {in_order} OFFSET {HEAD - 1} LIMIT 1) sample,
+                (SELECT m.ordinal AS newest {in_order} DESC LIMIT 1) last
+        ),
+        head_pattern AS MATERIALIZED (SELECT own, count(*) AS memories FROM head GROUP BY own),
+        sampled AS MATERIALIZED (
+            SELECT bit, number, {having("bit", "memories")}::float8 AS memories
+            FROM term LEFT JOIN head_pattern ON true GROUP BY bit, number
+        ),
+        chosen AS MATERIALIZED (
+            SELECT bit, number
+            FROM (
+                SELECT bit, number, sum({estimate} + 1) OVER rarest AS hits, row_number() OVER rarest AS place
+                FROM sampled CROSS JOIN size WINDOW rarest AS (ORDER BY sampled.memories, bit)
+            ) rare
+            WHERE place = 1 OR hits <= {HITS}
+        ),
+        hit AS MATERIALIZED (
+            SELECT m.ordinal, {r.nearness} AS nearness, {r.own} AS own
+            FROM {r.memories} m
+            WHERE m.ordinal > {HEAD}
+                AND {r.schema}.word_keys(m.user_id, m.content)
+                    && ARRAY(SELECT {r.schema}.word_key({r.user}::text, number) FROM chosen)
+                AND {r.in_bucket}
+                AND CASE WHEN m.user_id = {r.user}::text AND {r.searched}
+                    THEN m.ordinal > (SELECT head_end FROM size) END
+            OFFSET 0
+        ),
+        hit_pattern AS MATERIALIZED (SELECT own, count(*) AS memories FROM hit GROUP BY own),
+        weight AS MATERIALIZED (
+            SELECT {flag("bit")} AS flag, {idf("memories", "total")} AS idf
+            FROM (
+                SELECT sampled.bit, coalesce(size.memories, (SELECT count(*) FROM head))::float8 AS total, CASE
+                    WHEN size.memories IS NULL THEN sampled.memories
+                    WHEN chosen.bit IS NULL THEN {estimate}
+                    ELSE sampled.memories + (SELECT {having("sampled.bit", "memories")} FROM hit_pattern)
+                END AS memories
+                FROM sampled LEFT JOIN size ON true LEFT JOIN chosen USING (bit)
+            ) counted
+        ),
+        best AS MATERIALIZED (
+            SELECT hit.ordinal
+            FROM hit JOIN (
+                SELECT own, {share("own")} AS said FROM hit_pattern CROSS JOIN weight GROUP BY own
+            ) coverage USING (own)
+            ORDER BY {VECTOR_WEIGHT} * coalesce(nearness, 0) + {WORDS_WEIGHT} * said DESC
+            LIMIT {BEST} + {r.limit}::bigint
+        ),
+        enough AS MATERIALIZED (SELECT count(*) >= greatest({ENOUGH}, {r.limit}::bigint) AS yes FROM best),
+        tail AS MATERIALIZED (
+            SELECT {r.measured} FROM {r.memories} m
+            WHERE {r.of_user} AND {r.searched} AND m.ordinal = ANY (ARRAY(
+                SELECT DISTINCT best.ordinal + step
+                FROM best, size, generate_series(-{NEIGHBOURS}, {NEIGHBOURS}) step
+                WHERE best.ordinal + step > size.head_end AND (SELECT yes FROM enough)
+            ))
+            UNION ALL
+            SELECT {r.measured} FROM {r.memories} m
+            WHERE {r.of_user} AND {r.searched} AND m.ordinal > (SELECT head_end FROM size)
+                AND NOT (SELECT yes FROM enough)
+        ),
+        candidate AS MATERIALIZED (
+            SELECT id, created_at, nearness, own, {around("ORDER BY ordinal RANGE")} AS around
+            FROM (SELECT * FROM head UNION ALL SELECT * FROM tail) measured
+        ),
+        pattern AS MATERIALIZED (SELECT own, around FROM candidate GROUP BY own, around),
+        {r.scores}
+    """
