@@ -1,0 +1,175 @@
+"""Searches of users who have very many memories, against the ranking of all their memories."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from openmem import Memory
+from openmem._ids import bucket_of, new_memory_id
+from openmem.embedders.hashing import HashingEmbedder
+from openmem.providers.postgres import ranking
+
+from ..servers import Server
+
+MANY = "many"
+COUNT = 4_500
+EMBEDDER = HashingEmbedder()
+SYLLABLES = ("ba", "do", "ki", "lu", "me", "no", "pa", "ri", "su", "ta", "vo", "ze")
+WORDS = [f"{a}{b}{c}r" for a in SYLLABLES for b in SYLLABLES for c in SYLLABLES]
+
+
+def sentences(count: int, seed: int) -> list[str]:
+    """Sentences of words that are the rarer the later they come in `WORDS`."""
+    chance = random.Random(seed)
+    return [" ".join(WORDS[int(len(WORDS) * chance.random() ** 3)] for _ in range(9)) for _ in range(count)]
+
+
+QUESTIONS = sentences(25, seed=2)
+
+
+@pytest.fixture(scope="module", params=["server", "server_16"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A database with one user of many memories."""
+    server: Server = request.getfixturevalue(request.param)
+    url = server.create_database()
+    texts = sentences(COUNT, seed=1)
+    with opened(url) as memory, psycopg.connect(url, autocommit=True) as admin:
+        memory.add(content="the others are no concern of mine: badoki", user_id="another")
+        with admin.cursor().copy(
+            "COPY openmem.memories (id, user_id, bucket, ordinal, created_at, content, embedding_model, embedding) "
+            "FROM STDIN"
+        ) as copy:
+            for number, (text, vector) in enumerate(zip(texts, EMBEDDER.embed(texts), strict=True), 1):
+                created_at = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=20 * number)
+                id = new_memory_id(MANY)
+                copy.write_row((id, MANY, bucket_of(MANY), number, created_at, text, EMBEDDER.model, str(vector)))
+        admin.execute("ANALYZE openmem.memories")
+    return url
+
+
+@pytest.fixture
+def memory(url: str) -> Iterator[Memory]:
+    with opened(url) as memory:
+        yield memory
+
+
+def opened(url: str) -> Memory:
+    return Memory(url=url, embedder=EMBEDDER)
+
+
+def all_ranked(url: str, monkeypatch: pytest.MonkeyPatch, questions: list[str], limit: int) -> list[list[str]]:
+    """The ids of the best by the ranking of all memories."""
+    with monkeypatch.context() as patched:
+        patched.setattr(ranking, "EXACT", COUNT + 1)
+        with opened(url) as memory:
+            return [[hit.memory.id for hit in memory.search(text, MANY, limit=limit)] for text in questions]
+
+
+@pytest.mark.parametrize("limit", [10, 100])
+def test_the_best_are_found(url: str, memory: Memory, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    exact = all_ranked(url, monkeypatch, QUESTIONS, limit)
+    found = [[hit.memory.id for hit in memory.search(text, MANY, limit=limit)] for text in QUESTIONS]
+    assert all(len(ids) == len(set(ids)) == limit for ids in found)
+    recall = sum(len({*one} & {*other}) / limit for one, other in zip(exact, found, strict=True)) / len(exact)
+    assert recall >= 0.95
+
+
+def test_the_index_of_words_is_used(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as admin:
+        before = scans(admin)
+        with opened(url) as memory:
+            memory.search(QUESTIONS[0], MANY)
+        deadline = time.monotonic() + 10
+        while scans(admin) == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def scans(admin: psycopg.Connection[tuple[int]]) -> int:
+    """How often the index of words was used, as far as sessions that ended have told."""
+    admin.execute("SELECT pg_stat_clear_snapshot()")
+    row = admin.execute(
+        "SELECT sum(idx_scan) FROM pg_stat_user_indexes WHERE indexrelname = 'memories_words'"
+    ).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def test_a_query_of_unknown_words_is_answered_from_all(
+    url: str, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = "xylophone badokx"
+    [exact] = all_ranked(url, monkeypatch, [question], 20)
+    assert [hit.memory.id for hit in memory.search(question, MANY, limit=20)] == exact
+
+
+def test_each_search_is_logged_once(memory: Memory) -> None:
+    memory.search(QUESTIONS[0], MANY)
+    memory.context(QUESTIONS[0], MANY)
+    memory.search(QUESTIONS[1], MANY)
+    assert [entry.action for entry in memory.audit(MANY, limit=3)] == ["search", "context", "search"]
+
+
+def test_scope_and_validity_hold(url: str, memory: Memory) -> None:
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("UPDATE openmem.memories SET scope = 'even' WHERE user_id = 'many' AND ordinal % 2 = 0")
+        admin.execute("UPDATE openmem.memories SET valid_to = now() WHERE user_id = 'many' AND ordinal % 3 = 0")
+        for question in QUESTIONS[:5]:
+            hits = memory.search(question, MANY, scope="even", limit=50)
+            assert len(hits) == 50
+            assert all(hit.memory.scope == "even" and hit.memory.valid_to is None for hit in hits)
+        admin.execute("UPDATE openmem.memories SET scope = NULL, valid_to = NULL WHERE user_id = 'many'")
+
+
+def test_what_is_added_and_deleted_is_noticed(memory: Memory) -> None:
+    added = memory.add(content="the blue xylophone", user_id=MANY)
+    assert memory.search("xylophone", MANY)[0].memory == added
+    changed = memory.update(added.id, content="the green trombone")
+    assert memory.search("trombone", MANY)[0].memory == changed
+    memory.delete(added.id)
+    assert all(hit.memory.id != added.id for hit in memory.search("xylophone trombone", MANY))
+
+
+def test_no_other_user_is_met(memory: Memory) -> None:
+    assert all(hit.memory.user_id == MANY for hit in memory.search("badoki", MANY, limit=100))
+    [hit] = memory.search("badoki", "another")
+    assert hit.memory.user_id == "another"
+
+
+@pytest.mark.parametrize("gone", ["ordinal <= 2500", "ordinal % 7 <> 0", "true"])
+def test_a_user_who_has_deleted_many(url: str, monkeypatch: pytest.MonkeyPatch, gone: str) -> None:
+    """The first memories are the sample; it moves on when they are gone."""
+    of_user = f"FROM openmem.memories WHERE user_id = 'many' AND {gone}"
+    columns = "id, user_id, bucket, ordinal, created_at, content, embedding_model, embedding"
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute(f"CREATE TABLE gone AS SELECT * {of_user}".encode())
+        admin.execute(f"DELETE {of_user}".encode())
+        try:
+            with opened(url) as memory:
+                exact = all_ranked(url, monkeypatch, QUESTIONS[:10], 10)
+                found = [[hit.memory.id for hit in memory.search(text, MANY)] for text in QUESTIONS[:10]]
+                overlap = sum(len({*one} & {*other}) for one, other in zip(exact, found, strict=True))
+                assert overlap >= 0.95 * sum(map(len, exact))
+        finally:
+            admin.execute(f"INSERT INTO openmem.memories ({columns}) SELECT {columns} FROM gone".encode())  # noqa: S608
+            admin.execute("DROP TABLE gone")
+
+
+def test_few_memories_are_ranked_the_same_either_way(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = sentences(200, seed=3)
+    with opened(database) as memory:
+        for text in texts:
+            memory.add(content=text, user_id=MANY)
+        exact = [memory.search(question, MANY) for question in QUESTIONS]
+        with psycopg.connect(database, autocommit=True) as admin:
+            admin.execute("UPDATE openmem.memories SET ordinal = ordinal + 10000")
+        indexed = [memory.search(question, MANY) for question in QUESTIONS]
+    assert [[hit.memory.id for hit in hits] for hits in indexed] == [[hit.memory.id for hit in hits] for hits in exact]
+    for one, other in zip(exact, indexed, strict=True):
+        assert [hit.score for hit in one] == pytest.approx([hit.score for hit in other])
