@@ -4,13 +4,14 @@ PYTHON ?= python3
 PYTEST := -m pytest -n 2 --dist loadscope
 VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
+GROUP ?= dev
 BIN := $(VENV)/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench-http test test-lowest test-letta lint format clean constraints
+.PHONY: help demo bench bench-http test test-lowest test-letta lint format clean constraints
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -37,15 +38,20 @@ test-lowest:  ## Run every test on the oldest dependencies that pyproject.toml a
 test-letta: $(VENV)/.installed  ## Install a real Letta server, and run the tests of its provider on it
 	@$(BIN)/python -m tests.letta.real
 
+bench:  ## Compare openmem with mem0, LangGraph and SQL written by hand; BENCH="--quick" for two minutes
+	@$(MAKE) --no-print-directory VENV=.venv-bench GROUP=bench CONSTRAINTS=constraints-bench.txt .venv-bench/.installed
+	@.venv-bench/bin/python -m benchmarks.compare $(BENCH)
+
 bench-http: $(VENV)/.installed  ## Measure omp-server under load; BENCH="--soak 10" for ten minutes of it
 	@$(BIN)/python -m benchmarks.server $(BENCH)
 
-constraints: $(VENV)/.installed  ## Write constraints.txt and constraints-lowest.txt anew
+constraints: $(VENV)/.installed  ## Write the files with the versions of dependencies anew
 	@$(BIN)/python tools/constraints.py constraints.txt
 	@$(BIN)/python tools/constraints.py --lowest constraints-lowest.txt
+	@$(BIN)/python tools/constraints.py --group bench constraints-bench.txt
 
 clean:  ## Remove what the other targets made
-	rm -rf .venv .venv-lowest .venv-letta .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-bench .venv-lowest .venv-letta bench-results .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find src tests examples tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
@@ -56,6 +62,6 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	@echo "Making $(VENV) with $$($(PYTHON) --version), once; it takes about a minute"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python tools/install.py --upgrade pip --constraint $(CONSTRAINTS)
-	@$(BIN)/python tools/install.py --group dev --editable '.[all]' \
+	@$(BIN)/python tools/install.py --group $(GROUP) --editable '.[all]' \
 		--constraint $(CONSTRAINTS) --build-constraint $(CONSTRAINTS)
 	@touch $@

@@ -1,25 +1,20 @@
 """Recall of evidence and search latency on a data set of conversations.
 
-The data folder holds ``memories.jsonl`` (user_id, ref, content, valid_from) and ``questions.jsonl``
-(user_id, question, evidence: refs). Every memory is added in the order of the file through
-`AsyncMemory`, every question is searched once. Recall at k is the share of a question's evidence
-among the first k results, averaged over the questions that have evidence; MRR is the mean of
-1 / rank of the first evidence.
+Every memory is added in the order of the file through `AsyncMemory`, every question that has
+evidence is searched once. `benchmarks.data` says what the folder holds, `benchmarks.measures.judged`
+what recall is.
 
-    python benchmarks/recall.py --data DIR
-    python benchmarks/recall.py --data DIR --set AROUND_WEIGHT=0 --set VECTOR_WEIGHT=0.2
+    python -m benchmarks.recall --data DIR
+    python -m benchmarks.recall --data DIR --set AROUND_WEIGHT=0 --set VECTOR_WEIGHT=0.2
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import random
-import statistics
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,11 +27,8 @@ from rich.table import Table
 from openmem import AsyncMemory
 from openmem.providers.postgres import ranking
 
-CUTOFFS = (5, 10, 20)
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+from .data import Data, Question
+from .measures import CUTOFFS, judged, latency
 
 
 @contextmanager
@@ -49,40 +41,26 @@ def arguments(url: str | None) -> Iterator[dict[str, Any]]:
             yield {"provider": "local", "path": Path(directory) / "data"}
 
 
-async def evaluate(settings: dict[str, Any], data: Path, *, shuffled: bool = False) -> Table:
-    found: dict[int, list[float]] = defaultdict(list)
-    reciprocal_ranks: list[float] = []
-    milliseconds: list[float] = []
+async def evaluate(settings: dict[str, Any], data: Data, *, shuffled: bool = False) -> Table:
+    answers: list[tuple[Question, list[str]]] = []
+    times: list[float] = []
+    memories = random.Random(0).sample(data.memories, len(data.memories)) if shuffled else data.memories
     async with AsyncMemory(**settings) as memory:
-        ids: dict[tuple[str, str], str] = {}
-        memories = read(data / "memories.jsonl")
-        if shuffled:
-            random.Random(0).shuffle(memories)
+        refs: dict[str, str] = {}
         for row in track(memories, "Adding memories"):
-            record = await memory.add(content=row["content"], user_id=row["user_id"], valid_from=row.get("valid_from"))
-            ids[row["user_id"], row["ref"]] = record.id
-        questions = [question for question in read(data / "questions.jsonl") if question["evidence"]]
-        for question in track(questions, "Asking questions"):
-            evidence = {ids[question["user_id"], ref] for ref in question["evidence"]}
+            record = await memory.add(content=row.content, user_id=row.user, valid_from=row.valid_from)
+            refs[record.id] = row.ref
+        for question in track(data.answerable, "Asking questions"):
             started = time.perf_counter()
-            results = await memory.search(question["question"], question["user_id"], limit=max(CUTOFFS))
-            milliseconds.append((time.perf_counter() - started) * 1000)
-            ranked = [result.memory.id for result in results]
-            for k in CUTOFFS:
-                found[k].append(len(evidence & set(ranked[:k])) / len(evidence))
-            ranks = [rank for rank, id in enumerate(ranked, start=1) if id in evidence]
-            reciprocal_ranks.append(1 / ranks[0] if ranks else 0.0)
-    table = Table(title=f"{len(questions)} questions, {len(ids)} memories")
-    for k in CUTOFFS:
-        table.add_column(f"R@{k}", justify="right")
-    for heading in ("MRR", "p50 ms", "p99 ms"):
+            results = await memory.search(question.text, question.user, limit=max(CUTOFFS))
+            times.append(time.perf_counter() - started)
+            answers.append((question, [refs[result.memory.id] for result in results]))
+    found, taken = judged(answers), latency(times)
+    table = Table(title=f"{len(answers)} questions, {len(memories)} memories")
+    for heading in (*(f"R@{k}" for k in found.recall), "MRR", "p50 ms", "p99 ms"):
         table.add_column(heading, justify="right")
-    table.add_row(
-        *(f"{statistics.fmean(found[k]):.3f}" for k in CUTOFFS),
-        f"{statistics.fmean(reciprocal_ranks):.3f}",
-        f"{statistics.median(milliseconds):.2f}",
-        f"{statistics.quantiles(milliseconds, n=100)[98]:.2f}",
-    )
+    figures = [f"{figure:.3f}" for figure in (*found.recall.values(), found.mrr)]
+    table.add_row(*figures, f"{taken.p50:.2f}", f"{taken.p99:.2f}")
     return table
 
 
@@ -105,7 +83,7 @@ def main() -> None:
         setattr(ranking, name, type(getattr(ranking, name))(value))
     with arguments(options.url) as settings:
         settings["embedder"] = options.embedder
-        Console().print(asyncio.run(evaluate(settings, options.data, shuffled=options.shuffled)))
+        Console().print(asyncio.run(evaluate(settings, Data.of(options.data), shuffled=options.shuffled)))
 
 
 if __name__ == "__main__":

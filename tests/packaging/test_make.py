@@ -28,7 +28,7 @@ def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A directory with the Makefile and what its environment depends on."""
-    for name in ("Makefile", "pyproject.toml", "constraints.txt", "constraints-lowest.txt"):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "constraints-lowest.txt", "constraints-bench.txt"):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 

@@ -92,7 +92,7 @@ def test_version_is_written_in_one_place() -> None:
     assert holders == ["src/openmem/__init__.py"]
 
 
-@pytest.mark.parametrize("name", ["constraints.txt", "constraints-lowest.txt"])
+@pytest.mark.parametrize("name", ["constraints.txt", "constraints-lowest.txt", "constraints-bench.txt"])
 def test_constraints_are_names_and_versions(name: str) -> None:
     lines = (ROOT / name).read_text().splitlines()
     assert lines

@@ -1,0 +1,220 @@
+"""The tables of a result, for the terminal and for Markdown.
+
+Times are shown as multiples of the floor's, because those mean something on another machine; the
+floor's own times stand below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.table import Table
+
+from .peers import FLOOR, SYSTEMS
+from .results import Latency, Result, Stall
+
+WANTED = 10
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table, with what must be known to read it."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
+def markdown(grid: Grid) -> str:
+    lines = [list(grid.heads), ["---", *["--:"] * (len(grid.heads) - 1)], *map(list, grid.rows)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{table}\n\n{grid.note}".rstrip()
+
+
+def rich_table(grid: Grid) -> Table:
+    table = Table(
+        title=grid.title, caption=grid.note, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD
+    )
+    for number, head in enumerate(grid.heads):
+        table.add_column(head, justify="right" if number else "left", overflow="fold")
+    for row in grid.rows:
+        table.add_row(*row, style="bold" if row[0].startswith("openmem") else "")
+    return table
+
+
+def all_grids(result: Result) -> Iterator[Grid]:
+    """Every table that the result has numbers for."""
+    yield one_by_one(result)
+    if result.throughput:
+        yield throughput(result)
+    if result.retrieval:
+        yield retrieval(result)
+    if result.sizes:
+        yield sizes(result)
+    if result.stall_alone is not None:
+        yield stalls(result, result.stall_alone)
+    if result.cancellation:
+        yield cancellation(result)
+
+
+def one_by_one(result: Result) -> Grid:
+    parts: list[tuple[dict[str, Latency], Callable[[Latency], float]]] = [
+        (found, percentile) for found in (result.add, result.search) for percentile in (_p50, _p99)
+    ]
+    rows = [
+        [_title(name), *(times(percentile(found[name]), percentile(found[FLOOR])) for found, percentile in parts)]
+        for name in result.systems
+    ]
+    floor = ", ".join(milliseconds(percentile(found[FLOOR])) for found, percentile in parts)
+    note = f"{_title(FLOOR)}: {floor} ms. A user has about {result.memories // result.users:,} memories."
+    return Grid("One call at a time", ["", "add p50", "add p99", "search p50", "search p99"], rows, note)
+
+
+def throughput(result: Result) -> Grid:
+    rates = result.throughput
+    rows = [
+        [_title(name), *(times(rates[verb][name].median, rates[verb][FLOOR].median) for verb in rates)]
+        for name in result.systems
+    ]
+    absolute = ", ".join(f"{rates[verb][FLOOR].median:,.0f} {verb}" for verb in rates)
+    note = f"{_title(FLOOR)}: {absolute} calls a second. More is better."
+    return Grid(f"Calls a second, {result.tasks} at a time", ["", *rates], rows, note)
+
+
+def retrieval(result: Result) -> Grid:
+    cutoffs = list(next(iter(result.retrieval.values())).recall)
+    heads = ["", *(f"R@{k}" for k in cutoffs), "MRR", f"results of {max(cutoffs)}"]
+    if result.retrieval_in_store:
+        heads += ["R@10 in the full store", "MRR", f"results of {max(cutoffs)}"]
+    rows = []
+    for name in result.systems:
+        alone = result.retrieval[name]
+        row = [_title(name), *(share(alone.recall[k]) for k in cutoffs), share(alone.mrr), f"{alone.results:.1f}"]
+        if result.retrieval_in_store:
+            full = result.retrieval_in_store[name]
+            row += [share(full.recall[10]), share(full.mrr), f"{full.results:.1f}"]
+        rows.append(row)
+    questions = next(iter(result.retrieval.values())).questions
+    data = "made-up data: this recall says little about real conversations" if result.synthetic else result.data
+    note = f"{questions:,} questions, {result.memories:,} memories of {result.users} users ({data})."
+    if result.retrieval_in_store:
+        note += f" The full store holds {result.store:,} memories, most of them other users'."
+    return Grid("Recall", heads, rows, note)
+
+
+def sizes(result: Result) -> Grid:
+    rows = []
+    for size, found in result.sizes.items():
+        floor = found[FLOOR]
+        cells = [
+            times(found[name].p50, floor.p50)
+            + (f" ({found[name].results:.1f} results)" if found[name].results < min(WANTED, size) - 0.05 else "")
+            for name in result.systems
+        ]
+        rows.append([f"{size:,}", milliseconds(floor.p50), *cells[1:]])
+    heads = ["memories of the user", f"{_title(FLOOR)}, ms", *(_title(name) for name in result.systems[1:])]
+    note = (
+        f"Median of a search for {WANTED} results, in a store of {result.store:,} memories. Where a system returned "
+        "fewer on average, their number stands in brackets."
+    )
+    return Grid("Search by size", heads, rows, note)
+
+
+def stalls(result: Result, alone: Stall) -> Grid:
+    heads = ["", *result.stalls]
+    names = next(iter(result.stalls.values()))
+    rows = [
+        [_title(name), *(f"{found[name].median:.1f} ({found[name].worst:.1f})" for found in result.stalls.values())]
+        for name in names
+    ]
+    note = (
+        "Milliseconds: the median, and in brackets the maximum, of the longest stalls of the repetitions. "
+        f"With nothing running: {alone.median:.1f} ({alone.worst:.1f})."
+    )
+    return Grid("Longest stall of the event loop", heads, rows, note)
+
+
+def cancellation(result: Result) -> Grid:
+    at_once = next(iter(result.cancellation.values())).at_once
+    heads = [
+        "",
+        "CancelledError after ms (worst)",
+        "still running 1 s later",
+        f"the same, {at_once} cancelled",
+        "searches answered afterwards",
+    ]
+    rows = [
+        [
+            _title(name),
+            f"{found.caller:.2f} ({found.caller_worst:.2f})",
+            f"{max(found.running)}",
+            f"{max(found.running_at_once)}",
+            f"{found.answered} of {found.asked}",
+        ]
+        for name, found in result.cancellation.items()
+    ]
+    note = "Statements that run on the server after their callers are gone: the most of the repetitions."
+    return Grid("Cancelling a search that waits for a lock", heads, rows, note)
+
+
+def summary(result: Result) -> Grid:
+    """What fits into the README."""
+    biggest = max(result.sizes)
+    rows = []
+    for name in result.systems:
+        big, floor = result.sizes[biggest][name], result.sizes[biggest][FLOOR]
+        recall = result.retrieval_in_store[name].recall[10]
+        left = result.cancellation.get(name)
+        rows.append(
+            [
+                _title(name),
+                times(result.add[name].p50, result.add[FLOOR].p50),
+                times(result.search[name].p50, result.search[FLOOR].p50),
+                times(result.throughput["search"][name].median, result.throughput["search"][FLOOR].median),
+                times(big.p50, floor.p50),
+                share(recall),
+                "" if left is None else str(max(left.running_at_once)),
+            ]
+        )
+    heads = [
+        "",
+        "add",
+        "search",
+        f"searches/s, {result.tasks} at a time",
+        f"search among {biggest:,}",
+        "recall@10",
+        "left running",
+    ]
+    floor_times = f"{milliseconds(result.add[FLOOR].p50)} ms, {milliseconds(result.search[FLOOR].p50)} ms, "
+    floor_times += f"{result.throughput['search'][FLOOR].median:,.0f}/s, "
+    floor_times += f"{milliseconds(result.sizes[biggest][FLOOR].p50)} ms"
+    return Grid("Summary", heads, rows, f"Multiples of {_title(FLOOR)}: {floor_times}.")
+
+
+def times(value: float, floor: float) -> str:
+    """``1.7×``: how many times the floor's."""
+    ratio = value / floor
+    return f"{ratio:.2f}×" if ratio < 1.995 else f"{ratio:.1f}×"
+
+
+def milliseconds(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def share(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")
+
+
+def _title(name: str) -> str:
+    return SYSTEMS[name].title
+
+
+def _p50(found: Latency) -> float:
+    return found.p50
+
+
+def _p99(found: Latency) -> float:
+    return found.p99
