@@ -45,7 +45,8 @@ def circumstances(result: Result) -> str:
         f"{machine.processor}, {machine.cores} cores, {machine.memory_gib:.0f} GiB, {machine.system}, "
         f"load average at the start {machine.load_before}; Python {machine.python}, "
         f"PostgreSQL {server['server_version']} with pgvector {server['pgvector']} "
-        f"(shared_buffers {server['shared_buffers']}, fsync {server['fsync']}); {versions}."
+        f"(shared_buffers {server['shared_buffers']}, fsync {server['fsync']}); {versions}. "
+        f"Data: {'made up' if result.synthetic else result.data}, {result.memories:,} memories of {result.users} users."
     )
 
 

@@ -52,8 +52,11 @@ def test_shell_commands_exist(block: Block, line: str) -> None:
     if words[0] == "omp-server":
         command_line().parse_args(words[1:])
     if words[0] == "make":
-        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        assert set(words[1:]) <= set(targets)
+        makefile = (ROOT / "Makefile").read_text()
+        targets = re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)
+        assignments = [word for word in words[1:] if "=" in word]
+        assert {word.partition("=")[0] for word in assignments} <= set(re.findall(r"\$\((\w+)\)", makefile))
+        assert set(words[1:]) - set(assignments) <= set(targets)
     if words[:2] == ["pip", "install"]:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         asked = re.findall(r"openmem\[([a-z0-9,-]+)\]", line)
