@@ -9,7 +9,7 @@ one embedder, WordLlama, makes all vectors. The systems run in one process and t
 results are printed, and written to a folder as ``result.json`` and plots. What the measurements
 mean, and what they do not say, is in docs/benchmarks.md.
 
-Without ``--data`` the memories and questions are made up (`benchmarks.data.invented`); the recall
+Without ``--data`` the memories and questions are made up (`benchmarks.datasets.invented`); the recall
 then says little about real conversations.
 """
 
@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from . import database, tables
-from .data import Data
+from .datasets import Data
 from .peers import FLOOR, SYSTEMS
 from .plots import draw
 from .results import RESULT

@@ -16,7 +16,7 @@ import asyncpg
 
 from openmem.providers.postgres.embedded import Lease
 
-from .data import Data
+from .datasets import Data
 from .peers import Peer, Row, embedder
 
 BATCH: Final = 2_000

@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeAlias, TypeVar
 
-from .data import Question, Remembered
 from .database import connected, locked, waiting
+from .datasets import Question, Remembered
 from .peers import Peer
 from .results import Cancellation, Latency, Rate, Retrieval, Stall
 from .stall import gaps

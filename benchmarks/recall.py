@@ -1,7 +1,7 @@
 """Recall of evidence and search latency on a data set of conversations.
 
 Every memory is added in the order of the file through `AsyncMemory`, every question that has
-evidence is searched once. `benchmarks.data` says what the folder holds, `benchmarks.measures.judged`
+evidence is searched once. `benchmarks.datasets` says what the folder holds, `benchmarks.measures.judged`
 what recall is.
 
     python -m benchmarks.recall --data DIR
@@ -27,7 +27,7 @@ from rich.table import Table
 from openmem import AsyncMemory
 from openmem.providers.postgres import ranking
 
-from .data import Data, Question
+from .datasets import Data, Question
 from .measures import CUTOFFS, judged, latency
 
 

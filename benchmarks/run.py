@@ -21,7 +21,7 @@ import psutil
 from rich.progress import Progress
 
 from . import database, measures
-from .data import SYNTHETIC, Data
+from .datasets import SYNTHETIC, Data
 from .measures import Advance, Arguments, Peers
 from .peers import FLOOR, SYSTEMS
 from .results import Cancellation, Latency, Machine, Rate, Result, Retrieval, Stall

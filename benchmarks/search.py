@@ -3,7 +3,7 @@
 `benchmarks.compare` with two systems only, in a minute or so, for work on the statements. openmem
 and the floor take turns, so that the ratios mean something on a busy machine too; the times do not.
 
-The texts are made by gluing together two memories of the data (see `benchmarks.data`) and loaded in
+The texts are made by gluing together two memories of the data (see `benchmarks.datasets`) and loaded in
 bulk, a minute between one memory and the next. Searches are the data's questions. ``--store`` adds
 users of 100 memories until the store has that many, and measures the same users once before and
 once after.
@@ -27,7 +27,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from . import database, measures
-from .data import Data
+from .datasets import Data
 from .peers import FLOOR, SYSTEMS
 from .tables import milliseconds, times
 

@@ -8,7 +8,7 @@ import io
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.data import Data
+from benchmarks.datasets import Data
 from benchmarks.results import Result
 from benchmarks.run import MEASUREMENTS, Scale, run
 from benchmarks.tables import all_grids, summary

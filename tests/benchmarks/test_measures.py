@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from benchmarks.data import Question
+from benchmarks.datasets import Question
 from benchmarks.measures import CHUNK, Peers, concurrently, judged, latency, turns
 from benchmarks.peers import Target
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from benchmarks.data import Data, invented
+from benchmarks.datasets import Data, invented
 
 
 def written(folder: Path, name: str, rows: list[dict[str, object]]) -> None:
