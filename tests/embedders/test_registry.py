@@ -40,7 +40,7 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENMEM_EMBEDDER", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     embedders._say.cache_clear()
-    monkeypatch.setattr(embedders, "_found", {})
+    monkeypatch.setattr(embedders.REGISTRY, "_found", {})
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:

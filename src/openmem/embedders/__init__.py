@@ -10,21 +10,18 @@ None, and returns an `Embedder`.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import logging
 import math
 import os
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
-from .._extras import is_installed, require_extra
-from ..errors import InvalidRequestError, OMPError, ProviderError
+from .._extras import is_installed
+from .._plugins import BuiltIn, Registry, translated
+from ..errors import InvalidRequestError, ProviderError
 from ..io import Vectors
 
 ENTRY_POINT_GROUP: Final = "openmem.embedders"
@@ -59,22 +56,11 @@ class Embedder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltIn:
-    """Which module of this package makes an embedder, and what must be installed for it."""
-
-    module: str
-    extra: str | None = None
-    needs: tuple[str, ...] = ()
-
-
 BUILT_IN: Final[Mapping[str, BuiltIn]] = {
     "wordllama": BuiltIn("openmem.embedders.wordllama", extra="local", needs=("wordllama",)),
     "hashing": BuiltIn("openmem.embedders.hashing"),
     "openai": BuiltIn("openmem.embedders.openai", extra="openai", needs=("openai",)),
 }
-
-_found: dict[str, EntryPoint] = {}
 
 
 def resolve_embedder(spec: Any) -> Embedder:
@@ -92,16 +78,7 @@ def resolve_embedder(spec: Any) -> Embedder:
     """
     if spec is None:
         spec = _default_name()
-    if not isinstance(spec, str):
-        return _check_embedder(spec)
-    name, colon, model = spec.strip().partition(":")
-    if name in BUILT_IN:
-        place = BUILT_IN[name]
-        if place.extra is not None:
-            require_extra(f"embedder={spec!r}", place.extra, place.needs)
-        built_in: Embedder = importlib.import_module(place.module).create(model if colon else None)
-        return built_in
-    return _check_embedder(_find_installed(name).load()(model if colon else None))
+    return REGISTRY.resolve(spec)
 
 
 def _default_name() -> str:
@@ -123,26 +100,9 @@ def _say(what: str) -> None:
     logger.info(what)
 
 
-def _find_installed(name: str) -> EntryPoint:
-    """A third-party embedder. Once found it is remembered, since reading the metadata takes milliseconds."""
-    if name not in _found:
-        installed = entry_points(group=ENTRY_POINT_GROUP)
-        if name not in installed.names:
-            raise InvalidRequestError(f"embedder: there is no {name!r}; {_choices(installed.names)}")
-        _found[name] = installed[name]
-    return _found[name]
-
-
-def _choices(installed: set[str]) -> str:
-    names = ", ".join(sorted({*BUILT_IN, *installed}))
-    return f"choose from {names}, or pass an object with model, dim and embed"
-
-
 def _check_embedder(embedder: Any) -> Embedder:
     if isinstance(embedder, type) or not isinstance(embedder, Embedder):
-        kind = f"the class {embedder.__name__}" if isinstance(embedder, type) else f"of type {type(embedder).__name__}"
-        names = entry_points(group=ENTRY_POINT_GROUP).names
-        raise InvalidRequestError(f"embedder: it is {kind}, not an embedder; {_choices(names)}")
+        raise REGISTRY.not_one(embedder)
     model, dim = cast(object, embedder.model), cast(object, embedder.dim)
     if not isinstance(model, str) or not model.strip() or not _is_storable(model):
         raise InvalidRequestError(f"embedder: its model must be text that is not empty, not {model!r}")
@@ -157,6 +117,9 @@ def _check_embedder(embedder: Any) -> Embedder:
     return embedder
 
 
+REGISTRY: Final = Registry("embedder", ENTRY_POINT_GROUP, BUILT_IN, _check_embedder, "model, dim and embed")
+
+
 def _is_storable(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
@@ -168,13 +131,13 @@ def embed_checked(embedder: Embedder, texts: Sequence[str]) -> list[list[float]]
         ProviderError: the embedder failed, with its own exception as the cause, or its answer is
             not one vector of finite numbers and the right length per text.
     """
-    with _translated(embedder):
+    with translated(f"embedder {embedder.model!r}"):
         return checked(embedder, texts, embedder.embed(texts))
 
 
 async def aembed_checked(embedder: Any, texts: Sequence[str]) -> list[list[float]]:
     """Like `embed_checked`, from the embedder's ``aembed``."""
-    with _translated(embedder):
+    with translated(f"embedder {embedder.model!r}"):
         return checked(embedder, texts, await embedder.aembed(texts))
 
 
@@ -186,23 +149,8 @@ def warm_up_checked(embedder: Embedder) -> None:
     """
     warm_up = getattr(embedder, "warm_up", None)
     if warm_up is not None:
-        with _translated(embedder):
+        with translated(f"embedder {embedder.model!r}"):
             warm_up()
-
-
-@contextmanager
-def _translated(embedder: Embedder) -> Iterator[None]:
-    """Turn an embedder's own exception into ours, whose message leaves out what may be a secret."""
-    try:
-        yield
-    except OMPError:
-        raise
-    except Exception as error:
-        may_pass = isinstance(error, TimeoutError | ConnectionError)
-        raise ProviderError(
-            f"embedder {embedder.model!r} failed with {type(error).__name__}; see the __cause__ of this error",
-            code="provider_unavailable" if may_pass else None,
-        ) from error
 
 
 def checked(embedder: Embedder, texts: Sequence[object], vectors: Any) -> list[list[float]]:
