@@ -118,7 +118,7 @@ def sizes(result: Result) -> Grid:
     heads = ["memories of the user", f"{_title(FLOOR)}, ms", *(_title(name) for name in result.systems[1:])]
     note = (
         f"Median of a search for {WANTED} results, in a store of {result.store:,} memories. Where a system returned "
-        "fewer than that on average, their number stands in brackets."
+        "fewer on average, their number stands in brackets."
     )
     return Grid("Search by size", heads, rows, note)
 
@@ -176,7 +176,7 @@ def summary(result: Result) -> Grid:
                 times(result.throughput["search"][name].median, result.throughput["search"][FLOOR].median),
                 times(big.p50, floor.p50),
                 share(recall),
-                "-" if left is None else str(max(left.running_at_once)),
+                "" if left is None else str(max(left.running_at_once)),
             ]
         )
     heads = [
@@ -191,9 +191,7 @@ def summary(result: Result) -> Grid:
     floor_times = f"{milliseconds(result.add[FLOOR].p50)} ms, {milliseconds(result.search[FLOOR].p50)} ms, "
     floor_times += f"{result.throughput['search'][FLOOR].median:,.0f}/s, "
     floor_times += f"{milliseconds(result.sizes[biggest][FLOOR].p50)} ms"
-    data = "made-up data" if result.synthetic else result.data
-    note = f"Times of {_title(FLOOR)}: {floor_times}. Recall on {data}, in a store of {result.store:,} memories."
-    return Grid("Summary", heads, rows, note)
+    return Grid("Summary", heads, rows, f"Multiples of {_title(FLOOR)}: {floor_times}.")
 
 
 def times(value: float, floor: float) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from copy import copy
 from typing import TypeVar, cast
 
+from . import _reranking
 from ._ids import new_request_id
 from .config import ClientConfig
 from .errors import OMPError
 from .io import Ports
 from .models import Capabilities
-from .operations import Operation, Verb
+from .operations import Context, Operation, Search, Verb
 from .providers import create_provider
 from .providers.base import Call, Provider
 
@@ -21,6 +22,7 @@ class Client:
     """One provider, opened once, and the way every operation takes to it."""
 
     def __init__(self, provider: str, config: ClientConfig, ports: Ports) -> None:
+        self._reranker = None if config.reranker is None else ports.reranker(config.reranker)
         self._provider: Provider = create_provider(provider, config, ports)
         self._config = config
         self._ports = ports
@@ -54,6 +56,8 @@ class Client:
         try:
             await self._provider.open()
             self._provider = self._provider.settled
+            if self._reranker is not None:
+                await self._reranker.load()
             self._is_open = True
         except OMPError as error:
             self._attempts += 1
@@ -71,11 +75,20 @@ class Client:
             if not self._is_open:
                 await self.open()
                 self._provider.check(cast(Operation, verb), call)
-            return await verb.on(self._provider, call)
+            return await self._perform(verb, call)
         except OMPError as error:
             error.request_id = error.request_id or call.request_id
             error.provider = error.provider or self._provider.name
             raise
+
+    async def _perform(self, verb: Verb[R], call: Call) -> R:
+        if self._reranker is not None:
+            operation = cast(Operation, verb)
+            if isinstance(operation, Search):
+                return cast(R, await _reranking.search(self._provider, self._reranker, operation, call))
+            if isinstance(operation, Context):
+                return cast(R, await _reranking.context(self._provider, self._reranker, operation, call))
+        return await verb.on(self._provider, call)
 
     async def ping(self) -> None:
         """Connect if need be, and raise `OMPError` unless the backend answers."""
@@ -96,4 +109,8 @@ class Client:
         try:
             await self._provider.close()
         finally:
-            await self._ports.close()
+            try:
+                if self._reranker is not None:
+                    await self._reranker.close()
+            finally:
+                await self._ports.close()

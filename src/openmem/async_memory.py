@@ -12,7 +12,6 @@ from typing import Any, Self, TypeVar
 from ._client import Client
 from ._extras import require_extra
 from .config import AuditMode, ClientConfig
-from .context import TokenCounter
 from .drivers.asyncio import AsyncPorts
 from .embedders import Embedder
 from .models import (
@@ -41,6 +40,8 @@ from .operations import (
     WaitForIngest,
 )
 from .providers.base import Call
+from .rerankers import Reranker
+from .tokens import TokenCounter
 
 require_extra("AsyncMemory", "async", ("asyncpg", "httpx"))
 
@@ -84,8 +85,11 @@ class AsyncMemory:
         app: name of the calling application, for the audit log.
         grants: scope grants this client is limited to, such as ``["read:coding/*"]``.
         audit: which verbs leave an audit entry: ``"all"``, ``"writes"`` or ``"off"``.
-        token_counter: function from text to its number of tokens, for `context`; by default an
+        token_counter: function from text to its number of tokens, for `context`, or
+            ``"tiktoken:<encoding>"``, such as ``"tiktoken:o200k_base"``; by default an
             estimate that errs on the high side.
+        reranker: an object with ``model`` and ``rerank``, or a name such as ``"cohere:rerank-v3.5"``, that
+            orders anew what `search` and `context` find; the scores are then its own. By default none.
         options: arguments that only the provider knows, such as ``infer`` of ``mem0``.
 
     Raises:
@@ -116,7 +120,8 @@ class AsyncMemory:
         app: str | None = None,
         grants: Iterable[str] | None = None,
         audit: AuditMode = "all",
-        token_counter: TokenCounter | None = None,
+        token_counter: TokenCounter | str | None = None,
+        reranker: Reranker | str | None = None,
         **options: Any,
     ) -> None:
         settings = ClientConfig.of(
@@ -139,6 +144,7 @@ class AsyncMemory:
             grants=grants,
             audit=audit,
             token_counter=token_counter,
+            reranker=reranker,
             options=options,
         )
         self._client = Client(provider, settings, AsyncPorts(executor_max_workers))

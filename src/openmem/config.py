@@ -10,9 +10,9 @@ from os import PathLike
 from typing import Any, Literal, TypeAlias, get_args
 
 from .access import Grants
-from .context import TokenCounter, resolve_token_counter
 from .errors import InvalidRequestError
 from .operations import MAX_NAME_LENGTH, check_text
+from .tokens import TokenCounter, resolve_token_counter
 
 AuditMode: TypeAlias = Literal["all", "writes", "off"]
 
@@ -34,6 +34,7 @@ class ClientConfig:
     path: str | PathLike[str] | None = None
     config: Mapping[str, Any] | None = None
     embedder: Any = None
+    reranker: Any = None
     schema: str = "openmem"
     pool_min_size: int = 1
     pool_max_size: int = 10

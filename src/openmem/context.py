@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from collections.abc import Iterable
+from typing import Final
 
-from .errors import InvalidRequestError
 from .models import Citation, ContextBlock, SearchResult
+from .tokens import TokenCounter
 
-TokenCounter: TypeAlias = Callable[[str], int]
-
-_WORDS = re.compile(r"[A-Za-z]+")
-_WORDS_AND_SPACES = re.compile(r"[A-Za-z\s]+")
-_LONG_SPACES = re.compile(r"\s{3,}")
-
-
-def estimate_tokens(text: str) -> int:
-    """A count of tokens that errs on the high side, made without any tokenizer.
-
-    Words of ASCII letters count a token for every three letters begun, digits and punctuation one
-    each, any other character one per UTF-8 byte, and white space nothing but a token per line end.
-    """
-    words = sum((len(word) + 2) // 3 for word in _WORDS.findall(text))
-    others = len(_WORDS_AND_SPACES.sub("", text).encode())
-    spaces = text.count("\n") + sum((len(run) - 1) // 2 for run in _LONG_SPACES.findall(text))
-    return words + others + spaces
-
-
-def resolve_token_counter(counter: TokenCounter | str | None) -> TokenCounter:
-    """The counter behind the `token_counter` argument; by default `estimate_tokens`."""
-    if counter is None:
-        return estimate_tokens
-    if callable(counter):
-        return counter
-    raise InvalidRequestError(f"token_counter: {counter!r} is not a function from text to its number of tokens")
+# Neither "?" nor what numbers and names such as "-5", "C++" or "C#" may have at their ends.
+_EDGES: Final = ".,;:!\"'()[]\u2018\u2019\u201c\u201d\u2026"
+_SILENT: Final = frozenset(("a", "an", "the", "is", "are"))
 
 
 def build_context(results: Iterable[SearchResult], token_budget: int, count: TokenCounter) -> ContextBlock:
     """The best of `results`, one a line with its citation, in at most `token_budget` tokens.
 
-    A memory that does not fit is passed over for the shorter ones behind it; of memories with the
-    same text only the best is quoted.
+    A memory that does not fit is passed over for the shorter ones behind it; of memories that say the
+    same only the best is quoted.
 
     Args:
         results: ranked, best first.
@@ -49,19 +25,22 @@ def build_context(results: Iterable[SearchResult], token_budget: int, count: Tok
     """
     lines: list[str] = []
     citations: list[Citation] = []
-    seen: set[str] = set()
-    used, separator = 0, count("\n")
+    quoted: set[tuple[str, ...]] = set()
+    used = 0
     for result in results:
-        content = " ".join(result.memory.content.split())
-        if content.casefold() in seen:
+        id, content = result.memory.id, " ".join(result.memory.content.split())
+        if used + _cost(_line("", id), lines, count) > token_budget:
+            break
+        said = _said(content)
+        if said in quoted:
             continue
-        line = f"- {content} [{result.memory.id}]"
-        cost = count(line) + (separator if lines else 0)
+        line = _line(content, id)
+        cost = _cost(line, lines, count)
         if used + cost > token_budget:
             continue
-        seen.add(content.casefold())
+        quoted.add(said)
         lines.append(line)
-        citations.append(Citation(memory_id=result.memory.id, score=result.score))
+        citations.append(Citation(memory_id=id, score=result.score))
         used += cost
     # A counter may find more tokens in the whole than in its parts.
     while lines and count("\n".join(lines)) > token_budget:
@@ -69,3 +48,18 @@ def build_context(results: Iterable[SearchResult], token_budget: int, count: Tok
         citations.pop()
     text = "\n".join(lines)
     return ContextBlock(text=text, citations=citations, token_count=count(text) if lines else 0)
+
+
+def _line(content: str, id: str) -> str:
+    return f"- {content} [{id}]"
+
+
+def _cost(line: str, before: list[str], count: TokenCounter) -> int:
+    """The tokens of a line where it stands: tokenizers join the line break to the bracket before it."""
+    return count(f"]\n{line}") - count("]") if before else count(line)
+
+
+def _said(content: str) -> tuple[str, ...]:
+    """The words that tell two memories apart, in order: without case, articles, "is" and punctuation."""
+    words = [word.strip(_EDGES).removesuffix("'s").removesuffix("\u2019s") for word in content.casefold().split()]
+    return tuple(word for word in words if word and word not in _SILENT) or tuple(words)

@@ -210,6 +210,22 @@ class EmbedderIO(Protocol):
         ...
 
 
+class RerankerIO(Protocol):
+    """A reranker that does not block its caller's loop."""
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        """One score from 0 to 1 per text, checked."""
+        ...
+
+    async def load(self) -> None:
+        """Load the model now if waiting for the first query would hold up others."""
+        ...
+
+    async def close(self) -> None:
+        """Release what the reranker holds, unless it is the user's own object. Idempotent."""
+        ...
+
+
 class Ports(Protocol):
     """The outside world in one colour."""
 
@@ -223,6 +239,10 @@ class Ports(Protocol):
 
     def embedder(self, spec: Any) -> EmbedderIO:
         """The embedder of a client's settings, made safe to call from a provider."""
+        ...
+
+    def reranker(self, spec: Any) -> RerankerIO:
+        """The reranker of a client's settings, made safe to call."""
         ...
 
     async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -10,7 +10,6 @@ from typing import Any, Self, TypeVar
 
 from ._client import Client
 from .config import AuditMode, ClientConfig
-from .context import TokenCounter
 from .drivers.blocking import BlockingPorts
 from .embedders import Embedder
 from .io import run_blocking
@@ -39,6 +38,8 @@ from .operations import (
     Verb,
     WaitForIngest,
 )
+from .rerankers import Reranker
+from .tokens import TokenCounter
 
 R = TypeVar("R")
 
@@ -76,8 +77,11 @@ class Memory:
         app: name of the calling application, for the audit log.
         grants: scope grants this client is limited to, such as ``["read:coding/*"]``.
         audit: which verbs leave an audit entry: ``"all"``, ``"writes"`` or ``"off"``.
-        token_counter: function from text to its number of tokens, for `context`; by default an
+        token_counter: function from text to its number of tokens, for `context`, or
+            ``"tiktoken:<encoding>"``, such as ``"tiktoken:o200k_base"``; by default an
             estimate that errs on the high side.
+        reranker: an object with ``model`` and ``rerank``, or a name such as ``"cohere:rerank-v3.5"``, that
+            orders anew what `search` and `context` find; the scores are then its own. By default none.
         options: arguments that only the provider knows, such as ``infer`` of ``mem0``.
 
     Raises:
@@ -108,7 +112,8 @@ class Memory:
         app: str | None = None,
         grants: Iterable[str] | None = None,
         audit: AuditMode = "all",
-        token_counter: TokenCounter | None = None,
+        token_counter: TokenCounter | str | None = None,
+        reranker: Reranker | str | None = None,
         **options: Any,
     ) -> None:
         settings = ClientConfig.of(
@@ -131,6 +136,7 @@ class Memory:
             grants=grants,
             audit=audit,
             token_counter=token_counter,
+            reranker=reranker,
             options=options,
         )
         self._client = Client(provider, settings, BlockingPorts())

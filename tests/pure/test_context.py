@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from openmem.context import build_context, estimate_tokens, resolve_token_counter
-from openmem.errors import InvalidRequestError
+from openmem.context import build_context
 from openmem.models import MemoryRecord, SearchResult
 
 
@@ -60,15 +59,63 @@ def test_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "at_least"),
-    [("", 0), ("hello world", 2), ("1234567890", 10), ("a-b-c", 5), ("日本語", 3), ("🙂", 1), ("a\n\n\nb", 2)],
+    ("one", "other"),
+    [
+        ("The user prefers dark mode.", "user prefers the dark mode"),
+        ("Maya\u2019s dog is Rex", "Maya's dog: Rex!"),
+        ('likes "tea"', "Likes tea"),
+        ("喜欢绿茶", "喜欢绿茶"),
+    ],
 )
-def test_the_estimate_errs_on_the_high_side(text: str, at_least: int) -> None:
-    assert estimate_tokens(text) >= at_least
+def test_of_those_that_say_the_same_the_best_is_quoted(one: str, other: str) -> None:
+    for contents in ((one, other), (other, one)):
+        block = build_context(hits(*contents), 100, words)
+        assert [citation.memory_id for citation in block.citations] == ["mem_0"]
 
 
-def test_choosing_a_counter() -> None:
-    assert resolve_token_counter(None) is estimate_tokens
-    assert resolve_token_counter(words) is words
-    with pytest.raises(InvalidRequestError, match="token_counter"):
-        resolve_token_counter("cl100k")
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("the budget is 500", "the budget is 600"),
+        ("it was -5 degrees", "it was 5 degrees"),
+        ("knows C++", "knows C#"),
+        ("likes tea", "likes tea?"),
+        ("likes tea", "does not like tea"),
+        ("likes tea", "likes tea and milk"),
+        ("allergic to nuts", "her sister is allergic to nuts"),
+        ("Anna is older than Bob", "Bob is older than Anna"),
+        ("flies to Rome", "flies from Rome"),
+        ("कल", "काल"),
+        ("the", "a"),
+    ],
+)
+def test_those_that_differ_are_both_quoted(one: str, other: str) -> None:
+    block = build_context(hits(one, other), 100, words)
+    assert len(block.citations) == 2
+
+
+def test_a_line_costs_what_it_costs_where_it_stands() -> None:
+    def joins_brackets(text: str) -> int:
+        """Like most tokenizers, with the bracket and the line break after it as one token."""
+        return len(text.replace("]\n", "]").replace("[", "").split("]")) - 1 + words(text)
+
+    each = joins_brackets("- a [mem_0]")
+    assert len(build_context(hits("a", "b", "c"), 3 * each, joins_brackets).citations) == 3
+    assert len(build_context(hits("a", "b", "c"), 3 * each - 1, joins_brackets).citations) == 2
+
+
+def test_a_counter_that_finds_more_in_the_whole() -> None:
+    block = build_context(hits("a", "b", "c", "d"), 60, lambda text: len(text.splitlines()) ** 2 * 10)
+    assert block.token_count <= 60
+    assert [citation.memory_id for citation in block.citations] == ["mem_0", "mem_1"]
+
+
+def test_nothing_is_counted_once_no_memory_can_fit() -> None:
+    counted: list[str] = []
+
+    def count(text: str) -> int:
+        counted.append(text)
+        return words(text)
+
+    build_context(hits(*(f"memory number {number}" for number in range(100))), 11, count)
+    assert len(counted) < 20

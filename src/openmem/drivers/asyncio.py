@@ -14,7 +14,9 @@ from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 from ..embedders import Embedder, aembed_checked, embed_checked, resolve_embedder, warm_up_checked
-from ..io import EmbedderIO, HttpIO, HttpSettings, PostgresIO, PostgresSettings, Vectors, Work
+from ..io import EmbedderIO, HttpIO, HttpSettings, PostgresIO, PostgresSettings, RerankerIO, Vectors, Work
+from ..rerankers import Reranker, arerank_checked, rerank_checked, resolve_reranker
+from ..rerankers import warm_up_checked as warm_up_reranker
 from .batching import Batching
 from .sharing import Share, SharedPostgres, closed_meanwhile
 
@@ -98,17 +100,44 @@ class AsyncEmbedder:
     async def close(self) -> None:
         try:
             if self._owned:
-                await self._close_embedder()
+                await _close(self._embedder, self._ports)
         finally:
             await self._ports.close()
 
-    async def _close_embedder(self) -> None:
-        aclose = getattr(self._embedder, "aclose", None)
-        close = getattr(self._embedder, "close", None)
-        if aclose is not None:
-            await aclose()
-        elif close is not None:
-            await self._ports.call(close)
+
+class AsyncReranker:
+    """A reranker called by its own `arerank`, or else in a thread.
+
+    Args:
+        ports: whose threads it uses.
+        owned: whether the reranker is closed with this.
+    """
+
+    def __init__(self, reranker: Reranker, ports: AsyncPorts, *, owned: bool) -> None:
+        self._reranker = reranker
+        self._ports = ports
+        self._owned = owned
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        if hasattr(self._reranker, "arerank"):
+            return await arerank_checked(self._reranker, query, texts)
+        return await self._ports.call(rerank_checked, self._reranker, query, texts)
+
+    async def load(self) -> None:
+        await self._ports.call(warm_up_reranker, self._reranker)
+
+    async def close(self) -> None:
+        if self._owned:
+            await _close(self._reranker, self._ports)
+
+
+async def _close(thing: Embedder | Reranker, ports: AsyncPorts) -> None:
+    aclose = getattr(thing, "aclose", None)
+    close = getattr(thing, "close", None)
+    if aclose is not None:
+        await aclose()
+    elif close is not None:
+        await ports.call(close)
 
 
 class SharedEmbedder:
@@ -159,6 +188,10 @@ class AsyncPorts:
     def embedder(self, spec: Any) -> EmbedderIO:
         embedder = resolve_embedder(spec)
         return SharedEmbedder(embedder, self.max_workers, owned=embedder is not spec)
+
+    def reranker(self, spec: Any) -> RerankerIO:
+        reranker = resolve_reranker(spec)
+        return AsyncReranker(reranker, self, owned=reranker is not spec)
 
     async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         in_context = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)

@@ -11,7 +11,8 @@ from types import ModuleType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from ..embedders import Embedder, embed_checked, resolve_embedder
-from ..io import EmbedderIO, HttpIO, HttpSettings, PostgresIO, PostgresSettings, Vectors
+from ..io import EmbedderIO, HttpIO, HttpSettings, PostgresIO, PostgresSettings, RerankerIO, Vectors
+from ..rerankers import Reranker, rerank_checked, resolve_reranker
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,6 +55,25 @@ class BlockingEmbedder:
             close()
 
 
+class BlockingReranker:
+    """A reranker called directly."""
+
+    def __init__(self, reranker: Reranker, *, owned: bool) -> None:
+        self._reranker = reranker
+        self._owned = owned
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        return rerank_checked(self._reranker, query, texts)
+
+    async def load(self) -> None:
+        """Left to the first query, as the embedder's model is."""
+
+    async def close(self) -> None:
+        close = getattr(self._reranker, "close", None)
+        if self._owned and close is not None:
+            close()
+
+
 class BlockingPorts:
     """The outside world for one `Memory`."""
 
@@ -70,6 +90,10 @@ class BlockingPorts:
     def embedder(self, spec: Any) -> EmbedderIO:
         embedder = resolve_embedder(spec)
         return BlockingEmbedder(embedder, owned=embedder is not spec)
+
+    def reranker(self, spec: Any) -> RerankerIO:
+        reranker = resolve_reranker(spec)
+        return BlockingReranker(reranker, owned=reranker is not spec)
 
     async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return function(*args, **kwargs)

@@ -12,7 +12,6 @@ from urllib.parse import quote, urlsplit
 from .. import routes
 from .._scopes import ScopeFilter
 from ..config import ClientConfig
-from ..context import estimate_tokens
 from ..errors import InvalidRequestError, ProviderError
 from ..io import ConnectionFailedError, HttpIO, HttpRequest, HttpResponse, HttpSettings, Ports
 from ..models import (
@@ -37,6 +36,7 @@ from ..operations import (
     Update,
     WaitForIngest,
 )
+from ..tokens import estimate_tokens
 from .base import Call, Provider, hashed, no_such_memory
 
 R = TypeVar("R")

@@ -129,6 +129,10 @@ BACKEND_OPTIONS: Final[Mapping[str, Option]] = {
     "api_key": Option(None, "OMP_API_KEY", str, "credential for the backend"),
     "path": Option("--path", "OMP_PATH", str, "data directory of provider local"),
     "embedder": Option("--embedder", "OMP_EMBEDDER", str, "embedder, as 'name' or 'provider:model'"),
+    "reranker": Option("--reranker", "OMP_RERANKER", str, "reranker, as 'name' or 'provider:model'"),
+    "token_counter": Option(
+        "--token-counter", "OMP_TOKEN_COUNTER", str, "what counts tokens, as 'tiktoken:o200k_base'"
+    ),
     "schema": Option("--schema", "OMP_SCHEMA", str, "PostgreSQL schema of the tables"),
     "audit": Option("--audit", "OMP_AUDIT", str, "what is audited: all, writes or off"),
     "timeout": Option("--timeout", "OMP_TIMEOUT", _seconds, "seconds a statement or an upstream request may take"),
