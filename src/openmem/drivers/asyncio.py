@@ -19,6 +19,7 @@ from ..rerankers import Reranker, arerank_checked, rerank_checked, resolve_reran
 from ..rerankers import warm_up_checked as warm_up_reranker
 from .batching import Batching
 from .sharing import Share, SharedPostgres, closed_meanwhile
+from .turns import Turns
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,12 +57,14 @@ class AsyncEmbedder:
             self._single = Batching(self._by_itself, most_texts=REQUEST_TEXTS, most_calls=REQUESTS)
         else:
             self._single = Batching(self._in_thread, most_texts=THREAD_TEXTS, most_calls=ports.max_workers)
+        self._turns = Turns()
         self._is_loaded = False
         self.model = embedder.model
         self.dim = embedder.dim
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         if not self._is_remote and sum(map(len, texts)) <= getattr(self._embedder, "quick_characters", 0):
+            await self._turns.take()
             return embed_checked(self._embedder, texts)
         if len(texts) == 1:
             return [await self._single.embed(texts[0])]

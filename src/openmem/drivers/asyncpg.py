@@ -21,13 +21,13 @@ from ..errors import OMPError, ProviderError
 from ..io import PostgresSettings, Row, Statement
 from ..providers.postgres.errors import bad_url, is_missing, server_error, unreachable
 from .pool import ON_CONNECT, Pool
+from .turns import Turns
 
 R = TypeVar("R")
 
 RECOVERY_TIMEOUT = 0.4
 CLOSE_GRACE = 2.0
 CLOSE_TIMEOUT = 1.0
-DECODE_AT_ONCE = 50
 
 _LIBPQ_ONLY = frozenset(
     {
@@ -75,19 +75,15 @@ class AsyncpgIO:
             max_size=settings.pool_max_size,
             timeout=settings.pool_timeout,
         )
-        # Large results that arrive together are decoded one per turn of the loop.
-        self._decoding = asyncio.Lock()
+        self._decoding = Turns()
         self._recoveries: set[asyncio.Task[Any]] = set()
 
     async def execute(self, statement: Statement[R]) -> R:
         rows: Sequence[Row] = await self._lend(
             lambda connection: connection.fetch(statement.sql, *statement.args, timeout=self._settings.timeout)
         )
-        if len(rows) <= DECODE_AT_ONCE:
-            return statement.decode(rows)
-        async with self._decoding:
-            await asyncio.sleep(0)
-            return statement.decode(rows)
+        await self._decoding.take()
+        return statement.decode(rows)
 
     async def run_script(self, sql: str) -> None:
         await self._lend(lambda connection: connection.execute(sql, timeout=self._settings.timeout))

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from ..._cursor import Position, decode_cursor, encode_cursor
@@ -26,7 +26,17 @@ from ..._scopes import ScopeFilter
 from ...config import AuditMode
 from ...errors import InvalidRequestError
 from ...io import Row, Statement, Vectors
-from ...models import AuditEntries, AuditEntry, MemoryPage, MemoryRecord, SearchResult, SearchResults
+from ...models import (
+    AuditEntries,
+    AuditEntry,
+    MemoryPage,
+    MemoryRecord,
+    MemorySource,
+    SearchResult,
+    SearchResults,
+    as_utc,
+    trusted_record,
+)
 from ...operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
 from ..base import Call, hashed, key_reused, no_such_memory
 from .candidates import found
@@ -38,6 +48,7 @@ _COLUMNS: Final = (
 )  # fmt: skip
 _KEY_LIFETIME: Final = "interval '24 hours'"
 _JSON: Final = frozenset({"source", "extensions"})
+_MOMENTS: Final = ("created_at", "valid_from", "valid_to", "updated_at")
 
 
 def _columns(table: str) -> str:
@@ -46,11 +57,15 @@ def _columns(table: str) -> str:
 
 def _record(row: Row) -> MemoryRecord:
     fields: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
-    for name in _JSON:
-        if fields[name] is not None:
-            fields[name] = json.loads(fields[name])
-    extensions = fields.pop("extensions") or {}
-    return MemoryRecord(status="stored", **fields, **extensions)
+    extensions = fields.pop("extensions")
+    for name in _MOMENTS:
+        moment = fields[name]
+        if moment is not None and moment.tzinfo is not UTC:
+            fields[name] = as_utc(moment)
+    if fields["source"] is not None:
+        fields["source"] = MemorySource(**json.loads(fields["source"]))
+    fields["status"] = "stored"
+    return trusted_record(fields, {} if extensions is None else json.loads(extensions))
 
 
 def _json(value: Mapping[str, Any] | None) -> str | None:
