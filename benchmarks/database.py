@@ -64,18 +64,18 @@ def _unread(data: bytes) -> bytes:
 
 def rows(data: Data, users: Mapping[str, int]) -> Iterator[list[Row]]:
     """So many memories for every user, a minute between one and the next, in batches. Always the same texts."""
-    batch: list[tuple[str, str, datetime]] = []
+    batch: list[tuple[str, int, str]] = []
 
     def embedded() -> list[Row]:
-        vectors = embedder.embed([text for _, text, _ in batch])
+        vectors = embedder.embed([text for _, _, text in batch])
         return [
-            Row(uuid.uuid4().hex, user, text, moment, vector)
-            for (user, text, moment), vector in zip(batch, vectors, strict=True)
+            Row(uuid.uuid4().hex, user, number, text, FIRST + number * timedelta(minutes=1), vector)
+            for (user, number, text), vector in zip(batch, vectors, strict=True)
         ]
 
     for user, count in users.items():
-        for number, text in enumerate(data.texts(user, count)):
-            batch.append((user, text, FIRST + number * timedelta(minutes=1)))
+        for number, text in enumerate(data.texts(user, count), start=1):
+            batch.append((user, number, text))
             if len(batch) == BATCH:
                 yield embedded()
                 batch = []

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from .results import RESULT, Result
-from .tables import all_grids, markdown, summary
+from .tables import all_grids, markdown, people, summary
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PUBLISHED: Final = ROOT / "docs" / "benchmarks"
@@ -41,12 +41,14 @@ def circumstances(result: Result) -> str:
     machine, server = result.machine, result.server
     versions = ", ".join(f"{package} {number}" for package, number in result.versions.items())
     return (
-        f"{result.date[:10]}, {result.seconds / 60:.0f} minutes{', `--quick`' if result.quick else ''}; "
+        f"{result.date[:10]}, {result.seconds / 60:.1f} minutes{', `--quick`' if result.quick else ''}; "
         f"{machine.processor}, {machine.cores} cores, {machine.memory_gib:.0f} GiB, {machine.system}, "
         f"load average at the start {machine.load_before}; Python {machine.python}, "
         f"PostgreSQL {server['server_version']} with pgvector {server['pgvector']} "
         f"(shared_buffers {server['shared_buffers']}, fsync {server['fsync']}); {versions}. "
-        f"Data: {'made up' if result.synthetic else result.data}, {result.memories:,} memories of {result.users} users."
+        f"Data: {'made up' if result.synthetic else result.data}, {result.memories:,} memories "
+        f"of {people(result.users)}."
+        + (" A quick run: too few calls for an argument about times." if result.quick else "")
     )
 
 

@@ -99,7 +99,7 @@ def retrieval(result: Result) -> Grid:
         rows.append(row)
     questions = next(iter(result.retrieval.values())).questions
     data = "made-up data: this recall says little about real conversations" if result.synthetic else result.data
-    note = f"{questions:,} questions, {result.memories:,} memories of {result.users} users ({data})."
+    note = f"{questions:,} questions, {result.memories:,} memories of {people(result.users)} ({data})."
     if result.retrieval_in_store:
         note += f" The full store holds {result.store:,} memories, most of them other users'."
     return Grid("Recall", heads, rows, note)
@@ -118,7 +118,7 @@ def sizes(result: Result) -> Grid:
     heads = ["memories of the user", f"{_title(FLOOR)}, ms", *(_title(name) for name in result.systems[1:])]
     note = (
         f"Median of a search for {WANTED} results, in a store of {result.store:,} memories. Where a system returned "
-        "fewer on average, their number stands in brackets."
+        "fewer than that on average, their number stands in brackets."
     )
     return Grid("Search by size", heads, rows, note)
 
@@ -176,7 +176,7 @@ def summary(result: Result) -> Grid:
                 times(result.throughput["search"][name].median, result.throughput["search"][FLOOR].median),
                 times(big.p50, floor.p50),
                 share(recall),
-                "" if left is None else str(max(left.running_at_once)),
+                "-" if left is None else str(max(left.running_at_once)),
             ]
         )
     heads = [
@@ -191,13 +191,19 @@ def summary(result: Result) -> Grid:
     floor_times = f"{milliseconds(result.add[FLOOR].p50)} ms, {milliseconds(result.search[FLOOR].p50)} ms, "
     floor_times += f"{result.throughput['search'][FLOOR].median:,.0f}/s, "
     floor_times += f"{milliseconds(result.sizes[biggest][FLOOR].p50)} ms"
-    return Grid("Summary", heads, rows, f"Multiples of {_title(FLOOR)}: {floor_times}.")
+    data = "made-up data" if result.synthetic else result.data
+    note = f"Times of {_title(FLOOR)}: {floor_times}. Recall on {data}, in a store of {result.store:,} memories."
+    return Grid("Summary", heads, rows, note)
 
 
 def times(value: float, floor: float) -> str:
     """``1.7×``: how many times the floor's."""
     ratio = value / floor
     return f"{ratio:.2f}×" if ratio < 1.995 else f"{ratio:.1f}×"
+
+
+def people(users: int) -> str:
+    return "1 user" if users == 1 else f"{users} users"
 
 
 def milliseconds(value: float) -> str:

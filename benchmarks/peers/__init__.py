@@ -23,10 +23,11 @@ embedder: Final = WordLlamaEmbedder()
 
 
 class Row(NamedTuple):
-    """A memory for loading in bulk. `id` is a UUID's 32 hexadecimal digits."""
+    """A memory for loading in bulk. `id` is a UUID's 32 hexadecimal digits, `number` counts a user's from 1."""
 
     id: str
     user: str
+    number: int
     content: str
     created_at: datetime
     vector: list[float]

@@ -19,6 +19,7 @@ def _record(row: Row) -> tuple[object, ...]:
         new_memory_id(row.user),
         row.user,
         bucket_of(row.user),
+        row.number,
         row.created_at,
         row.content,
         embedder.model,
@@ -29,7 +30,7 @@ def _record(row: Row) -> tuple[object, ...]:
 TARGETS: Final = (
     Target(
         "memories",
-        ("id", "user_id", "bucket", "created_at", "content", "embedding_model", "embedding"),
+        ("id", "user_id", "bucket", "ordinal", "created_at", "content", "embedding_model", "embedding"),
         _record,
         schema=SCHEMA,
     ),
