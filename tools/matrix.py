@@ -26,7 +26,7 @@ PROVIDERS: Final[dict[str, dict[str, Any]]] = {
     "supermemory": {"provider": "supermemory", "api_key": "sm-none"},
     "letta": {"provider": "letta", "api_key": "none"},
 }
-VERBS: Final = ("add", "get", "update", "delete", "list", "search", "context", "audit")
+VERBS: Final = ("add", "add_many", "get", "update", "delete", "list", "search", "context", "audit")
 
 
 def table() -> str:

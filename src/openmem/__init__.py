@@ -34,12 +34,14 @@ if TYPE_CHECKING:
         MemorySource,
         SearchResult,
     )
+    from .operations import MemoryInput
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "AsyncMemory": "async_memory",
     "Memory": "memory",
+    "MemoryInput": "operations",
     **dict.fromkeys(
         (
             "InvalidRequestError", "NotFoundError", "OMPError", "ProviderError", "RateLimitedError",
@@ -66,6 +68,7 @@ __all__ = [
     "ContextBlock",
     "InvalidRequestError",
     "Memory",
+    "MemoryInput",
     "MemoryPage",
     "MemoryRecord",
     "MemorySource",

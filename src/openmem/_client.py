@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import copy
 from typing import TypeVar, cast
 
@@ -10,8 +11,8 @@ from ._ids import new_request_id
 from .config import ClientConfig
 from .errors import OMPError
 from .io import Ports
-from .models import Capabilities
-from .operations import Context, Operation, Search, Verb
+from .models import Capabilities, MemoryRecords
+from .operations import AddMany, Context, Operation, Progress, Search, Verb, read_records
 from .providers import create_provider
 from .providers.base import Call, Provider
 
@@ -71,10 +72,10 @@ class Client:
         """Perform one operation: checked, authorised, and with a request id on its errors."""
         call = call or Call(request_id=new_request_id(), app=self._config.app, grants=self._config.grants)
         try:
-            self._provider.check(cast(Operation, verb), call)
+            await self._check(cast(Operation, verb), call)
             if not self._is_open:
                 await self.open()
-                self._provider.check(cast(Operation, verb), call)
+                await self._check(cast(Operation, verb), call)
             return await self._perform(verb, call)
         except OMPError as error:
             error.request_id = error.request_id or call.request_id
@@ -89,6 +90,17 @@ class Client:
             if isinstance(operation, Context):
                 return cast(R, await _reranking.context(self._provider, self._reranker, operation, call))
         return await verb.on(self._provider, call)
+
+    async def add_many(self, records: Iterable[object], progress: Progress | None) -> MemoryRecords:
+        """Check the records where that may take its time, and store them."""
+        read = read_records(records)
+        return await self.run(await self._ports.call(AddMany.of, read, progress))
+
+    async def _check(self, op: Operation, call: Call) -> None:
+        if op.is_large:
+            await self._ports.call(self._provider.check, op, call)
+        else:
+            self._provider.check(op, call)
 
     async def ping(self) -> None:
         """Connect if need be, and raise `OMPError` unless the backend answers."""

@@ -7,6 +7,8 @@ import re
 import secrets
 import time
 import uuid
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -41,6 +43,16 @@ def bucket_in(memory_id: str) -> int | None:
     if not _MEMORY_ID.fullmatch(memory_id):
         return None
     return _ALPHABET.index(memory_id[-2]) << 5 | _ALPHABET.index(memory_id[-1])
+
+
+def new_memory_ids(user_ids: Sequence[str]) -> list[str]:
+    """Fresh ids for memories of these users, ascending among those of one user."""
+    ids = [new_memory_id(user_id) for user_id in user_ids]
+    by_user: defaultdict[str, list[str]] = defaultdict(list)
+    for user_id, id in zip(user_ids, ids, strict=True):
+        by_user[user_id].append(id)
+    ascending = {user_id: iter(sorted(own)) for user_id, own in by_user.items()}
+    return [next(ascending[user_id]) for user_id in user_ids]
 
 
 def new_request_id() -> str:

@@ -18,7 +18,7 @@ so that nobody awaits them on a loop by mistake. gel-python shares its client co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -55,6 +55,33 @@ class Statement(Generic[R]):
     sql: str
     args: tuple[object, ...]
     decode: Callable[[Sequence[Row]], R]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Copy:
+    """Rows for one table.
+
+    Attributes:
+        schema, table, columns: where they go; names that need no quotes.
+        data: the rows in the binary format of COPY.
+    """
+
+    schema: str
+    table: str
+    columns: tuple[str, ...]
+    data: bytes
+
+
+class Transaction(Protocol):
+    """One open transaction. What its methods raise ends it; they are not called at the same time."""
+
+    async def execute(self, statement: Statement[R]) -> R:
+        """Run one statement, and decode its rows."""
+        ...
+
+    async def copy(self, rows: Copy, meanwhile: Callable[[], Awaitable[R]]) -> R:
+        """Store rows, and return the result of `meanwhile`, which runs while the server stores them."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -96,6 +123,10 @@ class PostgresIO(Protocol):
 
     async def run_script(self, sql: str) -> None:
         """Run several statements without arguments as one transaction."""
+        ...
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+        """Run `work` with one transaction, which is committed if it returns and rolled back if it raises."""
         ...
 
     async def fill(self) -> None:

@@ -19,6 +19,7 @@ from .models import (
     ContextBlock,
     MemoryPage,
     MemoryRecord,
+    MemoryRecords,
     MemorySource,
     SearchResults,
 )
@@ -190,6 +191,33 @@ class Memory:
                 extensions=extensions,
             )
         )
+
+    def add_many(self, records: Iterable[Mapping[str, Any]], *, progress: Progress | None = None) -> MemoryRecords:
+        """Store many memories at once: all of them, or none if anything is wrong or fails.
+
+        Much faster than `add` for each. The order is kept: `list` has the last record first. The other
+        calls of this client go on meanwhile.
+
+        Args:
+            records: mappings with the arguments of `add`, ``x-<provider>`` extensions included; see
+                `openmem.MemoryInput`. They are read to the end, and all of them checked, before anything
+                is sent.
+            progress: called after each batch with the memories done and the memories there are. They
+                are stored, and others can see them, once both are the same.
+
+        Returns:
+            The stored memories, in the order of `records`.
+
+        Raises:
+            InvalidRequestError: a record is wrong or names an unknown memory in `supersedes`; the
+                message has its place, as in ``records[17].content``.
+            ScopeDeniedError: the grants do not include ``write`` on the scope of a record.
+            UnsupportedCapabilityError: the backend cannot store all of them or none; call `add` for each.
+            ProviderError: the backend failed; nothing was stored, unless the connection was lost
+                while its answer was on the way.
+        """
+        self._check_usable()
+        return run_blocking(self._client.add_many(records, progress))
 
     def get(self, id: str) -> MemoryRecord:
         """One memory by its id, whether or not it is valid now.

@@ -79,6 +79,9 @@ class MemoryRecord(WireModel):
         return {key: value for key, value in (self.model_extra or {}).items() if key.startswith("x-")}
 
 
+MemoryRecords: TypeAlias = list[MemoryRecord]
+
+
 _RECORD_FIELDS = set(MemoryRecord.model_fields)
 
 

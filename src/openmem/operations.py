@@ -10,9 +10,20 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    NotRequired,
+    Protocol,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+)
 
 from pydantic import (
     AfterValidator,
@@ -26,16 +37,18 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from ._ids import new_request_id
 from ._scopes import MAX_SCOPE_LENGTH, ScopeFilter, check_path, check_pattern
 from .access import Access, Grants
-from .errors import InvalidRequestError
+from .errors import InvalidRequestError, OMPError
 from .models import (
     AuditEntries,
     ContextBlock,
     MemoryPage,
     MemoryRecord,
+    MemoryRecords,
     MemorySource,
     SearchResults,
     Timestamp,
@@ -50,6 +63,7 @@ MAX_NAME_LENGTH: Final = 512
 MAX_TAGS: Final = 128
 MAX_JSON_DEPTH: Final = 32
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
+_LED_BY_FIELD = re.compile(r"[a-z_]+: ")
 _EXTENSION_KEY = re.compile(r"x-[a-z0-9][a-z0-9_-]*")
 
 
@@ -198,6 +212,10 @@ class Operation(BaseModel):
     verb: ClassVar[str]
     access: ClassVar[Access] = "read"
     in_protocol: ClassVar[bool] = True
+    is_large: ClassVar[bool] = False
+    """Whether checking it may take long enough to hold up an event loop."""
+    otherwise: ClassVar[str] = ""
+    """What to do with a backend that does not have the verb."""
 
     def __init__(self, /, **fields: Any) -> None:
         try:
@@ -209,6 +227,10 @@ class Operation(BaseModel):
     def text(self) -> tuple[str, str] | None:
         """The field a backend limits the length of, as (name, value)."""
         return None
+
+    def check_each(self, check: Callable[[Operation], None]) -> None:
+        """Apply a check to what the operation is made of: by default to itself."""
+        check(self)
 
     def authorize(self, grants: Grants) -> None:
         """Raise `ScopeDeniedError` if `grants` rule the operation out, whatever is stored.
@@ -291,6 +313,102 @@ class Add(Operation):
 
     def on(self, provider: Provider, call: Call) -> Awaitable[MemoryRecord]:
         return provider.add(self, call)
+
+
+class MemoryInput(TypedDict):
+    """The arguments of `add` as a mapping. Extensions, which are named ``x-<provider>``, may be added."""
+
+    content: str
+    user_id: str
+    scope: NotRequired[str | None]
+    tags: NotRequired[Sequence[str] | None]
+    source: NotRequired[MemorySource | Mapping[str, Any] | None]
+    confidence: NotRequired[float | None]
+    valid_from: NotRequired[datetime | str | None]
+    valid_to: NotRequired[datetime | str | None]
+    supersedes: NotRequired[Sequence[str] | None]
+
+
+class AddMany(Operation):
+    """Store many memories, all of them or none."""
+
+    verb: ClassVar[str] = "add_many"
+    access: ClassVar[Access] = "write"
+    is_large: ClassVar[bool] = True
+    otherwise: ClassVar[str] = "call add for each memory, since this backend cannot store all of them or none"
+
+    records: tuple[Add, ...]
+    progress: SkipJsonSchema[Progress | None] = Field(default=None, exclude=True)
+
+    @classmethod
+    def of(cls, records: Sequence[object], progress: Progress | None) -> AddMany:
+        """The operation of mappings with the arguments of `add`.
+
+        Raises:
+            InvalidRequestError: one is wrong; the message names its place, as in ``records[17].content``.
+        """
+        adds: list[Add] = []
+        for number, record in enumerate(records):
+            with InRecord(number):
+                adds.append(_add_of(record))
+        return cls(records=tuple(adds), progress=progress)
+
+    def check_each(self, check: Callable[[Operation], None]) -> None:
+        for number, record in enumerate(self.records):
+            with InRecord(number):
+                check(record)
+
+    def on(self, provider: Provider, call: Call) -> Awaitable[MemoryRecords]:
+        return provider.add_many(self, call)
+
+
+def read_records(records: Iterable[object]) -> tuple[object, ...]:
+    """What `records` holds.
+
+    Raises:
+        InvalidRequestError: it is one mapping or text, or not iterable.
+    """
+    if isinstance(records, str | bytes | Mapping) or not isinstance(records, Iterable):
+        raise InvalidRequestError(
+            f"records: {_shown(records)} is not a list of memories; pass mappings with the arguments of add",
+            request_id=new_request_id(),
+        )
+    return tuple(records)
+
+
+class InRecord:
+    """Within this block the message of an `OMPError` names the record it is about."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OMPError):
+            joint = "." if _LED_BY_FIELD.match(error.message) else ": "
+            error.message = f"records[{self._number}]{joint}{error.message}"
+            error.args = (error.message,)
+
+
+def _add_of(record: object) -> Add:
+    if not isinstance(record, Mapping):
+        raise InvalidRequestError(
+            f"{_shown(record)} is not a mapping; give the arguments of add, as in {{'content': …, 'user_id': …}}",
+            request_id=new_request_id(),
+        )
+    fields = {name: value for name, value in record.items() if name in _ADD_ARGUMENTS}
+    extensions = {name: value for name, value in record.items() if name not in _ADD_ARGUMENTS}
+    for name in extensions:
+        if not isinstance(name, str):
+            raise InvalidRequestError(
+                f"has the key {_shown(name)}, which is no argument of add", request_id=new_request_id()
+            )
+    return Add(**fields, extensions=extensions)
+
+
+_ADD_ARGUMENTS: Final = frozenset(Add.model_fields) - {"extensions"}
 
 
 class Get(Operation):
@@ -459,6 +577,7 @@ class Reembed(Operation):
 
 VERBS: Final[tuple[type[Operation], ...]] = (
     Add,
+    AddMany,
     Get,
     Update,
     Delete,

@@ -35,21 +35,25 @@ from .models import (
     ContextBlock,
     MemoryPage,
     MemoryRecord,
+    MemoryRecords,
     SearchResult,
     SearchResults,
     WireModel,
 )
 from .operations import (
     Add,
+    AddMany,
     Audit,
     Context,
     Delete,
     Get,
+    InRecord,
     List,
     Operation,
     Search,
     Update,
     check_json,
+    read_records,
 )
 
 R = TypeVar("R")
@@ -167,6 +171,37 @@ def _dump(value: WireModel) -> Json:
 
 
 ADD: Final = Route[MemoryRecord](Add, "POST", "/memories", "body", 201, _dump, MemoryRecord.model_validate)
+
+
+@dataclass(frozen=True)
+class BatchRoute(Route[MemoryRecords]):
+    """How `add_many` travels: each record as it does in `add`."""
+
+    def request(self, op: Operation) -> HttpRequest:
+        assert isinstance(op, AddMany)
+        return HttpRequest(self.method, self.path, body={"records": [ADD.request(add).body for add in op.records]})
+
+    def operation(self, id: str | None, query: Mapping[str, str], body: Mapping[str, Json] | None) -> Operation:
+        if body is None or "records" not in body:
+            raise InvalidRequestError("records: is required")
+        adds: list[Add] = []
+        for number, record in enumerate(read_records(body["records"])):
+            with InRecord(number):
+                if not isinstance(record, dict):
+                    raise InvalidRequestError("is not a JSON object")
+                adds.append(cast(Add, ADD.operation(None, {}, record)))
+        return AddMany(records=tuple(adds))
+
+
+ADD_MANY: Final = BatchRoute(
+    AddMany,
+    "POST",
+    "/memories/batch",
+    "body",
+    201,
+    lambda records: {"memories": [record.to_wire() for record in records]},
+    lambda reply: [MemoryRecord.model_validate(record) for record in reply["memories"]],
+)
 LIST: Final = Route[MemoryPage](List, "GET", "/memories", "query", 200, _dump, MemoryPage.model_validate)
 SEARCH: Final = Route[SearchResults](
     Search,
@@ -192,7 +227,7 @@ AUDIT: Final = Route[AuditEntries](
     lambda reply: [AuditEntry.model_validate(entry) for entry in reply["entries"]],
 )
 
-ROUTES: Final[tuple[Route[Any], ...]] = (ADD, LIST, SEARCH, GET, UPDATE, DELETE, CONTEXT, AUDIT)
+ROUTES: Final[tuple[Route[Any], ...]] = (ADD, ADD_MANY, LIST, SEARCH, GET, UPDATE, DELETE, CONTEXT, AUDIT)
 """All routes; a fixed path comes before the ``{id}`` it would match."""
 
 

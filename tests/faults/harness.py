@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
@@ -119,10 +119,10 @@ class Database:
     def _settings(self, settings: dict[str, Any]) -> dict[str, Any]:
         return {"url": self.url, "embedder": HashingEmbedder()} | settings
 
-    def locked(self) -> AbstractContextManager[object]:
-        """Hold locks that every verb waits for."""
+    def locked(self, mode: LiteralString = "ACCESS EXCLUSIVE") -> AbstractContextManager[object]:
+        """Hold locks that every verb waits for; those of mode ``EXCLUSIVE`` let reads through."""
         connection = psycopg.connect(self._plain_url)
-        connection.execute("LOCK TABLE openmem.memories, openmem.audit_log IN ACCESS EXCLUSIVE MODE")
+        connection.execute(f"LOCK TABLE openmem.memories, openmem.audit_log IN {mode} MODE")
         return connection
 
     def ask(self, sql: str) -> int:

@@ -75,6 +75,7 @@ def test_parameters_follow_the_protocol() -> None:
     promised = {
         "add": "*, content, user_id, scope=None, tags=None, source=None, confidence=None, valid_from=None, "
         "valid_to=None, supersedes=None, **extensions",
+        "add_many": "records, *, progress=None",
         "get": "id",
         "update": "id, *, content=<unset>, scope=<unset>, tags=<unset>, confidence=<unset>, valid_to=<unset>, "
         "supersedes=<unset>",
@@ -110,6 +111,7 @@ def test_exported_members() -> None:
         "ContextBlock",
         "InvalidRequestError",
         "Memory",
+        "MemoryInput",
         "MemoryPage",
         "MemoryRecord",
         "MemorySource",

@@ -19,6 +19,7 @@ from ..rerankers import Reranker, arerank_checked, rerank_checked, resolve_reran
 from ..rerankers import warm_up_checked as warm_up_reranker
 from .batching import Batching
 from .sharing import Share, SharedPostgres, closed_meanwhile
+from .tasks import task_group
 from .turns import Turns
 
 P = ParamSpec("P")
@@ -87,12 +88,9 @@ class AsyncEmbedder:
             for start in starts:
                 answers[start] = await self._by_itself(texts[start : start + REQUEST_TEXTS])
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(REQUESTS):
-                    group.create_task(one_after_another())
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from failures.exceptions[0].__cause__
+        async with task_group() as group:
+            for _ in range(REQUESTS):
+                group.create_task(one_after_another())
         return [vector for start in sorted(answers) for vector in answers[start]]
 
     async def load(self) -> None:

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
 from ..errors import OMPError, ProviderError
-from ..io import PostgresSettings, Row, Statement
+from ..io import Copy, PostgresSettings, Row, Statement, Transaction
 from ..providers.postgres.errors import bad_url, is_missing, server_error, unreachable
 from .pool import ON_CONNECT, Pool
+from .tasks import task_group
 from .turns import Turns
 
 R = TypeVar("R")
@@ -79,14 +81,21 @@ class AsyncpgIO:
         self._recoveries: set[asyncio.Task[Any]] = set()
 
     async def execute(self, statement: Statement[R]) -> R:
-        rows: Sequence[Row] = await self._lend(
-            lambda connection: connection.fetch(statement.sql, *statement.args, timeout=self._settings.timeout)
-        )
+        rows = await self._lend(lambda connection: _fetch(connection, statement, self._settings.timeout))
         await self._decoding.take()
         return statement.decode(rows)
 
     async def run_script(self, sql: str) -> None:
-        await self._lend(lambda connection: connection.execute(sql, timeout=self._settings.timeout))
+        await self._lend(lambda connection: _execute(connection, sql, self._settings.timeout))
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+        async def run(connection: asyncpg.Connection) -> R:
+            await _execute(connection, "BEGIN", self._settings.timeout)
+            result = await work(AsyncpgTransaction(connection, self._settings.timeout))
+            await _execute(connection, "COMMIT", self._settings.timeout)
+            return result
+
+        return await self._lend(run)
 
     async def fill(self) -> None:
         await self._pool.fill()
@@ -112,18 +121,14 @@ class AsyncpgIO:
         connection = await self._pool.acquire()
         try:
             result = await use(connection)
-        except asyncpg.PostgresError as error:
-            if _is_fatal(error) or is_missing(error.sqlstate):
-                self.learned.clear()
-            self._pool.release(connection, reusable=not _is_fatal(error))
-            raise _translated(error) from error
         except BaseException as error:
-            self._recover(connection)
-            if isinstance(error, TimeoutError):
-                raise unreachable(f"no answer within {self._settings.timeout:g} s") from error
-            if isinstance(error, _DRIVER_ERRORS):
+            cause = error.__cause__
+            if _may_be_another_database(cause):
                 self.learned.clear()
-                raise _translated(error) from error
+            if isinstance(cause, asyncpg.PostgresError) and not connection.is_in_transaction():
+                self._pool.release(connection, reusable=not _is_fatal(cause))
+            else:
+                self._recover(connection)
             raise
         self._pool.release(connection)
         return result
@@ -185,7 +190,10 @@ class AsyncpgIO:
         clean = False
         try:
             async with asyncio.timeout(RECOVERY_TIMEOUT):
-                await connection.execute("SELECT 1")
+                with suppress(asyncpg.InFailedSQLTransactionError):
+                    await connection.execute("SELECT 1")
+                if connection.is_in_transaction():
+                    await connection.execute("ROLLBACK")
             clean = True
         except _DRIVER_ERRORS:
             logger.debug("a connection did not answer after a cancelled call and was replaced")
@@ -195,6 +203,54 @@ class AsyncpgIO:
             else:
                 self._pool.forget(connection)
                 await _close(connection)
+
+
+class AsyncpgTransaction:
+    """The `Transaction` port on asyncpg."""
+
+    def __init__(self, connection: asyncpg.Connection, timeout: float) -> None:
+        self._connection = connection
+        self._timeout = timeout
+
+    async def execute(self, statement: Statement[R]) -> R:
+        return statement.decode(await _fetch(self._connection, statement, self._timeout))
+
+    async def copy(self, rows: Copy, meanwhile: Callable[[], Awaitable[R]]) -> R:
+        async with task_group() as group:
+            group.create_task(self._send(rows))
+            return await meanwhile()
+
+    async def _send(self, rows: Copy) -> None:
+        with _translated_errors(self._timeout):
+            await self._connection.copy_to_table(
+                rows.table,
+                schema_name=rows.schema,
+                columns=rows.columns,
+                source=memoryview(rows.data),
+                format="binary",
+                timeout=self._timeout,
+            )
+
+
+async def _fetch(connection: asyncpg.Connection, statement: Statement[Any], timeout: float) -> Sequence[Row]:
+    with _translated_errors(timeout):
+        rows: Sequence[Row] = await connection.fetch(statement.sql, *statement.args, timeout=timeout)
+        return rows
+
+
+async def _execute(connection: asyncpg.Connection, sql: str, timeout: float) -> None:
+    with _translated_errors(timeout):
+        await connection.execute(sql, timeout=timeout)
+
+
+@contextmanager
+def _translated_errors(timeout: float) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise unreachable(f"no answer within {timeout:g} s") from error
+    except _DRIVER_ERRORS as error:
+        raise _translated(error) from error
 
 
 async def _close(*connections: asyncpg.Connection) -> None:
@@ -215,6 +271,13 @@ def _translated(error: BaseException) -> OMPError:
     if isinstance(error, ValueError):
         return ProviderError(f"PostgreSQL: {error}")
     return unreachable(str(error))
+
+
+def _may_be_another_database(cause: BaseException | None) -> bool:
+    """Whether what was known of the database may be wrong after this error."""
+    if isinstance(cause, asyncpg.PostgresError):
+        return _is_fatal(cause) or is_missing(cause.sqlstate)
+    return isinstance(cause, _DRIVER_ERRORS) and not isinstance(cause, TimeoutError)
 
 
 def _is_fatal(error: asyncpg.PostgresError) -> bool:

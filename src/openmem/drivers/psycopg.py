@@ -13,16 +13,17 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import RawCursor, waiting
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 
 from ..errors import OMPError, ProviderError
-from ..io import PostgresSettings, Statement
+from ..io import Copy, PostgresSettings, Statement, Transaction, run_blocking
 from ..providers.postgres.errors import bad_url, is_missing, server_error, unreachable
 from .pool import ON_CONNECT, Pool
 
@@ -103,14 +104,26 @@ class PsycopgIO:
         )
 
     async def execute(self, statement: Statement[R]) -> R:
-        def run(connection: BoundedConnection) -> list[tuple[Any, ...]]:
-            cursor = connection.cursor(binary=True)
-            return cursor.execute(statement.sql, statement.args, prepare=True).fetchall()
-
-        return statement.decode(await self._lend(run))
+        return statement.decode(await self._lend(lambda connection: _fetch(connection, statement)))
 
     async def run_script(self, sql: str) -> None:
         await self._lend(lambda connection: connection.execute(sql, prepare=False))
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+        def run(connection: BoundedConnection) -> R:
+            async def working() -> R:
+                return await work(PsycopgTransaction(connection))
+
+            connection.execute("BEGIN", prepare=False)
+            try:
+                result = run_blocking(working())
+            except BaseException:
+                _roll_back(connection)
+                raise
+            connection.execute("COMMIT", prepare=False)
+            return result
+
+        return await self._lend(run)
 
     async def fill(self) -> None:
         await self._pool.fill()
@@ -133,12 +146,14 @@ class PsycopgIO:
             reusable = True
             return result
         except psycopg.Error as error:
-            reusable = not connection.broken
-            if not reusable or is_missing(error.sqlstate):
+            reusable = _is_idle(connection)
+            if connection.broken or is_missing(error.sqlstate):
                 self.learned.clear()
             raise _translated(error) from error
         except BaseException as error:
-            _cancel(connection, CANCEL_TIMEOUT)
+            reusable = _is_idle(connection)
+            if not reusable:
+                _cancel(connection, CANCEL_TIMEOUT)
             if isinstance(error, TimeoutError):
                 raise unreachable(f"no answer within {self._settings.timeout:g} s") from error
             raise
@@ -175,6 +190,57 @@ class PsycopgIO:
             return make_conninfo("", **parameters)
         except (psycopg.ProgrammingError, ValueError):
             raise bad_url() from None
+
+
+class PsycopgTransaction:
+    """The `Transaction` port on psycopg."""
+
+    def __init__(self, connection: BoundedConnection) -> None:
+        self._connection = connection
+
+    async def execute(self, statement: Statement[R]) -> R:
+        return statement.decode(_fetch(self._connection, statement))
+
+    async def copy(self, rows: Copy, meanwhile: Callable[[], Awaitable[R]]) -> R:
+        """The rows go into the buffers of the network at first, and the server reads on during `meanwhile`."""
+        connection, timeout = self._connection, self._connection.timeout
+        sql = f"COPY {rows.schema}.{rows.table} ({', '.join(rows.columns)}) FROM STDIN (FORMAT binary)"
+        failure: BaseException | None = None
+        try:
+            with connection.cursor().copy(sql.encode()) as wire:
+                try:
+                    wire.write(rows.data)
+                    return await meanwhile()
+                except BaseException as error:
+                    failure = error
+                    # Leaving the block tells the server, which may be dead.
+                    connection.timeout = CANCEL_TIMEOUT
+                    raise
+        except (psycopg.Error, TimeoutError):
+            if failure is None:
+                raise
+            raise failure from failure.__cause__
+        finally:
+            connection.timeout = timeout
+
+
+def _fetch(connection: BoundedConnection, statement: Statement[Any]) -> list[tuple[Any, ...]]:
+    cursor = connection.cursor(binary=True)
+    return cursor.execute(statement.sql, statement.args, prepare=True).fetchall()
+
+
+def _is_idle(connection: BoundedConnection) -> bool:
+    """Whether the connection waits for a statement, outside a transaction."""
+    return connection.info.transaction_status == TransactionStatus.IDLE
+
+
+def _roll_back(connection: BoundedConnection) -> None:
+    """End the transaction, unless a statement runs in it."""
+    if connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+        try:
+            connection.execute("ROLLBACK", prepare=False)
+        except (psycopg.Error, TimeoutError):
+            logger.debug("the server did not answer to the end of a transaction")
 
 
 def _cancel(connection: BoundedConnection, timeout: float) -> None:

@@ -22,7 +22,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from ..errors import ProviderError, unavailable
-from ..io import PostgresIO, Statement
+from ..io import PostgresIO, Statement, Transaction
 
 LINGER = 0.5
 
@@ -209,6 +209,9 @@ class SharedPostgres:
 
     async def run_script(self, sql: str) -> None:
         await self._share.call(lambda io: io.run_script(sql))
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+        return await self._share.call(lambda io: io.transact(work))
 
     async def fill(self) -> None:
         await self._share.call(lambda io: io.fill())

@@ -22,11 +22,13 @@ from ..models import (
     ContextBlock,
     MemoryPage,
     MemoryRecord,
+    MemoryRecords,
     SearchResults,
 )
 from ..operations import (
     VERBS,
     Add,
+    AddMany,
     Audit,
     Context,
     ContextSearch,
@@ -134,9 +136,25 @@ class Provider:
     def check(self, op: Operation, call: Call) -> None:
         """Refuse what this backend cannot do or the caller may not do, before any I/O."""
         if op.verb not in self.verbs:
+            advice = f"; {op.otherwise}" if op.otherwise else ""
             raise UnsupportedCapabilityError(
-                f"provider {self.name!r} has no {op.verb!r}; it has {', '.join(self.verbs)}"
+                f"provider {self.name!r} has no {op.verb!r}; it has {', '.join(self.verbs)}{advice}"
             )
+        op.check_each(self._check_content)
+        self.check_access(op, call)
+
+    def check_access(self, op: Operation, call: Call) -> None:
+        """Refuse what the caller may not do, as far as the arguments tell."""
+
+        def check(part: Operation) -> None:
+            user_id = getattr(part, "user_id", None)
+            if user_id is not None and not call.may_act_for(user_id):
+                raise ScopeDeniedError(f"user_id: the caller may not act for user {user_id!r}")
+            part.authorize(call.grants)
+
+        op.check_each(check)
+
+    def _check_content(self, op: Operation) -> None:
         bound = self.features.max_content_length
         if op.text is not None and bound is not None:
             field, text = op.text
@@ -145,14 +163,6 @@ class Provider:
                     f"{field}: {len(text)} characters are over the provider's limit of {bound}; split the text"
                 )
         self._check_features(op)
-        self.check_access(op, call)
-
-    def check_access(self, op: Operation, call: Call) -> None:
-        """Refuse what the caller may not do, as far as the arguments tell."""
-        user_id = getattr(op, "user_id", None)
-        if user_id is not None and not call.may_act_for(user_id):
-            raise ScopeDeniedError(f"user_id: the caller may not act for user {user_id!r}")
-        op.authorize(call.grants)
 
     def _check_features(self, op: Operation) -> None:
         features = self.features
@@ -176,6 +186,9 @@ class Provider:
         )
 
     async def add(self, op: Add, call: Call) -> MemoryRecord:
+        self._unsupported(op)
+
+    async def add_many(self, op: AddMany, call: Call) -> MemoryRecords:
         self._unsupported(op)
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:

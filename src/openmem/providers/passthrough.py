@@ -20,15 +20,18 @@ from ..models import (
     ContextBlock,
     MemoryPage,
     MemoryRecord,
+    MemoryRecords,
     SearchResult,
     SearchResults,
 )
 from ..operations import (
     Add,
+    AddMany,
     Audit,
     Context,
     Delete,
     Get,
+    InRecord,
     List,
     Operation,
     ScopedQuery,
@@ -54,8 +57,9 @@ RETRIED_STATUSES = frozenset({429, 503})
 class PassthroughProvider(Provider):
     """Memories behind an OMP server.
 
-    Every verb may be tried again after a lost connection, a 429 or a 503: `add` carries an idempotency
-    key that the server remembers, and doing any other verb twice is the same as doing it once.
+    A verb may be tried again after a lost connection, a 429 or a 503: `add` carries an idempotency key
+    that the server remembers, and doing any other verb twice is the same as doing it once. The exception
+    is `add_many`, which is tried again only after a 429.
     """
 
     name = "passthrough"
@@ -134,6 +138,21 @@ class PassthroughProvider(Provider):
         key = uuid.uuid4().hex if call.idempotency_key is None else hashed(call.idempotency_key)
         return await self._perform(routes.ADD, op, call, {routes.IDEMPOTENCY_HEADER: key})
 
+    async def add_many(self, op: AddMany, call: Call) -> MemoryRecords:
+        """In one request, which the server performs whole or not at all."""
+        for number, add in enumerate(op.records):
+            with InRecord(number):
+                await self._check_stored(add, add.supersedes or (), call)
+        if not op.records:
+            return []
+        request = await self.ports.call(routes.ADD_MANY.request, op)
+        headers = {routes.REQUEST_ID_HEADER: call.request_id}
+        response = await self._send(replace(request, headers=headers), may_repeat=False)
+        records = await self.ports.call(routes.decode_reply, routes.ADD_MANY, response)
+        if op.progress is not None:
+            op.progress(len(records), len(records))
+        return records
+
     async def get(self, op: Get, call: Call) -> MemoryRecord:
         record = await self._perform(routes.GET, op, call)
         _require_access(record, op, call)
@@ -210,8 +229,12 @@ class PassthroughProvider(Provider):
             all_headers[routes.USER_ID_HEADER] = quote(user_id)
         return routes.decode_reply(route, await self._send(replace(request, headers=all_headers)))
 
-    async def _send(self, request: HttpRequest) -> HttpResponse:
-        """The reply, trying again after a lost connection and where the server asks for it."""
+    async def _send(self, request: HttpRequest, *, may_repeat: bool = True) -> HttpResponse:
+        """The reply, trying again after a lost connection and where the server asks for it.
+
+        Args:
+            may_repeat: whether the request may be sent again although the server may have performed it.
+        """
         assert self._io is not None, "open() comes first"
         pause = FIRST_PAUSE
         for tries_left in reversed(range(TRIES)):
@@ -219,11 +242,12 @@ class PassthroughProvider(Provider):
             try:
                 response = await self._io.send(request)
             except ConnectionFailedError:
-                if not tries_left:
+                if not tries_left or not may_repeat:
                     raise
             else:
                 asked = routes.retry_after(response)
-                if response.status not in RETRIED_STATUSES or not tries_left or (asked or 0) > LONGEST_PAUSE:
+                is_retried = response.status in RETRIED_STATUSES if may_repeat else response.status == 429
+                if not is_retried or not tries_left or (asked or 0) > LONGEST_PAUSE:
                     return response
                 wait = max(wait, asked or 0)
             await self.ports.sleep(wait)

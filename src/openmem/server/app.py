@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from ..async_memory import AsyncMemory
 from ..errors import InvalidRequestError, NotFoundError, ProviderError
 from ..models import OMP_VERSION, MemoryPage
-from ..operations import Add, Operation
+from ..operations import Add, AddMany, Operation
 from ..providers.base import Call
 from ..routes import (
     APP_HEADER,
@@ -152,6 +152,10 @@ class Server:
             user = user_of_header(request)
             if user is not None:
                 users = frozenset({user}) if users is None else users & {user}
+        if isinstance(op, AddMany) and IDEMPOTENCY_HEADER in request.headers:
+            raise InvalidRequestError(
+                f"{IDEMPOTENCY_HEADER}: a batch cannot have one; leave it out, or add the memories one by one"
+            )
         app = principal.app or app_of_header(request, APP_HEADER) or self.config.settings.get("app")
         return Call(
             request_id=info.id,

@@ -21,7 +21,7 @@ from ..models import (
     MemoryRecord,
     SearchResult,
 )
-from ..operations import Add, Audit, Context, Delete, Get, List, Operation, Search, Update
+from ..operations import Add, AddMany, Audit, Context, Delete, Get, List, Operation, Search, Update
 from ..routes import (
     CAPABILITIES_PATH,
     HEALTH_PATH,
@@ -35,6 +35,7 @@ from ..routes import (
 _REF: Final = "#/components/schemas/{model}"
 _REPLIES: Final[dict[type[Operation], tuple[type[BaseModel], str | None]]] = {
     Add: (MemoryRecord, None),
+    AddMany: (MemoryRecord, "memories"),
     Get: (MemoryRecord, None),
     Update: (MemoryRecord, None),
     List: (MemoryPage, None),
@@ -96,7 +97,9 @@ def _schemas() -> dict[str, Any]:
         ref_template=_REF,
     )
     schemas: dict[str, Any] = definitions["$defs"]
-    return schemas
+    memory = Add.model_json_schema(ref_template=_REF)
+    del memory["properties"]["extensions"], memory["$defs"], memory["additionalProperties"]
+    return {**schemas, Add.__name__: memory}
 
 
 def _operation(route: Route[Any]) -> dict[str, Any]:

@@ -40,6 +40,8 @@ async def read_operation(route: Route[Any], id: str | None, request: Request, co
     fields = query if body is None else body
     if "user_id" in route.operation_type.model_fields:
         _merge_user_id(fields, query, user_of_header(request))
+    if route.operation_type.is_large:
+        return await asyncio.to_thread(route.operation, id, query, body)
     return route.operation(id, query, body)
 
 

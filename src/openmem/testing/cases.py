@@ -10,6 +10,7 @@ from typing import Any, Final
 
 VALID: Final[dict[str, dict[str, Any]]] = {
     "add": {"content": "likes green tea", "user_id": "u"},
+    "add_many": {"records": [{"content": "likes green tea", "user_id": "u"}]},
     "get": {"id": "mem_unknown"},
     "update": {"id": "mem_unknown", "confidence": 0.5},
     "delete": {"id": "mem_unknown"},
@@ -58,6 +59,17 @@ QUERIES: Final[dict[str, str]] = {
     "tsquery": "tea:* | !cats & 'x",
     "invisible": "\u200b",
 }
+
+_BAD_RECORDS: Final[tuple[Any, ...]] = (
+    "a text",
+    5,
+    {"content": "likes green tea", "user_id": "u"},
+    [5],
+    ["a text"],
+    [{}],
+    [{"content": "likes green tea", "user_id": "u"}, {"content": " ", "user_id": "u"}],
+    [{"content": "likes green tea", "user_id": "u", "nonsense": 1}],
+)
 
 _BAD_TEXTS: Final[dict[str, Any]] = {
     "empty": "",
@@ -152,6 +164,7 @@ def _refused() -> Iterator[tuple[str, str, Any]]:
     for wildcard in ("*", "a/*"):
         yield from ((verb, "scope", wildcard) for verb in ("add", "update"))
     yield "update", "content", None
+    yield from (("add_many", "records", records) for records in _BAD_RECORDS)
     yield from (("add", "source", source) for source in INVALID_SOURCES)
     yield from (("add", next(iter(extension)), extension) for extension in INVALID_EXTENSIONS)
 

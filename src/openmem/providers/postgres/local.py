@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ...config import ClientConfig
 from ...errors import InvalidRequestError, ProviderError
-from ...io import Ports, PostgresIO, Statement
+from ...io import Ports, PostgresIO, Statement, Transaction
 from .provider import PostgresProvider
 
 if TYPE_CHECKING:
@@ -71,6 +71,9 @@ class RestartingIO:
 
     async def run_script(self, sql: str) -> None:
         await self._try(self._io.run_script(sql))
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+        return await self._try(self._io.transact(work))
 
     async def _try(self, call: Awaitable[R]) -> R:
         try:

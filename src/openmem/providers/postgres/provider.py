@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from ..._cursor import decode_cursor
-from ..._ids import new_memory_id
+from ..._ids import new_memory_id, new_memory_ids
 from ...config import ClientConfig
 from ...context import build_context
 from ...errors import InvalidRequestError, NotFoundError
-from ...io import EmbedderIO, Ports, PostgresIO, PostgresSettings, Statement
+from ...io import EmbedderIO, Ports, PostgresIO, PostgresSettings, Statement, Transaction
 from ...models import (
     AuditEntries,
     CapabilityFeatures,
@@ -19,10 +20,12 @@ from ...models import (
     ContextBlock,
     MemoryPage,
     MemoryRecord,
+    MemoryRecords,
     SearchResults,
 )
 from ...operations import (
     Add,
+    AddMany,
     Audit,
     Context,
     Delete,
@@ -36,12 +39,14 @@ from ...operations import (
 )
 from ..base import CONTEXT_CANDIDATES, Call, Provider
 from . import schema
-from .statements import Statements
+from .statements import Batch, Place, Statements
 
 MAX_CONTENT_LENGTH = 65_536
 CONNECT_TIMEOUT = 10.0
 STATEMENT_TIMEOUT = 60.0
 MAX_OUTGROWN = 10_000
+BATCH_MEMORIES = 500
+BATCH_CHARACTERS = 250_000
 
 
 # Their texts are long, and the same for every client of a database.
@@ -123,6 +128,48 @@ class PostgresProvider(Provider):
             return await self._run.execute(self._sql.add(id, op, call, model, vector))
         added = await self._run.execute(self._sql.add_once(id, op, call, model, vector))
         return added if isinstance(added, MemoryRecord) else await self._run.execute(self._sql.added_before(op, added))
+
+    async def add_many(self, op: AddMany, call: Call) -> MemoryRecords:
+        """Batch by batch in one transaction; the next one is embedded while the server stores the one before."""
+        if not op.records:
+            return []
+        records = await self._run.transact(lambda transaction: self._add_all(op, call, transaction))
+        if op.progress is not None:
+            op.progress(len(records), len(records))
+        return records
+
+    async def _add_all(self, op: AddMany, call: Call, transaction: Transaction) -> MemoryRecords:
+        created_at = await transaction.execute(self._sql.now())
+        users = list(dict.fromkeys(add.user_id for add in op.records))
+        last: dict[str, int] = {}
+        for start in range(0, len(users), BATCH_MEMORIES):
+            found = await transaction.execute(self._sql.last_ordinals(users[start : start + BATCH_MEMORIES]))
+            last |= found
+        places = await self.ports.call(_places, op.records, last)
+        slices = _slices(op.records)
+
+        async def prepare() -> Batch | None:
+            """The next batch; none after the last."""
+            part = next(slices, None)
+            return part and await self._prepare(places[part], op.records[part], created_at)
+
+        added: MemoryRecords = []
+        following = await prepare()
+        while following is not None:
+            batch = following
+            following = await transaction.copy(batch.rows, prepare)
+            if self.config.audit != "off":
+                await transaction.execute(self._sql.log_added([record.id for record in batch.records], call))
+            added += batch.records
+            if op.progress is not None and following is not None:
+                op.progress(len(added), len(op.records))
+        if any(add.supersedes for add in op.records):
+            await transaction.execute(self._sql.supersede(op, call))
+        return added
+
+    async def _prepare(self, places: Sequence[Place], adds: Sequence[Add], created_at: datetime) -> Batch:
+        vectors = await self._embedder.embed([add.content for add in adds])
+        return await self.ports.call(self._sql.batch, places, adds, self._embedder.model, vectors, created_at)
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:
         return await self._run.execute(self._sql.get(op, call))
@@ -211,3 +258,29 @@ def _check_url(url: str | None) -> str:
     if urlsplit(url).scheme not in ("postgresql", "postgres"):
         raise InvalidRequestError(f"url: it does not begin with postgresql://; a libpq URL looks like {example}")
     return url
+
+
+def _places(adds: Sequence[Add], last: Mapping[str, int]) -> list[Place]:
+    """Ids and ordinals, ascending among the memories of one user.
+
+    Args:
+        last: the ordinals of the users' newest memories.
+    """
+    ordinals = dict(last)
+    places: list[Place] = []
+    for id, add in zip(new_memory_ids([add.user_id for add in adds]), adds, strict=True):
+        ordinals[add.user_id] += 1
+        places.append(Place(id, ordinals[add.user_id]))
+    return places
+
+
+def _slices(adds: Sequence[Add]) -> Iterator[slice]:
+    """Where to part memories into batches of bounded size."""
+    start = characters = 0
+    for place, add in enumerate(adds):
+        if place - start == BATCH_MEMORIES or (place > start and characters + len(add.content) > BATCH_CHARACTERS):
+            yield slice(start, place)
+            start, characters = place, 0
+        characters += len(add.content)
+    if start < len(adds):
+        yield slice(start, len(adds))

@@ -5,8 +5,8 @@ memories it supersedes and its audit entry are parts (CTEs) of the same text. Va
 without exception; only the two schema names, which are checked or quoted, are part of the text.
 
 Every part of a verb says in which bucket its rows are (see `openmem._ids`), so that a database that
-is partitioned or sharded by ``bucket`` runs the whole statement in one place. The exception is
-re-embedding, which goes through the memories of all users.
+is partitioned or sharded by ``bucket`` runs the whole statement in one place. The exceptions are
+`add_many`, whose memories may be of many users, and re-embedding, which goes through those of all.
 
 A read's audit entry must not make the reader wait for the disk. The part ``unhurried`` switches off
 synchronous commit for the running transaction before the entry is written. Writes keep it on.
@@ -16,29 +16,31 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from ..._cursor import Position, decode_cursor, encode_cursor
 from ..._ids import bucket_in, bucket_of
 from ..._scopes import ScopeFilter
 from ...config import AuditMode
 from ...errors import InvalidRequestError
-from ...io import Row, Statement, Vectors
+from ...io import Copy, Row, Statement, Vectors
 from ...models import (
     AuditEntries,
     AuditEntry,
     MemoryPage,
     MemoryRecord,
+    MemoryRecords,
     MemorySource,
     SearchResult,
     SearchResults,
     as_utc,
     trusted_record,
 )
-from ...operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
+from ...operations import Add, AddMany, Audit, Context, Delete, Get, List, Operation, Search, Update, WaitForIngest
 from ..base import Call, hashed, key_reused, no_such_memory
+from . import copying
 from .candidates import found
 from .ranking import Ranking
 
@@ -49,6 +51,24 @@ _COLUMNS: Final = (
 _KEY_LIFETIME: Final = "interval '24 hours'"
 _JSON: Final = frozenset({"source", "extensions"})
 _MOMENTS: Final = ("created_at", "valid_from", "valid_to", "updated_at")
+_COPIED: Final[Mapping[str, Callable[[Any], bytes]]] = {
+    "id": copying.text,
+    "bucket": copying.small_number,
+    "ordinal": copying.whole_number,
+    "content": copying.text,
+    "user_id": copying.text,
+    "created_at": copying.timestamp,
+    "scope": copying.text,
+    "tags": copying.text_array,
+    "source": copying.text,
+    "confidence": copying.number,
+    "valid_from": copying.timestamp,
+    "valid_to": copying.timestamp,
+    "supersedes": copying.text_array,
+    "embedding_model": copying.text,
+    "extensions": copying.text,
+    "embedding": copying.half_vector,
+}
 
 
 def _columns(table: str) -> str:
@@ -86,14 +106,27 @@ def _in_scopes(scope: str, paths: str, prefixes: str) -> str:
     return f"({paths}::text[] IS NULL OR {scope} = ANY ({paths}::text[]) OR {scope} ^@ ANY ({prefixes}::text[]))"
 
 
+def _values(id: str, op: Add, model: str) -> dict[str, Any]:
+    """The columns of a new memory, but for its vector and the time."""
+    return {
+        "id": id,
+        "content": op.content,
+        "user_id": op.user_id,
+        "scope": op.scope,
+        "tags": _list(op.tags),
+        "source": _json(op.source.to_wire() if op.source else None),
+        "confidence": op.confidence,
+        "valid_from": op.valid_from,
+        "valid_to": op.valid_to,
+        "supersedes": _list(op.supersedes),
+        "embedding_model": model,
+        "extensions": _json(op.extensions),
+    }
+
+
 def _added(id: str, op: Add, call: Call, model: str, vector: Sequence[float]) -> tuple[object, ...]:
     """The parameters of a new memory, $1 to $16."""
-    source = op.source.to_wire() if op.source else None
-    return (
-        id, op.content, op.user_id, op.scope, _list(op.tags), _json(source), op.confidence,
-        op.valid_from, op.valid_to, _list(op.supersedes), model, _json(op.extensions),
-        list(vector), call.app, call.request_id, bucket_of(op.user_id),
-    )  # fmt: skip
+    return (*_values(id, op, model).values(), list(vector), call.app, call.request_id, bucket_of(op.user_id))
 
 
 class AddedBefore(NamedTuple):
@@ -101,6 +134,20 @@ class AddedBefore(NamedTuple):
 
     memory_id: str
     fingerprint: str
+
+
+class Place(NamedTuple):
+    """What a new memory is given: its id, and its place among the memories of its user."""
+
+    id: str
+    ordinal: int
+
+
+class Batch(NamedTuple):
+    """Some memories of an `add_many`, ready to be stored."""
+
+    rows: Copy
+    records: MemoryRecords
 
 
 class Foreign(NamedTuple):
@@ -247,6 +294,89 @@ class Statements:
             {audit}
             SELECT unknown.ids, added.* FROM unknown LEFT JOIN added ON true
         """
+
+    def now(self) -> Statement[datetime]:
+        """The time of the transaction."""
+        return Statement("SELECT now()", (), lambda rows: cast(datetime, rows[0][0]))
+
+    def last_ordinals(self, user_ids: Sequence[str]) -> Statement[dict[str, int]]:
+        """The ordinals of users' newest memories, 0 for none."""
+        sql = f"""
+            SELECT u.user_id, coalesce((
+                SELECT max(m.ordinal) FROM {self._memories} m WHERE m.bucket = u.bucket AND m.user_id = u.user_id
+            ), 0)
+            FROM unnest($1::text[], $2::smallint[]) AS u (user_id, bucket)
+        """
+        args = (list(user_ids), [bucket_of(user_id) for user_id in user_ids])
+        return Statement(sql, args, lambda rows: {str(row[0]): int(row[1]) for row in rows})
+
+    def batch(
+        self, places: Sequence[Place], ops: Sequence[Add], model: str, vectors: Vectors, created_at: datetime
+    ) -> Batch:
+        """Memories to be copied, and their records."""
+        stored = [
+            _values(place.id, op, model)
+            | {
+                "bucket": bucket_of(op.user_id),
+                "ordinal": place.ordinal,
+                "created_at": created_at,
+                "updated_at": None,
+            }
+            for place, op in zip(places, ops, strict=True)
+        ]
+        received = (
+            [None if row[column] is None else received(row[column]) for column, received in _COPIED.items()]
+            for row in ({**values, "embedding": vector} for values, vector in zip(stored, vectors, strict=True))
+        )
+        rows = Copy(self._schema, "memories", tuple(_COPIED), copying.copied(received))
+        return Batch(rows, [_record([values[column] for column in _COLUMNS]) for values in stored])
+
+    def log_added(self, ids: Sequence[str], call: Call) -> Statement[None]:
+        """Log the addition of memories, in their order."""
+        sql = f"""
+            WITH added AS (
+                SELECT m.* FROM unnest($1::text[], $2::smallint[]) AS new (id, bucket)
+                JOIN {self._memories} m USING (id, bucket) ORDER BY m.id
+            )
+            {self._written("add", "added", bucket="w.bucket", app="$3", request="$4")}
+            SELECT
+        """
+        args = (list(ids), [bucket_in(id) for id in ids], call.app, call.request_id)
+        return Statement(sql, args, lambda rows: None)
+
+    def supersede(self, op: AddMany, call: Call) -> Statement[None]:
+        """End the validity of the memories that those of an `add_many` supersede."""
+        same_memory = "wanted.id = superseded.id AND wanted.user_id = superseded.user_id"
+        sql = f"""
+            WITH wanted AS (
+                SELECT w.bucket, w.user_id, w.id, min(coalesce(w.moment, now())) AS moment
+                FROM unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[])
+                    AS w (bucket, user_id, id, moment)
+                GROUP BY 1, 2, 3
+            ),
+            superseded AS (
+                SELECT m.id, m.bucket, m.user_id FROM {self._memories} m JOIN wanted USING (id, bucket, user_id)
+                WHERE {_in_scopes("m.scope", "$5", "$6")} ORDER BY m.id FOR UPDATE OF m
+            ),
+            ended AS ({self._end("superseded.bucket", "wanted.moment", "wanted", same_memory)})
+            SELECT user_id, id FROM wanted EXCEPT SELECT user_id, id FROM superseded
+        """
+        wanted = [
+            (bucket_of(add.user_id), add.user_id, id, add.valid_from)
+            for add in op.records
+            for id in add.supersedes or ()
+        ]
+
+        def decode(rows: Sequence[Row]) -> None:
+            unknown = {(user_id, id) for user_id, id in rows}
+
+            def check(part: Operation) -> None:
+                assert isinstance(part, Add)
+                _refuse_unknown([id for id in part.supersedes or () if (part.user_id, id) in unknown])
+
+            op.check_each(check)
+
+        return Statement(sql, (*map(list, zip(*wanted, strict=True)), *_filter(call.grants.write)), decode)
 
     def get(self, op: Get, call: Call) -> Statement[MemoryRecord]:
         """Read one memory; its validity does not matter."""

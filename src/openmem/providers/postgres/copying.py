@@ -1,0 +1,92 @@
+"""Rows in the binary format of PostgreSQL's COPY, and values as its types receive them. Pure.
+
+A row is the number of its fields and then each field, led by its length in bytes. All numbers are big-endian.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from array import array
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from ...errors import ProviderError
+
+_START: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_END: Final = b"\xff\xff"
+_NULL: Final = b"\xff\xff\xff\xff"
+_TEXT_OID: Final = 25
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+_pack_length = struct.Struct(">i").pack
+_pack_count = struct.Struct(">h").pack
+
+
+def copied(rows: Iterable[Sequence[bytes | None]]) -> bytes:
+    """What COPY reads: rows of received values, where None is NULL."""
+    parts = [_START]
+    for row in rows:
+        parts.append(_pack_count(len(row)))
+        for value in row:
+            if value is None:
+                parts.append(_NULL)
+            else:
+                parts += _pack_length(len(value)), value
+    parts.append(_END)
+    return b"".join(parts)
+
+
+def text(value: str) -> bytes:
+    """A value of ``text``, and of ``json``."""
+    return value.encode()
+
+
+def text_array(values: Sequence[str]) -> bytes:
+    """A value of ``text[]``."""
+    if not values:
+        return struct.pack(">iii", 0, 0, _TEXT_OID)
+    parts = [struct.pack(">iiiii", 1, 0, _TEXT_OID, len(values), 1)]
+    for value in values:
+        data = value.encode()
+        parts += _pack_length(len(data)), data
+    return b"".join(parts)
+
+
+def timestamp(moment: datetime) -> bytes:
+    """A value of ``timestamptz``: microseconds since the year 2000."""
+    return struct.pack(">q", (moment - _EPOCH) // _MICROSECOND)
+
+
+def number(value: float) -> bytes:
+    """A value of ``float8``."""
+    return struct.pack(">d", value)
+
+
+def whole_number(value: int) -> bytes:
+    """A value of ``int``."""
+    return _pack_length(value)
+
+
+def small_number(value: int) -> bytes:
+    """A value of ``smallint``."""
+    return _pack_count(value)
+
+
+def half_vector(vector: Sequence[float]) -> bytes:
+    """A value of ``halfvec``, rounded as pgvector does: to single precision, then to half.
+
+    Raises:
+        ProviderError: a number is beyond what half precision can hold.
+    """
+    singles = array("f", vector)
+    try:
+        if math.isfinite(sum(singles)):
+            return struct.pack(f">hh{len(singles)}e", len(singles), 0, *singles)
+    except OverflowError:
+        pass
+    raise ProviderError(
+        f"the embedder returned {max(vector, key=abs)!r}, which is beyond the largest number of a stored vector, 65504"
+    )
