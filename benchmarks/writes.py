@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import secrets
 import statistics
 import tempfile
 import time
@@ -32,8 +33,9 @@ Work = Callable[[list[dict[str, Any]]], Awaitable[object]]
 
 
 def records(count: int) -> list[dict[str, Any]]:
-    """Notes of a hundred users."""
-    return [{"content": f"{n}: {SENTENCES[n % 3]}", "user_id": f"writes {n % 100}"} for n in range(count)]
+    """Notes of a hundred new users: those of users with thousands of notes cost the server more."""
+    group = secrets.token_hex(4)
+    return [{"content": f"{n}: {SENTENCES[n % 3]}", "user_id": f"writes {group} {n % 100}"} for n in range(count)]
 
 
 async def measure(settings: dict[str, Any], memories: int, rounds: int) -> Table:
@@ -79,7 +81,7 @@ async def measure(settings: dict[str, Any], memories: int, rounds: int) -> Table
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", help="PostgreSQL with pgvector; the users 'writes 0' to 'writes 99' get memories")
+    parser.add_argument("--url", help="PostgreSQL with pgvector; users named 'writes …' get memories")
     parser.add_argument("--embedder", default="wordllama")
     parser.add_argument("--memories", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -30,6 +31,7 @@ def new_memory_id(user_id: str) -> str:
     return "mem_" + "".join(digits)
 
 
+@lru_cache(4096)
 def bucket_of(user_id: str) -> int:
     """The bucket of a user, 0 to 1023: the first 10 bits of the SHA-256 of the id in UTF-8.
 

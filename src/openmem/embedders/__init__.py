@@ -173,10 +173,12 @@ def _checked_row(embedder: Embedder, row: Any, number: int) -> list[float]:
     items = _as_list(embedder, row)
     if len(items) != embedder.dim:
         raise _bad_answer(embedder, f"a vector of {len(items)} numbers, while its dim is {embedder.dim}")
-    try:
-        values = array("d", items).tolist()
-    except (TypeError, OverflowError) as error:
-        raise _bad_answer(embedder, f"something that is not a number, in vector {number}") from error
+    values = items.copy()
+    if set(map(type, items)) != {float}:
+        try:
+            values = array("d", items).tolist()
+        except (TypeError, OverflowError) as error:
+            raise _bad_answer(embedder, f"something that is not a number, in vector {number}") from error
     # The sum tells in one step that all are finite; only if it is not, each is looked at.
     if not math.isfinite(sum(values)) and not all(map(math.isfinite, values)):
         raise _bad_answer(embedder, f"NaN or infinity, in vector {number}")
