@@ -19,7 +19,7 @@ it cannot use with another index.
 
 The index holds words salted with the user's id, so that a search meets no other user's memories, and
 leaves out the first `HEAD` memories of each user, so that most users' writes never touch it. A vector index
-is not used: words decide the first places (nearness is worth 0.3 at most), and an HNSW index over many
+is not used: words decide the first places (nearness is worth 0.4 at most), and an HNSW index over many
 users costs every insertion several times what the rest of it does. See `docs/retrieval.md`.
 """
 
@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .ranking import NEIGHBOURS, VECTOR_WEIGHT, WORDS_WEIGHT, Ranking, around, flag, having, idf, share
+from .ranking import IN_CONTEXT, NEIGHBOURS, VECTOR_WEIGHT, WORDS_WEIGHT, Ranking, flag, having, near, share, weight
 from .schema import HEAD
 
 HITS: Final = 2_000
@@ -54,13 +54,13 @@ def found(ranking: Ranking) -> str:
         head_pattern AS MATERIALIZED (SELECT own, count(*) AS memories FROM head GROUP BY own),
         sampled AS MATERIALIZED (
             SELECT bit, number, {having("bit", "memories")}::float8 AS memories
-            FROM term LEFT JOIN head_pattern ON true GROUP BY bit, number
+            FROM weighted LEFT JOIN head_pattern ON true GROUP BY bit, number
         ),
         chosen AS MATERIALIZED (
             SELECT bit, number
             FROM (
                 SELECT bit, number, sum({estimate} + 1) OVER rarest AS hits, row_number() OVER rarest AS place
-                FROM sampled CROSS JOIN size WINDOW rarest AS (ORDER BY sampled.memories, bit)
+                FROM sampled CROSS JOIN size WHERE number IS NOT NULL WINDOW rarest AS (ORDER BY sampled.memories, bit)
             ) rare
             WHERE place = 1 OR hits <= {HITS}
         ),
@@ -68,7 +68,7 @@ def found(ranking: Ranking) -> str:
             SELECT m.ordinal, {r.nearness} AS nearness, {r.own} AS own
             FROM {r.memories} m
             WHERE m.ordinal > {HEAD}
-                AND {r.schema}.word_keys(m.user_id, m.content)
+                AND {r.schema}.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))
                     && ARRAY(SELECT {r.schema}.word_key({r.user}::text, number) FROM chosen)
                 AND {r.in_bucket}
                 AND CASE WHEN m.user_id = {r.user}::text AND {r.searched}
@@ -77,7 +77,7 @@ def found(ranking: Ranking) -> str:
         ),
         hit_pattern AS MATERIALIZED (SELECT own, count(*) AS memories FROM hit GROUP BY own),
         weight AS MATERIALIZED (
-            SELECT {flag("bit")} AS flag, {idf("memories", "total")} AS idf
+            SELECT {flag("bit")} AS flag, {weight("bit", "memories", "total")} AS weight
             FROM (
                 SELECT sampled.bit, coalesce(size.memories, (SELECT count(*) FROM head))::float8 AS total, CASE
                     WHEN size.memories IS NULL THEN sampled.memories
@@ -109,8 +109,9 @@ def found(ranking: Ranking) -> str:
                 AND NOT (SELECT yes FROM enough)
         ),
         candidate AS MATERIALIZED (
-            SELECT id, created_at, nearness, own, {around("ORDER BY ordinal RANGE")} AS around
+            SELECT {IN_CONTEXT}
             FROM (SELECT * FROM head UNION ALL SELECT * FROM tail) measured
+            WINDOW near AS ({near("ORDER BY ordinal RANGE")})
         ),
         pattern AS MATERIALIZED (SELECT own, around FROM candidate GROUP BY own, around),
         {r.scores}

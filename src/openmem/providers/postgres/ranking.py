@@ -2,13 +2,16 @@
 
 The score is absolute, 0 to 1, the same scale from query to query::
 
-    score   = 0.3 * nearness + 0.7 * words
+    score   = 0.4 * meaning + 0.6 * words, a tenth less if the memory is a question
+    meaning = (nearness + the mean nearness of the memory and those around it) / 2
     words   = said + 0.6 * around * min(1, 4 * nearness)
 
 * ``nearness`` is the cosine similarity of the vectors, if the memory was embedded by the query's model.
 * ``said`` is the share of the query that the memory's own words cover, each word weighted by its
   inverse document frequency among the memories searched: ``ln(1 + (1 + N) / (1 + n))`` for a word
   that ``n`` of ``N`` memories have. Names and rare words decide; a query that is said in full has 1.
+  To a memory's own words belong the day, month and year (UTC) it is from. That a query names the speaker
+  of a memory like ``Maya: I moved to Porto`` counts as one word more, of `SPEAKER_WEIGHT`.
 * ``around`` is the share that is said not by the memory itself but by the two stored just before and
   after it within the same hour (of ``valid_from``, else of ``created_at``), since what is said in one
   breath belongs together. It counts as far as the memory is near the query itself.
@@ -17,9 +20,11 @@ A memory without a comparable vector is scored by ``said`` alone, a query withou
 alone. `docs/retrieval.md` has the measurements behind the constants.
 
 The words of a text are the lexemes of PostgreSQL's ``english`` configuration, numbered by a hash. A
-memory stores them as a sparse vector of ones. The query is turned into sparse vectors that give its
-words the values 1, 2, 4, …, so that one inner product, in C, tells as a bit mask which of the query's
-words a memory has. Single precision keeps `MASK_BITS` bits exactly; three masks make room for 63 words.
+memory stores them as a sparse vector of ones, and its speaker and that it is a question as two words more. The
+query is turned into sparse vectors that give its
+words the values 4, 8, 16, …, so that one inner product, in C, tells as a bit mask which of the query's
+words a memory has. The first bit tells that the query names the speaker, the second that the memory is a
+question. Single precision keeps `MASK_BITS` bits exactly; three masks make room for 61 words.
 Memories with equal masks score alike, hence the sums are made per distinct mask, not per memory.
 
 A user's memories are all ranked as long as there are at most about `EXACT` of them. Beyond that, the
@@ -33,13 +38,19 @@ from typing import Final
 
 from .schema import TERM_NUMBERS
 
-VECTOR_WEIGHT: Final = 0.3
-WORDS_WEIGHT: Final = 0.7
+VECTOR_WEIGHT: Final = 0.4
+WORDS_WEIGHT: Final = 0.6
+SPEAKER_WEIGHT: Final = 1.5
+QUESTION_FACTOR: Final = 0.9
+SMOOTHING: Final = 0.5
 AROUND_WEIGHT: Final = 0.6
 AROUND_FADE: Final = 4
 NEIGHBOURS: Final = 2
 EPISODE: Final = "1 hour"
 MASK_BITS: Final = 21
+SPEAKER: Final = 0
+QUESTION: Final = 1
+FIRST_WORD: Final = 2
 QUERY_LENGTH: Final = 20_000
 EXACT: Final = 4_000
 
@@ -79,19 +90,23 @@ class Ranking:
                 SELECT EXISTS (SELECT FROM {self.memories} m WHERE {self.of_user} AND m.ordinal > {EXACT}) AS yes
             ),
             candidate AS MATERIALIZED (
-                SELECT id, created_at, nearness, own, {around("ORDER BY ordinal, id ROWS")} AS around
+                SELECT {IN_CONTEXT}
                 FROM (
                     SELECT {self.measured} FROM {self.memories} m
                     WHERE {self.of_user} AND {self.searched} AND NOT (SELECT yes FROM outgrown)
                     OFFSET 0
                 ) valid
+                WINDOW near AS ({near("ORDER BY ordinal, id ROWS")})
             ),
             pattern AS MATERIALIZED (
                 SELECT own, around, count(*) AS memories FROM candidate GROUP BY own, around
             ),
             weight AS MATERIALIZED (
-                SELECT {flag("bit")} AS flag, {idf(having("bit", "memories"), "sum(memories)")} AS idf
-                FROM term CROSS JOIN pattern GROUP BY bit
+                SELECT {flag("bit")} AS flag, {weight("bit", "memories", "total")} AS weight
+                FROM (
+                    SELECT bit, {having("bit", "memories")} AS memories, sum(memories) AS total
+                    FROM weighted CROSS JOIN pattern GROUP BY bit
+                ) counted
             ),
             {self.scores}
         """
@@ -108,15 +123,24 @@ class Ranking:
 
     @property
     def query_words(self) -> str:
-        """``term (bit, number)``, the words of the query, and ``query``, what memories are compared with."""
+        """What memories are compared with.
+
+        ``term (bit, number, speaker)`` are the words of the query, ``weighted (bit, number)`` the bits that count, and
+        ``query`` has the vector and the masks.
+        """
         return f"""
             term AS MATERIALIZED (
-                SELECT (row_number() OVER (ORDER BY first) - 1)::int AS bit, {self.schema}.term_number(lexeme) AS number
+                SELECT (row_number() OVER (ORDER BY first) + {FIRST_WORD - 1})::int AS bit,
+                    {self.schema}.term_number(lexeme) AS number,
+                    {self.schema}.term_number(lexeme || ':') AS speaker
                 FROM (
                     SELECT lexeme, positions[1] AS first
                     FROM unnest(to_tsvector('pg_catalog.english', left({self.query}::text, {QUERY_LENGTH})))
-                    ORDER BY first LIMIT {3 * MASK_BITS}
+                    ORDER BY first LIMIT {3 * MASK_BITS - FIRST_WORD}
                 ) lexemes
+            ),
+            weighted AS MATERIALIZED (
+                SELECT bit, number FROM term UNION ALL SELECT {SPEAKER}, NULL WHERE EXISTS (SELECT FROM term)
             ),
             query AS MATERIALIZED (
                 SELECT {self.vector}::float8[]::{self.vector_schema}.halfvec AS vector, count(*) AS terms,
@@ -128,13 +152,16 @@ class Ranking:
         """
 
     def _mask(self, number: int) -> str:
-        """The query's words from ``MASK_BITS * number`` on, as powers of two."""
+        """The words with the bits from ``MASK_BITS * number`` on, as powers of two; the first has all other bits."""
         first = number * MASK_BITS
-        return f"""
-            ('{{' || coalesce(string_agg(number || ':' || (1 << (bit - {first})), ',')
-                FILTER (WHERE bit >= {first} AND bit < {first + MASK_BITS}), '') || '}}/{TERM_NUMBERS}'
-            )::{self.vector_schema}.sparsevec
+        entries = f"""
+            string_agg(number || ':' || (1 << (bit - {first})), ',')
+                FILTER (WHERE bit >= {first} AND bit < {first + MASK_BITS})
         """
+        if number == 0:
+            question = f"{self.schema}.term_number('?') || ':{1 << QUESTION}'"
+            entries = f"concat_ws(',', {entries}, string_agg(speaker || ':{1 << SPEAKER}', ','), {question})"
+        return f"('{{' || coalesce({entries}, '') || '}}/{TERM_NUMBERS}')::{self.vector_schema}.sparsevec"
 
     @property
     def measured(self) -> str:
@@ -161,12 +188,13 @@ class Ranking:
 
         return f"""
             {found(0)}
-            | CASE WHEN (SELECT terms > {MASK_BITS} FROM query) THEN {found(1)} | {found(2)} ELSE 0 END
+            | CASE WHEN (SELECT terms > {MASK_BITS - FIRST_WORD} FROM query) THEN {found(1)} | {found(2)} ELSE 0 END
         """
 
     @property
     def scores(self) -> str:
         """From ``candidate``, its ``pattern`` of masks, and the ``weight`` of each word to ``ranked``."""
+        meaning = f"({1 - SMOOTHING} * nearness + {SMOOTHING} * nearness_around)"
         words = f"(said + {AROUND_WEIGHT} * said_around * least(1, {AROUND_FADE} * nearness))"
         return f"""
             words AS MATERIALIZED (
@@ -174,8 +202,9 @@ class Ranking:
                 FROM pattern CROSS JOIN weight GROUP BY own, around
             ),
             scored AS (
-                SELECT candidate.id, candidate.created_at, coalesce(
-                    {VECTOR_WEIGHT} * nearness + {WORDS_WEIGHT} * {words}, said, nearness, 0)::float8 AS score
+                SELECT candidate.id, candidate.created_at,
+                    coalesce({VECTOR_WEIGHT} * {meaning} + {WORDS_WEIGHT} * {words}, said, nearness, 0)::float8
+                    * CASE WHEN own & {1 << QUESTION} <> 0 THEN {QUESTION_FACTOR} ELSE 1 END AS score
                 FROM candidate LEFT JOIN words USING (own, around)
             ),
             ranked AS MATERIALIZED (
@@ -188,10 +217,16 @@ class Ranking:
         """
 
 
-def around(frame: str) -> str:
-    """The words that the neighbours of a measured memory have and the memory itself has not."""
-    near = f"{frame} BETWEEN {NEIGHBOURS} PRECEDING AND {NEIGHBOURS} FOLLOWING"
-    return f"bit_or(own) OVER (PARTITION BY episode {near}) & ~own"
+IN_CONTEXT: Final = f"""
+    id, created_at, nearness, own, avg(nearness) OVER near AS nearness_around,
+    bit_or(own) OVER near & ~(own | {(1 << FIRST_WORD) - 1}) AS around
+"""
+"""The columns of ``candidate``, from measured memories and the window of `near`."""
+
+
+def near(frame: str) -> str:
+    """The window of a measured memory's neighbours."""
+    return f"PARTITION BY episode {frame} BETWEEN {NEIGHBOURS} PRECEDING AND {NEIGHBOURS} FOLLOWING"
 
 
 def flag(bit: str) -> str:
@@ -204,11 +239,12 @@ def having(bit: str, count: str) -> str:
     return f"coalesce(sum({count}) FILTER (WHERE own & {flag(bit)} <> 0), 0)"
 
 
-def idf(memories: str, total: str) -> str:
+def weight(bit: str, memories: str, total: str) -> str:
     """The weight of a word that so many of the memories have."""
-    return f"ln(1 + (1 + {total}) / (1 + {memories}))::float8"
+    factor = f"CASE WHEN {bit} <> {SPEAKER} THEN 1 WHEN {memories} > 0 THEN {SPEAKER_WEIGHT} ELSE 0 END"
+    return f"({factor} * ln(1 + (1 + {total}) / (1 + {memories})))::float8"
 
 
 def share(mask: str) -> str:
     """The share of the query that a mask covers, in a group of all words' weights."""
-    return f"coalesce(sum(idf) FILTER (WHERE {mask} & flag <> 0), 0) / sum(idf)"
+    return f"coalesce(sum(weight) FILTER (WHERE {mask} & flag <> 0), 0) / sum(weight)"

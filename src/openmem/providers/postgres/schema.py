@@ -34,24 +34,39 @@ _INSTALL_HINT = (
     "as a role that may"
 )
 
-TERM_NUMBERS: Final = 1_000_000_000
+TERM_NUMBERS: Final = 2**29
 MAX_TERMS: Final = 16_000
 HEAD: Final = 1_000
 
 # A row is unpacked from its first column to the last one needed, so what a search reads comes first.
 MIGRATIONS: Final[tuple[str, ...]] = (
     """
-    CREATE FUNCTION {schema}.term_number(lexeme text) RETURNS bigint
+    CREATE FUNCTION {schema}.term_number(term text) RETURNS bigint
         LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-        RETURN ('x' || left(md5(lexeme), 8))::bit(32)::bigint % {term_numbers} + 1;
+        RETURN (hashtextextended(term, 0) & ({term_numbers} - 1)) + 1;
 
-    CREATE FUNCTION {schema}.terms(content text) RETURNS {vector}.sparsevec
-        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    CREATE FUNCTION {schema}.words(content text, at timestamptz) RETURNS text[]
+        LANGUAGE sql IMMUTABLE PARALLEL SAFE
+        RETURN tsvector_to_array(to_tsvector('pg_catalog.english', content)) || ARRAY[
+            extract(day FROM at AT TIME ZONE 'UTC')::text,
+            (ARRAY['januari', 'februari', 'march', 'april', 'may', 'june', 'juli', 'august', 'septemb', 'octob',
+                'novemb', 'decemb'])[extract(month FROM at AT TIME ZONE 'UTC')::int],
+            extract(year FROM at AT TIME ZONE 'UTC')::text
+        ];
+
+    CREATE FUNCTION {schema}.terms(content text, at timestamptz) RETURNS {vector}.sparsevec
+        LANGUAGE sql IMMUTABLE PARALLEL SAFE
         RETURN (
-            SELECT ('{{' || coalesce(string_agg(number || ':1', ','), '') || '}}/{term_numbers}')::{vector}.sparsevec
+            SELECT ('{{' || string_agg(number || ':1', ',') || '}}/{term_numbers}')::{vector}.sparsevec
             FROM (
-                SELECT DISTINCT {schema}.term_number(lexeme) AS number
-                FROM unnest(to_tsvector('pg_catalog.english', content)) LIMIT {max_terms}
+                SELECT DISTINCT {schema}.term_number(term) AS number
+                FROM unnest({schema}.words(content, at) || ARRAY[
+                    CASE WHEN content ~ '\\?\\s*$' THEN '?' END,
+                    CASE WHEN content ~ '^\\s*\\w+\\s*:\\s' THEN
+                        (tsvector_to_array(to_tsvector('pg_catalog.english', split_part(content, ':', 1))))[1] || ':'
+                    END
+                ]) term
+                WHERE term IS NOT NULL LIMIT {max_terms}
             ) numbers
         );
 
@@ -59,11 +74,10 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
         RETURN hashint8extended(term_number, hashtextextended(user_id, 0));
 
-    CREATE FUNCTION {schema}.word_keys(user_id text, content text) RETURNS bigint[]
-        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    CREATE FUNCTION {schema}.word_keys(user_id text, content text, at timestamptz) RETURNS bigint[]
+        LANGUAGE sql IMMUTABLE PARALLEL SAFE
         RETURN ARRAY(
-            SELECT {schema}.word_key(user_id, {schema}.term_number(lexeme))
-            FROM unnest(to_tsvector('pg_catalog.english', content))
+            SELECT {schema}.word_key(user_id, {schema}.term_number(word)) FROM unnest({schema}.words(content, at)) word
         );
 
     CREATE TABLE {schema}.memories (
@@ -77,7 +91,8 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         scope text COLLATE "C",
         embedding_model text COLLATE "C",
         embedding {vector}.halfvec,
-        terms {vector}.sparsevec NOT NULL GENERATED ALWAYS AS ({schema}.terms(content)) STORED,
+        terms {vector}.sparsevec NOT NULL
+            GENERATED ALWAYS AS ({schema}.terms(content, coalesce(valid_from, created_at))) STORED,
         updated_at timestamptz,
         confidence float8,
         tags text[],
@@ -90,7 +105,8 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     ALTER TABLE {schema}.memories ALTER COLUMN embedding SET STORAGE MAIN;
     CREATE INDEX memories_newest ON {schema}.memories (user_id, created_at, id);
     CREATE INDEX memories_in_order ON {schema}.memories (user_id, ordinal);
-    CREATE INDEX memories_words ON {schema}.memories USING gin ({schema}.word_keys(user_id, content))
+    CREATE INDEX memories_words ON {schema}.memories 
+        USING gin ({schema}.word_keys(user_id, content, coalesce(valid_from, created_at)))
         WITH (fastupdate = off) WHERE ordinal > {head};
     CREATE STATISTICS {schema}.memories_of_users (dependencies) ON user_id, bucket FROM {schema}.memories;
 

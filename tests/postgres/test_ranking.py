@@ -1,0 +1,63 @@
+"""What makes a memory rank higher than another, on a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from openmem import Memory
+
+YEARS_AGO = "2023-05-08T12:00:00Z"
+
+
+@pytest.fixture
+def memory(url: str) -> Iterator[Memory]:
+    with Memory(url=url, embedder="hashing") as memory:
+        yield memory
+
+
+@pytest.fixture
+def user() -> str:
+    return uuid4().hex
+
+
+def ranked(memory: Memory, user: str, query: str) -> list[str]:
+    return [hit.memory.content for hit in memory.search(query, user)]
+
+
+@pytest.mark.parametrize("query", ["what happened in May 2023?", "the 8th of May", "2023-05-08 8 May"])
+def test_a_query_that_names_a_date_finds_what_is_from_then(memory: Memory, user: str, query: str) -> None:
+    memory.add(content="A quiet day at the lake", user_id=user, valid_from="2022-11-20T12:00:00Z")
+    memory.add(content="A quiet day at the coast", user_id=user, valid_from=YEARS_AGO)
+    memory.add(content="A quiet day at the farm", user_id=user, valid_from="2024-01-03T12:00:00Z")
+    assert ranked(memory, user, query)[0] == "A quiet day at the coast"
+
+
+def test_the_date_of_a_memory_is_in_utc(memory: Memory, user: str) -> None:
+    memory.add(content="first", user_id=user, valid_from="2023-05-08T23:30:00-02:00")
+    memory.add(content="second", user_id=user, valid_from="2023-05-10T01:30:00+02:00")
+    assert memory.search("9 May 2023", user, min_score=0.5)[0].score == memory.search("9 May 2023", user)[1].score
+
+
+def test_the_speaker_counts_more_than_who_is_spoken_of(memory: Memory, user: str) -> None:
+    memory.add(content="Priya: I saw that Maya paints landscapes", user_id=user, valid_from=YEARS_AGO)
+    memory.add(content="Maya: I saw that Priya paints landscapes", user_id=user)
+    memory.add(content="Tom: I saw the new bicycle", user_id=user, valid_from="2020-01-01T00:00:00Z")
+    assert ranked(memory, user, "Who does Maya say paints?")[0].startswith("Maya:")
+    assert ranked(memory, user, "Who does Priya say paints?")[0].startswith("Priya:")
+
+
+def test_an_answer_counts_more_than_a_question(memory: Memory, user: str) -> None:
+    memory.add(content="The concert was great?", user_id=user, valid_from=YEARS_AGO)
+    memory.add(content="The concert was great.", user_id=user)
+    assert ranked(memory, user, "concert") == ["The concert was great.", "The concert was great?"]
+
+
+def test_signs_of_speakers_and_questions_are_no_words(memory: Memory, user: str) -> None:
+    memory.add(content="http://example.org: tea?", user_id=user)
+    memory.add(content=":::: ???? ::", user_id=user)
+    memory.add(content="the: and?", user_id=user)
+    assert ranked(memory, user, "tea")[0] == "http://example.org: tea?"
+    assert all(hit.score <= 1 for hit in memory.search("? : the ?: tea:", user))
