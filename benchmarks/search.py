@@ -6,7 +6,8 @@ and the floor take turns, so that the ratios mean something on a busy machine to
 The texts are made by gluing together two memories of the data (see `benchmarks.datasets`) and loaded in
 bulk, a minute between one memory and the next. Searches are the data's questions. ``--store`` adds
 users of 100 memories until the store has that many, and measures the same users once before and
-once after.
+once after. For users whose memories are not all ranked any more, a third table tells how many of the ten
+best of the exact ranking are found.
 
     python -m benchmarks.search [--data DIR]
     python -m benchmarks.search --sizes 500 50000 --store 250000
@@ -16,15 +17,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import statistics
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+
+from openmem.providers.postgres import ranking
 
 from . import database, measures
 from .datasets import Data
@@ -79,8 +83,35 @@ class Comparison:
             table.add_row(verb, f"{floor:,.0f}", f"{ours:,.0f}", times(ours, floor))
         return table
 
+    async def recall(self, users: dict[str, int], rounds: int) -> Table:
+        """How many of the exact ranking's ten best are found."""
+        table = Table("memories of the user", "found of the best ten", "exact ms", title="What indexes find")
+        for user, size in users.items():
+            found, exact, seconds = 0, 0, []
+            for text, _ in self._asked(user, rounds):
+                with all_ranked():
+                    async with SYSTEMS[OURS].open(self._urls[OURS]) as every:
+                        started = time.perf_counter()
+                        best = await every.search(text, user)
+                        seconds.append(time.perf_counter() - started)
+                ids = await self._peers[OURS].search(text, user)
+                found, exact = found + len({*ids} & {*best}), exact + len(best)
+            table.add_row(f"{size:,}", f"{found / exact:.3f}", milliseconds(1000 * statistics.median(seconds)))
+        return table
+
     def _asked(self, user: str, count: int) -> list[measures.Arguments]:
         return [(question.text, user) for question in islice(cycle(self._data.questions), count)]
+
+
+@contextmanager
+def all_ranked() -> Iterator[None]:
+    """Let clients that are opened meanwhile rank all memories of any user."""
+    bound = ranking.EXACT
+    ranking.EXACT = 2**31 - 1  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        ranking.EXACT = bound  # type: ignore[misc]
 
 
 async def run(url: str, data: Data, sizes: Sequence[int], store: int, rounds: int) -> None:
@@ -91,6 +122,9 @@ async def run(url: str, data: Data, sizes: Sequence[int], store: int, rounds: in
         both = Comparison(data, peers, urls)
         await both.load(users)
         console.print(await both.latencies("Search, median", users, rounds))
+        outgrown = {user: size for user, size in users.items() if size > ranking.EXACT}
+        if outgrown:
+            console.print(await both.recall(outgrown, min(rounds, 100)))
         console.print(await both.throughput(min(users, key=lambda user: abs(users[user] - 600))))
         if store:
             others = max(0, store - sum(users.values())) // SMALL_USER
