@@ -13,7 +13,7 @@ import pytest
 from openmem import Memory
 from openmem._ids import bucket_of, new_memory_id
 from openmem.embedders.hashing import HashingEmbedder
-from openmem.providers.postgres import ranking
+from openmem.providers.postgres import provider, ranking
 
 from ..servers import Server
 
@@ -67,8 +67,12 @@ def all_ranked(url: str, monkeypatch: pytest.MonkeyPatch, questions: list[str], 
     """The ids of the best by the ranking of all memories."""
     with monkeypatch.context() as patched:
         patched.setattr(ranking, "EXACT", COUNT + 1)
+        provider.statements_of.cache_clear()
         with opened(url) as memory:
-            return [[hit.memory.id for hit in memory.search(text, MANY, limit=limit)] for text in questions]
+            best = [[hit.memory.id for hit in memory.search(text, MANY, limit=limit)] for text in questions]
+            assert not vars(memory._client.provider)["_outgrown"]
+    provider.statements_of.cache_clear()
+    return best
 
 
 @pytest.mark.parametrize("limit", [10, 100])
@@ -81,24 +85,23 @@ def test_the_best_are_found(url: str, memory: Memory, monkeypatch: pytest.Monkey
 
 
 def test_the_index_of_words_is_used(url: str) -> None:
-    with psycopg.connect(url, autocommit=True) as admin:
-        before = scans(admin)
-        with opened(url) as memory:
-            memory.search(QUESTIONS[0], MANY)
-        deadline = time.monotonic() + 10
-        while scans(admin) == before:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+    before = scans(url)
+    with opened(url) as memory:
+        memory.search(QUESTIONS[0], MANY)
+    deadline = time.monotonic() + 10
+    while scans(url) == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
-def scans(admin: psycopg.Connection[tuple[int]]) -> int:
-    """How often the index of words was used, as far as sessions that ended have told."""
-    admin.execute("SELECT pg_stat_clear_snapshot()")
-    row = admin.execute(
-        "SELECT sum(idx_scan) FROM pg_stat_user_indexes WHERE indexrelname = 'memories_words'"
-    ).fetchone()
+def scans(url: str) -> int:
+    """How often the index of words was used, as far as sessions have told; at the latest they tell at their end."""
+    query = "SELECT sum(idx_scan)::int FROM pg_stat_user_indexes WHERE indexrelname = 'memories_words'"
+    with psycopg.connect(url) as admin:
+        row = admin.execute(query).fetchone()
     assert row is not None
-    return row[0]
+    count: int = row[0]
+    return count
 
 
 def test_a_query_of_unknown_words_is_answered_from_all(

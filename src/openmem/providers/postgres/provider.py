@@ -50,7 +50,7 @@ BATCH_CHARACTERS = 250_000
 
 
 # Their texts are long, and the same for every client of a database.
-_statements = lru_cache(16)(Statements)
+statements_of = lru_cache(16)(Statements)
 
 
 class PostgresProvider(Provider):
@@ -99,7 +99,7 @@ class PostgresProvider(Provider):
             )
             self._io = await self.ports.postgres(settings)
         vector_schema = await schema.ensure(self._io, self._schema)
-        self._statements = _statements(self._schema, vector_schema, self.config.audit)
+        self._statements = statements_of(self._schema, vector_schema, self.config.audit)
         await self._io.fill()
         await self._embedder.load()
 

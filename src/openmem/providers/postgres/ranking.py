@@ -218,7 +218,7 @@ class Ranking:
 
 
 IN_CONTEXT: Final = f"""
-    id, created_at, nearness, own, avg(nearness) OVER near AS nearness_around,
+    id, created_at, nearness, own, sum(nearness) OVER near / count(*) OVER near AS nearness_around,
     bit_or(own) OVER near & ~(own | {(1 << FIRST_WORD) - 1}) AS around
 """
 """The columns of ``candidate``, from measured memories and the window of `near`."""

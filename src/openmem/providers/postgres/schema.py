@@ -103,8 +103,8 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         PRIMARY KEY (id, bucket)
     );
     ALTER TABLE {schema}.memories ALTER COLUMN embedding SET STORAGE MAIN;
-    CREATE INDEX memories_newest ON {schema}.memories (user_id, created_at, id);
-    CREATE INDEX memories_in_order ON {schema}.memories (user_id, ordinal);
+    CREATE INDEX memories_newest ON {schema}.memories (user_id, bucket, created_at, id);
+    CREATE INDEX memories_in_order ON {schema}.memories (user_id, bucket, ordinal);
     CREATE INDEX memories_words ON {schema}.memories 
         USING gin ({schema}.word_keys(user_id, content, coalesce(valid_from, created_at)))
         WITH (fastupdate = off) WHERE ordinal > {head};
@@ -122,7 +122,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         request_id text,
         PRIMARY KEY (id, bucket)
     );
-    CREATE INDEX audit_log_newest ON {schema}.audit_log (user_id, at);
+    CREATE INDEX audit_log_newest ON {schema}.audit_log (user_id, bucket, at);
     CREATE STATISTICS {schema}.audit_log_of_users (dependencies) ON user_id, bucket FROM {schema}.audit_log;
     """,
     """
