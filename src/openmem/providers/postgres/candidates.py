@@ -30,7 +30,7 @@ from typing import Final
 from .ranking import IN_CONTEXT, NEIGHBOURS, VECTOR_WEIGHT, WORDS_WEIGHT, Ranking, flag, having, near, share, weight
 from .schema import HEAD
 
-HITS: Final = 2_000
+HITS: Final = 2_500
 BEST: Final = 200
 ENOUGH: Final = 50
 

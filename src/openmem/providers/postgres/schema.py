@@ -2,10 +2,10 @@
 
 JSON is kept as ``json``, not ``jsonb``: that would turn 1e23 into another number.
 
-Every table has the bucket of its user (see `openmem._ids`), and every unique constraint contains it, so
-that the tables can be partitioned or sharded by it. It comes last in the keys, which keeps new entries
-at the right edge of an index. A user has one bucket; without the statistics that say so the planner
-would multiply the two conditions and expect no rows.
+Every table has the bucket of its user (see `openmem._ids`), so that the tables can be partitioned or
+sharded by it; `docs/scaling.md` does so. No index on memories can be searched by bucket alone: the planner
+would combine it with those that find a few rows, at the cost of reading all of a bucket's entries. A user has one
+bucket; without the statistics that say so the planner would multiply the two conditions and expect no rows.
 
 A memory's ordinal tells its place among the memories of its user, in order of insertion. Deletions
 leave gaps, and memories added at the same moment may share one. Only from the ``HEAD``-th on are the words of
@@ -81,7 +81,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         );
 
     CREATE TABLE {schema}.memories (
-        id text COLLATE "C",
+        id text COLLATE "C" PRIMARY KEY,
         user_id text COLLATE "C" NOT NULL,
         bucket smallint NOT NULL,
         ordinal int NOT NULL,
@@ -99,12 +99,11 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         content text NOT NULL,
         source json,
         supersedes text[],
-        extensions json,
-        PRIMARY KEY (id, bucket)
+        extensions json
     );
     ALTER TABLE {schema}.memories ALTER COLUMN embedding SET STORAGE MAIN;
-    CREATE INDEX memories_newest ON {schema}.memories (user_id, bucket, created_at, id);
-    CREATE INDEX memories_in_order ON {schema}.memories (user_id, bucket, ordinal);
+    CREATE INDEX memories_newest ON {schema}.memories (user_id, created_at, id);
+    CREATE INDEX memories_in_order ON {schema}.memories (user_id, ordinal) INCLUDE (bucket);
     CREATE INDEX memories_words ON {schema}.memories 
         USING gin ({schema}.word_keys(user_id, content, coalesce(valid_from, created_at)))
         WITH (fastupdate = off) WHERE ordinal > {head};
@@ -122,7 +121,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         request_id text,
         PRIMARY KEY (id, bucket)
     );
-    CREATE INDEX audit_log_newest ON {schema}.audit_log (user_id, bucket, at);
+    CREATE INDEX audit_log_newest ON {schema}.audit_log (user_id, at);
     CREATE STATISTICS {schema}.audit_log_of_users (dependencies) ON user_id, bucket FROM {schema}.audit_log;
     """,
     """
