@@ -38,10 +38,11 @@ _PART = re.compile(
 
 
 def estimate_tokens(text: str) -> int:
-    """A count of tokens that is not below a real tokenizer's, made without its vocabulary.
+    """A count of tokens that errs on the high side of real tokenizers, made without their vocabularies.
 
-    It was held against the vocabularies of OpenAI (``cl100k_base``, ``o200k_base``), Llama 2, Mistral
-    and Qwen, on prose and code, on 29 languages, and on numbers, JSON, URLs and hexadecimal digits.
+    A short text may, rarely, have a token more than it says. It was held against the vocabularies of OpenAI
+    (``cl100k_base``, ``o200k_base``), Llama 2, Mistral and Qwen, on prose and code, on 29 languages, and
+    on numbers, JSON, URLs and hexadecimal digits.
     Frequent English words are one token. Other words are one for every three letters and one more in a line
     where at most one word in three is such, and one for every two and one more in any other, since
     vocabularies know fewer words of other languages. Digits and punctuation are one each, and so is white
