@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench bench-http test test-lowest test-letta lint format clean constraints
+.PHONY: help demo bench bench-http test test-lowest test-letta test-pgbouncer lint format clean constraints
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -37,6 +37,12 @@ test-lowest:  ## Run every test on the oldest dependencies that pyproject.toml a
 
 test-letta: $(VENV)/.installed  ## Install a real Letta server, and run the tests of its provider on it
 	@$(BIN)/python -m tests.letta.real
+
+test-pgbouncer: $(VENV)/.installed  ## Test clients behind a real PgBouncer, which must be installed
+	@PATH="$$PATH:/usr/sbin" command -v "$${PGBOUNCER:-pgbouncer}" >/dev/null || { \
+		echo "PgBouncer is not installed; on Debian and Ubuntu: apt install pgbouncer," \
+			"else PGBOUNCER=/path/to/pgbouncer" >&2; exit 1; }
+	@OPENMEM_TEST_PGBOUNCER=1 $(BIN)/python $(PYTEST) tests/pgbouncer
 
 bench:  ## Compare openmem with mem0, LangGraph and SQL written by hand; BENCH="--quick" for two minutes
 	@$(MAKE) --no-print-directory VENV=.venv-bench GROUP=bench CONSTRAINTS=constraints-bench.txt .venv-bench/.installed

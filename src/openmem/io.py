@@ -90,6 +90,8 @@ class PostgresSettings:
 
     Attributes:
         url: libpq connection URL; it may hold a password and is never shown.
+        pooled: whether a pooler stands between, such as PgBouncer in transaction mode, that may hand
+            each transaction to another connection of the server. Then nothing may be left in a session.
         pool_min_size, pool_max_size: connections opened ahead, and at most.
         pool_timeout: seconds to wait for a free connection.
         connect_timeout: seconds to wait for a new connection.
@@ -97,6 +99,7 @@ class PostgresSettings:
     """
 
     url: str
+    pooled: bool
     pool_min_size: int
     pool_max_size: int
     pool_timeout: float

@@ -122,7 +122,9 @@ def _relations(node: dict[str, Any]) -> Iterator[str]:
 def test_reembedding_reaches_every_partition(store: tuple[str, list[AuditEntry]]) -> None:
     url, _ = store
     with opened(url) as memory, psycopg.connect(url, autocommit=True) as admin:
+        for number in range(50):
+            memory.add(content="likes tea", user_id=f"another {number}")
         admin.execute("UPDATE openmem.memories SET embedding_model = 'another'")
-        row = admin.execute("SELECT count(*) FROM openmem.memories").fetchone()
-        assert row is not None
-        assert memory.reembed() == row[0] > 16
+        [(memories, partitions)] = admin.execute("SELECT count(*), count(DISTINCT tableoid) FROM openmem.memories")
+        assert memory.reembed(batch_size=7) == memories
+        assert partitions > 8

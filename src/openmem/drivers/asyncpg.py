@@ -5,6 +5,9 @@ task of its own, which lets asyncpg's cancel request reach the server, checks th
 answers again, and gives it back to the pool. One that does not answer within `RECOVERY_TIMEOUT`
 loses its place in the pool to a new one. It is not dropped on the spot: asyncpg's cancel request,
 which on a slow network takes several round trips, gets `CLOSE_TIMEOUT` to stop the query.
+
+Behind a pooler no statement is kept prepared. asyncpg then prepares one and runs it in two round trips
+without a Sync between, hence in one transaction, on one connection of the server.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import asyncpg
 from ..errors import OMPError, ProviderError
 from ..io import Copy, PostgresSettings, Row, Statement, Transaction
 from ..providers.postgres.errors import bad_url, is_missing, server_error, unreachable
-from .pool import ON_CONNECT, Pool
+from .pool import ON_CONNECT, ON_CONNECT_POOLED, Pool
 from .tasks import task_group
 from .turns import Turns
 
@@ -164,8 +167,12 @@ class AsyncpgIO:
         try:
             url, timeout = _for_asyncpg(self._settings.url, timeout)
             async with asyncio.timeout(timeout):
-                connection = await asyncpg.connect(url)
-                await connection.execute(ON_CONNECT)
+                if self._settings.pooled:
+                    connection = await asyncpg.connect(url, statement_cache_size=0)
+                    await connection.execute(ON_CONNECT_POOLED)
+                else:
+                    connection = await asyncpg.connect(url)
+                    await connection.execute(ON_CONNECT)
         except BaseException as error:
             if connection is not None:
                 connection.terminate()

@@ -34,6 +34,11 @@ ON_CONNECT = """
 """
 
 
+# Behind a pooler only what it hands on with each transaction may be set for a session; PgBouncer does
+# so for the time zone. The rest would stay on a connection that others use.
+ON_CONNECT_POOLED = "SET TimeZone = 'UTC'"
+
+
 class Slots(Protocol):
     """A semaphore with a time limit, in one colour."""
 

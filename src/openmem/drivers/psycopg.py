@@ -25,7 +25,7 @@ from psycopg.pq import TransactionStatus
 from ..errors import OMPError, ProviderError
 from ..io import Copy, PostgresSettings, Statement, Transaction, run_blocking
 from ..providers.postgres.errors import bad_url, is_missing, server_error, unreachable
-from .pool import ON_CONNECT, Pool
+from .pool import ON_CONNECT, ON_CONNECT_POOLED, Pool
 
 R = TypeVar("R")
 
@@ -164,10 +164,13 @@ class PsycopgIO:
         connection: BoundedConnection | None = None
         try:
             connection = BoundedConnection.connect(
-                self._conninfo(), autocommit=True, prepare_threshold=0, cursor_factory=RawCursor
+                self._conninfo(),
+                autocommit=True,
+                prepare_threshold=None if self._settings.pooled else 0,
+                cursor_factory=RawCursor,
             )
             connection.timeout = self._settings.timeout
-            connection.execute(ON_CONNECT, prepare=False)
+            connection.execute(ON_CONNECT_POOLED if self._settings.pooled else ON_CONNECT, prepare=False)
         except BaseException as error:
             if connection is not None:
                 connection.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ...errors import InvalidRequestError, OMPError, ProviderError, UnauthorizedError, unavailable
 
 _UNAVAILABLE_CLASSES = ("08", "53", "57P")
+_NOT_PREPARED = ("26000", "42P05")
 _RETRYABLE = ("40001", "40P01", "55P03", "57014", "25006")
 
 # undefined_table, undefined_function, undefined_object, invalid_schema_name, undefined_column
@@ -28,6 +29,11 @@ def server_error(sqlstate: str | None, message: str) -> OMPError:
         return ProviderError(f"PostgreSQL: {message}; create the database, or correct its name in url")
     if state == "42501":
         return ProviderError(f"PostgreSQL refused: {message}; grant the role of url what it lacks")
+    if state in _NOT_PREPARED:
+        return ProviderError(
+            f"PostgreSQL: a prepared statement is on another connection (SQLSTATE {state}); "
+            "where a pooler in transaction mode stands between, url needs ?pgbouncer=true"
+        )
     if state.startswith(_UNAVAILABLE_CLASSES) or state in _RETRYABLE:
         return unavailable(f"PostgreSQL is not available: {message} (SQLSTATE {state})")
     return ProviderError(f"PostgreSQL: {message} (SQLSTATE {state or 'unknown'})")

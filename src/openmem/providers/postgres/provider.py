@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from ..._cursor import decode_cursor
 from ..._ids import new_memory_id, new_memory_ids
 from ...config import ClientConfig
 from ...context import build_context
-from ...errors import InvalidRequestError, NotFoundError
+from ...errors import NotFoundError
 from ...io import EmbedderIO, Ports, PostgresIO, PostgresSettings, Statement, Transaction
 from ...models import (
     AuditEntries,
@@ -40,6 +39,7 @@ from ...operations import (
 from ..base import CONTEXT_CANDIDATES, Call, Provider
 from . import schema
 from .statements import Batch, Place, Statements
+from .urls import check_url, split_pooler
 
 MAX_CONTENT_LENGTH = 65_536
 CONNECT_TIMEOUT = 10.0
@@ -76,6 +76,9 @@ class PostgresProvider(Provider):
         self._schema = schema.check_schema_name(config.schema)
         self._embedder: EmbedderIO = ports.embedder(config.embedder)
         self._url = self._configured_url()
+        self._pooled = False
+        if self._url is not None:
+            self._url, self._pooled = split_pooler(self._url)
         self._io: PostgresIO | None = None
         self._statements: Statements | None = None
         self._outgrown: set[str] = set()
@@ -83,7 +86,7 @@ class PostgresProvider(Provider):
             self.features = self.features.model_copy(update={"supports_audit": False})
 
     def _configured_url(self) -> str | None:
-        return _check_url(self.config.url)
+        return check_url(self.config.url)
 
     async def open(self) -> None:
         if self._io is None:
@@ -91,6 +94,7 @@ class PostgresProvider(Provider):
             config = self.config
             settings = PostgresSettings(
                 url=self._url,
+                pooled=self._pooled,
                 pool_min_size=config.pool_min_size,
                 pool_max_size=config.pool_max_size,
                 pool_timeout=config.pool_timeout,
@@ -247,17 +251,6 @@ class PostgresProvider(Provider):
     def _sql(self) -> Statements:
         assert self._statements is not None, "open() comes first"
         return self._statements
-
-
-def _check_url(url: str | None) -> str:
-    example = "postgresql://user:password@localhost:5432/database"
-    if url is None:
-        raise InvalidRequestError(
-            f"url: provider 'postgres' needs the server's URL, as in url={example!r}; provider='local' needs no server"
-        )
-    if urlsplit(url).scheme not in ("postgresql", "postgres"):
-        raise InvalidRequestError(f"url: it does not begin with postgresql://; a libpq URL looks like {example}")
-    return url
 
 
 def _places(adds: Sequence[Add], last: Mapping[str, int]) -> list[Place]:
