@@ -7,6 +7,7 @@ import shutil
 import socket
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
@@ -79,6 +80,47 @@ class Server:
 
     def remove(self) -> None:
         """Stop the server if it runs, and delete its data."""
+        if self._cluster.state() is not None:
+            self._cluster.stop("immediate")
+        shutil.rmtree(self._home)
+
+
+class Standby:
+    """A replica of a server, which follows it by streaming.
+
+    Args:
+        primary: a running server.
+    """
+
+    def __init__(self, primary: Server) -> None:
+        self.port = free_port()
+        self._home = Path(tempfile.mkdtemp(prefix="om-"))
+        self._home.chmod(0o755)
+        self._cluster = Cluster(self._home / "data", primary.version)
+        data = self._home / "data"
+        data.mkdir(mode=0o700)
+        self._cluster.hand_over(data)
+        self._cluster._run(
+            data, "pg_basebackup", "-d", primary.url(), "-D", str(data), "-R", "-c", "fast", "-X", "stream"
+        )
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+        self._cluster.start(f"-h 127.0.0.1 -p {self.port} -k '' {options}")
+
+    def stop(self) -> None:
+        """Break all connections off and stop."""
+        self._cluster.stop("fast")
+
+    def url(self, primary_url: str) -> str:
+        """The URL of a database of the primary, on this replica."""
+        parts = urlsplit(primary_url)
+        return urlunsplit(parts._replace(netloc=f"postgres@127.0.0.1:{self.port}"))
+
+    def remove(self) -> None:
+        """Stop it if it runs, and delete its data."""
         if self._cluster.state() is not None:
             self._cluster.stop("immediate")
         shutil.rmtree(self._home)

@@ -66,6 +66,8 @@ class AsyncMemory:
             (a server of the protocol), ``mem0``, ``supermemory``, ``letta``, or the name of an
             installed third-party provider.
         url: libpq URL of the PostgreSQL server; `dsn` is another name for it.
+        replica_url: libpq URL of a replica of that server. `search`, `context`, `get`, `list`, `audit` and
+            `wait_for_ingest` go there, and leave no audit entry; to the server itself while the replica is away.
         base_url: URL of an OMP server, whatever `provider` says; if no OMP server answers there, the
             vendor's own.
         api_key: credential of the server or the vendor; also from ``MEM0_API_KEY``,
@@ -105,6 +107,7 @@ class AsyncMemory:
         *,
         url: str | None = None,
         dsn: str | None = None,
+        replica_url: str | None = None,
         base_url: str | None = None,
         api_key: str | None = None,
         host: str | None = None,
@@ -128,6 +131,7 @@ class AsyncMemory:
         settings = ClientConfig.of(
             url=url,
             dsn=dsn,
+            replica_url=replica_url,
             base_url=base_url,
             api_key=api_key,
             host=host,

@@ -22,11 +22,12 @@ class ClientConfig:
     """Everything a provider may be configured with; each provider reads what concerns it.
 
     The meaning of the fields is documented at `openmem.Memory`. The object has no ``repr``, since
-    ``url`` and ``api_key`` are secrets. `options` holds arguments that only a third-party provider
+    ``url``, ``replica_url`` and ``api_key`` are secrets. `options` holds arguments that only a third-party provider
     knows; the built-in ones refuse those they do not declare.
     """
 
     url: str | None = None
+    replica_url: str | None = None
     base_url: str | None = None
     api_key: str | None = None
     host: str | None = None
@@ -96,7 +97,7 @@ class ClientConfig:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
                 raise InvalidRequestError(f"{name}: {value!r} is not a positive number of seconds")
-        for name in ("url", "base_url", "api_key", "host", "app"):
+        for name in ("url", "replica_url", "base_url", "api_key", "host", "app"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, str) or not value.strip()):
                 raise InvalidRequestError(f"{name}: must be text that is not empty")

@@ -152,6 +152,8 @@ class CapabilityFeatures(WireModel):
             ``rank`` tells only the order (1, 1/2, 1/3, …); None if it is not known.
         atomic_supersession: False if a failure can leave a new memory stored and those it
             supersedes not ended; None if it is not known.
+        audits_reads: whether `search`, `context`, `get` and `list` leave an audit entry; None if it is
+            not known.
     """
 
     vector_search: bool = False
@@ -165,6 +167,7 @@ class CapabilityFeatures(WireModel):
     supports_supersession: bool = False
     scores: Literal["similarity", "rank"] | None = None
     atomic_supersession: bool | None = None
+    audits_reads: bool | None = None
 
 
 class CapabilityLimits(WireModel):

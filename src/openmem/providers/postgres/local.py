@@ -28,6 +28,8 @@ class LocalProvider(PostgresProvider):
         self._lease: Lease | None = None
 
     def _configured_url(self) -> None:
+        if self.config.replica_url is not None:
+            raise InvalidRequestError("replica_url: provider 'local' has no replica; provider='postgres' can have one")
         if self.config.url is not None:
             raise InvalidRequestError(
                 "url: provider 'local' runs a server of its own; pass path= for its directory, "

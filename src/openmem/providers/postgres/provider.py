@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
+from typing import TypeVar
 
 from ..._cursor import decode_cursor
 from ..._ids import new_memory_id, new_memory_ids
 from ...config import ClientConfig
 from ...context import build_context
-from ...errors import NotFoundError
+from ...errors import NotFoundError, ProviderError
 from ...io import EmbedderIO, Ports, PostgresIO, PostgresSettings, Statement, Transaction
 from ...models import (
     AuditEntries,
@@ -45,6 +47,9 @@ MAX_CONTENT_LENGTH = 65_536
 CONNECT_TIMEOUT = 10.0
 STATEMENT_TIMEOUT = 60.0
 MAX_OUTGROWN = 10_000
+REST = 100
+
+R = TypeVar("R")
 BATCH_MEMORIES = 500
 BATCH_CHARACTERS = 250_000
 
@@ -68,6 +73,7 @@ class PostgresProvider(Provider):
         supports_supersession=True,
         scores="similarity",
         atomic_supersession=True,
+        audits_reads=True,
     )
     limits = CapabilityLimits(max_search_results=100)
 
@@ -79,11 +85,17 @@ class PostgresProvider(Provider):
         self._pooled = False
         if self._url is not None:
             self._url, self._pooled = split_pooler(self._url)
+        self._replica: Replica | None = None
+        if config.replica_url is not None:
+            self._replica = Replica(check_url(config.replica_url, "replica_url"))
         self._io: PostgresIO | None = None
         self._statements: Statements | None = None
+        self._reads: Statements | None = None
         self._outgrown: set[str] = set()
         if config.audit == "off":
             self.features = self.features.model_copy(update={"supports_audit": False})
+        if config.audit != "all" or self._replica is not None:
+            self.features = self.features.model_copy(update={"audits_reads": False})
 
     def _configured_url(self) -> str | None:
         return check_url(self.config.url)
@@ -102,8 +114,15 @@ class PostgresProvider(Provider):
                 timeout=config.timeout or STATEMENT_TIMEOUT,
             )
             self._io = await self.ports.postgres(settings)
+            if self._replica is not None:
+                url, pooled = split_pooler(self._replica.url)
+                self._replica.io = await self.ports.postgres(replace(settings, url=url, pooled=pooled, pool_min_size=0))
         vector_schema = await schema.ensure(self._io, self._schema)
-        self._statements = statements_of(self._schema, vector_schema, self.config.audit)
+        audit = self.config.audit
+        self._statements = statements_of(self._schema, vector_schema, audit)
+        self._reads = self._statements
+        if self._replica is not None and audit == "all":
+            self._reads = statements_of(self._schema, vector_schema, "writes")
         await self._io.fill()
         await self._embedder.load()
 
@@ -118,7 +137,11 @@ class PostgresProvider(Provider):
             if self._io is not None:
                 await self._io.close()
         finally:
-            await self._embedder.close()
+            try:
+                if self._replica is not None and self._replica.io is not None:
+                    await self._replica.io.close()
+            finally:
+                await self._embedder.close()
 
     def check(self, op: Operation, call: Call) -> None:
         super().check(op, call)
@@ -176,7 +199,7 @@ class PostgresProvider(Provider):
         return await self.ports.call(self._sql.batch, places, adds, self._embedder.model, vectors, created_at)
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:
-        return await self._run.execute(self._sql.get(op, call))
+        return await self._read(lambda sql: sql.get(op, call))
 
     async def update(self, op: Update, call: Call) -> MemoryRecord:
         vector: Sequence[float] | None = None
@@ -188,7 +211,7 @@ class PostgresProvider(Provider):
         await self._run.execute(self._sql.delete(op, call))
 
     async def list(self, op: List, call: Call) -> MemoryPage:
-        return await self._run.execute(self._sql.list(op, call))
+        return await self._read(lambda sql: sql.list(op, call))
 
     async def search(self, op: Search, call: Call) -> SearchResults:
         return await self._ranked(op, call, op.limit)
@@ -198,11 +221,11 @@ class PostgresProvider(Provider):
         return await self.ports.call(build_context, results, op.token_budget, self.config.token_counter)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
-        return await self._run.execute(self._sql.audit(op, call))
+        return await self._read(lambda sql: sql.audit(op, call))
 
     async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None:
         """Writes can be searched as soon as they return, so only the ids are checked."""
-        missing = await self._run.execute(self._sql.missing(op))
+        missing = await self._read(lambda sql: sql.missing(op))
         if missing:
             raise NotFoundError(f"ids: user {op.user_id!r} has no memory {', '.join(map(repr, missing))}")
 
@@ -228,8 +251,8 @@ class PostgresProvider(Provider):
         [vector] = await self._embedder.embed([op.query])
 
         async def ranked(*, indexed: bool) -> SearchResults | None:
-            search = self._sql.search(op, call, self._embedder.model, vector, limit=limit, indexed=indexed)
-            return await self._run.execute(search)
+            model = self._embedder.model
+            return await self._read(lambda sql: sql.search(op, call, model, vector, limit=limit, indexed=indexed))
 
         if op.user_id not in self._outgrown:
             results = await ranked(indexed=False)
@@ -242,6 +265,20 @@ class PostgresProvider(Provider):
         assert results is not None
         return results
 
+    async def _read(self, statement_of: Callable[[Statements], Statement[R]]) -> R:
+        """Run a read on the replica, if there is one that answers, else on the server itself."""
+        assert self._reads is not None, "open() comes first"
+        statement = statement_of(self._reads)
+        if self._replica is not None and self._replica.is_up():
+            assert self._replica.io is not None
+            try:
+                return await self._replica.io.execute(statement)
+            except ProviderError as error:
+                if error.code != "provider_unavailable":
+                    raise
+                self._replica.rest()
+        return await self._run.execute(statement)
+
     @property
     def _run(self) -> PostgresIO:
         assert self._io is not None, "open() comes first"
@@ -251,6 +288,24 @@ class PostgresProvider(Provider):
     def _sql(self) -> Statements:
         assert self._statements is not None, "open() comes first"
         return self._statements
+
+
+class Replica:
+    """Where reads go. One that did not answer is left alone for the next `REST` reads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.io: PostgresIO | None = None
+        self._left_alone = 0
+
+    def rest(self) -> None:
+        """Leave it alone for a while."""
+        self._left_alone = REST
+
+    def is_up(self) -> bool:
+        """Whether to try it with the next read."""
+        self._left_alone = max(0, self._left_alone - 1)
+        return self._left_alone == 0
 
 
 def _places(adds: Sequence[Add], last: Mapping[str, int]) -> list[Place]:

@@ -7,15 +7,15 @@ from urllib.parse import urlsplit
 from ...errors import InvalidRequestError
 
 
-def check_url(url: str | None) -> str:
-    """`url` if it names a PostgreSQL server, else `InvalidRequestError`."""
+def check_url(url: str | None, setting: str = "url") -> str:
+    """`url` if it names a PostgreSQL server, else `InvalidRequestError`, which names the `setting`."""
     example = "postgresql://user:password@localhost:5432/database"
     if url is None:
         raise InvalidRequestError(
             f"url: provider 'postgres' needs the server's URL, as in url={example!r}; provider='local' needs no server"
         )
     if urlsplit(url).scheme not in ("postgresql", "postgres"):
-        raise InvalidRequestError(f"url: it does not begin with postgresql://; a libpq URL looks like {example}")
+        raise InvalidRequestError(f"{setting}: it does not begin with postgresql://; a libpq URL looks like {example}")
     return url
 
 

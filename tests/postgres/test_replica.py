@@ -1,0 +1,134 @@
+"""Reads on a streaming replica."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from openmem import AsyncMemory, InvalidRequestError, Memory
+from openmem.providers.postgres.provider import REST
+
+from ..servers import Server, Standby
+
+USER = "maya"
+
+
+@pytest.fixture(scope="module")
+def primary() -> Iterator[Server]:
+    server = Server()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="module")
+def standby(primary: Server) -> Iterator[Standby]:
+    standby = Standby(primary)
+    try:
+        yield standby
+    finally:
+        standby.remove()
+
+
+@pytest.fixture
+def urls(primary: Server, standby: Standby) -> tuple[str, str]:
+    """A new database with one memory, on the server and on its replica."""
+    url = primary.create_database()
+    with Memory(url=url, embedder="hashing") as memory:
+        memory.add(content="Maya drinks green tea", user_id=USER)
+    catch_up(url, standby)
+    return url, standby.url(url)
+
+
+def catch_up(url: str, standby: Standby) -> None:
+    """Wait until the replica has all that the server has."""
+    anywhere = standby.url(url).rpartition("/")[0] + "/postgres"
+    with psycopg.connect(url, autocommit=True) as ours, psycopg.connect(anywhere, autocommit=True) as theirs:
+        position = ours.execute("SELECT pg_current_wal_lsn()::text").fetchone()
+        assert position is not None
+        deadline = time.monotonic() + 10
+        while theirs.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", position).fetchone() != (True,):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def calls(url: str) -> int:
+    """How many sessions on this server ran a verb's statement on this database last."""
+    query = """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND query ~ '^\\s*WITH'
+    """
+    with psycopg.connect(url, autocommit=True) as admin:
+        row = admin.execute(query).fetchone()
+    assert row is not None
+    count: int = row[0]
+    return count
+
+
+def test_reads_go_to_the_replica_and_writes_to_the_server(urls: tuple[str, str], standby: Standby) -> None:
+    url, replica_url = urls
+    with Memory(url=url, replica_url=replica_url, embedder="hashing") as memory:
+        [hit] = memory.search("tea", USER)
+        assert memory.get(hit.memory.id) == hit.memory
+        assert memory.list(USER).items == [hit.memory]
+        memory.wait_for_ingest([hit.memory.id], USER)
+        assert hit.memory.id in memory.context("tea", USER).text
+        assert calls(replica_url) == 1
+        assert calls(url) == 0
+        added = memory.add(content="Maya plays the cello", user_id=USER)
+        memory.update(added.id, tags=["music"])
+        catch_up(url, standby)
+        assert memory.get(added.id).content == "Maya plays the cello"
+        memory.delete(added.id)
+        catch_up(url, standby)
+        assert [entry.action for entry in memory.audit(USER)] == ["delete", "update", "add", "add"]
+        assert memory.capabilities().features.audits_reads is False
+        assert memory.capabilities().features.supports_audit
+
+
+def test_the_asynchronous_client(urls: tuple[str, str]) -> None:
+    url, replica_url = urls
+
+    async def main() -> None:
+        async with AsyncMemory(url=url, replica_url=replica_url, embedder="hashing") as memory:
+            assert len(await memory.search("tea", USER)) == 1
+            assert calls(replica_url) == 1
+            assert [entry.action for entry in await memory.audit(USER)] == ["add"]
+
+    asyncio.run(main())
+
+
+def test_reads_go_on_at_the_server_while_the_replica_is_away(urls: tuple[str, str], standby: Standby) -> None:
+    url, replica_url = urls
+    with Memory(url=url, replica_url=replica_url, embedder="hashing") as memory:
+        assert len(memory.search("tea", USER)) == 1
+        standby.stop()
+        try:
+            for _ in range(3):
+                assert len(memory.search("tea", USER)) == 1
+        finally:
+            standby.start()
+        assert calls(replica_url) == 0
+        for _ in range(REST):
+            memory.search("tea", USER)
+        assert calls(replica_url) == 1
+
+
+def test_without_a_replica_reads_are_logged(urls: tuple[str, str]) -> None:
+    with Memory(url=urls[0], embedder="hashing") as memory:
+        memory.search("tea", USER)
+        assert memory.capabilities().features.audits_reads
+        assert [entry.action for entry in memory.audit(USER)] == ["search", "add"]
+
+
+@pytest.mark.parametrize(("provider", "url"), [("postgres", "mysql://secret@host/db"), ("local", "postgresql://h/d")])
+def test_a_wrong_replica_is_refused(provider: str, url: str) -> None:
+    with pytest.raises(InvalidRequestError, match="replica_url") as caught:
+        Memory(provider=provider, url="postgresql://h/d" if provider == "postgres" else None, replica_url=url)
+    assert "secret" not in str(caught.value)
