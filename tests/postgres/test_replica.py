@@ -127,7 +127,14 @@ def test_without_a_replica_reads_are_logged(urls: tuple[str, str]) -> None:
         assert [entry.action for entry in memory.audit(USER)] == ["search", "add"]
 
 
-@pytest.mark.parametrize(("provider", "url"), [("postgres", "mysql://secret@host/db"), ("local", "postgresql://h/d")])
+@pytest.mark.parametrize(
+    ("provider", "url"),
+    [
+        ("postgres", "mysql://secret@host/db"),
+        ("postgres", "postgresql://secret@host/db?pgbouncer=perhaps"),
+        ("local", "postgresql://h/d"),
+    ],
+)
 def test_a_wrong_replica_is_refused(provider: str, url: str) -> None:
     with pytest.raises(InvalidRequestError, match="replica_url") as caught:
         Memory(provider=provider, url="postgresql://h/d" if provider == "postgres" else None, replica_url=url)

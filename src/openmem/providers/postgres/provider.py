@@ -48,11 +48,10 @@ CONNECT_TIMEOUT = 10.0
 STATEMENT_TIMEOUT = 60.0
 MAX_OUTGROWN = 10_000
 REST = 100
-
-R = TypeVar("R")
 BATCH_MEMORIES = 500
 BATCH_CHARACTERS = 250_000
 
+R = TypeVar("R")
 
 # Their texts are long, and the same for every client of a database.
 statements_of = lru_cache(16)(Statements)
@@ -87,7 +86,7 @@ class PostgresProvider(Provider):
             self._url, self._pooled = split_pooler(self._url)
         self._replica: Replica | None = None
         if config.replica_url is not None:
-            self._replica = Replica(check_url(config.replica_url, "replica_url"))
+            self._replica = Replica(config.replica_url)
         self._io: PostgresIO | None = None
         self._statements: Statements | None = None
         self._reads: Statements | None = None
@@ -115,8 +114,8 @@ class PostgresProvider(Provider):
             )
             self._io = await self.ports.postgres(settings)
             if self._replica is not None:
-                url, pooled = split_pooler(self._replica.url)
-                self._replica.io = await self.ports.postgres(replace(settings, url=url, pooled=pooled, pool_min_size=0))
+                place = replace(settings, url=self._replica.url, pooled=self._replica.pooled, pool_min_size=0)
+                self._replica.io = await self.ports.postgres(place)
         vector_schema = await schema.ensure(self._io, self._schema)
         audit = self.config.audit
         self._statements = statements_of(self._schema, vector_schema, audit)
@@ -269,7 +268,7 @@ class PostgresProvider(Provider):
         """Run a read on the replica, if there is one that answers, else on the server itself."""
         assert self._reads is not None, "open() comes first"
         statement = statement_of(self._reads)
-        if self._replica is not None and self._replica.is_up():
+        if self._replica is not None and self._replica.take_read():
             assert self._replica.io is not None
             try:
                 return await self._replica.io.execute(statement)
@@ -294,7 +293,7 @@ class Replica:
     """Where reads go. One that did not answer is left alone for the next `REST` reads."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url, self.pooled = split_pooler(check_url(url, "replica_url"), "replica_url")
         self.io: PostgresIO | None = None
         self._left_alone = 0
 
@@ -302,8 +301,8 @@ class Replica:
         """Leave it alone for a while."""
         self._left_alone = REST
 
-    def is_up(self) -> bool:
-        """Whether to try it with the next read."""
+    def take_read(self) -> bool:
+        """Count a read in, and tell whether the replica is to be tried with it."""
         self._left_alone = max(0, self._left_alone - 1)
         return self._left_alone == 0
 

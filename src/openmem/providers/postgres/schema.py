@@ -104,7 +104,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     ALTER TABLE {schema}.memories ALTER COLUMN embedding SET STORAGE MAIN;
     CREATE INDEX memories_newest ON {schema}.memories (user_id, created_at, id);
     CREATE INDEX memories_in_order ON {schema}.memories (user_id, ordinal) INCLUDE (bucket);
-    CREATE INDEX memories_words ON {schema}.memories 
+    CREATE INDEX memories_words ON {schema}.memories
         USING gin ({schema}.word_keys(user_id, content, coalesce(valid_from, created_at)))
         WITH (fastupdate = off) WHERE ordinal > {head};
     CREATE STATISTICS {schema}.memories_of_users (dependencies) ON user_id, bucket FROM {schema}.memories;

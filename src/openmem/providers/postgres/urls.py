@@ -19,7 +19,7 @@ def check_url(url: str | None, setting: str = "url") -> str:
     return url
 
 
-def split_pooler(url: str) -> tuple[str, bool]:
+def split_pooler(url: str, setting: str = "url") -> tuple[str, bool]:
     """`url` without the parameter ``pgbouncer``, which drivers do not know, and whether it was ``true``.
 
     Raises:
@@ -36,5 +36,5 @@ def split_pooler(url: str) -> tuple[str, bool]:
     if not values:
         return url, False
     if not {"true", "false"}.issuperset(values):
-        raise InvalidRequestError("url: the parameter pgbouncer is true or false, as in ?pgbouncer=true")
+        raise InvalidRequestError(f"{setting}: the parameter pgbouncer is true or false, as in ?pgbouncer=true")
     return "?".join([head, "&".join(others)] if others else [head]), values[-1] == "true"
