@@ -1,15 +1,13 @@
 """How a search finds what to rank among very many memories of one user. Pure.
 
 Up to some thousand memories, all of a user's are ranked (`.ranking`): nothing is missed, and it is as
-fast as an index. Beyond that, the best are found in four steps of one statement:
+fast as an index. Beyond that, these are, in one statement:
 
-1. The user's first `HEAD` memories are always ranked. They also are the sample that tells how many
-   memories have each of the query's words.
-2. Of the query's words the rarest are chosen, as many as there are about `HITS` memories for. A GIN index finds
-   all memories that have one of them.
-3. The `BEST` of those by nearness and own words are taken, with their neighbours in order of
-   insertion, whose words count too.
-4. All this is ranked by the full formula.
+1. The user's first `HEAD` memories. They also are the sample that tells how many memories have each of the
+   query's words.
+2. Those that have one of the query's rarest words: as many of the words as there are about `HITS` memories for. A
+   GIN index finds them.
+3. What is around the best of these, as in every ranking.
 
 A memory that has none of the rare words cannot be among the best, since a few memories have more. If
 too few have any, everything is ranked after all: that is slow, but nothing is missed.
@@ -19,7 +17,7 @@ it cannot use with another index.
 
 The index holds words salted with the user's id, so that a search meets no other user's memories, and
 leaves out the first `HEAD` memories of each user, so that most users' writes never touch it. A vector index
-is not used: words decide the first places (nearness is worth 0.4 at most), and an HNSW index over many
+is not used: words decide the first places (nearness is worth 0.35 at most), and an HNSW index over many
 users costs every insertion several times what the rest of it does. See `docs/retrieval.md`.
 """
 
@@ -27,11 +25,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from .ranking import IN_CONTEXT, NEIGHBOURS, VECTOR_WEIGHT, WORDS_WEIGHT, Ranking, flag, having, near, share, weight
+from .ranking import Ranking, flag, having, patterns, weight
 from .schema import HEAD
 
 HITS: Final = 2_500
-BEST: Final = 200
 ENOUGH: Final = 50
 
 
@@ -39,6 +36,9 @@ def found(ranking: Ranking) -> str:
     """CTEs like those of `Ranking.exact`, for a user who has outgrown it."""
     r = ranking
     in_order = f"FROM {r.memories} m WHERE {r.of_user} ORDER BY m.ordinal"
+    around = f"""LATERAL (
+        SELECT {r.measured} FROM {r.memories} m WHERE {r.of_user} AND {r.searched} AND m.ordinal = lent.ordinal OFFSET 0
+    ) m"""
     estimate = f"sampled.memories * size.memories / {HEAD}"
     return f"""
         {r.query_words},
@@ -51,9 +51,9 @@ def found(ranking: Ranking) -> str:
             FROM (SELECT m.ordinal AS head_end {in_order} OFFSET {HEAD - 1} LIMIT 1) sample,
                 (SELECT m.ordinal AS newest {in_order} DESC LIMIT 1) last
         ),
-        head_pattern AS MATERIALIZED (SELECT own, count(*) AS memories FROM head GROUP BY own),
+        head_pattern AS MATERIALIZED ({patterns("head")}),
         sampled AS MATERIALIZED (
-            SELECT bit, number, {having("bit", "memories")}::float8 AS memories
+            SELECT bit, number, {having("bit", "memories")} AS memories
             FROM weighted LEFT JOIN head_pattern ON true GROUP BY bit, number
         ),
         chosen AS MATERIALIZED (
@@ -65,8 +65,7 @@ def found(ranking: Ranking) -> str:
             WHERE place = 1 OR hits <= {HITS}
         ),
         hit AS MATERIALIZED (
-            SELECT m.ordinal, {r.nearness} AS nearness, {r.own} AS own
-            FROM {r.memories} m
+            SELECT {r.measured} FROM {r.memories} m
             WHERE m.ordinal > {HEAD}
                 AND {r.schema}.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))
                     && ARRAY(SELECT {r.schema}.word_key({r.user}::text, number) FROM chosen)
@@ -75,7 +74,21 @@ def found(ranking: Ranking) -> str:
                     THEN m.ordinal > (SELECT head_end FROM size) END
             OFFSET 0
         ),
-        hit_pattern AS MATERIALIZED (SELECT own, count(*) AS memories FROM hit GROUP BY own),
+        hit_pattern AS MATERIALIZED ({patterns("hit")}),
+        enough AS MATERIALIZED (SELECT count(*) >= greatest({ENOUGH}, {r.limit}::bigint) AS yes FROM hit),
+        rest AS MATERIALIZED (
+            SELECT {r.measured} FROM {r.memories} m
+            WHERE {r.of_user} AND {r.searched} AND m.ordinal > (SELECT head_end FROM size)
+                AND NOT (SELECT yes FROM enough)
+        ),
+        measured AS (
+            SELECT * FROM head
+            UNION ALL SELECT * FROM hit WHERE (SELECT yes FROM enough)
+            UNION ALL SELECT * FROM rest
+        ),
+        pattern AS MATERIALIZED (
+            SELECT own FROM head_pattern UNION SELECT own FROM hit_pattern UNION SELECT own FROM rest
+        ),
         weight AS MATERIALIZED (
             SELECT {flag("bit")} AS flag, {weight("bit", "memories", "total")} AS weight
             FROM (
@@ -87,32 +100,5 @@ def found(ranking: Ranking) -> str:
                 FROM sampled LEFT JOIN size ON true LEFT JOIN chosen USING (bit)
             ) counted
         ),
-        best AS MATERIALIZED (
-            SELECT hit.ordinal
-            FROM hit JOIN (
-                SELECT own, {share("own")} AS said FROM hit_pattern CROSS JOIN weight GROUP BY own
-            ) coverage USING (own)
-            ORDER BY {VECTOR_WEIGHT} * coalesce(nearness, 0) + {WORDS_WEIGHT} * said DESC
-            LIMIT {BEST} + {r.limit}::bigint
-        ),
-        enough AS MATERIALIZED (SELECT count(*) >= greatest({ENOUGH}, {r.limit}::bigint) AS yes FROM best),
-        tail AS MATERIALIZED (
-            SELECT {r.measured} FROM {r.memories} m
-            WHERE {r.of_user} AND {r.searched} AND m.ordinal = ANY (ARRAY(
-                SELECT DISTINCT best.ordinal + step
-                FROM best, size, generate_series(-{NEIGHBOURS}, {NEIGHBOURS}) step
-                WHERE best.ordinal + step > size.head_end AND (SELECT yes FROM enough)
-            ))
-            UNION ALL
-            SELECT {r.measured} FROM {r.memories} m
-            WHERE {r.of_user} AND {r.searched} AND m.ordinal > (SELECT head_end FROM size)
-                AND NOT (SELECT yes FROM enough)
-        ),
-        candidate AS MATERIALIZED (
-            SELECT {IN_CONTEXT}
-            FROM (SELECT * FROM head UNION ALL SELECT * FROM tail) measured
-            WINDOW near AS ({near("ORDER BY ordinal RANGE")})
-        ),
-        pattern AS MATERIALIZED (SELECT own, around FROM candidate GROUP BY own, around),
-        {r.scores}
+        {r.scores(around)}
     """

@@ -2,9 +2,10 @@
 
 The score is absolute, 0 to 1, the same scale from query to query::
 
-    score   = 0.4 * meaning + 0.6 * words, a tenth less if the memory is a question
-    meaning = (nearness + the mean nearness of the memory and those around it) / 2
-    words   = said + 0.6 * around * min(1, 4 * nearness)
+    score   = 0.35 * meaning + 0.65 * words, 0.85 of it if the memory is a question
+    meaning = nearness + lent * max(0, nearness around - nearness)
+    words   = said + lent * 0.6 * said around
+    lent    = min(1, 4 * nearness)
 
 * ``nearness`` is the cosine similarity of the vectors, if the memory was embedded by the query's model.
 * ``said`` is the share of the query that the memory's own words cover, each word weighted by its
@@ -12,9 +13,14 @@ The score is absolute, 0 to 1, the same scale from query to query::
   that ``n`` of ``N`` memories have. Names and rare words decide; a query that is said in full has 1.
   To a memory's own words belong the day, month and year (UTC) it is from. That a query names the speaker
   of a memory like ``Maya: I moved to Porto`` counts as one word more, of `SPEAKER_WEIGHT`.
-* ``around`` is the share that is said not by the memory itself but by the two stored just before and
-  after it within the same hour (of ``valid_from``, else of ``created_at``), since what is said in one
-  breath belongs together. It counts as far as the memory is near the query itself.
+* *Around* a memory are the two stored just before and after it within the same hour (of ``valid_from``,
+  else of ``created_at``), since what is said in one breath belongs together. They lend it what they
+  have, if they are good answers themselves: among the `LENDERS` best by what is their own.
+  ``nearness around`` is the greatest of theirs, ``said around`` the share of the query that they cover and the
+  memory does not. Both count as far as the memory is near the query itself.
+
+Hence the ranking takes two steps. All memories are scored by what is their own, and the best of them lend to
+those around them, which are scored again. Since lending only raises a score, no other memory can be among the best.
 
 A memory without a comparable vector is scored by ``said`` alone, a query without words by ``nearness``
 alone. `docs/retrieval.md` has the measurements behind the constants.
@@ -25,7 +31,7 @@ query is turned into sparse vectors that give its
 words the values 4, 8, 16, …, so that one inner product, in C, tells as a bit mask which of the query's
 words a memory has. The first bit tells that the query names the speaker, the second that the memory is a
 question. Single precision keeps `MASK_BITS` bits exactly; three masks make room for 61 words.
-Memories with equal masks score alike, hence the sums are made per distinct mask, not per memory.
+Memories with equal masks say the same share of the query, hence that is computed per distinct mask, not per memory.
 
 A user's memories are all ranked as long as there are at most about `EXACT` of them. Beyond that, the
 ranking is of candidates that indexes find; see `.candidates`.
@@ -38,13 +44,13 @@ from typing import Final
 
 from .schema import TERM_NUMBERS
 
-VECTOR_WEIGHT: Final = 0.4
-WORDS_WEIGHT: Final = 0.6
+VECTOR_WEIGHT: Final = 0.35
+WORDS_WEIGHT: Final = 0.65
 SPEAKER_WEIGHT: Final = 1.5
-QUESTION_FACTOR: Final = 0.9
-SMOOTHING: Final = 0.5
+QUESTION_FACTOR: Final = 0.85
 AROUND_WEIGHT: Final = 0.6
 AROUND_FADE: Final = 4
+LENDERS: Final = 30
 NEIGHBOURS: Final = 2
 EPISODE: Final = "1 hour"
 MASK_BITS: Final = 21
@@ -81,7 +87,7 @@ class Ranking:
     def exact(self) -> str:
         """CTEs that rank all of a user's memories, unless there are too many.
 
-        They end in ``ranked (id, created_at, score)``, the best first, and ``outgrown (yes)``, which
+        They end in ``ranked (id, score)``, the best first, and ``outgrown (yes)``, which
         tells whether this user has outgrown the exact ranking. Nothing is ranked then.
         """
         return f"""
@@ -89,18 +95,11 @@ class Ranking:
             outgrown AS MATERIALIZED (
                 SELECT EXISTS (SELECT FROM {self.memories} m WHERE {self.of_user} AND m.ordinal > {EXACT}) AS yes
             ),
-            candidate AS MATERIALIZED (
-                SELECT {IN_CONTEXT}
-                FROM (
-                    SELECT {self.measured} FROM {self.memories} m
-                    WHERE {self.of_user} AND {self.searched} AND NOT (SELECT yes FROM outgrown)
-                    OFFSET 0
-                ) valid
-                WINDOW near AS ({near("ORDER BY ordinal, id ROWS")})
+            measured AS MATERIALIZED (
+                SELECT {self.measured} FROM {self.memories} m
+                WHERE {self.of_user} AND {self.searched} AND NOT (SELECT yes FROM outgrown)
             ),
-            pattern AS MATERIALIZED (
-                SELECT own, around, count(*) AS memories FROM candidate GROUP BY own, around
-            ),
+            pattern AS MATERIALIZED ({patterns("measured")}),
             weight AS MATERIALIZED (
                 SELECT {flag("bit")} AS flag, {weight("bit", "memories", "total")} AS weight
                 FROM (
@@ -108,7 +107,7 @@ class Ranking:
                     FROM weighted CROSS JOIN pattern GROUP BY bit
                 ) counted
             ),
-            {self.scores}
+            {self.scores(around="measured m")}
         """
 
     @property
@@ -130,14 +129,14 @@ class Ranking:
         """
         return f"""
             term AS MATERIALIZED (
-                SELECT (row_number() OVER (ORDER BY first) + {FIRST_WORD - 1})::int AS bit,
+                SELECT (place + {FIRST_WORD - 1})::int AS bit,
                     {self.schema}.term_number(lexeme) AS number,
                     {self.schema}.term_number(lexeme || ':') AS speaker
-                FROM (
-                    SELECT lexeme, positions[1] AS first
+                FROM unnest(ARRAY(
+                    SELECT lexeme
                     FROM unnest(to_tsvector('pg_catalog.english', left({self.query}::text, {QUERY_LENGTH})))
-                    ORDER BY first LIMIT {3 * MASK_BITS - FIRST_WORD}
-                ) lexemes
+                    ORDER BY positions[1] LIMIT {3 * MASK_BITS - FIRST_WORD}
+                )) WITH ORDINALITY AS first (lexeme, place)
             ),
             weighted AS MATERIALIZED (
                 SELECT bit, number FROM term UNION ALL SELECT {SPEAKER}, NULL WHERE EXISTS (SELECT FROM term)
@@ -152,86 +151,123 @@ class Ranking:
         """
 
     def _mask(self, number: int) -> str:
-        """The words with the bits from ``MASK_BITS * number`` on, as powers of two; the first has all other bits."""
+        """The words with the bits from ``MASK_BITS * number`` on, as powers of two; the first has all other bits.
+
+        They are negative, since pgvector's operator for the inner product tells the negative of it.
+        """
         first = number * MASK_BITS
         entries = f"""
-            string_agg(number || ':' || (1 << (bit - {first})), ',')
+            string_agg(number || ':-' || (1 << (bit - {first})), ',')
                 FILTER (WHERE bit >= {first} AND bit < {first + MASK_BITS})
         """
         if number == 0:
-            question = f"{self.schema}.term_number('?') || ':{1 << QUESTION}'"
-            entries = f"concat_ws(',', {entries}, string_agg(speaker || ':{1 << SPEAKER}', ','), {question})"
+            question = f"{self.schema}.term_number('?') || ':-{1 << QUESTION}'"
+            entries = f"concat_ws(',', {entries}, string_agg(speaker || ':-{1 << SPEAKER}', ','), {question})"
         return f"('{{' || coalesce({entries}, '') || '}}/{TERM_NUMBERS}')::{self.vector_schema}.sparsevec"
 
     @property
     def measured(self) -> str:
         """What the ranking needs to know of a memory ``m``."""
         return f"""
-            m.id, m.created_at, m.ordinal,
-            date_bin('{EPISODE}', coalesce(m.valid_from, m.created_at), 'epoch') AS episode,
-            {self.nearness} AS nearness, {self.own} AS own
+            m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS at,
+            {self._nearness} AS nearness, {self._own} AS own
         """
 
     @property
-    def nearness(self) -> str:
-        """The cosine similarity of a memory ``m``, not below 0; null if the models differ."""
+    def _nearness(self) -> str:
+        """The cosine similarity of a memory ``m``, not below 0; null if the models differ.
+
+        The distance from or to a vector of zeros is NaN, which PostgreSQL takes for the greatest number.
+        """
         distance = f"m.embedding OPERATOR({self.vector_schema}.<=>) (SELECT vector FROM query)"
-        return f"CASE WHEN m.embedding_model = {self.model}::text THEN nullif(greatest(1 - ({distance}), 0), 'NaN') END"
+        return f"CASE WHEN m.embedding_model = {self.model}::text THEN 1 - least({distance}, 1) END"
 
     @property
-    def own(self) -> str:
+    def _own(self) -> str:
         """The bit mask of the query's words that a memory ``m`` has."""
 
         def found(number: int) -> str:
-            product = f"m.terms OPERATOR({self.vector_schema}.<#>) (SELECT mask_{number} FROM query)"
-            return f"(-({product}))::bigint << {number * MASK_BITS}"
+            return f"(m.terms OPERATOR({self.vector_schema}.<#>) (SELECT mask_{number} FROM query))::bigint"
 
         return f"""
-            {found(0)}
-            | CASE WHEN (SELECT terms > {MASK_BITS - FIRST_WORD} FROM query) THEN {found(1)} | {found(2)} ELSE 0 END
+            CASE WHEN (SELECT terms <= {MASK_BITS - FIRST_WORD} FROM query) THEN {found(0)}
+            ELSE {found(0)} | {found(1)} << {MASK_BITS} | {found(2)} << {2 * MASK_BITS} END
         """
 
-    @property
-    def scores(self) -> str:
-        """From ``candidate``, its ``pattern`` of masks, and the ``weight`` of each word to ``ranked``."""
-        meaning = f"({1 - SMOOTHING} * nearness + {SMOOTHING} * nearness_around)"
-        words = f"(said + {AROUND_WEIGHT} * said_around * least(1, {AROUND_FADE} * nearness))"
+    def scores(self, around: str) -> str:
+        """From ``measured``, its ``pattern`` of masks, and the ``weight`` of each word to ``ranked``.
+
+        Args:
+            around: a table ``m`` of measured memories, by ``lent.ordinal``, among them all that have this ordinal.
+        """
+        steps = ", ".join(f"({step})" for step in range(-NEIGHBOURS, NEIGHBOURS + 1) if step)
+        lent = f"least(1, {AROUND_FADE} * nearness)"
+        meaning = f"(nearness + {lent} * greatest(nearness_around - nearness, 0))"
+        words = f"(said + {lent} * {AROUND_WEIGHT} * said_around)"
         return f"""
-            words AS MATERIALIZED (
-                SELECT own, around, {share("own")} AS said, {share("around")} AS said_around
-                FROM pattern CROSS JOIN weight GROUP BY own, around
+            coverage AS MATERIALIZED (
+                SELECT own, {share("own")} AS said FROM pattern CROSS JOIN weight GROUP BY own
             ),
-            scored AS (
-                SELECT candidate.id, candidate.created_at,
-                    coalesce({VECTOR_WEIGHT} * {meaning} + {WORDS_WEIGHT} * {words}, said, nearness, 0)::float8
-                    * CASE WHEN own & {1 << QUESTION} <> 0 THEN {QUESTION_FACTOR} ELSE 1 END AS score
-                FROM candidate LEFT JOIN words USING (own, around)
+            best AS MATERIALIZED (
+                SELECT id, ordinal, at, nearness, own, {score("nearness", "said")} AS score
+                FROM measured LEFT JOIN coverage USING (own)
+                ORDER BY score DESC, id DESC LIMIT greatest({LENDERS}, {self.limit}::bigint)
+            ),
+            lent AS MATERIALIZED (
+                SELECT ordinal + step AS ordinal, date_bin('{EPISODE}', at, 'epoch') AS episode,
+                    max(nearness) AS nearness, bit_or(own) & ~{flags(SPEAKER, QUESTION)} AS own
+                FROM (SELECT * FROM best ORDER BY score DESC, id DESC LIMIT {LENDERS}) lender
+                    CROSS JOIN (VALUES {steps}) AS steps (step)
+                GROUP BY 1, 2
+            ),
+            neighbour AS MATERIALIZED (
+                SELECT m.id, m.nearness, m.own, lent.nearness AS nearness_around, lent.own & ~m.own AS around
+                FROM lent JOIN {around} ON m.ordinal = lent.ordinal
+                    AND m.at >= lent.episode AND m.at < lent.episode + interval '{EPISODE}'
+            ),
+            neighbour_coverage AS MATERIALIZED (
+                SELECT mask, {share("mask")} AS said
+                FROM (SELECT own FROM neighbour UNION SELECT around FROM neighbour) AS masks (mask) CROSS JOIN weight
+                GROUP BY mask
             ),
             ranked AS MATERIALIZED (
-                SELECT id, created_at, score
+                SELECT id, score
                 FROM (
-                    SELECT * FROM scored ORDER BY score DESC, created_at DESC, id DESC LIMIT {self.limit}::bigint
+                    SELECT id, max(score) AS score
+                    FROM (
+                        SELECT id, score FROM best
+                        UNION ALL
+                        SELECT id, {score(meaning, words)}
+                        FROM neighbour
+                            LEFT JOIN neighbour_coverage AS own_coverage (own, said) USING (own)
+                            LEFT JOIN neighbour_coverage AS around_coverage (around, said_around) USING (around)
+                    ) scored
+                    GROUP BY id ORDER BY score DESC, id DESC LIMIT {self.limit}::bigint
                 ) best
                 WHERE score > 0 AND score >= coalesce({self.min_score}::float8, 0)
             )
         """
 
 
-IN_CONTEXT: Final = f"""
-    id, created_at, nearness, own, sum(nearness) OVER near / count(*) OVER near AS nearness_around,
-    bit_or(own) OVER near & ~(own | {(1 << FIRST_WORD) - 1}) AS around
-"""
-"""The columns of ``candidate``, from measured memories and the window of `near`."""
+def score(meaning: str, words: str) -> str:
+    """The score of a memory, from two expressions that are null where ``nearness`` or ``said`` is."""
+    factor = f"CASE WHEN own & {flags(QUESTION)} <> 0 THEN {QUESTION_FACTOR}::float8 ELSE 1 END"
+    return f"coalesce({VECTOR_WEIGHT} * {meaning} + {WORDS_WEIGHT} * {words}, said, nearness, 0) * {factor}"
 
 
-def near(frame: str) -> str:
-    """The window of a measured memory's neighbours."""
-    return f"PARTITION BY episode {frame} BETWEEN {NEIGHBOURS} PRECEDING AND {NEIGHBOURS} FOLLOWING"
+def patterns(measured: str) -> str:
+    """The distinct masks of measured memories, and how many have each."""
+    return f"SELECT own, count(*)::float8 AS memories FROM {measured} GROUP BY own"
 
 
 def flag(bit: str) -> str:
     """The mask of one word."""
     return f"(1::bigint << {bit})"
+
+
+def flags(*bits: int) -> str:
+    """The mask of some bits."""
+    return f"{sum(1 << bit for bit in bits)}::bigint"
 
 
 def having(bit: str, count: str) -> str:
@@ -241,8 +277,8 @@ def having(bit: str, count: str) -> str:
 
 def weight(bit: str, memories: str, total: str) -> str:
     """The weight of a word that so many of the memories have."""
-    factor = f"CASE WHEN {bit} <> {SPEAKER} THEN 1 WHEN {memories} > 0 THEN {SPEAKER_WEIGHT} ELSE 0 END"
-    return f"({factor} * ln(1 + (1 + {total}) / (1 + {memories})))::float8"
+    factor = f"CASE WHEN {bit} <> {SPEAKER} THEN 1 WHEN {memories} > 0 THEN {SPEAKER_WEIGHT}::float8 ELSE 0 END"
+    return f"{factor} * ln(1 + (1 + {total}) / (1 + {memories}))"
 
 
 def share(mask: str) -> str:

@@ -565,8 +565,9 @@ class Statements:
             ]
 
         min_score = op.min_score if isinstance(op, Search) else None
+        comparable = model if any(vector) else None
         args = (
-            op.user_id, op.query, list(vector), model, *_filter(op.scope_filter(call.grants)),
+            op.user_id, op.query, list(vector), comparable, *_filter(op.scope_filter(call.grants)),
             min_score, limit, call.app, call.request_id, op.scope, op.verb, bucket_of(op.user_id),
         )  # fmt: skip
         return Statement(self._search_indexed if indexed else self._search, args, decode)
@@ -602,7 +603,7 @@ class Statements:
             FROM outgrown LEFT JOIN (
                 ranked JOIN {self._memories} m ON m.id = ranked.id AND {_in("m", "$13")}
             ) ON true
-            ORDER BY ranked.score DESC, ranked.created_at DESC, ranked.id DESC
+            ORDER BY ranked.score DESC, ranked.id DESC
         """
 
     def audit(self, op: Audit, call: Call) -> Statement[AuditEntries]:
