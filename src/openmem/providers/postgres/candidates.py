@@ -37,7 +37,8 @@ def found(ranking: Ranking) -> str:
     r = ranking
     in_order = f"FROM {r.memories} m WHERE {r.of_user} ORDER BY m.ordinal"
     around = f"""LATERAL (
-        SELECT {r.measured} FROM {r.memories} m WHERE {r.of_user} AND {r.searched} AND m.ordinal = lent.ordinal OFFSET 0
+        SELECT {r.measured} FROM {r.memories} m
+        WHERE {r.of_user} AND {r.searched} AND m.ordinal = lender.ordinal + step OFFSET 0
     ) m"""
     estimate = f"sampled.memories * size.memories / {HEAD}"
     return f"""
@@ -85,6 +86,7 @@ def found(ranking: Ranking) -> str:
             SELECT * FROM head
             UNION ALL SELECT * FROM hit WHERE (SELECT yes FROM enough)
             UNION ALL SELECT * FROM rest
+            UNION ALL {r.none_of_many}
         ),
         pattern AS MATERIALIZED (
             SELECT own FROM head_pattern UNION SELECT own FROM hit_pattern UNION SELECT own FROM rest

@@ -14,10 +14,10 @@ The score is absolute, 0 to 1, the same scale from query to query::
   To a memory's own words belong the day, month and year (UTC) it is from. That a query names the speaker
   of a memory like ``Maya: I moved to Porto`` counts as one word more, of `SPEAKER_WEIGHT`.
 * *Around* a memory are the two stored just before and after it within the same hour (of ``valid_from``,
-  else of ``created_at``), since what is said in one breath belongs together. They lend it what they
-  have, if they are good answers themselves: among the `LENDERS` best by what is their own.
-  ``nearness around`` is the greatest of theirs, ``said around`` the share of the query that they cover and the
-  memory does not. Both count as far as the memory is near the query itself.
+  else of ``created_at``), since what is said in one breath belongs together. One of them lends it what it
+  has, if it is a good answer itself: among the `LENDERS` best by what is their own. ``nearness around``
+  is the lender's, ``said around`` the share of the query that the lender covers and the memory does not. Both count
+  as far as the memory is near the query itself. Of several lenders the one counts with whom the score is best.
 
 Hence the ranking takes two steps. All memories are scored by what is their own, and the best of them lend to
 those around them, which are scored again. Since lending only raises a score, no other memory can be among the best.
@@ -98,6 +98,7 @@ class Ranking:
             measured AS MATERIALIZED (
                 SELECT {self.measured} FROM {self.memories} m
                 WHERE {self.of_user} AND {self.searched} AND NOT (SELECT yes FROM outgrown)
+                UNION ALL {self.none_of_many}
             ),
             pattern AS MATERIALIZED ({patterns("measured")}),
             weight AS MATERIALIZED (
@@ -174,6 +175,17 @@ class Ranking:
         """
 
     @property
+    def none_of_many(self) -> str:
+        """No measured memories, where the planner expects some hundreds.
+
+        How many a user has, it can only guess, and what it takes for few it joins by comparing all with all.
+        """
+        return f"""
+            SELECT NULL::text, NULL::int, NULL::timestamptz, NULL::float8, NULL::bigint
+            FROM generate_series(1, 1000) WHERE {self.limit}::bigint < 0
+        """
+
+    @property
     def _nearness(self) -> str:
         """The cosine similarity of a memory ``m``, not below 0; null if the models differ.
 
@@ -198,7 +210,7 @@ class Ranking:
         """From ``measured``, its ``pattern`` of masks, and the ``weight`` of each word to ``ranked``.
 
         Args:
-            around: a table ``m`` of measured memories, by ``lent.ordinal``, among them all that have this ordinal.
+            around: a table ``m`` of measured memories, among them all with the ordinal ``lender.ordinal + step``.
         """
         steps = ", ".join(f"({step})" for step in range(-NEIGHBOURS, NEIGHBOURS + 1) if step)
         lent = f"least(1, {AROUND_FADE} * nearness)"
@@ -206,29 +218,23 @@ class Ranking:
         words = f"(said + {lent} * {AROUND_WEIGHT} * said_around)"
         return f"""
             coverage AS MATERIALIZED (
-                SELECT own, {share("own")} AS said FROM pattern CROSS JOIN weight GROUP BY own
+                SELECT own, said FROM pattern CROSS JOIN LATERAL (SELECT {share("own")} AS said FROM weight) shares
             ),
             best AS MATERIALIZED (
                 SELECT id, ordinal, at, nearness, own, {score("nearness", "said")} AS score
-                FROM measured LEFT JOIN coverage USING (own)
+                FROM measured JOIN coverage USING (own)
                 ORDER BY score DESC, id DESC LIMIT greatest({LENDERS}, {self.limit}::bigint)
             ),
-            lent AS MATERIALIZED (
-                SELECT ordinal + step AS ordinal, date_bin('{EPISODE}', at, 'epoch') AS episode,
-                    max(nearness) AS nearness, bit_or(own) & ~{flags(SPEAKER, QUESTION)} AS own
-                FROM (SELECT * FROM best ORDER BY score DESC, id DESC LIMIT {LENDERS}) lender
-                    CROSS JOIN (VALUES {steps}) AS steps (step)
-                GROUP BY 1, 2
+            lender AS (
+                SELECT ordinal, date_bin('{EPISODE}', at, 'epoch') AS episode, nearness, own
+                FROM best ORDER BY score DESC, id DESC LIMIT {LENDERS}
             ),
-            neighbour AS MATERIALIZED (
-                SELECT m.id, m.nearness, m.own, lent.nearness AS nearness_around, lent.own & ~m.own AS around
-                FROM lent JOIN {around} ON m.ordinal = lent.ordinal
-                    AND m.at >= lent.episode AND m.at < lent.episode + interval '{EPISODE}'
-            ),
-            neighbour_coverage AS MATERIALIZED (
-                SELECT mask, {share("mask")} AS said
-                FROM (SELECT own FROM neighbour UNION SELECT around FROM neighbour) AS masks (mask) CROSS JOIN weight
-                GROUP BY mask
+            neighbour AS (
+                SELECT m.id, m.nearness, m.own, lender.nearness AS nearness_around,
+                    lender.own & ~(m.own | {flags(SPEAKER, QUESTION)}) AS around
+                FROM lender CROSS JOIN (VALUES {steps}) AS steps (step) JOIN {around}
+                    ON m.ordinal = lender.ordinal + step
+                    AND m.at >= lender.episode AND m.at < lender.episode + interval '{EPISODE}'
             ),
             ranked AS MATERIALIZED (
                 SELECT id, score
@@ -238,9 +244,9 @@ class Ranking:
                         SELECT id, score FROM best
                         UNION ALL
                         SELECT id, {score(meaning, words)}
-                        FROM neighbour
-                            LEFT JOIN neighbour_coverage AS own_coverage (own, said) USING (own)
-                            LEFT JOIN neighbour_coverage AS around_coverage (around, said_around) USING (around)
+                        FROM neighbour CROSS JOIN LATERAL (
+                            SELECT {share("own")} AS said, {share("around")} AS said_around FROM weight
+                        ) shares
                     ) scored
                     GROUP BY id ORDER BY score DESC, id DESC LIMIT {self.limit}::bigint
                 ) best
@@ -282,5 +288,5 @@ def weight(bit: str, memories: str, total: str) -> str:
 
 
 def share(mask: str) -> str:
-    """The share of the query that a mask covers, in a group of all words' weights."""
+    """The share of the query that a mask covers, from all words' weights; null if there are none."""
     return f"coalesce(sum(weight) FILTER (WHERE {mask} & flag <> 0), 0) / sum(weight)"

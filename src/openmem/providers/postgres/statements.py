@@ -601,7 +601,9 @@ class Statements:
             {audit}
             SELECT outgrown.yes, ranked.score, {_columns("m")}
             FROM outgrown LEFT JOIN (
-                ranked JOIN {self._memories} m ON m.id = ranked.id AND {_in("m", "$13")}
+                ranked CROSS JOIN LATERAL (
+                    SELECT * FROM {self._memories} m WHERE m.id = ranked.id AND {_in("m", "$13")} OFFSET 0
+                ) m
             ) ON true
             ORDER BY ranked.score DESC, ranked.id DESC
         """
