@@ -48,6 +48,12 @@ def run_blocking(coroutine: Coroutine[Any, Any, R]) -> R:
     raise RuntimeError(f"{coroutine!r} suspended on a blocking port")
 
 
+class HalfVector(bytes):
+    """A value of pgvector's ``halfvec``, in the binary format of its type."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Statement(Generic[R]):
     """One SQL statement in ``$1`` style, its arguments, and what its rows mean."""

@@ -7,7 +7,7 @@ through an older client. All timestamps are timezone-aware; a naive one is read 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -39,6 +39,9 @@ class WireModel(BaseModel):
     def to_wire(self) -> dict[str, Any]:
         """The JSON object sent over HTTP: fields that are not set are left out."""
         return self.model_dump(mode="json", exclude_none=True)
+
+
+W = TypeVar("W", bound=WireModel)
 
 
 class MemorySource(WireModel):
@@ -82,28 +85,35 @@ class MemoryRecord(WireModel):
 MemoryRecords: TypeAlias = list[MemoryRecord]
 
 
-_RECORD_FIELDS = set(MemoryRecord.model_fields)
-
-
 def trusted_record(fields: dict[str, Any], extra: dict[str, Any]) -> MemoryRecord:
     """A record of values that are known to be valid, without a look at them.
-
-    It is what `MemoryRecord.model_construct` makes, in a quarter of the time. The records share the set
-    of their fields' names, which halves what thousands of them are to the garbage collector.
 
     Args:
         fields: every field of the record, in their order.
         extra: fields that the model does not know.
     """
-    record = MemoryRecord.__new__(MemoryRecord)
+    return _trusted(MemoryRecord, _RECORD_FIELDS, fields, extra)
+
+
+def trusted_result(memory: MemoryRecord, score: float) -> SearchResult:
+    """A search result of values that are known to be valid, without a look at them."""
+    return _trusted(SearchResult, _RESULT_FIELDS, {"memory": memory, "score": score}, {})
+
+
+def _trusted(model: type[W], names: set[str], fields: dict[str, Any], extra: dict[str, Any]) -> W:
+    """What `model.model_construct` makes, in a quarter of the time.
+
+    All share the set of their fields' names, which halves what thousands of them are to the garbage collector.
+    """
+    made = model.__new__(model)
     for name, value in (
         ("__dict__", fields),
-        ("__pydantic_fields_set__", _RECORD_FIELDS),
+        ("__pydantic_fields_set__", names),
         ("__pydantic_extra__", extra),
         ("__pydantic_private__", None),
     ):
-        object.__setattr__(record, name, value)
-    return record
+        object.__setattr__(made, name, value)
+    return made
 
 
 class MemoryPage(WireModel):
@@ -121,6 +131,9 @@ class SearchResult(WireModel):
 
 
 SearchResults: TypeAlias = list[SearchResult]
+
+_RECORD_FIELDS = set(MemoryRecord.model_fields)
+_RESULT_FIELDS = set(SearchResult.model_fields)
 
 
 class Citation(WireModel):

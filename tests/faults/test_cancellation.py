@@ -237,7 +237,7 @@ def test_while_closing(db: Database) -> None:
             with pytest.raises(ProviderError) as caught:
                 await call
             assert caught.value.code == "provider_unavailable"
-        await until(lambda: not db.connections(), within=1)
+        await until(lambda: not db.connections() and asyncio.all_tasks() == {asyncio.current_task()}, within=1)
 
     run(main())
 

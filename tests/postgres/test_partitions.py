@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +13,7 @@ from psycopg.sql import Literal
 
 from openmem import AuditEntry, Memory
 from openmem._ids import bucket_of
-from openmem.io import Statement
+from openmem.io import HalfVector, Statement
 
 from ..docs.pages import blocks
 from ..pure.test_statements import statements
@@ -102,7 +103,7 @@ def test_a_verb_touches_one_partition(store: tuple[str, list[AuditEntry]], mode:
 
 def partitions(admin: psycopg.Connection[Any], statement: Statement[Any]) -> set[str]:
     """The partitions that a statement reads when it runs; nothing of what it does remains."""
-    values = ", ".join(Literal(value).as_string(admin) for value in statement.args)
+    values = ", ".join(Literal(_written(value)).as_string(admin) for value in statement.args)
     with admin.transaction(force_rollback=True):
         admin.execute(f"PREPARE verb AS {statement.sql}".encode())
         row = admin.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE verb ({values})".encode()).fetchone()
@@ -110,6 +111,13 @@ def partitions(admin: psycopg.Connection[Any], statement: Statement[Any]) -> set
     assert row is not None
     [plan] = row[0]
     return set(_relations(plan["Plan"]))
+
+
+def _written(value: object) -> object:
+    """A vector as text, and everything else as it is."""
+    if isinstance(value, HalfVector):
+        return str([number for (number,) in struct.iter_unpack(">e", value[4:])])
+    return value
 
 
 def _relations(node: dict[str, Any]) -> Iterator[str]:

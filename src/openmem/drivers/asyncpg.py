@@ -18,11 +18,12 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from weakref import WeakSet
 
 import asyncpg
 
 from ..errors import OMPError, ProviderError
-from ..io import Copy, PostgresSettings, Row, Statement, Transaction
+from ..io import Copy, HalfVector, PostgresSettings, Row, Statement, Transaction
 from ..providers.postgres.errors import bad_url, is_missing, server_error, unreachable
 from .pool import ON_CONNECT, ON_CONNECT_POOLED, Pool
 from .tasks import task_group
@@ -82,9 +83,16 @@ class AsyncpgIO:
         )
         self._decoding = Turns()
         self._recoveries: set[asyncio.Task[Any]] = set()
+        self._knowing_vectors: WeakSet[asyncpg.Connection] = WeakSet()
 
     async def execute(self, statement: Statement[R]) -> R:
-        rows = await self._lend(lambda connection: _fetch(connection, statement, self._settings.timeout))
+        async def fetch(connection: asyncpg.Connection) -> Sequence[Row]:
+            if connection not in self._knowing_vectors and any(isinstance(arg, HalfVector) for arg in statement.args):
+                await _teach_vectors(connection, self._settings.timeout)
+                self._knowing_vectors.add(connection)
+            return await _fetch(connection, statement, self._settings.timeout)
+
+        rows = await self._lend(fetch)
         await self._decoding.take()
         return statement.decode(rows)
 
@@ -243,6 +251,18 @@ async def _fetch(connection: asyncpg.Connection, statement: Statement[Any], time
     with _translated_errors(timeout):
         rows: Sequence[Row] = await connection.fetch(statement.sql, *statement.args, timeout=timeout)
         return rows
+
+
+async def _teach_vectors(connection: asyncpg.Connection, timeout: float) -> None:
+    """Let a connection send a `HalfVector` as it is, for which it must know the type's number in this database."""
+    with _translated_errors(timeout):
+        async with asyncio.timeout(timeout):
+            schema = await connection.fetchval(
+                "SELECT n.nspname FROM pg_catalog.pg_extension e "
+                "JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector'"
+            )
+            if schema is not None:
+                await connection.set_type_codec("halfvec", schema=schema, encoder=bytes, decoder=bytes, format="binary")
 
 
 async def _execute(connection: asyncpg.Connection, sql: str, timeout: float) -> None:

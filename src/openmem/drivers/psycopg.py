@@ -19,11 +19,12 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import RawCursor, waiting
 from psycopg.abc import PQGen
+from psycopg.adapt import Dumper
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import TransactionStatus
+from psycopg.pq import Format, TransactionStatus
 
 from ..errors import OMPError, ProviderError
-from ..io import Copy, PostgresSettings, Statement, Transaction, run_blocking
+from ..io import Copy, HalfVector, PostgresSettings, Statement, Transaction, run_blocking
 from ..providers.postgres.errors import bad_url, is_missing, server_error, unreachable
 from .pool import ON_CONNECT, ON_CONNECT_POOLED, Pool
 
@@ -85,6 +86,15 @@ def _until(deadline: float, gen: PQGen[R]) -> PQGen[R]:
     except StopIteration as finished:
         result: R = finished.value
         return result
+
+
+class HalfVectorDumper(Dumper):
+    """Sends a `HalfVector` as it is. The server knows from the statement what it is."""
+
+    format = Format.BINARY
+
+    def dump(self, obj: bytes) -> bytes:
+        return obj
 
 
 class PsycopgIO:
@@ -169,6 +179,7 @@ class PsycopgIO:
                 prepare_threshold=None if self._settings.pooled else 0,
                 cursor_factory=RawCursor,
             )
+            connection.adapters.register_dumper(HalfVector, HalfVectorDumper)
             connection.timeout = self._settings.timeout
             connection.execute(ON_CONNECT_POOLED if self._settings.pooled else ON_CONNECT, prepare=False)
         except BaseException as error:

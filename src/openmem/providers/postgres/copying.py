@@ -1,4 +1,4 @@
-"""Rows in the binary format of PostgreSQL's COPY, and values as its types receive them. Pure.
+"""Values as PostgreSQL's types receive them in binary, and rows of them in the format of its COPY. Pure.
 
 A row is the number of its fields and then each field, led by its length in bytes. All numbers are big-endian.
 """
@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ...errors import ProviderError
+from ...io import HalfVector
 
 _START: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END: Final = b"\xff\xff"
@@ -75,7 +76,7 @@ def small_number(value: int) -> bytes:
     return _pack_count(value)
 
 
-def half_vector(vector: Sequence[float]) -> bytes:
+def half_vector(vector: Sequence[float]) -> HalfVector:
     """A value of ``halfvec``, rounded as pgvector does: to single precision, then to half.
 
     Raises:
@@ -84,7 +85,7 @@ def half_vector(vector: Sequence[float]) -> bytes:
     singles = array("f", vector)
     try:
         if math.isfinite(sum(singles)):
-            return struct.pack(f">hh{len(singles)}e", len(singles), 0, *singles)
+            return HalfVector(struct.pack(f">hh{len(singles)}e", len(singles), 0, *singles))
     except OverflowError:
         pass
     raise ProviderError(

@@ -143,7 +143,7 @@ class Ranking:
                 SELECT bit, number FROM term UNION ALL SELECT {SPEAKER}, NULL WHERE EXISTS (SELECT FROM term)
             ),
             query AS MATERIALIZED (
-                SELECT {self.vector}::float8[]::{self.vector_schema}.halfvec AS vector, count(*) AS terms,
+                SELECT {self.vector}::{self.vector_schema}.halfvec AS vector, count(*) AS terms,
                     {self._mask(0)} AS mask_0,
                     {self._mask(1)} AS mask_1,
                     {self._mask(2)} AS mask_2

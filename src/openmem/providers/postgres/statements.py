@@ -33,10 +33,10 @@ from ...models import (
     MemoryRecord,
     MemoryRecords,
     MemorySource,
-    SearchResult,
     SearchResults,
     as_utc,
     trusted_record,
+    trusted_result,
 )
 from ...operations import Add, AddMany, Audit, Context, Delete, Get, List, Operation, Search, Update, WaitForIngest
 from ..base import Call, hashed, key_reused, no_such_memory
@@ -126,7 +126,8 @@ def _values(id: str, op: Add, model: str) -> dict[str, Any]:
 
 def _added(id: str, op: Add, call: Call, model: str, vector: Sequence[float]) -> tuple[object, ...]:
     """The parameters of a new memory, $1 to $16."""
-    return (*_values(id, op, model).values(), list(vector), call.app, call.request_id, bucket_of(op.user_id))
+    stored = copying.half_vector(vector)
+    return (*_values(id, op, model).values(), stored, call.app, call.request_id, bucket_of(op.user_id))
 
 
 class AddedBefore(NamedTuple):
@@ -274,7 +275,7 @@ class Statements:
         values = f"""
             $1::text, $2::text, $3::text, now(), $4::text, $5::text[], $6::json, $7::float8,
             $8::timestamptz, $9::timestamptz, $10::text[], $11::text, NULL, $12::json,
-            $13::float8[]::{self._vector}.halfvec, $16::smallint, (
+            $13::{self._vector}.halfvec, $16::smallint, (
                 SELECT coalesce(max(newest.ordinal), 0) + 1 FROM {self._memories} newest
                 WHERE {_in("newest", "$16")} AND newest.user_id = $3::text
             )
@@ -455,7 +456,7 @@ class Statements:
         args = (
             *self._by_id(op.id, call, call.grants.write), sorted(op.changes), op.content, op.scope,
             _list(op.tags), op.confidence, op.valid_to, _list(op.supersedes or ()), model,
-            None if vector is None else list(vector),
+            None if vector is None else copying.half_vector(vector),
         )  # fmt: skip
         return Statement(self._update, args, decode)
 
@@ -480,7 +481,7 @@ class Statements:
                     updated_at = now(),
                     {changed("content", "$9::text")},
                     {changed("content", "$15::text", "embedding_model")},
-                    {changed("content", f"$16::float8[]::{self._vector}.halfvec", "embedding")},
+                    {changed("content", f"$16::{self._vector}.halfvec", "embedding")},
                     {changed("scope", "$10::text")},
                     {changed("tags", "$11::text[]")},
                     {changed("confidence", "$12::float8")},
@@ -559,15 +560,13 @@ class Statements:
             if rows[0][0]:
                 return None
             return [
-                SearchResult(memory=_record(columns), score=min(1.0, score))
-                for _, score, *columns in rows
-                if score is not None
+                trusted_result(_record(columns), min(1.0, score)) for _, score, *columns in rows if score is not None
             ]
 
         min_score = op.min_score if isinstance(op, Search) else None
         comparable = model if any(vector) else None
         args = (
-            op.user_id, op.query, list(vector), comparable, *_filter(op.scope_filter(call.grants)),
+            op.user_id, op.query, copying.half_vector(vector), comparable, *_filter(op.scope_filter(call.grants)),
             min_score, limit, call.app, call.request_id, op.scope, op.verb, bucket_of(op.user_id),
         )  # fmt: skip
         return Statement(self._search_indexed if indexed else self._search, args, decode)
