@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg.sql import Literal
 
 from openmem import AuditEntry, Memory
 from openmem._ids import bucket_of
-from openmem.io import HalfVector, Statement
+from openmem.io import Statement
 
 from ..docs.pages import blocks
 from ..pure.test_statements import statements
 from ..servers import Server
+from .plans import nodes
 
 USER = "maya"
 TABLES = ("memories", "audit_log", "idempotency_keys")
@@ -102,29 +100,12 @@ def test_a_verb_touches_one_partition(store: tuple[str, list[AuditEntry]], mode:
 
 
 def partitions(admin: psycopg.Connection[Any], statement: Statement[Any]) -> set[str]:
-    """The partitions that a statement reads when it runs; nothing of what it does remains."""
-    values = ", ".join(Literal(_written(value)).as_string(admin) for value in statement.args)
-    with admin.transaction(force_rollback=True):
-        admin.execute(f"PREPARE verb AS {statement.sql}".encode())
-        row = admin.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE verb ({values})".encode()).fetchone()
-        admin.execute("DEALLOCATE verb")
-    assert row is not None
-    [plan] = row[0]
-    return set(_relations(plan["Plan"]))
-
-
-def _written(value: object) -> object:
-    """A vector as text, and everything else as it is."""
-    if isinstance(value, HalfVector):
-        return str([number for (number,) in struct.iter_unpack(">e", value[4:])])
-    return value
-
-
-def _relations(node: dict[str, Any]) -> Iterator[str]:
-    if "Relation Name" in node and node["Node Type"] != "ModifyTable":
-        yield node["Relation Name"]
-    for child in node.get("Plans", ()):
-        yield from _relations(child)
+    """The partitions that a statement reads when it runs."""
+    return {
+        node["Relation Name"]
+        for node in nodes(admin, statement)
+        if "Relation Name" in node and node["Node Type"] != "ModifyTable"
+    }
 
 
 def test_reembedding_reaches_every_partition(store: tuple[str, list[AuditEntry]]) -> None:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from openmem import Memory
+from openmem.access import Grants
+from openmem.embedders.hashing import HashingEmbedder
+from openmem.operations import Search
+from openmem.providers.base import Call
+from openmem.providers.postgres.statements import Statements
+
+from .plans import nodes
 
 YEARS_AGO = "2023-05-08T12:00:00Z"
 
@@ -61,3 +69,80 @@ def test_signs_of_speakers_and_questions_are_no_words(memory: Memory, user: str)
     memory.add(content="the: and?", user_id=user)
     assert ranked(memory, user, "tea")[0] == "http://example.org: tea?"
     assert all(hit.score <= 1 for hit in memory.search("? : the ?: tea:", user))
+
+
+ANSWER = "It is Moustache, since the day we found him"
+
+
+@pytest.fixture
+def conversation(memory: Memory, user: str) -> str:
+    """What answers a question about a cat, and some talk an hour and more later."""
+    memory.add(content="Tom: What is the name of your cat?", user_id=user, scope="talk", valid_from=YEARS_AGO)
+    memory.add(content=f"Maya: {ANSWER}", user_id=user, scope="talk", valid_from=YEARS_AGO)
+    for content in (f"Maya: {ANSWER}", "Maya: The train was late"):
+        memory.add(content=content, user_id=user, scope="talk", valid_from="2023-05-08T14:00:00Z")
+    return user
+
+
+def scores(memory: Memory, user: str, query: str, **options: str) -> dict[str, list[float]]:
+    """The scores by content, the best first."""
+    found: dict[str, list[float]] = {}
+    for hit in memory.search(query, user, **options):  # type: ignore[arg-type]
+        found.setdefault(hit.memory.content, []).append(hit.score)
+    return found
+
+
+def test_what_follows_on_a_good_answer_is_helped_by_it(memory: Memory, conversation: str) -> None:
+    near, far = scores(memory, conversation, "the name of the cat, Moustache")[f"Maya: {ANSWER}"]
+    assert near > far
+
+
+def test_what_is_out_of_sight_helps_nobody(memory: Memory, conversation: str) -> None:
+    """What a client may not read, or does not hold any more, or another user said, must not show in a score."""
+    query = "the name of the cat, Moustache"
+    answers = scores(memory, conversation, query)[f"Maya: {ANSWER}"]
+    question = next(item for item in memory.list(conversation).items if item.content.startswith("Tom:"))
+    memory.update(question.id, scope="secret")
+    alone = scores(memory, conversation, query, scope="talk")[f"Maya: {ANSWER}"]
+    assert max(alone) < max(answers)
+    assert alone[0] == pytest.approx(alone[1])
+    memory.update(question.id, scope="talk", valid_to="2023-05-08T13:00:00Z")
+    assert scores(memory, conversation, query)[f"Maya: {ANSWER}"][0] == pytest.approx(alone[0], abs=0.02)
+
+
+def test_fewer_results_are_the_first_of_more(memory: Memory, user: str) -> None:
+    memory.add_many(
+        [
+            {"content": f"{who}: {what} number {number}", "user_id": user}
+            for number in range(40)
+            for who, what in (("Maya", "a quiet walk"), ("Tom", "a loud concert"), ("Priya", "a walk to the concert"))
+        ]
+    )
+    found = [hit.memory.id for hit in memory.search("Maya's walk to the concert, number 7", user, limit=100)]
+    assert len(found) == 100
+    for limit in (1, 10, 29, 30, 31, 60):
+        hits = memory.search("Maya's walk to the concert, number 7", user, limit=limit)
+        assert [hit.memory.id for hit in hits] == found[:limit]
+
+
+def test_no_memory_is_compared_with_all_others(database: str) -> None:
+    """Whatever the planner expects; of a table that it knows nothing about it expects hardly a row."""
+    embedder, words = HashingEmbedder(), ("tea", "coffee", "walk", "lake", "train", "cat", "concert", "letter")
+    with Memory(url=database, embedder=embedder) as memory, psycopg.connect(database, autocommit=True) as admin:
+        admin.execute("ALTER TABLE openmem.memories SET (autovacuum_enabled = false)")
+        texts = [" ".join(words[number * step % 8] for step in (1, 3, 5, 7)) for number in range(600)]
+        memory.add_many([{"content": text, "user_id": "maya"} for text in texts])
+        query = "tea and coffee by the lake, a cat, a letter"
+        op = Search(query=query, user_id="maya", scope=None, limit=10, min_score=None)
+        [vector] = embedder.embed([query])
+        statement = Statements("openmem", "public", "all").search(
+            op, Call("request", None, Grants.parse(None)), embedder.model, vector, limit=10, indexed=False
+        )
+        admin.execute("SET plan_cache_mode = force_generic_plan")
+        admin.execute("SET enable_seqscan = off")
+        compared = {
+            node["Node Type"]: node["Actual Loops"] * node["Rows Removed by Join Filter"]
+            for node in nodes(admin, statement)
+            if node.get("Rows Removed by Join Filter")
+        }
+        assert sum(compared.values()) < 600, compared

@@ -1,0 +1,37 @@
+"""What the server does to run a statement."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from psycopg.sql import Literal
+
+from openmem.io import HalfVector, Statement
+
+
+def nodes(admin: psycopg.Connection[Any], statement: Statement[Any]) -> Iterator[dict[str, Any]]:
+    """The nodes of the plan by which a statement runs; nothing of what it does remains."""
+    values = ", ".join(Literal(_written(value)).as_string(admin) for value in statement.args)
+    with admin.transaction(force_rollback=True):
+        admin.execute(f"PREPARE verb AS {statement.sql}".encode())
+        row = admin.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE verb ({values})".encode()).fetchone()
+        admin.execute("DEALLOCATE verb")
+    assert row is not None
+    [plan] = row[0]
+    return _below(plan["Plan"])
+
+
+def _written(value: object) -> object:
+    """A vector as text, and everything else as it is."""
+    if isinstance(value, HalfVector):
+        return str([number for (number,) in struct.iter_unpack(">e", value[4:])])
+    return value
+
+
+def _below(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _below(child)
