@@ -292,6 +292,10 @@ class Ports(Protocol):
         """
         ...
 
+    async def compute(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Like `call`, for a function that keeps the processor busy for a moment: clients share the threads for it."""
+        ...
+
     async def release(self, function: Callable[[], object]) -> None:
         """Call a function that gives up what running calls use, after the last of them; without waiting."""
         ...

@@ -29,9 +29,8 @@ def test_values() -> None:
     assert copying.text_array(["ä", ""]) == struct.pack(">iiiiii2si", 1, 0, 25, 2, 1, 2, b"\xc3\xa4", 0)
 
 
-def test_vectors_are_rounded_like_pgvector_does() -> None:
-    """In single precision the number is 1 + 2**-11, which half precision rounds to the even 1.0."""
-    assert copying.half_vector([1 + 2**-11 + 2**-30, -2.0]) == b"\0\2\0\0" + b"\x3c\0" + b"\xc0\0"
+def test_vectors_are_rounded_to_half_precision() -> None:
+    assert copying.half_vector([1 + 2**-11, 1 + 2**-11 + 2**-30, -2.0]) == b"\0\3\0\0\x3c\0\x3c\1\xc0\0"
 
 
 @pytest.mark.parametrize("number", [65520.0, -1e6, 1e300])

@@ -174,6 +174,7 @@ class AsyncPorts:
         self._threads: ThreadPoolExecutor | None = None
         self._abandoned: set[Future[Any]] = set()
         self._running = Running()
+        self._shared = Share(AsyncPorts, AsyncPorts, grace=CLOSE_GRACE)
         self._closed = False
 
     async def postgres(self, settings: PostgresSettings) -> PostgresIO:
@@ -211,6 +212,9 @@ class AsyncPorts:
                 elif wanted:
                     continue  # It had not begun when its threads were replaced.
                 raise
+
+    async def compute(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._shared.call(lambda ports: ports.call(function, *args, **kwargs))
 
     def _submit(self, function: Callable[[], R]) -> Future[R]:
         if self._closed:
@@ -250,6 +254,7 @@ class AsyncPorts:
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None
+        await self._shared.close()
 
 
 class Running:

@@ -98,6 +98,9 @@ class BlockingPorts:
     async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return function(*args, **kwargs)
 
+    async def compute(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return function(*args, **kwargs)
+
     async def release(self, function: Callable[[], object]) -> None:
         function()
 

@@ -210,7 +210,7 @@ class Provider:
         """By default the results of `search`, cited within the budget."""
         search = ContextSearch(query=op.query, user_id=op.user_id, scope=op.scope, limit=CONTEXT_CANDIDATES)
         results = await self.search(search, call)
-        return await self.ports.call(build_context, results, op.token_budget, self.config.token_counter)
+        return await self.ports.compute(build_context, results, op.token_budget, self.config.token_counter)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         self._unsupported(op)

@@ -5,9 +5,7 @@ A row is the number of its fields and then each field, led by its length in byte
 
 from __future__ import annotations
 
-import math
 import struct
-from array import array
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -77,17 +75,15 @@ def small_number(value: int) -> bytes:
 
 
 def half_vector(vector: Sequence[float]) -> HalfVector:
-    """A value of ``halfvec``, rounded as pgvector does: to single precision, then to half.
+    """A value of ``halfvec``, from finite numbers.
 
     Raises:
         ProviderError: a number is beyond what half precision can hold.
     """
-    singles = array("f", vector)
     try:
-        if math.isfinite(sum(singles)):
-            return HalfVector(struct.pack(f">hh{len(singles)}e", len(singles), 0, *singles))
+        return HalfVector(struct.pack(f">hh{len(vector)}e", len(vector), 0, *vector))
     except OverflowError:
-        pass
-    raise ProviderError(
-        f"the embedder returned {max(vector, key=abs)!r}, which is beyond the largest number of a stored vector, 65504"
-    )
+        raise ProviderError(
+            f"the embedder returned {max(vector, key=abs)!r}, which is beyond the largest number "
+            "of a stored vector, 65504"
+        ) from None

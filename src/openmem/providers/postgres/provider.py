@@ -171,7 +171,7 @@ class PostgresProvider(Provider):
         for start in range(0, len(users), BATCH_MEMORIES):
             found = await transaction.execute(self._sql.last_ordinals(users[start : start + BATCH_MEMORIES]))
             last |= found
-        places = await self.ports.call(_places, op.records, last)
+        places = await self.ports.compute(_places, op.records, last)
         slices = _slices(op.records)
 
         async def prepare() -> Batch | None:
@@ -195,7 +195,7 @@ class PostgresProvider(Provider):
 
     async def _prepare(self, places: Sequence[Place], adds: Sequence[Add], created_at: datetime) -> Batch:
         vectors = await self._embedder.embed([add.content for add in adds])
-        return await self.ports.call(self._sql.batch, places, adds, self._embedder.model, vectors, created_at)
+        return await self.ports.compute(self._sql.batch, places, adds, self._embedder.model, vectors, created_at)
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:
         return await self._read(lambda sql: sql.get(op, call))
@@ -217,7 +217,7 @@ class PostgresProvider(Provider):
 
     async def context(self, op: Context, call: Call) -> ContextBlock:
         results = await self._ranked(op, call, CONTEXT_CANDIDATES)
-        return await self.ports.call(build_context, results, op.token_budget, self.config.token_counter)
+        return await self.ports.compute(build_context, results, op.token_budget, self.config.token_counter)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         return await self._read(lambda sql: sql.audit(op, call))
