@@ -379,3 +379,27 @@ def test_requests_share_the_threads_of_their_embedder(db: Database) -> None:
             assert embedder.calls < 32
 
     run(main())
+
+
+def test_requests_share_the_threads_that_put_their_contexts_together(db: Database) -> None:
+    threads: set[threading.Thread] = set()
+
+    def counter(text: str) -> int:
+        threads.add(threading.current_thread())
+        return len(text)
+
+    async def request() -> None:
+        async with db.async_open(token_counter=counter) as mem:
+            await mem.context("tea", USER)
+
+    async def main() -> None:
+        async with db.async_open():
+            await asyncio.gather(*(request() for _ in range(32)))
+            for _ in range(8):
+                await request()
+            assert 1 <= len(threads) <= 4
+            assert threading.main_thread() not in threads
+        await until_closed(db)
+        await until(lambda: not any(thread.is_alive() for thread in threads), within=1)
+
+    run(main())
