@@ -393,7 +393,8 @@ def test_requests_share_the_threads_that_put_their_contexts_together(db: Databas
             await mem.context("tea", USER)
 
     async def main() -> None:
-        async with db.async_open():
+        async with db.async_open(token_counter=counter) as mem:
+            await mem.context("tea", USER)
             await asyncio.gather(*(request() for _ in range(32)))
             for _ in range(8):
                 await request()
