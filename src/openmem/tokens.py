@@ -28,47 +28,56 @@ TIKTOKEN_ENCODINGS: Final = (
 _TOKENS_OF_AN_ID: Final = 20
 
 _ID = re.compile(r"(?<![^\W_])mem_[0-9a-z]{18}(?![^\W_])")
+# Letters and punctuation that are one token wherever they stand; their alphabets' other letters often are two.
+_SINGLE = "\u0430-\u044f\u0451\u0456\u2010\u2011\u2013-\u2015\u2018\u2019\u201c-\u201e\u2020\u2022\u2026"
+# What may be one token with the space before it; before all else the space can be a token of its own.
+_AFTER_SPACE = re.compile(r"[!-/:-~\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff\u0391-\u03c9\u0410-\u044f]")
 _PART = re.compile(
-    r"(?P<word>(?<![^\W_])(?:[A-Z]?[a-z]+|[A-Z])(?![^\W_]))"
-    r"|(?P<letters>[A-Z]?[a-z]+|[A-Z]+)"
-    r"|(?P<single>[\u0400-\u045f\u2010-\u2026])"
+    r"(?P<contraction>(?<=[a-z]')(?:re|ve|ll)(?![^\W_]))"
+    r"|(?P<word>(?<![^\W_])(?:[A-Z]?[a-z]+|[A-Z])(?![^\W_]))"
+    r"|(?P<capitals>[A-Z]+(?![a-z]))"
+    r"|(?P<letters>[A-Z]?[a-z]+)"
+    rf"|(?P<single>[{_SINGLE}])"
     r"|(?P<other>.)",
     re.DOTALL,
 )
+# Vocabularies have no long pieces of letters that cannot be pronounced.
+_CONSONANTS = re.compile(r"[^aeiouyhAEIOUYH]{4}|^[^aeiouyAEIOUY]{3,}$")
 
 
 def estimate_tokens(text: str) -> int:
     """A count of tokens that errs on the high side of real tokenizers, made without their vocabularies.
 
-    A short text may, rarely, have a token more than it says. It was held against the vocabularies of OpenAI
-    (``cl100k_base``, ``o200k_base``), Llama 2, Mistral and Qwen, on prose and code, on 29 languages, and
-    on numbers, JSON, URLs and hexadecimal digits.
-    Frequent English words are one token. Other words are one for every three letters and one more in a line
-    where at most one word in three is such, and one for every two and one more in any other, since
-    vocabularies know fewer words of other languages. Digits and punctuation are one each, and so is white
-    space beyond one space between words; other characters are as many as they have UTF-8 bytes. The text as
-    a whole is one more.
+    It was held against the vocabularies of OpenAI (``cl100k_base``, ``o200k_base``), Llama 2, Mistral, Qwen and
+    DeepSeek, on prose and code, on 152 languages, and on numbers, JSON, URLs and hexadecimal digits.
+    Frequent English words are one token after a space, and more at the start of a line. Other words are one for
+    every three letters and one more in a line where fewer than one word in three is such, and five for nine
+    letters and one more in any other, since vocabularies know fewer words of other languages. Capitals in a row,
+    digits and punctuation are one each, and so is white space beyond one space between words; other characters
+    are as many as they have UTF-8 bytes. Each line is one more.
     """
     if not text:
         return 0
     rest, ids = _ID.subn("", text)
     lines = rest.split("\n")
-    return len(lines) + sum(map(_tokens_of_line, lines)) + ids * _TOKENS_OF_AN_ID
+    # Before a line break, some vocabularies put a space of their own.
+    return text.startswith("\n") + len(lines) + sum(map(_tokens_of_line, lines)) + ids * _TOKENS_OF_AN_ID
 
 
 def _tokens_of_line(line: str) -> int:
-    chunks = line.split()
-    spaces = len(line) - sum(map(len, chunks)) - max(0, len(chunks) - 1)
-    if spaces and not line.isascii():
-        spaces *= 3
+    spaces = line.count(" ")
     certain = common = other = in_english = elsewhere = 0
-    for counts in map(_tokens_of_chunk, chunks):
+    first = True
+    for chunk in filter(None, line.split(" ")):
+        counts = _tokens_of_chunk(chunk, first)
+        spaces -= not first
+        first = False
         certain += counts[0]
         common += counts[1]
         other += counts[2]
         in_english += counts[3]
         elsewhere += counts[4]
-    return spaces + certain + common + (in_english if 2 * other <= common else elsewhere)
+    return spaces + certain + common + (in_english if 2 * other < common else elsewhere)
 
 
 @cache
@@ -80,28 +89,35 @@ def _common_words() -> frozenset[str]:
 
 
 @lru_cache(maxsize=8192)
-def _tokens_of_chunk(chunk: str) -> tuple[int, int, int, int, int]:
-    """The tokens of what stands between two spaces.
+def _tokens_of_chunk(chunk: str, first: bool) -> tuple[int, int, int, int, int]:
+    """The tokens of what stands between two spaces, or before the first one of a line.
 
     Returns:
         The tokens of all but words; 1 if it begins with a common word, and 1 if with another one; the
         tokens of its words that are not common, in an English line, and in any other.
     """
-    # Some vocabularies have no tokens of a space and what is no letter.
-    certain = int(chunk[0].isdigit() or not (chunk[0].isascii() or chunk[0].isalpha()))
+    certain = int(_AFTER_SPACE.match(chunk) is None)
     common = other = in_english = elsewhere = 0
     for part in _PART.finditer(chunk):
         size = part.end() - part.start()
         match part.lastgroup:
             case "word" if part.start() == 0 and part.group() in _common_words():
                 common = 1
+                # Few words are one token without the space; more of those that begin sentences are.
+                if first:
+                    certain += size // (4 if chunk[0].isupper() else 3)
+            case "word" | "letters" if size > 2 and _CONSONANTS.search(part.group()):
+                other = 1
+                certain += size
             case "word":
-                other += part.start() == 0
-                in_english += size // 3 + 1
-                elsewhere += size // 2 + 1
+                other |= part.start() == 0 or (size > 4 and part.group().lower() not in _common_words())
+                in_english += max(min(size, 2), size // 3 + 1)
+                elsewhere += 5 * size // 9 + 1
             case "letters":
-                certain += max(min(size, 3), (2 * size + 2) // 3)
-            case "single":
+                certain += max(min(size, 4), (2 * size + 2) // 3)
+            case "capitals":
+                certain += size
+            case "single" | "contraction":
                 certain += 1
             case _:
                 certain += len(part.group().encode(errors="surrogatepass"))

@@ -46,7 +46,29 @@ SENTENCES = [
     "        return    x\n\n\n\t\t\tdeep\r\n\r\n  \u00a0 end   ",
     "0xDEADBEEF 550e8400-e29b-41d4-a716-446655440000 1,234,567.89 -40°C ½ №5 §7",
     "PLEASE CALL THE NHS ABOUT THE MRI; ASAP!!! #urgent @maya_k C++ C# F#",
+    "happens",
+    "\nGlad",
+    "\n\tawesome!",
+    "pilot\nbegan\nagain\nmuch",
+    "\x00\r\x00",
+    "the \x00 \ufffd\x1f\ufffd",
+    "\u0403 \u045c \u2016 \u2023",
+    "\u0218 \u01c4 \u1e9e",
+    "\u134d\u122c\u121d \u12a0\u1208",
+    "\ud31d\uc5c5 \uba54\ub274",
+    "the Kisiramu the",
+    "(tulkittu)",
+    "XRGJUFY= WGLKUJOBEY qkxb",
 ]
+
+
+# The most tokens that any vocabulary in docs/retrieval.md has for texts that Llama 2 has fewer for.
+COUNTS = {"doubt": 3, "happening": 3, "easier to": 4, "recently in": 4, "towards?": 4, "\u040d\u040f": 4}
+
+
+@pytest.mark.parametrize(("text", "count"), COUNTS.items())
+def test_the_estimate_is_not_below_the_count_of_other_vocabularies(text: str, count: int) -> None:
+    assert estimate_tokens(text) >= count
 
 
 @cache
