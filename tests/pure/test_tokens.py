@@ -62,7 +62,7 @@ SENTENCES = [
 ]
 
 
-# The most tokens that any vocabulary in docs/retrieval.md has for texts that Llama 2 has fewer for.
+# The most tokens that any of the vocabularies named in docs/retrieval.md has for each text.
 COUNTS = {"doubt": 3, "happening": 3, "easier to": 4, "recently in": 4, "towards?": 4, "\u040d\u040f": 4}
 
 
