@@ -212,6 +212,7 @@ class Ranking:
         Args:
             around: a table ``m`` of measured memories, among them all with the ordinal ``lender.ordinal + step``.
         """
+        new_words = f"lender.own & ~(m.own | {flags(SPEAKER, QUESTION)})"
         steps = ", ".join(f"({step})" for step in range(-NEIGHBOURS, NEIGHBOURS + 1) if step)
         lent = f"least(1, {AROUND_FADE} * nearness)"
         meaning = f"(nearness + {lent} * greatest(nearness_around - nearness, 0))"
@@ -230,11 +231,11 @@ class Ranking:
                 FROM best ORDER BY score DESC, id DESC LIMIT {LENDERS}
             ),
             neighbour AS (
-                SELECT m.id, m.nearness, m.own, lender.nearness AS nearness_around,
-                    lender.own & ~(m.own | {flags(SPEAKER, QUESTION)}) AS around
+                SELECT m.id, m.nearness, m.own, lender.nearness AS nearness_around, {new_words} AS around
                 FROM lender CROSS JOIN (VALUES {steps}) AS steps (step) JOIN {around}
                     ON m.ordinal = lender.ordinal + step
                     AND m.at >= lender.episode AND m.at < lender.episode + interval '{EPISODE}'
+                WHERE lender.nearness > m.nearness OR {new_words} <> 0
             ),
             ranked AS MATERIALIZED (
                 SELECT id, score
