@@ -40,7 +40,7 @@ from ...models import (
 )
 from ...operations import Add, AddMany, Audit, Context, Delete, Get, List, Operation, Search, Update, WaitForIngest
 from ..base import Call, hashed, key_reused, no_such_memory
-from . import copying
+from . import binary
 from .candidates import found
 from .ranking import Ranking
 
@@ -52,22 +52,22 @@ _KEY_LIFETIME: Final = "interval '24 hours'"
 _JSON: Final = frozenset({"source", "extensions"})
 _MOMENTS: Final = ("created_at", "valid_from", "valid_to", "updated_at")
 _COPIED: Final[Mapping[str, Callable[[Any], bytes]]] = {
-    "id": copying.text,
-    "bucket": copying.small_number,
-    "ordinal": copying.whole_number,
-    "content": copying.text,
-    "user_id": copying.text,
-    "created_at": copying.timestamp,
-    "scope": copying.text,
-    "tags": copying.text_array,
-    "source": copying.text,
-    "confidence": copying.number,
-    "valid_from": copying.timestamp,
-    "valid_to": copying.timestamp,
-    "supersedes": copying.text_array,
-    "embedding_model": copying.text,
-    "extensions": copying.text,
-    "embedding": copying.half_vector,
+    "id": binary.text,
+    "bucket": binary.small_number,
+    "ordinal": binary.whole_number,
+    "content": binary.text,
+    "user_id": binary.text,
+    "created_at": binary.timestamp,
+    "scope": binary.text,
+    "tags": binary.text_array,
+    "source": binary.text,
+    "confidence": binary.number,
+    "valid_from": binary.timestamp,
+    "valid_to": binary.timestamp,
+    "supersedes": binary.text_array,
+    "embedding_model": binary.text,
+    "extensions": binary.text,
+    "embedding": binary.half_vector,
 }
 
 
@@ -126,7 +126,7 @@ def _values(id: str, op: Add, model: str) -> dict[str, Any]:
 
 def _added(id: str, op: Add, call: Call, model: str, vector: Sequence[float]) -> tuple[object, ...]:
     """The parameters of a new memory, $1 to $16."""
-    stored = copying.half_vector(vector)
+    stored = binary.half_vector(vector)
     return (*_values(id, op, model).values(), stored, call.app, call.request_id, bucket_of(op.user_id))
 
 
@@ -329,7 +329,7 @@ class Statements:
             [None if row[column] is None else received(row[column]) for column, received in _COPIED.items()]
             for row in ({**values, "embedding": vector} for values, vector in zip(stored, vectors, strict=True))
         )
-        rows = Copy(self._schema, "memories", tuple(_COPIED), copying.copied(received))
+        rows = Copy(self._schema, "memories", tuple(_COPIED), binary.copied(received))
         return Batch(rows, [_record([values[column] for column in _COLUMNS]) for values in stored])
 
     def log_added(self, ids: Sequence[str], call: Call) -> Statement[None]:
@@ -456,7 +456,7 @@ class Statements:
         args = (
             *self._by_id(op.id, call, call.grants.write), sorted(op.changes), op.content, op.scope,
             _list(op.tags), op.confidence, op.valid_to, _list(op.supersedes or ()), model,
-            None if vector is None else copying.half_vector(vector),
+            None if vector is None else binary.half_vector(vector),
         )  # fmt: skip
         return Statement(self._update, args, decode)
 
@@ -566,7 +566,7 @@ class Statements:
         min_score = op.min_score if isinstance(op, Search) else None
         comparable = model if any(vector) else None
         args = (
-            op.user_id, op.query, copying.half_vector(vector), comparable, *_filter(op.scope_filter(call.grants)),
+            op.user_id, op.query, binary.half_vector(vector), comparable, *_filter(op.scope_filter(call.grants)),
             min_score, limit, call.app, call.request_id, op.scope, op.verb, bucket_of(op.user_id),
         )  # fmt: skip
         return Statement(self._search_indexed if indexed else self._search, args, decode)
