@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import uuid4
 
-import psycopg
 import pytest
 
 from openmem import Memory
-from openmem.access import Grants
-from openmem.embedders.hashing import HashingEmbedder
-from openmem.operations import Search
-from openmem.providers.base import Call
-from openmem.providers.postgres.statements import Statements
-
-from .plans import nodes
 
 YEARS_AGO = "2023-05-08T12:00:00Z"
 
@@ -123,26 +115,3 @@ def test_fewer_results_are_the_first_of_more(memory: Memory, user: str) -> None:
     for limit in (1, 10, 29, 30, 31, 60):
         hits = memory.search("Maya's walk to the concert, number 7", user, limit=limit)
         assert [hit.memory.id for hit in hits] == found[:limit]
-
-
-def test_no_memory_is_compared_with_all_others(database: str) -> None:
-    """Whatever the planner expects; of a table that it knows nothing about it expects hardly a row."""
-    embedder, words = HashingEmbedder(), ("tea", "coffee", "walk", "lake", "train", "cat", "concert", "letter")
-    with Memory(url=database, embedder=embedder) as memory, psycopg.connect(database, autocommit=True) as admin:
-        admin.execute("ALTER TABLE openmem.memories SET (autovacuum_enabled = false)")
-        texts = [" ".join(words[number * step % 8] for step in (1, 3, 5, 7)) for number in range(600)]
-        memory.add_many([{"content": text, "user_id": "maya"} for text in texts])
-        query = "tea and coffee by the lake, a cat, a letter"
-        op = Search(query=query, user_id="maya", scope=None, limit=10, min_score=None)
-        [vector] = embedder.embed([query])
-        statement = Statements("openmem", "public", "all").search(
-            op, Call("request", None, Grants.parse(None)), embedder.model, vector, limit=10, indexed=False
-        )
-        admin.execute("SET plan_cache_mode = force_generic_plan")
-        admin.execute("SET enable_seqscan = off")
-        compared = {
-            node["Node Type"]: node["Actual Loops"] * node["Rows Removed by Join Filter"]
-            for node in nodes(admin, statement)
-            if node.get("Rows Removed by Join Filter")
-        }
-        assert sum(compared.values()) < 600, compared

@@ -275,10 +275,7 @@ class Statements:
         values = f"""
             $1::text, $2::text, $3::text, now(), $4::text, $5::text[], $6::json, $7::float8,
             $8::timestamptz, $9::timestamptz, $10::text[], $11::text, NULL, $12::json,
-            $13::{self._vector}.halfvec, $16::smallint, (
-                SELECT coalesce(max(newest.ordinal), 0) + 1 FROM {self._memories} newest
-                WHERE {_in("newest", "$16")} AND newest.user_id = $3::text
-            )
+            $13::{self._vector}.halfvec, $16::smallint, {self._last_ordinal("$16::smallint", "$3::text")} + 1
         """
         columns = ", ".join((*_COLUMNS, "embedding", "bucket", "ordinal"))
         return f"INSERT INTO {self._memories} AS m ({columns}) SELECT {values}"
@@ -296,6 +293,16 @@ class Statements:
             SELECT unknown.ids, added.* FROM unknown LEFT JOIN added ON true
         """
 
+    def _last_ordinal(self, bucket: str, user: str) -> str:
+        """The ordinal of a user's newest memory, 0 for none.
+
+        It is not written as ``max``, for which a planner that expects few memories of a user reads them all.
+        """
+        return f"""coalesce((
+            SELECT newest.ordinal FROM {self._memories} newest
+            WHERE newest.bucket = {bucket} AND newest.user_id = {user} ORDER BY newest.ordinal DESC LIMIT 1
+        ), 0)"""
+
     def now(self) -> Statement[datetime]:
         """The time of the transaction."""
         return Statement("SELECT now()", (), lambda rows: cast(datetime, rows[0][0]))
@@ -303,9 +310,7 @@ class Statements:
     def last_ordinals(self, user_ids: Sequence[str]) -> Statement[dict[str, int]]:
         """The ordinals of users' newest memories, 0 for none."""
         sql = f"""
-            SELECT u.user_id, coalesce((
-                SELECT max(m.ordinal) FROM {self._memories} m WHERE m.bucket = u.bucket AND m.user_id = u.user_id
-            ), 0)
+            SELECT u.user_id, {self._last_ordinal("u.bucket", "u.user_id")}
             FROM unnest($1::text[], $2::smallint[]) AS u (user_id, bucket)
         """
         args = (list(user_ids), [bucket_of(user_id) for user_id in user_ids])
