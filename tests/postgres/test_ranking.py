@@ -90,7 +90,7 @@ def test_what_follows_on_a_good_answer_is_helped_by_it(memory: Memory, conversat
 
 
 def test_what_is_out_of_sight_helps_nobody(memory: Memory, conversation: str) -> None:
-    """What a client may not read, or does not hold any more, or another user said, must not show in a score."""
+    """What is not searched, or does not hold any more, must not show in a score."""
     query = "the name of the cat, Moustache"
     answers = scores(memory, conversation, query)[f"Maya: {ANSWER}"]
     question = next(item for item in memory.list(conversation).items if item.content.startswith("Tom:"))

@@ -176,7 +176,7 @@ class Ranking:
 
     @property
     def none_of_many(self) -> str:
-        """No measured memories, where the planner expects some hundreds.
+        """No measured memories, where the planner expects a thousand.
 
         How many a user has, it can only guess, and what it takes for few it joins by comparing all with all.
         """
