@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from openmem.providers.postgres import provider, ranking
+from openmem.providers.postgres import candidates, provider
 
 from . import database, measures
 from .datasets import Data
@@ -106,13 +106,13 @@ class Comparison:
 @contextmanager
 def all_ranked() -> Iterator[None]:
     """Let clients that are opened meanwhile rank all memories of any user."""
-    bound = ranking.EXACT
-    ranking.EXACT = 2**31 - 1  # type: ignore[misc]
+    bound = candidates.EXACT
+    candidates.EXACT = 2**31 - 1  # type: ignore[misc]
     provider.statements_of.cache_clear()
     try:
         yield
     finally:
-        ranking.EXACT = bound  # type: ignore[misc]
+        candidates.EXACT = bound  # type: ignore[misc]
         provider.statements_of.cache_clear()
 
 
@@ -124,7 +124,7 @@ async def run(url: str, data: Data, sizes: Sequence[int], store: int, rounds: in
         both = Comparison(data, peers, urls)
         await both.load(users)
         console.print(await both.latencies("Search, median", users, rounds))
-        outgrown = {user: size for user, size in users.items() if size > ranking.EXACT}
+        outgrown = {user: size for user, size in users.items() if size > candidates.EXACT}
         if outgrown:
             console.print(await both.recall(outgrown, min(rounds, 100)))
         console.print(await both.throughput(min(users, key=lambda user: abs(users[user] - 600))))

@@ -113,6 +113,24 @@ class PostgresSettings:
     timeout: float
 
 
+@dataclass(slots=True)
+class Learned:
+    """What is known of a database, so that it need not be asked again.
+
+    Attributes:
+        vector_schemas: by the name of a schema with openmem's tables, the quoted name of pgvector's schema.
+        outgrown: users, each with such a schema, who have too many memories for the way small ones are searched.
+    """
+
+    vector_schemas: dict[str, str] = field(default_factory=dict)
+    outgrown: set[tuple[str, str]] = field(default_factory=set)
+
+    def forget(self) -> None:
+        """Ask again."""
+        self.vector_schemas.clear()
+        self.outgrown.clear()
+
+
 class PostgresIO(Protocol):
     """A pool of PostgreSQL connections.
 
@@ -124,7 +142,7 @@ class PostgresIO(Protocol):
             the server misses a table, or may have become another one.
     """
 
-    learned: dict[str, str]
+    learned: Learned
 
     async def execute(self, statement: Statement[R]) -> R:
         """Run one statement as one transaction in one round trip, and decode its rows."""

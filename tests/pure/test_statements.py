@@ -58,9 +58,9 @@ def statements(
     yield "delete", sql.delete(Delete(id=ID), Call(MARK))
     yield "list", sql.list(page, CALL)
     yield "list on", sql.list(page.model_copy(update={"cursor": cursor}), CALL)
-    yield "search", sql.search(search, CALL, MARK, VECTOR, limit=5, indexed=False)
-    yield "search indexed", sql.search(search, CALL, MARK, VECTOR, limit=5, indexed=True)
-    yield "context", sql.search(context, CALL, MARK, VECTOR, limit=5, indexed=False)
+    yield "search", sql.search(search, CALL, MARK, VECTOR, limit=5, many=False)
+    yield "search many", sql.search(search, CALL, MARK, VECTOR, limit=5, many=True)
+    yield "context", sql.search(context, CALL, MARK, VECTOR, limit=5, many=False)
     yield "audit", sql.audit(Audit(user_id=MARK, app=MARK, since=NOW), CALL)
     yield "wait_for_ingest", sql.missing(WaitForIngest(ids=[MARK], user_id=MARK))
 
@@ -85,7 +85,7 @@ def test_a_statement(statement: Statement[Any], mode: AuditMode) -> None:
 @pytest.mark.parametrize("mode", get_args(AuditMode))
 def test_what_is_logged(mode: AuditMode) -> None:
     writes = {"add", "add superseding", "add once", "update", "update one field", "delete"}
-    reads = {"get", "list", "list on", "search", "search indexed", "context"}
+    reads = {"get", "list", "list on", "search", "search many", "context"}
     logged = {name for name, statement in statements(mode) if "INSERT INTO memory_schema.audit_log" in statement.sql}
     assert logged == {"all": writes | reads, "writes": writes, "off": set()}[mode]
     hurried = {name for name, statement in statements(mode) if "synchronous_commit" in statement.sql}
@@ -94,9 +94,9 @@ def test_what_is_logged(mode: AuditMode) -> None:
 
 def test_the_text_does_not_depend_on_the_values() -> None:
     sql = Statements("openmem", "public", "all")
-    bare = sql.search(Search(query="q", user_id="u"), Call("r"), "model", VECTOR, limit=10, indexed=False)
+    bare = sql.search(Search(query="q", user_id="u"), Call("r"), "model", VECTOR, limit=10, many=False)
     full = sql.search(
-        Search(query=MARK, user_id=MARK, scope=f"{MARK}/*", min_score=1), CALL, MARK, VECTOR, limit=1, indexed=False
+        Search(query=MARK, user_id=MARK, scope=f"{MARK}/*", min_score=1), CALL, MARK, VECTOR, limit=1, many=False
     )
     assert bare.sql is full.sql
 

@@ -23,7 +23,7 @@ from weakref import WeakSet
 import asyncpg
 
 from ..errors import OMPError, ProviderError
-from ..io import Copy, HalfVector, PostgresSettings, Row, Statement, Transaction
+from ..io import Copy, HalfVector, Learned, PostgresSettings, Row, Statement, Transaction
 from ..providers.postgres.errors import bad_url, is_missing, server_error, unreachable
 from .pool import ON_CONNECT, ON_CONNECT_POOLED, Pool
 from .tasks import task_group
@@ -71,7 +71,7 @@ class AsyncpgIO:
 
     def __init__(self, settings: PostgresSettings) -> None:
         self._settings = settings
-        self.learned: dict[str, str] = {}
+        self.learned = Learned()
         self._pool: Pool[asyncpg.Connection] = Pool(
             AsyncSlots(settings.pool_max_size),
             self._connect,
@@ -135,7 +135,7 @@ class AsyncpgIO:
         except BaseException as error:
             cause = error.__cause__
             if _may_be_another_database(cause):
-                self.learned.clear()
+                self.learned.forget()
             if isinstance(cause, asyncpg.PostgresError) and not connection.is_in_transaction():
                 self._pool.release(connection, reusable=not _is_fatal(cause))
             else:

@@ -24,7 +24,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Format, TransactionStatus
 
 from ..errors import OMPError, ProviderError
-from ..io import Copy, HalfVector, PostgresSettings, Statement, Transaction, run_blocking
+from ..io import Copy, HalfVector, Learned, PostgresSettings, Statement, Transaction, run_blocking
 from ..providers.postgres.errors import bad_url, is_missing, server_error, unreachable
 from .pool import ON_CONNECT, ON_CONNECT_POOLED, Pool
 
@@ -102,7 +102,7 @@ class PsycopgIO:
 
     def __init__(self, settings: PostgresSettings) -> None:
         self._settings = settings
-        self.learned: dict[str, str] = {}
+        self.learned = Learned()
         self._pool: Pool[BoundedConnection] = Pool(
             BlockingSlots(settings.pool_max_size),
             self._connect,
@@ -158,7 +158,7 @@ class PsycopgIO:
         except psycopg.Error as error:
             reusable = _is_idle(connection)
             if connection.broken or is_missing(error.sqlstate):
-                self.learned.clear()
+                self.learned.forget()
             raise _translated(error) from error
         except BaseException as error:
             reusable = _is_idle(connection)

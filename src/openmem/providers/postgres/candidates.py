@@ -1,22 +1,25 @@
-"""How a search finds what to rank among very many memories of one user. Pure.
+"""How a search ranks very many memories of one user. Pure.
 
-Up to some thousand memories, all of a user's are ranked (`.ranking`): nothing is missed, and it is as
-fast as an index. Beyond that, these are, in one statement:
+The scores are those of `.ranking`, reached in another way. There, all memories are read first, since how much a
+word weighs depends on how many have it. Here, a sample tells that: `PARTS` runs of up to `RUN` memories, spread
+evenly from the user's first to the newest. With the words' weights known, one inner product tells the share of the
+query that a memory says, and only the best are kept while the others are read.
 
-1. The user's first `HEAD` memories. They also are the sample that tells how many memories have each of the
-   query's words.
-2. Those that have one of the query's rarest words: as many of the words as there are about `HITS` memories for. A
+Beyond `EXACT` memories, not all are read any more, but
+
+1. those with an ordinal up to `HEAD`,
+2. those that have one of the query's rarest words: as many of the words as there are about `HITS` memories for. A
    GIN index finds them.
 3. What is around the best of these, as in every ranking.
 
-A memory that has none of the rare words cannot be among the best, since a few memories have more. If
-too few have any, everything is ranked after all: that is slow, but nothing is missed.
+A memory that has none of the rare words is hardly among the best, since many have more. If
+too few have any, everything is read after all: that is slow, but nothing is missed.
 
 That the index is used must not depend on how many rows the planner expects of a user: hence the ``CASE``, which
 it cannot use with another index.
 
 The index holds words salted with the user's id, so that a search meets no other user's memories, and
-leaves out the first `HEAD` memories of each user, so that most users' writes never touch it. A vector index
+leaves out the memories up to `HEAD`, so that most users' writes never touch it. A vector index
 is not used: words decide the first places (nearness is worth 0.35 at most), and an HNSW index over many
 users costs every insertion several times what the rest of it does. See `docs/retrieval.md`.
 """
@@ -25,82 +28,110 @@ from __future__ import annotations
 
 from typing import Final
 
-from .ranking import Ranking, flag, having, patterns, weight
-from .schema import HEAD
+from .ranking import QUESTION_FACTOR, SPEAKER, Ranking, flag, patterns, score, weight
+from .schema import HEAD, TERM_NUMBERS
 
-HITS: Final = 2_500
-ENOUGH: Final = 50
+EXACT: Final = 1_000
+HITS: Final = 1_500
+PARTS: Final = 16
+RUN: Final = 32
+IS_QUESTION: Final = 2
 
 
-def found(ranking: Ranking) -> str:
-    """CTEs like those of `Ranking.exact`, for a user who has outgrown it."""
+def of_many(ranking: Ranking) -> str:
+    """CTEs like those of `Ranking.of_few`, for a user who has more."""
     r = ranking
-    in_order = f"FROM {r.memories} m WHERE {r.of_user} ORDER BY m.ordinal"
-    around = f"""LATERAL (
-        SELECT {r.measured} FROM {r.memories} m
-        WHERE {r.of_user} AND {r.searched} AND m.ordinal = lender.ordinal + step OFFSET 0
-    ) m"""
-    estimate = f"sampled.memories * size.memories / {HEAD}"
+    of_user = f"FROM {r.memories} m WHERE {r.of_user}"
+    searched = f"{of_user} AND {r.searched}"
+    hits = f"""
+        FROM {r.memories} m
+        WHERE m.ordinal > {HEAD}
+            AND {r.schema}.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))
+                && ARRAY(SELECT {r.schema}.word_key({r.user}::text, number) FROM chosen)
+            AND {r.in_bucket}
+            AND CASE WHEN m.user_id = {r.user}::text THEN {r.searched} END
+    """
+    others = f"""
+        {searched} AND m.ordinal <= (SELECT CASE WHEN yes THEN {HEAD} ELSE newest END FROM enough CROSS JOIN span)
+    """
+    around = f"LATERAL (SELECT {r.measured} {searched} AND m.ordinal = lender.ordinal + step OFFSET 0) m"
     return f"""
         {r.query_words},
         outgrown AS MATERIALIZED (SELECT false AS yes),
-        head AS MATERIALIZED (
-            SELECT {r.measured} FROM (SELECT m.* {in_order} LIMIT {HEAD}) m WHERE {r.searched} OFFSET 0
+        span AS MATERIALIZED (
+            SELECT first, newest, newest - first + 1 AS memories, (newest - first) / {PARTS} + 1 AS part
+            FROM (SELECT m.ordinal AS first {of_user} ORDER BY m.ordinal LIMIT 1) oldest,
+                (SELECT m.ordinal AS newest {of_user} ORDER BY m.ordinal DESC LIMIT 1) newest
         ),
-        size AS MATERIALIZED (
-            SELECT head_end, {HEAD} + newest - head_end AS memories
-            FROM (SELECT m.ordinal AS head_end {in_order} OFFSET {HEAD - 1} LIMIT 1) sample,
-                (SELECT m.ordinal AS newest {in_order} DESC LIMIT 1) last
+        sample AS (
+            SELECT m.own FROM span CROSS JOIN generate_series(first, newest, part) AS start CROSS JOIN LATERAL (
+                SELECT {r.own} AS own {searched} AND m.ordinal >= start AND m.ordinal < start + part
+                ORDER BY m.ordinal LIMIT {RUN}
+            ) m
         ),
-        head_pattern AS MATERIALIZED ({patterns("head")}),
-        sampled AS MATERIALIZED (
-            SELECT bit, number, {having("bit", "memories")} AS memories
-            FROM weighted LEFT JOIN head_pattern ON true GROUP BY bit, number
+        pattern AS MATERIALIZED ({patterns("sample")}),
+        counted AS MATERIALIZED ({r.counts}),
+        weight AS MATERIALIZED (
+            SELECT bit, {flag("bit")} AS flag, {weight("bit", "memories", "total")} AS weight FROM counted
         ),
+        wanted AS MATERIALIZED (SELECT {_wanted(r)} AS words FROM term JOIN weight USING (bit)),
         chosen AS MATERIALIZED (
-            SELECT bit, number
+            SELECT number
             FROM (
-                SELECT bit, number, sum({estimate} + 1) OVER rarest AS hits, row_number() OVER rarest AS place
-                FROM sampled CROSS JOIN size WHERE number IS NOT NULL WINDOW rarest AS (ORDER BY sampled.memories, bit)
+                SELECT number, row_number() OVER rarest AS place,
+                    sum(counted.memories * span.memories / greatest(total, 1) + 1) OVER rarest AS hits
+                FROM counted CROSS JOIN span WHERE number IS NOT NULL AND span.memories > {EXACT}
+                WINDOW rarest AS (ORDER BY counted.memories, bit)
             ) rare
             WHERE place = 1 OR hits <= {HITS}
         ),
-        hit AS MATERIALIZED (
-            SELECT {r.measured} FROM {r.memories} m
-            WHERE m.ordinal > {HEAD}
-                AND {r.schema}.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))
-                    && ARRAY(SELECT {r.schema}.word_key({r.user}::text, number) FROM chosen)
-                AND {r.in_bucket}
-                AND CASE WHEN m.user_id = {r.user}::text AND {r.searched}
-                    THEN m.ordinal > (SELECT head_end FROM size) END
-            OFFSET 0
-        ),
-        hit_pattern AS MATERIALIZED ({patterns("hit")}),
-        enough AS MATERIALIZED (SELECT count(*) >= greatest({ENOUGH}, {r.limit}::bigint) AS yes FROM hit),
-        rest AS MATERIALIZED (
-            SELECT {r.measured} FROM {r.memories} m
-            WHERE {r.of_user} AND {r.searched} AND m.ordinal > (SELECT head_end FROM size)
-                AND NOT (SELECT yes FROM enough)
-        ),
-        measured AS (
-            SELECT * FROM head
-            UNION ALL SELECT * FROM hit WHERE (SELECT yes FROM enough)
-            UNION ALL SELECT * FROM rest
-            UNION ALL {r.none_of_many}
-        ),
-        pattern AS MATERIALIZED (
-            SELECT own FROM head_pattern UNION SELECT own FROM hit_pattern UNION SELECT own FROM rest
-        ),
-        weight AS MATERIALIZED (
-            SELECT {flag("bit")} AS flag, {weight("bit", "memories", "total")} AS weight
+        hit AS MATERIALIZED ({_best(r, hits)}),
+        enough AS MATERIALIZED (SELECT count(*) >= {r.most} AS yes FROM hit),
+        other AS MATERIALIZED ({_best(r, others)}),
+        best AS MATERIALIZED (
+            SELECT m.id, m.ordinal, m.at, m.nearness, {r.own} AS own, m.score
             FROM (
-                SELECT sampled.bit, coalesce(size.memories, (SELECT count(*) FROM head))::float8 AS total, CASE
-                    WHEN size.memories IS NULL THEN sampled.memories
-                    WHEN chosen.bit IS NULL THEN {estimate}
-                    ELSE sampled.memories + (SELECT {having("sampled.bit", "memories")} FROM hit_pattern)
-                END AS memories
-                FROM sampled LEFT JOIN size ON true LEFT JOIN chosen USING (bit)
-            ) counted
+                SELECT * FROM other UNION ALL SELECT * FROM hit WHERE (SELECT yes FROM enough)
+                ORDER BY score DESC, id DESC LIMIT {r.most}
+            ) m
         ),
-        {r.scores(around)}
+        {r.ranked(around)}
+    """
+
+
+def _wanted(r: Ranking) -> str:
+    """The query's words as a vector of their shares, the speaker's among them, and of `IS_QUESTION`.
+
+    They are negative, since pgvector's operator for the inner product tells the negative of it.
+    """
+    speaker = f"(SELECT weight FROM weight WHERE bit = {SPEAKER})"
+    total = "(SELECT sum(weight) FROM weight)"
+    entries = f"""
+        concat_ws(',',
+            string_agg(number || ':' || -weight / {total}, ','),
+            string_agg(speaker || ':' || -nullif({speaker}, 0) / {total}, ','),
+            {r.schema}.term_number('?') || ':-{IS_QUESTION}'
+        )
+    """
+    return f"('{{' || {entries} || '}}/{TERM_NUMBERS}')::{r.vector_schema}.sparsevec"
+
+
+def _best(r: Ranking, memories: str) -> str:
+    """The best of some memories by what is their own. While they are read, no more than these are kept.
+
+    That a memory is a question shows in ``said``, which is greater by `IS_QUESTION` then.
+    """
+    said = f"m.terms OPERATOR({r.vector_schema}.<#>) (SELECT words FROM wanted)"
+    zero_or_null = "(SELECT CASE WHEN terms > 0 THEN 0 END FROM query)"
+    statement, question = (f"(said - {extra} + {zero_or_null})" for extra in (0, IS_QUESTION))
+    return f"""
+        SELECT id, ordinal, at, nearness, terms, CASE WHEN said < {IS_QUESTION}
+            THEN {score("nearness", statement, statement)}
+            ELSE {score("nearness", question, question)} * {QUESTION_FACTOR}::float8 END AS score
+        FROM (
+            SELECT m.id, m.ordinal, {r.at} AS at, {r.nearness} AS nearness, m.terms, {said} AS said
+            {memories}
+            OFFSET 0
+        ) m
+        ORDER BY score DESC, id DESC LIMIT {r.most}
     """

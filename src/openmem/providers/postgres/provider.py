@@ -90,7 +90,6 @@ class PostgresProvider(Provider):
         self._io: PostgresIO | None = None
         self._statements: Statements | None = None
         self._reads: Statements | None = None
-        self._outgrown: set[str] = set()
         if config.audit == "off":
             self.features = self.features.model_copy(update={"supports_audit": False})
         if config.audit != "all" or self._replica is not None:
@@ -243,24 +242,25 @@ class PostgresProvider(Provider):
         return done
 
     async def _ranked(self, op: Search | Context, call: Call, limit: int) -> SearchResults:
-        """The ranking of all of a user's memories, or, once there are too many, of those that indexes find.
+        """The ranking in the way for few memories, or, if the user has more, in the one for many.
 
-        Who has too many is remembered, so that the next search takes one round trip again.
+        Who has more is remembered, so that the next search takes one round trip again.
         """
         [vector] = await self._embedder.embed([op.query])
 
-        async def ranked(*, indexed: bool) -> SearchResults | None:
+        async def ranked(*, many: bool) -> SearchResults | None:
             model = self._embedder.model
-            return await self._read(lambda sql: sql.search(op, call, model, vector, limit=limit, indexed=indexed))
+            return await self._read(lambda sql: sql.search(op, call, model, vector, limit=limit, many=many))
 
-        if op.user_id not in self._outgrown:
-            results = await ranked(indexed=False)
+        outgrown, user = self._run.learned.outgrown, (self._schema, op.user_id)
+        if user not in outgrown:
+            results = await ranked(many=False)
             if results is not None:
                 return results
-            if len(self._outgrown) >= MAX_OUTGROWN:
-                self._outgrown.clear()
-            self._outgrown.add(op.user_id)
-        results = await ranked(indexed=True)
+            if len(outgrown) >= MAX_OUTGROWN:
+                outgrown.clear()
+            outgrown.add(user)
+        results = await ranked(many=True)
         assert results is not None
         return results
 

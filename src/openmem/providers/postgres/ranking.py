@@ -33,14 +33,14 @@ words a memory has. The first bit tells that the query names the speaker, the se
 question. Single precision keeps `MASK_BITS` bits exactly; three masks make room for 61 words.
 Memories with equal masks say the same share of the query, hence that is computed per distinct mask, not per memory.
 
-A user's memories are all ranked as long as there are at most about `EXACT` of them. Beyond that, the
-ranking is of candidates that indexes find; see `.candidates`.
+This is the ranking of up to about `FEW` memories of a user, which are all held in the server's memory for a
+moment. How more are ranked is in `.candidates`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from .schema import TERM_NUMBERS
 
@@ -58,7 +58,7 @@ SPEAKER: Final = 0
 QUESTION: Final = 1
 FIRST_WORD: Final = 2
 QUERY_LENGTH: Final = 20_000
-EXACT: Final = 4_000
+FEW: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +84,16 @@ class Ranking:
     min_score: str
     limit: str
 
-    def exact(self) -> str:
-        """CTEs that rank all of a user's memories, unless there are too many.
+    def of_few(self) -> str:
+        """CTEs that rank a user's memories, unless there are too many for this.
 
         They end in ``ranked (id, score)``, the best first, and ``outgrown (yes)``, which
-        tells whether this user has outgrown the exact ranking. Nothing is ranked then.
+        tells whether there are. Nothing is ranked then.
         """
         return f"""
             {self.query_words},
             outgrown AS MATERIALIZED (
-                SELECT EXISTS (SELECT FROM {self.memories} m WHERE {self.of_user} AND m.ordinal > {EXACT}) AS yes
+                SELECT EXISTS (SELECT FROM {self.memories} m WHERE {self.of_user} AND m.ordinal > {FEW}) AS yes
             ),
             measured AS MATERIALIZED (
                 SELECT {self.measured} FROM {self.memories} m
@@ -103,12 +103,17 @@ class Ranking:
             pattern AS MATERIALIZED ({patterns("measured")}),
             weight AS MATERIALIZED (
                 SELECT {flag("bit")} AS flag, {weight("bit", "memories", "total")} AS weight
-                FROM (
-                    SELECT bit, {having("bit", "memories")} AS memories, sum(memories) AS total
-                    FROM weighted CROSS JOIN pattern GROUP BY bit
-                ) counted
+                FROM ({self.counts}) counted
             ),
-            {self.scores(around="measured m")}
+            coverage AS MATERIALIZED (
+                SELECT own, said FROM pattern CROSS JOIN LATERAL (SELECT {share("own")} AS said FROM weight) shares
+            ),
+            best AS MATERIALIZED (
+                SELECT id, ordinal, at, nearness, own, {score("nearness", "said")} * {factor()} AS score
+                FROM measured JOIN coverage USING (own)
+                ORDER BY score DESC, id DESC LIMIT {self.most}
+            ),
+            {self.ranked(around="measured m")}
         """
 
     @property
@@ -169,10 +174,10 @@ class Ranking:
     @property
     def measured(self) -> str:
         """What the ranking needs to know of a memory ``m``."""
-        return f"""
-            m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS at,
-            {self._nearness} AS nearness, {self._own} AS own
-        """
+        return f"m.id, m.ordinal, {self.at} AS at, {self.nearness} AS nearness, {self.own} AS own"
+
+    at: ClassVar = "coalesce(m.valid_from, m.created_at)"
+    """The moment a memory ``m`` is from."""
 
     @property
     def none_of_many(self) -> str:
@@ -186,7 +191,7 @@ class Ranking:
         """
 
     @property
-    def _nearness(self) -> str:
+    def nearness(self) -> str:
         """The cosine similarity of a memory ``m``, not below 0; null if the models differ.
 
         The distance from or to a vector of zeros is NaN, which PostgreSQL takes for the greatest number.
@@ -195,7 +200,7 @@ class Ranking:
         return f"CASE WHEN m.embedding_model = {self.model}::text THEN 1 - least({distance}, 1) END"
 
     @property
-    def _own(self) -> str:
+    def own(self) -> str:
         """The bit mask of the query's words that a memory ``m`` has."""
 
         def found(number: int) -> str:
@@ -206,8 +211,21 @@ class Ranking:
             ELSE {found(0)} | {found(1)} << {MASK_BITS} | {found(2)} << {2 * MASK_BITS} END
         """
 
-    def scores(self, around: str) -> str:
-        """From ``measured``, its ``pattern`` of masks, and the ``weight`` of each word to ``ranked``.
+    @property
+    def counts(self) -> str:
+        """How many of the memories counted in ``pattern`` have each word, and how many there are."""
+        return f"""
+            SELECT bit, number, {having("bit", "memories")} AS memories, coalesce(sum(memories), 0) AS total
+            FROM weighted LEFT JOIN pattern ON true GROUP BY bit, number
+        """
+
+    @property
+    def most(self) -> str:
+        """How many of the best by themselves are needed: those that may lend, and those that may be returned."""
+        return f"greatest({LENDERS}, {self.limit}::bigint)"
+
+    def ranked(self, around: str) -> str:
+        """From ``best``, the best by themselves, and the ``weight`` of each word to ``ranked``.
 
         Args:
             around: a table ``m`` of measured memories, among them all with the ordinal ``lender.ordinal + step``.
@@ -218,14 +236,6 @@ class Ranking:
         meaning = f"(nearness + {lent} * greatest(nearness_around - nearness, 0))"
         words = f"(said + {lent} * {AROUND_WEIGHT} * said_around)"
         return f"""
-            coverage AS MATERIALIZED (
-                SELECT own, said FROM pattern CROSS JOIN LATERAL (SELECT {share("own")} AS said FROM weight) shares
-            ),
-            best AS MATERIALIZED (
-                SELECT id, ordinal, at, nearness, own, {score("nearness", "said")} AS score
-                FROM measured JOIN coverage USING (own)
-                ORDER BY score DESC, id DESC LIMIT greatest({LENDERS}, {self.limit}::bigint)
-            ),
             lender AS (
                 SELECT ordinal, date_bin('{EPISODE}', at, 'epoch') AS episode, nearness, own
                 FROM best ORDER BY score DESC, id DESC LIMIT {LENDERS}
@@ -244,7 +254,7 @@ class Ranking:
                     FROM (
                         SELECT id, score FROM best
                         UNION ALL
-                        SELECT id, {score(meaning, words)}
+                        SELECT id, {score(meaning, words)} * {factor()}
                         FROM neighbour CROSS JOIN LATERAL (
                             SELECT {share("own")} AS said, {share("around")} AS said_around FROM weight
                         ) shares
@@ -256,10 +266,14 @@ class Ranking:
         """
 
 
-def score(meaning: str, words: str) -> str:
-    """The score of a memory, from two expressions that are null where ``nearness`` or ``said`` is."""
-    factor = f"CASE WHEN own & {flags(QUESTION)} <> 0 THEN {QUESTION_FACTOR}::float8 ELSE 1 END"
-    return f"coalesce({VECTOR_WEIGHT} * {meaning} + {WORDS_WEIGHT} * {words}, said, nearness, 0) * {factor}"
+def score(meaning: str, words: str, said: str = "said") -> str:
+    """The score of an answer, from expressions that are null where ``nearness`` or `said` is."""
+    return f"coalesce({VECTOR_WEIGHT} * {meaning} + {WORDS_WEIGHT} * {words}, {said}, nearness, 0)"
+
+
+def factor() -> str:
+    """What a score counts, by the mask ``own``."""
+    return f"CASE WHEN own & {flags(QUESTION)} <> 0 THEN {QUESTION_FACTOR}::float8 ELSE 1 END"
 
 
 def patterns(measured: str) -> str:

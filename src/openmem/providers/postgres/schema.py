@@ -38,7 +38,9 @@ TERM_NUMBERS: Final = 2**29
 MAX_TERMS: Final = 16_000
 HEAD: Final = 1_000
 
-# A row is unpacked from its first column to the last one needed, so what a search reads comes first.
+# A row is unpacked from its first column to the last one needed, so what a search reads comes first. What
+# tables and indexes compute is in PL/pgSQL, whose plans a session keeps: a function in SQL, unless it can become
+# a part of the expression, is read and planned anew for every statement.
 MIGRATIONS: Final[tuple[str, ...]] = (
     """
     CREATE FUNCTION {schema}.term_number(term text) RETURNS bigint
@@ -55,11 +57,10 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         ];
 
     CREATE FUNCTION {schema}.terms(content text, at timestamptz) RETURNS {vector}.sparsevec
-        LANGUAGE sql IMMUTABLE PARALLEL SAFE
-        RETURN (
-            SELECT ('{{' || string_agg(number || ':1', ',') || '}}/{term_numbers}')::{vector}.sparsevec
-            FROM (
-                SELECT DISTINCT {schema}.term_number(term) AS number
+        LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $body$
+        BEGIN
+            RETURN ('{{' || array_to_string(ARRAY(
+                SELECT DISTINCT {schema}.term_number(term)
                 FROM unnest({schema}.words(content, at) || ARRAY[
                     CASE WHEN content ~ '\\?\\s*$' THEN '?' END,
                     CASE WHEN content ~ '^\\s*\\w+\\s*:\\s' THEN
@@ -67,18 +68,21 @@ MIGRATIONS: Final[tuple[str, ...]] = (
                     END
                 ]) term
                 WHERE term IS NOT NULL LIMIT {max_terms}
-            ) numbers
-        );
+            ), ':1,') || ':1}}/{term_numbers}')::{vector}.sparsevec;
+        END $body$;
 
     CREATE FUNCTION {schema}.word_key(user_id text, term_number bigint) RETURNS bigint
         LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
         RETURN hashint8extended(term_number, hashtextextended(user_id, 0));
 
     CREATE FUNCTION {schema}.word_keys(user_id text, content text, at timestamptz) RETURNS bigint[]
-        LANGUAGE sql IMMUTABLE PARALLEL SAFE
-        RETURN ARRAY(
-            SELECT {schema}.word_key(user_id, {schema}.term_number(word)) FROM unnest({schema}.words(content, at)) word
-        );
+        LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $body$
+        BEGIN
+            RETURN ARRAY(
+                SELECT {schema}.word_key(user_id, {schema}.term_number(word))
+                FROM unnest({schema}.words(content, at)) word
+            );
+        END $body$;
 
     CREATE TABLE {schema}.memories (
         id text COLLATE "C" PRIMARY KEY,
@@ -173,8 +177,8 @@ async def ensure(io: PostgresIO, schema: str) -> str:
         ProviderError: pgvector is missing or too old, the role may not create what is missing, or
             the database was made by a newer openmem.
     """
-    if schema in io.learned:
-        return io.learned[schema]
+    if schema in io.learned.vector_schemas:
+        return io.learned.vector_schemas[schema]
     database = await io.execute(_inspect(schema))
     if database.vector_schema is None:
         await _create_extension(io)
@@ -190,7 +194,7 @@ async def ensure(io: PostgresIO, schema: str) -> str:
         )
     if version < len(MIGRATIONS):
         await io.run_script(_script(schema, database.vector_schema))
-    io.learned[schema] = database.vector_schema
+    io.learned.vector_schemas[schema] = database.vector_schema
     return database.vector_schema
 
 

@@ -41,7 +41,7 @@ from ...models import (
 from ...operations import Add, AddMany, Audit, Context, Delete, Get, List, Operation, Search, Update, WaitForIngest
 from ..base import Call, hashed, key_reused, no_such_memory
 from . import binary
-from .candidates import found
+from .candidates import of_many
 from .ranking import Ranking
 
 _COLUMNS: Final = (
@@ -183,8 +183,8 @@ class Statements:
         self._update = self._update_sql()
         self._delete = self._delete_sql()
         self._list = self._list_sql()
-        self._search = self._search_sql(indexed=False)
-        self._search_indexed = self._search_sql(indexed=True)
+        self._search = self._search_sql(many=False)
+        self._search_many = self._search_sql(many=True)
 
     def add(self, id: str, op: Add, call: Call, model: str, vector: Sequence[float]) -> Statement[MemoryRecord]:
         """Store a memory under `id`, and end the validity of those it supersedes."""
@@ -552,13 +552,13 @@ class Statements:
         """
 
     def search(
-        self, op: Search | Context, call: Call, model: str, vector: Sequence[float], *, limit: int, indexed: bool
+        self, op: Search | Context, call: Call, model: str, vector: Sequence[float], *, limit: int, many: bool
     ) -> Statement[SearchResults | None]:
         """The best memories for a query among those valid now.
 
         Args:
-            indexed: rank what indexes find, rather than all of the user's memories. Without it the
-                result is None, and nothing was done, if the user has too many for that.
+            many: rank in the way for users of many memories. Without it the result is None, and nothing was
+                done, if this is such a user.
         """
 
         def decode(rows: Sequence[Row]) -> SearchResults | None:
@@ -574,9 +574,9 @@ class Statements:
             op.user_id, op.query, binary.half_vector(vector), comparable, *_filter(op.scope_filter(call.grants)),
             min_score, limit, call.app, call.request_id, op.scope, op.verb, bucket_of(op.user_id),
         )  # fmt: skip
-        return Statement(self._search_indexed if indexed else self._search, args, decode)
+        return Statement(self._search_many if many else self._search, args, decode)
 
-    def _search_sql(self, *, indexed: bool) -> str:
+    def _search_sql(self, *, many: bool) -> str:
         ranking = Ranking(
             self._schema,
             self._vector,
@@ -601,7 +601,7 @@ class Statements:
             request="$10",
         )
         return f"""
-            WITH {found(ranking) if indexed else ranking.exact()}
+            WITH {of_many(ranking) if many else ranking.of_few()}
             {audit}
             SELECT outgrown.yes, ranked.score, {_columns("m")}
             FROM outgrown LEFT JOIN (
