@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
 
-from openmem import Memory
+from openmem import AsyncMemory, Memory
 from openmem._ids import bucket_of, new_memory_id
 from openmem.embedders.hashing import HashingEmbedder
 from openmem.providers.postgres import candidates, provider
+from openmem.providers.postgres.statements import Statements
 
 from ..servers import Server
 
@@ -111,6 +114,17 @@ def test_a_query_of_unknown_words_is_answered_from_all(
     assert [hit.memory.id for hit in memory.search(question, MANY, limit=20)] == exact
 
 
+@pytest.mark.parametrize("question", ["the", "of that", "what is it?"])
+def test_a_query_without_words_is_answered_by_meaning(memory: Memory, question: str) -> None:
+    hits = memory.search(question, MANY, limit=20)
+    assert hits
+    [vector] = EMBEDDER.embed([question])
+    for hit in hits:
+        [other] = EMBEDDER.embed([hit.memory.content])
+        nearness = sum(one * two for one, two in zip(vector, other, strict=True))
+        assert hit.score == pytest.approx(nearness, abs=0.01)
+
+
 def test_each_search_is_logged_once(memory: Memory) -> None:
     memory.search(QUESTIONS[0], MANY)
     memory.context(QUESTIONS[0], MANY)
@@ -161,6 +175,26 @@ def test_a_user_who_has_deleted_many(url: str, monkeypatch: pytest.MonkeyPatch, 
         finally:
             admin.execute(f"INSERT INTO openmem.memories ({columns}) SELECT {columns} FROM gone".encode())  # noqa: S608
             admin.execute("DROP TABLE gone")
+
+
+def test_instances_that_share_a_pool_share_what_they_learned(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the first search of such a user takes two statements."""
+    asked: list[bool] = []
+    search = Statements.search
+
+    def noted(self: Statements, *args: Any, many: bool, **kwargs: Any) -> Any:
+        asked.append(many)
+        return search(self, *args, many=many, **kwargs)
+
+    monkeypatch.setattr(Statements, "search", noted)
+
+    async def run() -> None:
+        async with AsyncMemory(url=url, embedder=EMBEDDER) as first, AsyncMemory(url=url, embedder=EMBEDDER) as second:
+            await first.search(QUESTIONS[0], MANY)
+            await second.search(QUESTIONS[0], MANY)
+
+    asyncio.run(run())
+    assert asked == [False, True, True]
 
 
 def test_few_memories_are_ranked_the_same_either_way(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
