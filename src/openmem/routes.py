@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from ._retrying import retry_after
 from .errors import (
     InvalidRequestError,
     NotFoundError,
@@ -315,14 +316,8 @@ def decode_error(response: HttpResponse) -> OMPError:
         message, code=code, type=envelope.get("type"), provider=envelope.get("provider"), request_id=request_id
     )
     if isinstance(error, RateLimitedError):
-        error.retry_after = retry_after(response)
+        error.retry_after = retry_after(response.headers.get("retry-after"))
     return error
-
-
-def retry_after(response: HttpResponse) -> float | None:
-    """Seconds in the ``Retry-After`` header, if it has any."""
-    value = response.headers.get("retry-after", "")
-    return float(value) if re.fullmatch(r"\d{1,9}(\.\d+)?", value) else None
 
 
 def parse_json(response: HttpResponse) -> Json:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from openmem import Memory
-from openmem.providers import vendor
+from openmem import Memory, _retrying
 
 from .backends import NAME, Backend, running_backend
 from .service import CONFIG, Service
@@ -23,7 +22,7 @@ def _service() -> Iterator[Service]:
 def service(_service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A stand-in without archives; pauses between tries are short."""
     _service.reset()
-    monkeypatch.setattr(vendor, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(_retrying, "FIRST_PAUSE", 0.001)
     yield _service
     _service.release.set()
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from openmem import Memory
-from openmem.providers import supermemory, vendor
+from openmem import Memory, _retrying
+from openmem.providers import base, supermemory
 
 from .service import KEY, Service
 
@@ -42,6 +42,6 @@ def memory(client: Memory, service: Service) -> Memory:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses between tries are kept short."""
-    monkeypatch.setattr(vendor, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(vendor, "POLL_PAUSE", 0.01)
+    monkeypatch.setattr(_retrying, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(base, "POLL_PAUSE", 0.01)
     monkeypatch.setattr(supermemory, "BUSY_PAUSES", (0.001, 0.001, 0.001))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import importlib
 import math
 import os
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from .._extras import require_extra
+from .._retrying import retry_after
 from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
 from ..io import run_blocking
 from . import checked
@@ -212,7 +211,7 @@ class OpenAIEmbedder:
             reason = f" ({error.code})" if error.code else ""
             return RateLimitedError(
                 f"embedder {self.model!r}: the service asks to slow down{reason}",
-                retry_after=_retry_after(error.response.headers),
+                retry_after=_asked_to_wait(error.response.headers),
             )
         if status >= 500 or status in (408, 409):
             return self._unavailable(f"the service failed with status {status}")
@@ -306,15 +305,7 @@ def _check_key(key: str) -> str:
     return key
 
 
-def _retry_after(headers: Any) -> float | None:
-    """The seconds the server asks to wait, in either form of ``Retry-After`` or OpenAI's own header."""
-    try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        value: str = headers.get("retry-after", "")
-        if value[:1].isdigit():
-            return float(value)
-        date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, date.timestamp() - time.time())
+def _asked_to_wait(headers: Any) -> float | None:
+    """The seconds the service asks to wait, in OpenAI's own header or the standard one."""
+    milliseconds = retry_after(headers.get("retry-after-ms"))
+    return retry_after(headers.get("retry-after")) if milliseconds is None else milliseconds / 1000

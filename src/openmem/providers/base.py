@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NoReturn
@@ -12,7 +13,7 @@ from .._ids import new_memory_id
 from ..access import UNRESTRICTED, Grants
 from ..config import ClientConfig
 from ..context import build_context
-from ..errors import InvalidRequestError, NotFoundError, ScopeDeniedError, UnsupportedCapabilityError
+from ..errors import InvalidRequestError, NotFoundError, ProviderError, ScopeDeniedError, UnsupportedCapabilityError
 from ..io import Ports
 from ..models import (
     AuditEntries,
@@ -54,6 +55,7 @@ __all__ = [
 ]
 
 CONTEXT_CANDIDATES = 100
+POLL_PAUSE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,22 @@ class Provider:
 
     async def reembed(self, op: Reembed, call: Call) -> int:
         self._unsupported(op)
+
+    async def poll(self, op: WaitForIngest, is_ingested: Callable[[str], Awaitable[bool]]) -> None:
+        """Ask again and again until all memories are ingested.
+
+        Raises:
+            ProviderError: ``ingestion_timeout``; one was not in time.
+        """
+        waited = 0.0
+        for id in op.ids:
+            while not await is_ingested(id):
+                if op.timeout is not None and waited >= op.timeout:
+                    raise ProviderError(
+                        f"memory {id!r} was still queued after {op.timeout:g} s", code="ingestion_timeout"
+                    )
+                await self.ports.sleep(POLL_PAUSE)
+                waited += POLL_PAUSE
 
     def _unsupported(self, op: Operation) -> NoReturn:
         raise UnsupportedCapabilityError(f"provider {self.name!r} has no {op.verb!r}")

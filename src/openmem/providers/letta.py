@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any, Final
 
+from .._retrying import retry_after
 from .._scopes import ScopeFilter
 from ..config import ClientConfig
 from ..errors import InvalidRequestError, NotFoundError, OMPError, ProviderError
@@ -31,7 +32,7 @@ from ..io import Ports
 from ..models import CapabilityFeatures, CapabilityLimits, MemoryRecord
 from ..operations import Search
 from .base import Provider
-from .vendor import ENVELOPE, Candidate, Candidates, Stored, VendorProvider, check_url, endpoint, retry_after
+from .vendor import ENVELOPE, Candidate, Candidates, Stored, VendorProvider, check_url, endpoint
 
 API_KEY_VARIABLE: Final = "LETTA_API_KEY"
 URL_VARIABLE: Final = "LETTA_BASE_URL"

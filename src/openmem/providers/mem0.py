@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from .._retrying import retry_after
 from .._scopes import ScopeFilter
 from ..config import ClientConfig
 from ..embedders import resolve_embedder
@@ -24,7 +25,6 @@ from .vendor import (
     Stored,
     VendorProvider,
     endpoint,
-    retry_after,
     shortened,
 )
 

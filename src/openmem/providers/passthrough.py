@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 from .. import routes
+from .._retrying import Tries, retry_after
 from .._scopes import ScopeFilter
 from ..config import ClientConfig
 from ..errors import InvalidRequestError, ProviderError
@@ -46,10 +46,6 @@ R = TypeVar("R")
 
 DEFAULT_TIMEOUT = 30.0
 CONNECT_TIMEOUT = 5.0
-TRIES = 3
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
-POLL_PAUSE = 0.25
 MAX_AUDIT_LIMIT = 1000
 RETRIED_STATUSES = frozenset({429, 503})
 
@@ -203,21 +199,13 @@ class PassthroughProvider(Provider):
         return [entry for entry in entries if granted.matches(entry.scope)][: op.limit]
 
     async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None:
-        """Polls the memories until none is queued."""
-        waited = 0.0
-        for id in op.ids:
-            while True:
-                record = await self.get(Get(id=id), call)
-                if record.user_id != op.user_id:
-                    raise no_such_memory(id)
-                if record.status != "queued":
-                    break
-                if op.timeout is not None and waited >= op.timeout:
-                    raise ProviderError(
-                        f"memory {id!r} was still queued after {op.timeout:g} s", code="ingestion_timeout"
-                    )
-                await self.ports.sleep(POLL_PAUSE)
-                waited += POLL_PAUSE
+        async def is_ingested(id: str) -> bool:
+            record = await self.get(Get(id=id), call)
+            if record.user_id != op.user_id:
+                raise no_such_memory(id)
+            return record.status != "queued"
+
+        await self.poll(op, is_ingested)
 
     async def _perform(
         self, route: routes.Route[R], op: Operation, call: Call, headers: Mapping[str, str] | None = None
@@ -236,23 +224,20 @@ class PassthroughProvider(Provider):
             may_repeat: whether the request may be sent again although the server may have performed it.
         """
         assert self._io is not None, "open() comes first"
-        pause = FIRST_PAUSE
-        for tries_left in reversed(range(TRIES)):
-            wait = random.uniform(pause / 2, pause)
+        tries = Tries()
+        while True:
             try:
                 response = await self._io.send(request)
             except ConnectionFailedError:
-                if not tries_left or not may_repeat:
+                pause = tries.pause() if may_repeat else None
+                if pause is None:
                     raise
             else:
-                asked = routes.retry_after(response)
                 is_retried = response.status in RETRIED_STATUSES if may_repeat else response.status == 429
-                if not is_retried or not tries_left or (asked or 0) > LONGEST_PAUSE:
+                pause = tries.pause(retry_after(response.headers.get("retry-after"))) if is_retried else None
+                if pause is None:
                     return response
-                wait = max(wait, asked or 0)
-            await self.ports.sleep(wait)
-            pause *= 4
-        raise AssertionError("the last try returns or raises")
+            await self.ports.sleep(pause)
 
     def _granted(self, op: ScopedQuery, call: Call) -> ScopeFilter | None:
         """What a query that names no scope is limited to, which the server does not know."""

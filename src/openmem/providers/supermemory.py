@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from .._retrying import retry_after
 from .._scopes import ScopeFilter
 from ..config import ClientConfig
 from ..errors import InvalidRequestError, NotFoundError, OMPError, ProviderError, UnsupportedCapabilityError
@@ -20,7 +21,7 @@ from ..io import Ports
 from ..models import CapabilityFeatures, CapabilityLimits, MemoryRecord
 from ..operations import Add, Operation, Search, Update
 from .base import Call, no_such_memory
-from .vendor import PROMOTED, Candidate, Candidates, Stored, VendorProvider, endpoint, retry_after, shortened
+from .vendor import PROMOTED, Candidate, Candidates, Stored, VendorProvider, endpoint, shortened
 
 API_KEY_VARIABLE: Final = "SUPERMEMORY_API_KEY"
 TASK_TYPES: Final = ("superrag", "memory")

@@ -15,13 +15,11 @@ import heapq
 import json
 import math
 import os
-import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -29,6 +27,7 @@ from pydantic import ValidationError
 
 from .._cursor import Position, decode_cursor, encode_cursor
 from .._ids import new_memory_id
+from .._retrying import TRIES, Tries
 from .._scopes import ScopeFilter
 from ..access import Access
 from ..config import ClientConfig
@@ -55,10 +54,6 @@ ENVELOPE = "omp"
 PROMOTED = "omp_"
 
 DEFAULT_TIMEOUT = 30.0
-TRIES = 3
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
-POLL_PAUSE = 0.25
 OVERFETCH = 2
 SPARE_CANDIDATES = 8
 GROWTH = 4
@@ -228,20 +223,20 @@ class VendorProvider(Provider):
             OMPError: whatever else `translate` makes of the SDK's exception.
         """
         work = Work(function, f"{_verb.get()} on {self.vendor}", changes)
-        pause = FIRST_PAUSE
-        for tries_left in reversed(range(1 if changes else TRIES)):
+        tries = Tries(1 if changes else TRIES)
+        while True:
             try:
                 return await self.ports.call(work, *args, **kwargs)
             except OMPError:
                 raise
             except Exception as error:
                 translated = self._translated(error, of)
-                wait = _wait_asked_for(translated, random.uniform(pause / 2, pause))
-                if not tries_left or wait is None:
+                pause = None
+                if isinstance(translated, RateLimitedError | ConnectionFailedError):
+                    pause = tries.pause(getattr(translated, "retry_after", None))
+                if pause is None:
                     raise translated from error
-            await self.ports.sleep(wait)
-            pause *= 4
-        raise AssertionError("the last try returns or raises")
+            await self.ports.sleep(pause)
 
     def _translated(self, error: Exception, of: str | None) -> OMPError:
         translated = self.translate(error)
@@ -499,15 +494,7 @@ class VendorProvider(Provider):
     async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None:
         """Asks again and again until none is queued."""
         with _named(op):
-            waited = 0.0
-            for id in op.ids:
-                while not await self.is_ingested(id, op.user_id):
-                    if op.timeout is not None and waited >= op.timeout:
-                        raise ProviderError(
-                            f"memory {id!r} was still queued after {op.timeout:g} s", code="ingestion_timeout"
-                        )
-                    await self.ports.sleep(POLL_PAUSE)
-                    waited += POLL_PAUSE
+            await self.poll(op, lambda id: self.is_ingested(id, op.user_id))
 
     def check(self, op: Operation, call: Call) -> None:
         super().check(op, call)
@@ -613,21 +600,6 @@ def shortened(text: str, length: int = 300) -> str:
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
-def retry_after(header: str | None) -> float | None:
-    """Seconds to wait, from a ``Retry-After`` header in either of its forms."""
-    if header is None:
-        return None
-    try:
-        return max(0.0, float(header)) if math.isfinite(float(header)) else None
-    except ValueError:
-        pass
-    try:
-        moment = as_utc(parsedate_to_datetime(header))
-    except ValueError:
-        return None
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-
-
 def endpoint(config: ClientConfig) -> str | None:
     """The URL of the backend in ``host`` or ``base_url``, without a trailing slash; None for the vendor's own."""
     if config.host is not None and config.base_url is not None and config.host != config.base_url:
@@ -642,16 +614,6 @@ def check_url(setting: str, url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise InvalidRequestError(f"{setting}: it is not an http(s) URL without query")
     return url.rstrip("/")
-
-
-def _wait_asked_for(error: OMPError, pause: float) -> float | None:
-    """Seconds to wait before another try; None if there should be none."""
-    if not isinstance(error, RateLimitedError | ConnectionFailedError):
-        return None
-    asked: float | None = getattr(error, "retry_after", None)
-    if asked is not None and asked > LONGEST_PAUSE:
-        return None
-    return max(pause, asked or 0.0)
 
 
 def _counts(record: MemoryRecord, scopes: ScopeFilter | None, now: datetime) -> bool:

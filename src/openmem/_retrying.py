@@ -1,0 +1,62 @@
+"""How often a backend is asked again, and how long to wait before."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+TRIES: Final = 3
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 5.0
+GROWTH: Final = 4
+
+
+class Tries:
+    """The tries of one call.
+
+    Args:
+        count: how often the backend is asked at most.
+    """
+
+    def __init__(self, count: int = TRIES) -> None:
+        self._pauses = self._growing(count - 1)
+
+    def _growing(self, count: int) -> Iterator[float]:
+        pause = FIRST_PAUSE
+        for _ in range(count):
+            yield random.uniform(pause / 2, pause)
+            pause *= GROWTH
+
+    def pause(self, asked: float | None = None) -> float | None:
+        """Seconds to wait before the next try; None if there should be none.
+
+        Args:
+            asked: seconds that the backend asked to wait, if it did.
+        """
+        pause = next(self._pauses, None)
+        if pause is None or (asked is not None and asked > LONGEST_PAUSE):
+            return None
+        return max(pause, asked or 0.0)
+
+
+def retry_after(header: str | None) -> float | None:
+    """Seconds to wait, from a ``Retry-After`` header in either of its forms (RFC 9110, 10.2.3).
+
+    None if there is no such header, or it makes no sense.
+    """
+    if header is None:
+        return None
+    try:
+        seconds = float(header)
+        return seconds if 0 <= seconds < math.inf else None
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

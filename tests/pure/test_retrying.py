@@ -1,0 +1,53 @@
+"""How often a backend is asked again, and when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from openmem._retrying import LONGEST_PAUSE, TRIES, Tries, retry_after
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("3", 3.0),
+        ("0.5", 0.5),
+        ("-3", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("soon", None),
+        ("", None),
+        ("nan", None),
+        ("1e999", None),
+        (None, None),
+    ],
+)
+def test_the_header(header: str | None, seconds: float | None) -> None:
+    assert retry_after(header) == seconds
+
+
+def test_the_header_as_a_date() -> None:
+    moment = datetime.now(UTC) + timedelta(seconds=30)
+    assert retry_after(format_datetime(moment)) == pytest.approx(30, abs=2)
+
+
+def test_pauses_grow_and_end() -> None:
+    tries = Tries()
+    pauses = [tries.pause() for _ in range(TRIES)]
+    assert pauses.pop() is None
+    assert all(pause is not None for pause in pauses)
+    first, second = (pause or 0.0 for pause in pauses)
+    assert 0.05 <= first <= 0.1
+    assert 0.2 <= second <= 0.4
+
+
+def test_one_try_has_no_pause() -> None:
+    assert Tries(1).pause() is None
+
+
+def test_what_is_asked_for_is_granted_within_a_bound() -> None:
+    assert Tries().pause(2.5) == 2.5
+    assert Tries().pause(0.0) is not None
+    assert Tries().pause(LONGEST_PAUSE + 1) is None
