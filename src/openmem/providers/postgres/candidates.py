@@ -28,13 +28,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from .ranking import QUESTION_FACTOR, SPEAKER, Ranking, flag, patterns, score, weight
+from .ranking import NEIGHBOURS, QUESTION_FACTOR, SPEAKER, Ranking, flag, patterns, score, weight
 from .schema import HEAD, TERM_NUMBERS
 
 EXACT: Final = 1_000
 HITS: Final = 1_500
 PARTS: Final = 16
-RUN: Final = 32
+RUN: Final = 24
 IS_QUESTION: Final = 2
 
 
@@ -54,7 +54,10 @@ def of_many(ranking: Ranking) -> str:
     others = f"""
         {searched} AND m.ordinal <= (SELECT CASE WHEN yes THEN {HEAD} ELSE newest END FROM enough CROSS JOIN span)
     """
-    around = f"LATERAL (SELECT {r.measured} {searched} AND m.ordinal = lender.ordinal + step OFFSET 0) m"
+    around = f"""LATERAL (
+        SELECT {r.measured} {searched} AND m.ordinal <> lender.ordinal
+            AND m.ordinal >= lender.ordinal - {NEIGHBOURS} AND m.ordinal <= lender.ordinal + {NEIGHBOURS} OFFSET 0
+    ) m"""
     return f"""
         {r.query_words},
         outgrown AS MATERIALIZED (SELECT false AS yes),

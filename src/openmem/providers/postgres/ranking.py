@@ -90,6 +90,8 @@ class Ranking:
         They end in ``ranked (id, score)``, the best first, and ``outgrown (yes)``, which
         tells whether there are. Nothing is ranked then.
         """
+        steps = ", ".join(f"({step})" for step in range(-NEIGHBOURS, NEIGHBOURS + 1) if step)
+        around = f"(VALUES {steps}) AS steps (step) JOIN measured m ON m.ordinal = lender.ordinal + step"
         return f"""
             {self.query_words},
             outgrown AS MATERIALIZED (
@@ -113,7 +115,7 @@ class Ranking:
                 FROM measured JOIN coverage USING (own)
                 ORDER BY score DESC, id DESC LIMIT {self.most}
             ),
-            {self.ranked(around="measured m")}
+            {self.ranked(around)}
         """
 
     @property
@@ -228,10 +230,10 @@ class Ranking:
         """From ``best``, the best by themselves, and the ``weight`` of each word to ``ranked``.
 
         Args:
-            around: a table ``m`` of measured memories, among them all with the ordinal ``lender.ordinal + step``.
+            around: tables to be joined with ``lender``, such that there is a measured memory ``m`` for each that
+                it may lend to.
         """
         new_words = f"lender.own & ~(m.own | {flags(SPEAKER, QUESTION)})"
-        steps = ", ".join(f"({step})" for step in range(-NEIGHBOURS, NEIGHBOURS + 1) if step)
         lent = f"least(1, {AROUND_FADE} * nearness)"
         meaning = f"(nearness + {lent} * greatest(nearness_around - nearness, 0))"
         words = f"(said + {lent} * {AROUND_WEIGHT} * said_around)"
@@ -242,10 +244,9 @@ class Ranking:
             ),
             neighbour AS (
                 SELECT m.id, m.nearness, m.own, lender.nearness AS nearness_around, {new_words} AS around
-                FROM lender CROSS JOIN (VALUES {steps}) AS steps (step) JOIN {around}
-                    ON m.ordinal = lender.ordinal + step
-                    AND m.at >= lender.episode AND m.at < lender.episode + interval '{EPISODE}'
-                WHERE lender.nearness > m.nearness OR {new_words} <> 0
+                FROM lender CROSS JOIN {around}
+                WHERE m.at >= lender.episode AND m.at < lender.episode + interval '{EPISODE}'
+                    AND (lender.nearness > m.nearness OR {new_words} <> 0)
             ),
             ranked AS MATERIALIZED (
                 SELECT id, score
