@@ -90,6 +90,11 @@ def test_the_index_of_words_is_used(url: str) -> None:
     before = scans(url)
     with opened(url) as memory:
         memory.search(QUESTIONS[0], MANY)
+    wait_for_scans(url, before)
+
+
+def wait_for_scans(url: str, before: int) -> None:
+    """Return when the index of words was used more often than `before`."""
     deadline = time.monotonic() + 10
     while scans(url) == before:
         assert time.monotonic() < deadline
@@ -104,6 +109,20 @@ def scans(url: str) -> int:
     assert row is not None
     count: int = row[0]
     return count
+
+
+def test_two_common_words_find_what_has_both(database: str) -> None:
+    """Of three words, that only the rarest has few enough memories to be read for itself."""
+    texts = [
+        f"{['gamma', 'alpha', 'alpha', 'beta', 'beta', 'delta', 'delta', 'delta'][number % 8]} {WORDS[number % 1000]}"
+        for number in range(2_400)
+    ]
+    texts[2_007] = "alpha and beta"
+    with opened(database) as memory:
+        memory.add_many([{"content": text, "user_id": MANY} for text in texts])
+        before = scans(database)
+        assert memory.search("alpha beta gamma", MANY)[0].memory.content == "alpha and beta"
+    wait_for_scans(database, before)
 
 
 def test_a_query_of_unknown_words_is_answered_from_all(

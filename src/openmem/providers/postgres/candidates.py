@@ -8,11 +8,11 @@ query that a memory says, and only the best are kept while the others are read.
 Beyond `EXACT` memories, not all are read any more, but
 
 1. those with an ordinal up to `HEAD`,
-2. those that have one of the query's rarest words: as many of the words as there are about `HITS` memories for. A
-   GIN index finds them.
-3. What is around the best of these, as in every ranking.
+2. those that have one of the query's rarest words: as many of the words as there are about `HITS` memories for,
+3. those that have two of the next `PAIRED` words, if there are about `PAIR_HITS` at most,
+4. and what is around the best of these, as in every ranking.
 
-A memory that has none of the rare words is hardly among the best, since many have more. If
+A GIN index finds 2 and 3. A memory that has none of this is hardly among the best, since many have more. If
 too few have any, everything is read after all: that is slow, but nothing is missed.
 
 That the index is used must not depend on how many rows the planner expects of a user: hence the ``CASE``, which
@@ -26,13 +26,16 @@ users costs every insertion several times what the rest of it does. See `docs/re
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from .ranking import NEIGHBOURS, QUESTION_FACTOR, SPEAKER, Ranking, flag, patterns, score, weight
 from .schema import HEAD, TERM_NUMBERS
 
 EXACT: Final = 1_000
-HITS: Final = 1_500
+HITS: Final = 400
+PAIRED: Final = 3
+PAIR_HITS: Final = 300
 PARTS: Final = 16
 RUN: Final = 24
 IS_QUESTION: Final = 2
@@ -43,11 +46,13 @@ def of_many(ranking: Ranking) -> str:
     r = ranking
     of_user = f"FROM {r.memories} m WHERE {r.of_user}"
     searched = f"{of_user} AND {r.searched}"
+    words = f"{r.schema}.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))"
+    with_both = " OR ".join(
+        f"{words} @> (SELECT keys FROM pair WHERE number = {number + 1})" for number in range(math.comb(PAIRED, 2))
+    )
     hits = f"""
         FROM {r.memories} m
-        WHERE m.ordinal > {HEAD}
-            AND {r.schema}.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))
-                && ARRAY(SELECT {r.schema}.word_key({r.user}::text, number) FROM chosen)
+        WHERE m.ordinal > {HEAD} AND ({words} && ARRAY(SELECT key FROM rare WHERE suffices) OR {with_both})
             AND {r.in_bucket}
             AND CASE WHEN m.user_id = {r.user}::text THEN {r.searched} END
     """
@@ -78,15 +83,20 @@ def of_many(ranking: Ranking) -> str:
             SELECT bit, {flag("bit")} AS flag, {weight("bit", "memories", "total")} AS weight FROM counted
         ),
         wanted AS MATERIALIZED (SELECT {_wanted(r)} AS words FROM term JOIN weight USING (bit)),
-        chosen AS MATERIALIZED (
-            SELECT number
+        rare AS MATERIALIZED (
+            SELECT {r.schema}.word_key({r.user}::text, number) AS key, expected, row_number() OVER rarest AS place,
+                row_number() OVER rarest = 1 OR sum(expected) OVER rarest <= {HITS} AS suffices
             FROM (
-                SELECT number, row_number() OVER rarest AS place,
-                    sum(counted.memories * span.memories / greatest(total, 1) + 1) OVER rarest AS hits
+                SELECT bit, number, counted.memories * span.memories / greatest(total, 1) + 1 AS expected
                 FROM counted CROSS JOIN span WHERE number IS NOT NULL AND span.memories > {EXACT}
-                WINDOW rarest AS (ORDER BY counted.memories, bit)
-            ) rare
-            WHERE place = 1 OR hits <= {HITS}
+            ) words
+            WINDOW rarest AS (ORDER BY expected, bit)
+        ),
+        less_rare AS (SELECT * FROM rare WHERE NOT suffices ORDER BY place LIMIT {PAIRED}),
+        pair AS MATERIALIZED (
+            SELECT ARRAY[one.key, other.key] AS keys, row_number() OVER () AS number
+            FROM less_rare one JOIN less_rare other ON one.place < other.place CROSS JOIN span
+            WHERE one.expected * other.expected / span.memories <= {PAIR_HITS}
         ),
         hit AS MATERIALIZED ({_best(r, hits)}),
         enough AS MATERIALIZED (SELECT count(*) >= {r.most} AS yes FROM hit),
