@@ -118,8 +118,12 @@ def test_two_common_words_find_what_has_both(database: str) -> None:
         for number in range(2_400)
     ]
     texts[2_007] = "alpha and beta"
+    begin = datetime(2025, 1, 1, tzinfo=UTC)
     with opened(database) as memory:
-        memory.add_many([{"content": text, "user_id": MANY} for text in texts])
+        memory.add_many(
+            {"content": text, "user_id": MANY, "valid_from": begin + timedelta(hours=number)}
+            for number, text in enumerate(texts)
+        )
         before = scans(database)
         assert memory.search("alpha beta gamma", MANY)[0].memory.content == "alpha and beta"
     wait_for_scans(database, before)
