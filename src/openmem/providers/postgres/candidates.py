@@ -29,11 +29,11 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from .ranking import NEIGHBOURS, QUESTION_FACTOR, SPEAKER, Ranking, flag, patterns, score, weight
+from .ranking import NEIGHBOURS, QUESTION, QUESTION_FACTOR, SPEAKER, Ranking, flag, patterns, score, weight
 from .schema import HEAD, TERM_NUMBERS
 
 EXACT: Final = 1_000
-HITS: Final = 400
+HITS: Final = 300
 PAIRED: Final = 3
 PAIR_HITS: Final = 300
 PARTS: Final = 16
@@ -60,8 +60,11 @@ def of_many(ranking: Ranking) -> str:
         {searched} AND m.ordinal <= (SELECT CASE WHEN yes THEN {HEAD} ELSE newest END FROM enough CROSS JOIN span)
     """
     around = f"""LATERAL (
-        SELECT {r.measured} {searched} AND m.ordinal <> lender.ordinal
-            AND m.ordinal >= lender.ordinal - {NEIGHBOURS} AND m.ordinal <= lender.ordinal + {NEIGHBOURS} OFFSET 0
+        SELECT id, ordinal, at, nearness, own, {_share()} AS said
+        FROM (
+            SELECT {r.measured}, {_found(r)} AS found {searched} AND m.ordinal <> lender.ordinal
+                AND m.ordinal >= lender.ordinal - {NEIGHBOURS} AND m.ordinal <= lender.ordinal + {NEIGHBOURS} OFFSET 0
+        ) near
     ) m"""
     return f"""
         {r.query_words},
@@ -102,11 +105,15 @@ def of_many(ranking: Ranking) -> str:
         enough AS MATERIALIZED (SELECT count(*) >= {r.most} AS yes FROM hit),
         other AS MATERIALIZED ({_best(r, others)}),
         best AS MATERIALIZED (
-            SELECT m.id, m.ordinal, m.at, m.nearness, {r.own} AS own, m.score
+            SELECT id, ordinal, at, nearness, own, {_share()} AS said, score
             FROM (
-                SELECT * FROM other UNION ALL SELECT * FROM hit WHERE (SELECT yes FROM enough)
-                ORDER BY score DESC, id DESC LIMIT {r.most}
-            ) m
+                SELECT m.*, {r.own} AS own
+                FROM (
+                    SELECT * FROM other UNION ALL SELECT * FROM hit WHERE (SELECT yes FROM enough)
+                    ORDER BY score DESC, id DESC LIMIT {r.most}
+                ) m
+                OFFSET 0
+            ) best
         ),
         {r.ranked(around)}
     """
@@ -129,20 +136,25 @@ def _wanted(r: Ranking) -> str:
     return f"('{{' || {entries} || '}}/{TERM_NUMBERS}')::{r.vector_schema}.sparsevec"
 
 
-def _best(r: Ranking, memories: str) -> str:
-    """The best of some memories by what is their own. While they are read, no more than these are kept.
+def _found(r: Ranking) -> str:
+    """The share of the query that a memory ``m`` says, and `IS_QUESTION` more if it is a question."""
+    return f"m.terms OPERATOR({r.vector_schema}.<#>) (SELECT words FROM wanted)"
 
-    That a memory is a question shows in ``said``, which is greater by `IS_QUESTION` then.
-    """
-    said = f"m.terms OPERATOR({r.vector_schema}.<#>) (SELECT words FROM wanted)"
-    zero_or_null = "(SELECT CASE WHEN terms > 0 THEN 0 END FROM query)"
-    statement, question = (f"(said - {extra} + {zero_or_null})" for extra in (0, IS_QUESTION))
+
+def _share(is_question: str = f"(own >> {QUESTION} & 1)") -> str:
+    """The share of the query in ``found``; null for a query without words."""
+    return f"(found - {IS_QUESTION} * {is_question} + (SELECT CASE WHEN terms > 0 THEN 0 END FROM query))"
+
+
+def _best(r: Ranking, memories: str) -> str:
+    """The best of some memories by what is their own. While they are read, no more than these are kept."""
+    statement, question = _share("0"), _share("1")
     return f"""
-        SELECT id, ordinal, at, nearness, terms, CASE WHEN said < {IS_QUESTION}
+        SELECT id, ordinal, at, nearness, terms, found, CASE WHEN found < {IS_QUESTION}
             THEN {score("nearness", statement, statement)}
             ELSE {score("nearness", question, question)} * {QUESTION_FACTOR}::float8 END AS score
         FROM (
-            SELECT m.id, m.ordinal, {r.at} AS at, {r.nearness} AS nearness, m.terms, {said} AS said
+            SELECT m.id, m.ordinal, {r.at} AS at, {r.nearness} AS nearness, m.terms, {_found(r)} AS found
             {memories}
             OFFSET 0
         ) m

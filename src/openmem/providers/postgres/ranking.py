@@ -91,7 +91,10 @@ class Ranking:
         tells whether there are. Nothing is ranked then.
         """
         steps = ", ".join(f"({step})" for step in range(-NEIGHBOURS, NEIGHBOURS + 1) if step)
-        around = f"(VALUES {steps}) AS steps (step) JOIN measured m ON m.ordinal = lender.ordinal + step"
+        around = f"""
+            (VALUES {steps}) AS steps (step)
+            JOIN (measured JOIN coverage USING (own)) m ON m.ordinal = lender.ordinal + step
+        """
         return f"""
             {self.query_words},
             outgrown AS MATERIALIZED (
@@ -111,7 +114,7 @@ class Ranking:
                 SELECT own, said FROM pattern CROSS JOIN LATERAL (SELECT {share("own")} AS said FROM weight) shares
             ),
             best AS MATERIALIZED (
-                SELECT id, ordinal, at, nearness, own, {score("nearness", "said")} * {factor()} AS score
+                SELECT id, ordinal, at, nearness, own, said, {score("nearness", "said")} * {factor()} AS score
                 FROM measured JOIN coverage USING (own)
                 ORDER BY score DESC, id DESC LIMIT {self.most}
             ),
@@ -229,24 +232,36 @@ class Ranking:
     def ranked(self, around: str) -> str:
         """From ``best``, the best by themselves, and the ``weight`` of each word to ``ranked``.
 
+        A memory to which a lender cannot give enough is left out before the words of the two are compared.
+
         Args:
             around: tables to be joined with ``lender``, such that there is a measured memory ``m`` for each that
-                it may lend to.
+                it may lend to, and what it says itself.
         """
         new_words = f"lender.own & ~(m.own | {flags(SPEAKER, QUESTION)})"
         lent = f"least(1, {AROUND_FADE} * nearness)"
         meaning = f"(nearness + {lent} * greatest(nearness_around - nearness, 0))"
-        words = f"(said + {lent} * {AROUND_WEIGHT} * said_around)"
+
+        def with_words(around: str) -> str:
+            return f"{score(meaning, f'(said + {lent} * {AROUND_WEIGHT} * {around})')} * {factor()}"
+
         return f"""
             lender AS (
-                SELECT ordinal, date_bin('{EPISODE}', at, 'epoch') AS episode, nearness, own
+                SELECT ordinal, date_bin('{EPISODE}', at, 'epoch') AS episode, nearness, own, said
                 FROM best ORDER BY score DESC, id DESC LIMIT {LENDERS}
             ),
+            bar AS MATERIALIZED (
+                SELECT score FROM best ORDER BY score DESC, id DESC OFFSET {self.limit}::bigint - 1 LIMIT 1
+            ),
             neighbour AS (
-                SELECT m.id, m.nearness, m.own, lender.nearness AS nearness_around, {new_words} AS around
-                FROM lender CROSS JOIN {around}
-                WHERE m.at >= lender.episode AND m.at < lender.episode + interval '{EPISODE}'
-                    AND (lender.nearness > m.nearness OR {new_words} <> 0)
+                SELECT * FROM (
+                    SELECT m.id, m.nearness, m.own, m.said, lender.nearness AS nearness_around,
+                        lender.said AS most_around, {new_words} AS around
+                    FROM lender CROSS JOIN {around}
+                    WHERE m.at >= lender.episode AND m.at < lender.episode + interval '{EPISODE}'
+                        AND (lender.nearness > m.nearness OR {new_words} <> 0)
+                ) m
+                WHERE {with_words("most_around")} >= coalesce((SELECT score FROM bar), 0)
             ),
             ranked AS MATERIALIZED (
                 SELECT id, score
@@ -255,10 +270,8 @@ class Ranking:
                     FROM (
                         SELECT id, score FROM best
                         UNION ALL
-                        SELECT id, {score(meaning, words)} * {factor()}
-                        FROM neighbour CROSS JOIN LATERAL (
-                            SELECT {share("own")} AS said, {share("around")} AS said_around FROM weight
-                        ) shares
+                        SELECT id, {with_words("said_around")}
+                        FROM neighbour CROSS JOIN LATERAL (SELECT {share("around")} AS said_around FROM weight) shares
                     ) scored
                     GROUP BY id ORDER BY score DESC, id DESC LIMIT {self.limit}::bigint
                 ) best
