@@ -36,8 +36,9 @@ ROUNDS: Final = 5
 CALLS: Final = 400
 PAGE: Final = Path(__file__).parents[1] / "docs" / "scaling.md"
 SIZES: Final = """
-    SELECT sum(pg_table_size(relid)) / sum(reltuples), sum(pg_indexes_size(relid)) / sum(reltuples)
-    FROM pg_partition_tree($1::text::regclass) JOIN pg_class ON oid = relid WHERE isleaf
+    SELECT sum(pg_table_size(oid)) / sum(reltuples), sum(pg_indexes_size(oid)) / sum(reltuples)
+    FROM pg_class
+    WHERE relkind = 'r' AND $1::text::regclass IN (oid, (SELECT inhparent FROM pg_inherits WHERE inhrelid = oid))
 """
 
 console = Console()
