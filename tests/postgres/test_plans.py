@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
 
 from openmem import Memory
-from openmem._ids import new_memory_id
+from openmem._ids import bucket_of, new_memory_id
 from openmem.access import Grants
 from openmem.drivers.pool import ON_CONNECT
 from openmem.embedders.hashing import HashingEmbedder
-from openmem.operations import Add, Search
+from openmem.io import Statement
+from openmem.operations import Add, AddMany, Delete, Get, List, Search, Update, WaitForIngest
 from openmem.providers.base import Call
-from openmem.providers.postgres.statements import Statements
+from openmem.providers.postgres.statements import Foreign, Statements
 
 from .plans import nodes
 
 MANY = 600
+FEW = 20
 USER = "maya"
 CALL = Call("request", None, Grants.parse(None))
 EMBEDDER = HashingEmbedder()
@@ -55,5 +58,54 @@ def test_a_search_does_not_compare_all_with_all(admin: psycopg.Connection[Any]) 
 def test_an_addition_does_not_read_what_is_there(admin: psycopg.Connection[Any]) -> None:
     op = Add(content="tea", user_id=USER)
     statement = SQL.add(new_memory_id(USER), op, CALL, EMBEDDER.model, EMBEDDER.embed(["tea"])[0])
-    rows = [node["Actual Rows"] for node in nodes(admin, statement) if "Scan" in node["Node Type"]]
-    assert sum(rows) < 10, rows
+    assert rows_read(admin, statement) < 10
+
+
+def test_a_memory_is_found_by_its_id(admin: psycopg.Connection[Any]) -> None:
+    id, other = ids(admin, 2)
+    vector = EMBEDDER.embed(["tea"])[0]
+    new = new_memory_id(USER)
+    for statement in (
+        SQL.get(Get(id=id), CALL),
+        SQL.update(Update(id=id, content="tea", supersedes=[other]), CALL, EMBEDDER.model, vector),
+        SQL.delete(Delete(id=id), CALL),
+        SQL.add(new, Add(content="tea", user_id=USER, supersedes=[id]), CALL, EMBEDDER.model, vector),
+        SQL.missing(WaitForIngest(ids=[id], user_id=USER)),
+    ):
+        assert rows_read(admin, statement) < 25, statement.sql
+
+
+def test_many_additions_read_no_more_than_was_added(admin: psycopg.Connection[Any]) -> None:
+    added = ids(admin, FEW)
+    assert rows_read(admin, SQL.log_added(added, CALL)) <= 4 * FEW
+    adds = [{"content": "tea", "user_id": USER, "supersedes": [id]} for id in added]
+    assert rows_read(admin, SQL.supersede(AddMany.of(adds, None), CALL)) <= 12 * FEW
+
+
+def test_new_vectors_are_stored_where_they_belong(admin: psycopg.Connection[Any]) -> None:
+    memories = [Foreign(id, bucket_of(USER), "tea", datetime.now(UTC)) for id in ids(admin, FEW)]
+    vectors = EMBEDDER.embed(["tea"] * FEW)
+    assert rows_read(admin, SQL.store_vectors(EMBEDDER.model, memories, vectors)) <= 4 * FEW
+
+
+def test_a_page_is_read_from_its_place(admin: psycopg.Connection[Any]) -> None:
+    page = SQL.list(List(user_id=USER, limit=FEW), CALL)
+    assert rows_read(admin, page) <= 3 * FEW + 10
+    foreign = SQL.foreign("another model", "", FEW)
+    assert rows_read(admin, foreign) <= FEW
+
+
+def ids(admin: psycopg.Connection[Any], count: int) -> list[str]:
+    """The ids of some memories, of those in the middle."""
+    query = "SELECT id FROM openmem.memories ORDER BY id OFFSET 300 LIMIT %s"
+    return [id for (id,) in admin.execute(query, (count,)).fetchall()]
+
+
+def rows_read(admin: psycopg.Connection[Any], statement: Statement[Any]) -> float:
+    """How many rows the scans of a statement return or throw away."""
+    kept = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Join Filter")
+    rows = 0.0
+    for node in nodes(admin, statement):
+        if "Scan" in node["Node Type"] or "Rows Removed by Join Filter" in node:
+            rows += node["Actual Loops"] * sum(node.get(name, 0) for name in kept)
+    return rows

@@ -341,8 +341,11 @@ class Statements:
         """Log the addition of memories, in their order."""
         sql = f"""
             WITH added AS (
-                SELECT m.* FROM unnest($1::text[], $2::smallint[]) AS new (id, bucket)
-                JOIN {self._memories} m USING (id, bucket) ORDER BY m.id
+                SELECT m.* FROM unnest($1::text[], $2::smallint[]) WITH ORDINALITY AS new (id, bucket, place)
+                CROSS JOIN LATERAL (
+                    SELECT * FROM {self._memories} m WHERE m.id = new.id AND m.bucket = new.bucket OFFSET 0
+                ) m
+                ORDER BY new.place
             )
             {self._written("add", "added", bucket="w.bucket", app="$3", request="$4")}
             SELECT
@@ -361,8 +364,13 @@ class Statements:
                 GROUP BY 1, 2, 3
             ),
             superseded AS (
-                SELECT m.id, m.bucket, m.user_id FROM {self._memories} m JOIN wanted USING (id, bucket, user_id)
-                WHERE {_in_scopes("m.scope", "$5", "$6")} ORDER BY m.id FOR UPDATE OF m
+                SELECT m.* FROM (SELECT * FROM wanted ORDER BY id OFFSET 0) wanted
+                CROSS JOIN LATERAL (
+                    SELECT m.id, m.bucket, m.user_id FROM {self._memories} m
+                    WHERE m.id = wanted.id AND m.bucket = wanted.bucket AND m.user_id = wanted.user_id
+                        AND {_in_scopes("m.scope", "$5", "$6")}
+                    FOR UPDATE
+                ) m
             ),
             ended AS ({self._end("superseded.bucket", "wanted.moment", "wanted", same_memory)})
             SELECT user_id, id FROM wanted EXCEPT SELECT user_id, id FROM superseded
@@ -626,7 +634,12 @@ class Statements:
 
     def missing(self, op: WaitForIngest) -> Statement[Sequence[str]]:
         """Those of the ids that name no memory of the user."""
-        known = f"SELECT m.id FROM {self._memories} m WHERE {_in('m', '$3')} AND m.user_id = $1::text"
+        known = f"""
+            SELECT m.id FROM unnest($2::text[]) AS given (id) CROSS JOIN LATERAL (
+                SELECT m.id, m.user_id FROM {self._memories} m WHERE m.id = given.id AND {_in("m", "$3")} OFFSET 0
+            ) m
+            WHERE m.user_id = $1::text
+        """
         sql = f"SELECT ARRAY(SELECT unnest($2::text[]) EXCEPT {known})"
         return Statement(sql, (op.user_id, list(op.ids), bucket_of(op.user_id)), lambda rows: sorted(rows[0][0]))
 
