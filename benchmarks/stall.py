@@ -3,15 +3,17 @@
 A ticker sleeps for a millisecond again and again and notes how late it wakes up, first alone, then
 beside many verbs at once. Beside each gap stands the processor time that the loop's thread used
 in it, which other programs on the machine do not distort. The client is open and its embedder
-loaded. Without ``--url`` the ``local`` provider serves.
+loaded. Without ``--url`` the ``local`` provider serves. With ``--freeze`` Python's garbage collector passes over
+what was loaded before, which it otherwise goes through now and then, on the loop's thread.
 
-    python -m benchmarks.stall [--url URL] [--embedder NAME] [--tasks 100] [--rounds 10]
+    python -m benchmarks.stall [--url URL] [--embedder NAME] [--tasks 100] [--rounds 10] [--freeze]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import statistics
 import tempfile
 import time
@@ -50,7 +52,7 @@ async def gaps(work: Callable[[], Awaitable[object]]) -> list[tuple[float, float
     return late
 
 
-async def measure(settings: dict[str, Any], tasks: int, rounds: int) -> Table:
+async def measure(settings: dict[str, Any], tasks: int, rounds: int, *, freeze: bool) -> Table:
     table = Table(
         "work", *(f"{what} {how}" for what in ("stall", "worked") for how in ("p50", "p99", "max ms")), "seconds"
     )
@@ -64,6 +66,8 @@ async def measure(settings: dict[str, Any], tasks: int, rounds: int) -> Table:
             "context": lambda n: mem.context("where did her sister move to", USER),
             "list of 500": lambda n: mem.list(USER, limit=500),
         }
+        if freeze:
+            gc.freeze()
         for name, work in works.items():
             began = time.perf_counter()
             late: list[tuple[float, float]] = []
@@ -85,11 +89,12 @@ def main() -> None:
     parser.add_argument("--embedder", default="wordllama")
     parser.add_argument("--tasks", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--freeze", action="store_true", help="call gc.freeze() first")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as path:
         settings = {"url": options.url} if options.url else {"provider": "local", "path": path}
         settings["embedder"] = options.embedder
-        Console(width=130).print(asyncio.run(measure(settings, options.tasks, options.rounds)))
+        Console(width=130).print(asyncio.run(measure(settings, options.tasks, options.rounds, freeze=options.freeze)))
 
 
 if __name__ == "__main__":

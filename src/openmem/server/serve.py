@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -134,6 +135,9 @@ def serve(app: FastAPI, config: OmpServerConfig, listener: socket.socket) -> Non
     """
 
     def announce() -> None:
+        # What is loaded by now stays. The collector would go through it now and then, for tens of milliseconds.
+        gc.collect()
+        gc.freeze()
         print(f"omp-server: serving {config.provider} at {url_of(listener)}", file=sys.stderr, flush=True)
 
     async def run() -> None:
