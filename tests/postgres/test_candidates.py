@@ -129,6 +129,26 @@ def test_two_common_words_find_what_has_both(database: str) -> None:
     wait_for_scans(database, before)
 
 
+def test_words_with_the_same_number(database: str) -> None:
+    """Words are numbered by a hash; two of a query may have the same."""
+    same = """
+        SELECT array_agg(word) FROM (SELECT 'w' || number AS word FROM generate_series(1, 60000) number) words
+        GROUP BY openmem.term_number(word) HAVING count(*) > 1 LIMIT 1
+    """
+    with opened(database) as memory, psycopg.connect(database, autocommit=True) as admin:
+        memory.add(content="nothing of it", user_id=MANY)
+        row = admin.execute(same).fetchone()
+        assert row is not None
+        one, other = row[0]
+        added = memory.add(content=f"{one} was there", user_id=MANY)
+        few = memory.search(f"{one} {other} there", MANY)
+        admin.execute("UPDATE openmem.memories SET ordinal = ordinal + 10000")
+        many = memory.search(f"{one} {other} there", MANY)
+    for hits in (few, many):
+        assert hits[0].memory.id == added.id
+        assert hits[0].score > 0.65
+
+
 def test_a_query_of_unknown_words_is_answered_from_all(
     url: str, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

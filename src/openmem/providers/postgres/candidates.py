@@ -29,8 +29,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from .ranking import NEIGHBOURS, QUESTION, QUESTION_FACTOR, SPEAKER, Ranking, flag, patterns, score, weight
-from .schema import HEAD, TERM_NUMBERS
+from .ranking import NEIGHBOURS, QUESTION, QUESTION_FACTOR, Ranking, flag, patterns, score, share, weight
+from .schema import HEAD
 
 EXACT: Final = 1_000
 HITS: Final = 300
@@ -83,9 +83,15 @@ def of_many(ranking: Ranking) -> str:
         pattern AS MATERIALIZED ({patterns("sample")}),
         counted AS MATERIALIZED ({r.counts}),
         weight AS MATERIALIZED (
-            SELECT bit, {flag("bit")} AS flag, {weight("bit", "memories", "total")} AS weight FROM counted
+            SELECT {flag("bit")} AS flag, {weight("bit", "memories", "total")} AS weight FROM counted
         ),
-        wanted AS MATERIALIZED (SELECT {_wanted(r)} AS words FROM term JOIN weight USING (bit)),
+        wanted AS MATERIALIZED (
+            SELECT {r.compared("number", "value")} AS words
+            FROM (
+                SELECT number, coalesce({share("flags")}, 0) + {IS_QUESTION} * (flags >> {QUESTION} & 1) AS value
+                FROM entry LEFT JOIN weight ON true GROUP BY number, flags
+            ) valued
+        ),
         rare AS MATERIALIZED (
             SELECT {r.schema}.word_key({r.user}::text, number) AS key, expected, row_number() OVER rarest AS place,
                 row_number() OVER rarest = 1 OR sum(expected) OVER rarest <= {HITS} AS suffices
@@ -117,23 +123,6 @@ def of_many(ranking: Ranking) -> str:
         ),
         {r.ranked(around)}
     """
-
-
-def _wanted(r: Ranking) -> str:
-    """The query's words as a vector of their shares, the speaker's among them, and of `IS_QUESTION`.
-
-    They are negative, since pgvector's operator for the inner product tells the negative of it.
-    """
-    speaker = f"(SELECT weight FROM weight WHERE bit = {SPEAKER})"
-    total = "(SELECT sum(weight) FROM weight)"
-    entries = f"""
-        concat_ws(',',
-            string_agg(number || ':' || -weight / {total}, ','),
-            string_agg(speaker || ':' || -nullif({speaker}, 0) / {total}, ','),
-            {r.schema}.term_number('?') || ':-{IS_QUESTION}'
-        )
-    """
-    return f"('{{' || {entries} || '}}/{TERM_NUMBERS}')::{r.vector_schema}.sparsevec"
 
 
 def _found(r: Ranking) -> str:

@@ -135,8 +135,8 @@ class Ranking:
     def query_words(self) -> str:
         """What memories are compared with.
 
-        ``term (bit, number, speaker)`` are the words of the query, ``weighted (bit, number)`` the bits that count, and
-        ``query`` has the vector and the masks.
+        ``term (bit, number, speaker)`` are the words of the query, ``weighted (bit, number)`` the bits that count,
+        ``entry (number, flags)`` the bits of each number, and ``query`` has the vector and the masks.
         """
         return f"""
             term AS MATERIALIZED (
@@ -152,28 +152,32 @@ class Ranking:
             weighted AS MATERIALIZED (
                 SELECT bit, number FROM term UNION ALL SELECT {SPEAKER}, NULL WHERE EXISTS (SELECT FROM term)
             ),
+            entry AS MATERIALIZED (
+                SELECT number, bit_or({flag("bit")}) AS flags
+                FROM (
+                    SELECT number, bit FROM term UNION ALL SELECT speaker, {SPEAKER} FROM term
+                    UNION ALL SELECT {self.schema}.term_number('?'), {QUESTION}
+                ) entries GROUP BY number
+            ),
             query AS MATERIALIZED (
-                SELECT {self.vector}::{self.vector_schema}.halfvec AS vector, count(*) AS terms,
+                SELECT {self.vector}::{self.vector_schema}.halfvec AS vector, (SELECT count(*) FROM term) AS terms,
                     {self._mask(0)} AS mask_0,
                     {self._mask(1)} AS mask_1,
                     {self._mask(2)} AS mask_2
-                FROM term
+                FROM entry
             )
         """
 
     def _mask(self, number: int) -> str:
-        """The words with the bits from ``MASK_BITS * number`` on, as powers of two; the first has all other bits.
+        """The words with the bits from ``MASK_BITS * number`` on, as powers of two."""
+        return self.compared("number", f"(flags >> {number * MASK_BITS} & {(1 << MASK_BITS) - 1})")
+
+    def compared(self, number: str, value: str) -> str:
+        """The vector of some numbered words with these values, to be compared with a memory's.
 
         They are negative, since pgvector's operator for the inner product tells the negative of it.
         """
-        first = number * MASK_BITS
-        entries = f"""
-            string_agg(number || ':-' || (1 << (bit - {first})), ',')
-                FILTER (WHERE bit >= {first} AND bit < {first + MASK_BITS})
-        """
-        if number == 0:
-            question = f"{self.schema}.term_number('?') || ':-{1 << QUESTION}'"
-            entries = f"concat_ws(',', {entries}, string_agg(speaker || ':-{1 << SPEAKER}', ','), {question})"
+        entries = f"string_agg({number} || ':-' || {value}, ',') FILTER (WHERE {value} <> 0)"
         return f"('{{' || coalesce({entries}, '') || '}}/{TERM_NUMBERS}')::{self.vector_schema}.sparsevec"
 
     @property
