@@ -2,7 +2,8 @@
 
 A database for each number of partitions, none among them, all with the same memories: users of 100. The tables are
 converted by the statement in `docs/scaling.md`, which is read from there. The databases take turns. The CPU time is
-that of the server's processes, which is known on Linux only; the memory, that of a connection's own at the end.
+that of the server's processes, and the memory what one connection has for itself at the end; both are read from
+``/proc``, so this needs Linux and a server on the same machine.
 
     python -m benchmarks.partitions [--data DIR] [--memories 300000] [--partitions 0 16 64]
 """

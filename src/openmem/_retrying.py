@@ -23,13 +23,7 @@ class Tries:
     """
 
     def __init__(self, count: int = TRIES) -> None:
-        self._pauses = self._growing(count - 1)
-
-    def _growing(self, count: int) -> Iterator[float]:
-        pause = FIRST_PAUSE
-        for _ in range(count):
-            yield random.uniform(pause / 2, pause)
-            pause *= GROWTH
+        self._pauses = _growing(count - 1)
 
     def pause(self, asked: float | None = None) -> float | None:
         """Seconds to wait before the next try; None if there should be none.
@@ -41,6 +35,13 @@ class Tries:
         if pause is None or (asked is not None and asked > LONGEST_PAUSE):
             return None
         return max(pause, asked or 0.0)
+
+
+def _growing(count: int) -> Iterator[float]:
+    pause = FIRST_PAUSE
+    for _ in range(count):
+        yield random.uniform(pause / 2, pause)
+        pause *= GROWTH
 
 
 def retry_after(header: str | None) -> float | None:
@@ -57,6 +58,6 @@ def retry_after(header: str | None) -> float | None:
         pass
     try:
         moment = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

@@ -21,6 +21,8 @@ from openmem._retrying import LONGEST_PAUSE, TRIES, Tries, retry_after
         ("", None),
         ("nan", None),
         ("1e999", None),
+        ("Wed, 21 Oct 99999999999999999999 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 +9999999999", None),
         (None, None),
     ],
 )

@@ -29,10 +29,10 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from .ranking import NEIGHBOURS, QUESTION, QUESTION_FACTOR, Ranking, flag, patterns, score, share, weight
+from .ranking import FEW, NEIGHBOURS, QUESTION, QUESTION_FACTOR, Ranking, flag, patterns, score, share, weight
 from .schema import HEAD
 
-EXACT: Final = 1_000
+EXACT: Final = FEW
 HITS: Final = 300
 PAIRED: Final = 3
 PAIR_HITS: Final = 300
@@ -46,7 +46,7 @@ def of_many(ranking: Ranking) -> str:
     r = ranking
     of_user = f"FROM {r.memories} m WHERE {r.of_user}"
     searched = f"{of_user} AND {r.searched}"
-    words = f"{r.schema}.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))"
+    words = f"{r.schema}.word_keys(m.user_id, m.content, {r.at})"
     with_both = " OR ".join(
         f"{words} @> (SELECT keys FROM pair WHERE number = {number + 1})" for number in range(math.comb(PAIRED, 2))
     )
