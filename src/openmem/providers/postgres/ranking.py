@@ -217,7 +217,7 @@ class Ranking:
 
         return f"""
             CASE WHEN (SELECT terms <= {MASK_BITS - FIRST_WORD} FROM query) THEN {found(0)}
-            ELSE {found(0)} | {found(1)} << {MASK_BITS} | {found(2)} << {2 * MASK_BITS} END
+            ELSE {found(0)} | ({found(1)} << {MASK_BITS}) | ({found(2)} << {2 * MASK_BITS}) END
         """
 
     @property
