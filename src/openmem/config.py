@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from os import PathLike
 from typing import Any, Literal, TypeAlias, get_args
 
+from ._suggestions import closest
 from .access import Grants
 from .errors import InvalidRequestError
 from .operations import MAX_NAME_LENGTH, check_text
@@ -118,6 +118,6 @@ class ClientConfig:
         """
         for name in [option for option in self.options if option not in known_options]:
             known = [*(setting.name for setting in fields(self)), *known_options]
-            close = get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            meant = closest(name, known, min_similarity=0.6)
+            hint = "" if meant is None else f"; did you mean {meant!r}?"
             raise TypeError(f"unexpected keyword argument {name!r}{hint}")

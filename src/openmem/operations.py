@@ -305,8 +305,8 @@ class Add(Operation):
 
     @property
     def fingerprint(self) -> str:
-        """A digest that only an equal operation has."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """A digest that only an equal operation has, in whatever order the keys of its objects were given."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
     def authorize(self, grants: Grants) -> None:
         grants.require("write", self.scope)

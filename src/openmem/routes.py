@@ -12,12 +12,14 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
+from functools import cached_property, lru_cache
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast, get_args
 from urllib.parse import quote
 
 from pydantic import ValidationError
 
 from ._retrying import retry_after
+from ._suggestions import closest
 from .errors import (
     InvalidRequestError,
     NotFoundError,
@@ -65,6 +67,7 @@ USER_ID_HEADER: Final = "X-User-Id"
 APP_HEADER: Final = "X-OMP-App"
 IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 MAX_BODY_BYTES: Final = 1024 * 1024
+MAX_EXTRA_FIELDS: Final = 1024
 
 CAPABILITIES_PATH: Final = "/capabilities"
 HEALTH_PATH: Final = "/healthz"
@@ -111,60 +114,157 @@ class Route(Generic[R]):
             return HttpRequest(self.method, path, body=wire)
         return HttpRequest(self.method, path, query={name: _in_query(value) for name, value in wire.items()})
 
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """The operation's field behind each parameter of the query string or member of the body, by its name there."""
+        return {
+            self.names.get(name, name): name
+            for name, field in self.operation_type.model_fields.items()
+            if name not in ("id", "extensions") and not field.exclude
+        }
+
     def operation(self, id: str | None, query: Mapping[str, str], body: Mapping[str, Json] | None) -> Operation:
         """The operation that a request carries.
 
         Args:
             id: the ``{id}`` of the path.
-            query: parameters of the query string; those the verb does not have are ignored.
-            body: the JSON object of the body. Fields unknown to `Add` are kept on the memory, so that
-                newer clients lose nothing; in other verbs they are ignored.
+            query: parameters of the query string.
+            body: the JSON object of the body. Fields that the protocol does not know are kept on the memory
+                that `Add` stores, so that newer clients lose nothing.
 
         Raises:
-            InvalidRequestError: a parameter is missing or wrong.
+            InvalidRequestError: a parameter is missing or wrong, or would have no effect.
         """
-        known = {self.names.get(name, name): name for name in self.operation_type.model_fields}
         fields: dict[str, Any] = {} if id is None else {"id": id}
         if self.place == "query":
             for name, value in query.items():
-                if name in known and known[name] != "id":
-                    fields[known[name]] = _from_query(self.operation_type, known[name], name, value)
+                if name not in self.parameters:
+                    raise self.unknown(name)
+                fields[self.parameters[name]] = self._from_query(name, value)
             return self.operation_type(**fields)
-        unknown: dict[str, Any] = {}
+        for name in query:
+            raise self.unknown(name, in_query=True)
+        kept: dict[str, Any] = {}
         for name, value in (body or {}).items():
-            if name in known and known[name] not in ("id", "extensions"):
-                fields[known[name]] = value
+            if name in self.parameters:
+                fields[self.parameters[name]] = value
+            elif self.operation_type is not Add or (len(kept) < MAX_EXTRA_FIELDS and _is_refused(name)):
+                raise self.unknown(name)
             else:
-                unknown[name] = value
+                kept[name] = value
         op = self.operation_type(**fields)
-        return _keep(op, unknown) if isinstance(op, Add) else op
+        return _keep(op, kept) if isinstance(op, Add) else op
+
+    def unknown(self, name: str, *, in_query: bool = False) -> InvalidRequestError:
+        """The error for a parameter or field that would have no effect.
+
+        Args:
+            in_query: whether it is in the query string of a request with a body.
+        """
+        label = name if _PLAIN_NAME.fullmatch(name) else repr(name[:80])
+        if in_query and name in self.parameters:
+            return InvalidRequestError(f"{label}: it belongs in the body of this request, not in the query string")
+        if self.operation_type in (Add, Update) and not in_query:
+            if name in MemoryRecord.model_fields:
+                what = "is set by the server" if name not in Add.model_fields else "cannot be changed"
+                return InvalidRequestError(f"{label}: it {what}; leave it out")
+            what = f"a field of a memory that {self.verb} can set"
+        else:
+            what = f"a parameter of {self.verb}"
+        return InvalidRequestError(f"{label}: it is not {what}{self._hint(name)}")
+
+    def _hint(self, name: str) -> str:
+        spellings = {**_SYNONYMS, **{ours: ours for ours in self.parameters}}
+        found = closest(name, [spelling for spelling, ours in spellings.items() if ours in self.parameters])
+        meant = None if found is None else spellings[found]
+        if meant is not None:
+            hint = f"; did you mean {meant!r}?"
+        elif self.parameters:
+            hint = f"; there are {', '.join(sorted(self.parameters))}."
+        else:
+            hint = "; leave it out."
+        return f"{hint} A field of your own needs a name that begins with 'x-'." if self.operation_type is Add else hint
+
+    @cached_property
+    def _numbers(self) -> Mapping[str, type]:
+        """Which parameters are numbers, and of which type."""
+        types = {
+            name: _number_type(self.operation_type.model_fields[of].annotation) for name, of in self.parameters.items()
+        }
+        return {name: found for name, found in types.items() if found is not None}
+
+    def _from_query(self, name: str, value: str) -> object:
+        number = self._numbers.get(name)
+        if number is int and re.fullmatch(r"-?\d{1,18}", value, re.ASCII):
+            return int(value)
+        if number is float:
+            if not re.fullmatch(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?", value, re.ASCII):
+                raise InvalidRequestError(f"{name}: {value[:80]!r} is not a number")
+            return float(value)
+        return value
 
 
-def _keep(op: Add, unknown: Mapping[str, Json]) -> Add:
-    """`op` with the fields of newer clients, but for those that only the server sets."""
-    for name, value in unknown.items():
+def _number_type(annotation: object) -> type | None:
+    """`int` or `float` if that is what a field holds, however it is annotated."""
+    if annotation is int or annotation is float:
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _number_type(part)) is not None), None)
+
+
+_PLAIN_NAME = re.compile(r"[a-z_]{1,80}")
+
+_SYNONYMS: Final[Mapping[str, str]] = {
+    "after": "since",
+    "app": "source",
+    "before": "until",
+    "k": "limit",
+    "max_tokens": "token_budget",
+    "offset": "cursor",
+    "page": "cursor",
+    "page_size": "limit",
+    "per_page": "limit",
+    "q": "query",
+    "query": "q",
+    "tag": "tags",
+    "tags": "tag",
+    "text": "content",
+    "threshold": "min_score",
+    "top_k": "limit",
+    "user": "user_id",
+    "valid_until": "valid_to",
+}
+"""What other interfaces call our parameters."""
+
+_OF_QUERIES: Final = frozenset(
+    name for verb in (List, Search, Context, Audit) for name in verb.model_fields if name not in Add.model_fields
+) | {"q"}
+
+
+@lru_cache(maxsize=1024)
+def _is_refused(name: str) -> bool:
+    """Whether a field of a new memory is none of a newer protocol, but one that the sender wants to have an effect."""
+    if name.startswith("x-"):
+        return False
+    if name in _OF_QUERIES or name in MemoryRecord.model_fields or name == "extensions":
+        return True
+    return closest(name, (*ADD.parameters, "user", "valid_until")) is not None
+
+
+def _keep(op: Add, fields: Mapping[str, Json]) -> Add:
+    """`op` with its extensions and the fields of newer clients."""
+    if len(fields) > MAX_EXTRA_FIELDS:
+        raise InvalidRequestError(f"a memory has at most {MAX_EXTRA_FIELDS} fields that the protocol does not know")
+    for name, value in fields.items():
         try:
             check_json(name)
             check_json(value)
         except ValueError as error:
             raise InvalidRequestError(f"{name[:80]!r}: {error}") from None
-    kept = {name: value for name, value in unknown.items() if name not in (*MemoryRecord.model_fields, "extensions")}
-    return op.model_copy(update={"extensions": kept}) if kept else op
+    return op.model_copy(update={"extensions": dict(fields)}) if fields else op
 
 
 def _in_query(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _from_query(operation_type: type[Operation], field_name: str, name: str, value: str) -> object:
-    annotation = str(operation_type.model_fields[field_name].annotation)
-    if "int" in annotation and re.fullmatch(r"-?\d{1,18}", value, re.ASCII):
-        return int(value)
-    if "float" in annotation:
-        if not re.fullmatch(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?", value, re.ASCII):
-            raise InvalidRequestError(f"{name}: {value[:80]!r} is not a number")
-        return float(value)
-    return value
 
 
 def _dump(value: WireModel) -> Json:
@@ -183,6 +283,11 @@ class BatchRoute(Route[MemoryRecords]):
         return HttpRequest(self.method, self.path, body={"records": [ADD.request(add).body for add in op.records]})
 
     def operation(self, id: str | None, query: Mapping[str, str], body: Mapping[str, Json] | None) -> Operation:
+        for name in query:
+            raise self.unknown(name, in_query=True)
+        for name in body or {}:
+            if name != "records":
+                raise self.unknown(name)
         if body is None or "records" not in body:
             raise InvalidRequestError("records: is required")
         adds: list[Add] = []

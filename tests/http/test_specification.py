@@ -102,7 +102,9 @@ def test_they_agree_on_the_bounds_of_query_parameters(specification: dict[str, A
         return {
             f"{path} {parameter['name']}": bounds(parameter["schema"])
             for path, item in document["paths"].items()
-            for parameter in resolved(document, item.get("get", {}).get("parameters", []))
+            for parameter in resolved(
+                document, [*item.get("parameters", []), *item.get("get", {}).get("parameters", [])]
+            )
             if parameter["in"] == "query" and parameter["name"] != "min_score"
         }
 

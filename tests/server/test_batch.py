@@ -29,7 +29,7 @@ def user(client: httpx.Client) -> Iterator[str]:
 def test_the_memories_come_back_in_order(client: httpx.Client) -> None:
     user = uuid.uuid4().hex
     records = [{"content": f"note {number}", "user_id": user, "x-a": {"n": number}, "mood": 1} for number in range(60)]
-    response = client.post(PATH, json={"records": records, "newer": True})
+    response = client.post(PATH, json={"records": records})
     assert response.status_code == 201
     stored = response.json()["memories"]
     assert [record["content"] for record in stored] == [record["content"] for record in records]
@@ -49,6 +49,8 @@ def test_the_memories_come_back_in_order(client: httpx.Client) -> None:
         ({"user_id": None}, "records[2].user_id: "),
         ({"x-a": "\0"}, "records[2]: 'x-a': "),
         ({"supersedes": ["mem_unknown"]}, "records[2].supersedes: "),
+        ({"created_at": "2015-07-23T22:44:08Z"}, "records[2].created_at: "),
+        ({"valid_untill": "2030-01-01"}, "records[2].valid_untill: "),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -66,6 +68,15 @@ def test_a_body_without_a_list(client: httpx.Client, body: dict[str, Any]) -> No
     assert response.json()["error"]["message"].startswith("records: ")
 
 
+def test_what_is_not_part_of_a_batch(client: httpx.Client, user: str) -> None:
+    records = [{"content": "tea", "user_id": user}]
+    for name in ("user_id", "scope", "newer", "progress"):
+        response = client.post(PATH, json={"records": records, name: user})
+        assert envelope(response, 400, "invalid_request")["message"].startswith(f"{name}: ")
+    refused = client.post(PATH, params={"scope": "a"}, json={"records": records})
+    assert envelope(refused, 400, "invalid_request")["message"].startswith("scope: ")
+
+
 @pytest.mark.parametrize("record", [None, "tea", 5, []], ids=repr)
 def test_a_record_that_is_no_object(client: httpx.Client, user: str, record: Any) -> None:
     response = client.post(PATH, json={"records": [{"content": "tea", "user_id": user}, record]})
@@ -75,9 +86,11 @@ def test_a_record_that_is_no_object(client: httpx.Client, user: str, record: Any
 
 def test_the_user_of_the_header_limits_whose_they_may_be(client: httpx.Client, user: str) -> None:
     records = [{"content": "tea", "user_id": "another"}, {"content": "tea", "user_id": user}]
-    response = client.post(PATH, json={"records": records}, headers={"X-User-Id": "another"})
-    envelope(response, 403, "scope_denied")
-    assert response.json()["error"]["message"].startswith("records[1].user_id: ")
+    limits: list[dict[str, Any]] = [{"headers": {"X-User-Id": "another"}}, {"params": {"user_id": "another"}}]
+    for limit in limits:
+        response = client.post(PATH, json={"records": records}, **limit)
+        envelope(response, 403, "scope_denied")
+        assert response.json()["error"]["message"].startswith("records[1].user_id: ")
 
 
 def test_an_idempotency_key_is_refused(client: httpx.Client, user: str) -> None:

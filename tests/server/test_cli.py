@@ -21,7 +21,7 @@ from openmem.server.cli import BACKEND_OPTIONS, LOG_LEVEL, SERVER_OPTIONS, main
 from openmem.server.keys import KeysFile
 from tests.servers import free_port
 
-from .harness import Process
+from .harness import Process, envelope
 
 NOWHERE = "postgresql://omp:sEcr3t-pw@127.0.0.1:9/omp"
 
@@ -266,8 +266,13 @@ def test_cors_is_off_until_origins_are_named(database: str) -> None:
         assert client.options("/memories", headers=preflight).status_code == 200
         evil = client.options("/memories", headers=preflight | {"Origin": "https://evil.example"})
         assert evil.status_code == 400
-        assert evil.json()["error"]["code"] == "invalid_request"
+        error = envelope(evil, 400, "invalid_request")
+        assert "origin" in error["message"]
         assert "access-control-allow-origin" not in evil.headers
+        named = client.options(
+            "/memories", headers=preflight | {"Access-Control-Request-Method": "PUT", "X-Request-Id": "named"}
+        )
+        assert envelope(named, 400, "invalid_request")["request_id"] == "named"
 
 
 def test_every_setting_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:

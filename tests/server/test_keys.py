@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -19,7 +20,8 @@ import pytest
 from openmem import InvalidRequestError
 from openmem.server import OmpServerConfig
 from openmem.server.cli import main
-from openmem.server.keys import KeysFile
+from openmem.server.errors import KeyRefusedError
+from openmem.server.keys import KeyRing, KeysDocument, KeysFile
 
 from .harness import Running, envelope, running
 
@@ -179,6 +181,49 @@ def test_a_broken_file_lets_nobody_in(settings: dict[str, object], tmp_path: Pat
         envelope(client.get("/memories?user_id=u", headers=bearer(key)), 401, "unauthorized")
         file.path.write_bytes(good)
         assert client.get("/memories?user_id=u", headers=bearer(key)).status_code == 200
+
+
+def test_a_key_revoked_while_the_server_reads_the_file_is_refused(
+    settings: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = KeysFile(tmp_path / "keys.json")
+    key = file.create(app="chat")
+    read = KeysFile.read
+
+    def read_and_revoke(self: KeysFile) -> KeysDocument:
+        document = read(self)
+        monkeypatch.setattr(KeysFile, "read", read)
+        file.revoke(key.split("_")[1])
+        return document
+
+    monkeypatch.setattr(KeysFile, "read", read_and_revoke)
+    with running(OmpServerConfig(settings=settings, keys_file=file.path)) as server, server.client() as client:
+        assert file.read().keys == ()
+        envelope(client.get("/memories?user_id=u", headers=bearer(key)), 401, "unauthorized")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="descriptors are counted as on POSIX")
+def test_a_file_that_could_not_be_read_for_a_moment_is_read_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = KeysFile(tmp_path / "keys.json")
+    first = file.create(app="first")
+    ring = KeyRing(file.path, [])
+    second = file.create(app="second")
+    assert ring.principal([(b"x-api-key", first.encode())]).app == "first"
+    file.revoke(first.split("_")[1])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        for _ in range(3):
+            with pytest.raises(KeyRefusedError):
+                ring.principal([(b"x-api-key", second.encode())])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert ring.principal([(b"x-api-key", second.encode())]).app == "second"
+    with pytest.raises(KeyRefusedError):
+        ring.principal([(b"x-api-key", first.encode())])
+    assert len(caplog.records) == 1
 
 
 def test_a_keys_app_is_audited_and_no_header_changes_it(stranger: httpx.Client, file: KeysFile, user: str) -> None:

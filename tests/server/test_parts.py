@@ -67,6 +67,15 @@ async def test_duplicates_at_one_moment_are_added_once() -> None:
     assert backend.count == 2
 
 
+def test_the_order_of_keys_makes_no_other_memory() -> None:
+    fields = {"x-a": {"one": 1, "two": [{"three": 3, "four": 4}]}, "x-b": 2}
+    mirrored = {"x-b": 2, "x-a": {"two": [{"four": 4, "three": 3}], "one": 1}}
+    one, other, third = (
+        Add(content="tea", user_id="u", extensions=extensions) for extensions in (fields, mirrored, {"x-b": 2})
+    )
+    assert one.fingerprint == other.fingerprint != third.fingerprint
+
+
 @on_a_loop
 async def test_an_add_goes_on_without_its_client() -> None:
     adds, backend = RememberedAdds(), Backend()

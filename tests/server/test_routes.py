@@ -71,16 +71,14 @@ def test_pages_follow_each_other(client: httpx.Client, user: str) -> None:
     assert seen == ids[::-1]
 
 
-def test_fields_of_newer_clients_are_kept_and_those_of_the_server_are_not_taken(
-    client: httpx.Client, user: str
-) -> None:
-    fields: dict[str, Any] = {"x-mem0": [1], "id": "mem_mine", "status": "queued", "extensions": 1}
-    record = add(client, user, mood={"level": 3}, **fields)
-    assert record["mood"] == {"level": 3}
-    assert record["x-mem0"] == [1]
-    assert record["id"] != "mem_mine"
-    assert record["status"] == "stored"
-    assert "extensions" not in record
+def test_fields_of_newer_clients_are_kept(client: httpx.Client, user: str) -> None:
+    newer: dict[str, Any] = {
+        "metadata": {"topic": "diet"}, "key": "k", "version": 3, "expires_at": "2030-01-01", "indexed": False,
+        "mood": {"level": 3}, "resource": 1, "score": 0.5, "context": "chat", "x-mem0": [1], "x-": None, "X-Y": 2,
+    }  # fmt: skip
+    record = add(client, user, **newer)
+    assert {name: record.get(name) for name in newer} == newer
+    assert client.get(f"/memories/{record['id']}").json() == record
 
 
 @pytest.mark.parametrize("path", ["/capabilities", "/healthz"])
@@ -116,7 +114,7 @@ def test_the_calling_application_is_audited(client: httpx.Client, user: str) -> 
     assert entry["app"] == "café"
 
 
-@pytest.mark.parametrize("app", ["", "%00", "a" * 129, "%ff"])
+@pytest.mark.parametrize("app", ["", "%00", "a" * 513, "%ff"])
 def test_an_unusable_application_name_is_refused(client: httpx.Client, user: str, app: str) -> None:
     envelope(client.get("/memories", params={"user_id": user}, headers={"X-OMP-App": app}), 400, "invalid_request")
 
@@ -157,12 +155,54 @@ def test_a_user_may_come_in_the_header(client: httpx.Client) -> None:
     page = client.get("/memories", params={"user_id": user}, headers=quoted).json()
     assert [item["id"] for item in page["items"]] == [record["id"]]
     assert client.get(f"/memories/{record['id']}", headers=quoted).status_code == 200
+    block = client.post("/context", params={"user_id": user}, json={"query": "x"}, headers=quoted)
+    assert block.status_code == 200
 
 
-def test_by_id_the_header_hides_the_memories_of_others(client: httpx.Client, user: str) -> None:
+@pytest.mark.parametrize("place", ["header", "query"])
+def test_by_id_another_user_has_no_memory(client: httpx.Client, user: str, place: str) -> None:
     path = f"/memories/{add(client, user)['id']}"
-    other = {"X-User-Id": "somebody-else"}
-    envelope(client.get(path, headers=other), 404, "not_found")
-    envelope(client.patch(path, json={"tags": ["x"]}, headers=other), 404, "not_found")
-    envelope(client.delete(path, headers=other), 404, "not_found")
-    assert client.get(path, headers={"X-User-Id": user}).status_code == 200
+
+    def of(who: str) -> dict[str, Any]:
+        return {"headers": {"X-User-Id": who}} if place == "header" else {"params": {"user_id": who}}
+
+    other = of("somebody-else")
+    envelope(client.get(path, **other), 404, "not_found")
+    envelope(client.patch(path, json={"tags": ["x"]}, **other), 404, "not_found")
+    envelope(client.delete(path, **other), 404, "not_found")
+    envelope(client.get(path, params={"user_id": user}, headers={"X-User-Id": "other"}), 400, "invalid_request")
+    assert client.get(path, **of(user)).status_code == 200
+    assert client.patch(path, json={"tags": ["x"]}, **of(user)).status_code == 200
+    assert client.delete(path, **of(user)).status_code == 204
+
+
+@pytest.mark.parametrize("value", ["2024", "007", "-1.5", "1e5", "true", "null", "[1]", '"a"'])
+def test_text_in_a_query_that_looks_like_something_else(client: httpx.Client, user: str, value: str) -> None:
+    record = add(client, user, content=value, scope=value, tags=[value], source={"app": value})
+    for filters in ({"tag": value}, {"scope": value}):
+        page = client.get("/memories", params={"user_id": user, **filters})
+        assert [item["id"] for item in page.json()["items"]] == [record["id"]]
+    found = client.get("/memories/search", params={"user_id": user, "q": value, "scope": value, "limit": "5"})
+    assert found.status_code == 200
+    entries = client.get("/audit", params={"user_id": user, "app": value}).json()["entries"]
+    assert [entry["memory_id"] for entry in entries] == [record["id"]]
+
+
+def test_a_body_where_none_has_a_meaning_changes_nothing(client: httpx.Client, user: str) -> None:
+    record = add(client, user)
+    for method, path in (("GET", f"/memories?user_id={user}"), ("GET", "/healthz"), ("HEAD", "/capabilities")):
+        for body in (b"{}", b'{"user_id": "another"}', b"\xff" * 100_000):
+            response = client.request(method, path, content=body)
+            assert response.status_code == 200
+    assert client.get(f"/memories/{record['id']}").json() == record
+
+
+@pytest.mark.parametrize("path", ["/memories?user_id=u", "/memories/mem_unknown", "/audit", "/nowhere", "/memories"])
+def test_head_is_get_without_its_content(client: httpx.Client, path: str) -> None:
+    head, get = client.head(path), client.get(path)
+    volatile = {"x-request-id", "date", "content-length"}
+    assert head.status_code == get.status_code
+    assert head.content == b""
+    assert {*head.headers.items()} - {("x-request-id", "")} >= {
+        (name, value) for name, value in get.headers.items() if name not in volatile
+    }

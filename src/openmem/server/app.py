@@ -42,7 +42,7 @@ from .keys import KeyRing
 from .limits import InFlight, RateLimit
 from .middleware import OPENAPI_PATH, Cors, Guard, Observer, info_of
 from .openapi import openapi_document
-from .reading import app_of_header, read_operation, user_of_header
+from .reading import app_of_header, read_operation
 from .telemetry import METRICS_CONTENT_TYPE, Metrics
 
 METRICS_PATH: Final = "/metrics"
@@ -109,8 +109,8 @@ class Server:
         async def handle(request: Request) -> Response:
             info = info_of(request.scope)
             info.verb = route.verb
-            op = await read_operation(route, request.path_params.get("id"), request, self.config)
-            call = self._call(request, op)
+            op, user = await read_operation(route, request.path_params.get("id"), request, self.config)
+            call = self._call(request, op, user)
             with self.in_flight.one():
                 result = await while_connected(request.receive, self._perform(op, call))
                 self.health.saw_answer()
@@ -144,14 +144,12 @@ class Server:
         assert self.metrics is not None
         return Response(self.metrics.exposition(), media_type=METRICS_CONTENT_TYPE)
 
-    def _call(self, request: Request, op: Operation) -> Call:
+    def _call(self, request: Request, op: Operation, user: str | None) -> Call:
         info = info_of(request.scope)
         principal = info.principal
         users = principal.users
-        if "user_id" not in type(op).model_fields:
-            user = user_of_header(request)
-            if user is not None:
-                users = frozenset({user}) if users is None else users & {user}
+        if user is not None:
+            users = frozenset({user}) if users is None else users & {user}
         if isinstance(op, AddMany) and IDEMPOTENCY_HEADER in request.headers:
             raise InvalidRequestError(
                 f"{IDEMPOTENCY_HEADER}: a batch cannot have one; leave it out, or add the memories one by one"

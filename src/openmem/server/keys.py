@@ -196,10 +196,12 @@ class KeyRing:
         self._unrestricted = tuple(_digest(key) for key in keys)
         self._stamp: tuple[int, ...] | None = None
         self._stored: Mapping[str, tuple[StoredKey, Principal]] = {}
+        self._is_unread = False
         self.is_open = self._file is None and not self._unrestricted
         if self._file is not None:
-            self._stored = _by_id(self._file.read())
+            # Stamped first: a change while it is read, such as a revocation, is then read again.
             self._stamp = self._stamp_now()
+            self._stored = _by_id(self._file.read())
 
     def principal(self, headers: Iterable[tuple[bytes, bytes]]) -> Principal:
         """Whom these request headers identify.
@@ -224,13 +226,17 @@ class KeyRing:
 
     def _current(self) -> Mapping[str, tuple[StoredKey, Principal]]:
         stamp = self._stamp_now()
-        if self._file is not None and stamp != self._stamp:
+        if self._file is not None and (stamp != self._stamp or self._is_unread):
+            was_told = self._is_unread and stamp == self._stamp
             self._stamp = stamp
             try:
                 self._stored = _by_id(self._file.read())
+                self._is_unread = False
             except InvalidRequestError as error:
                 self._stored = {}
-                logger.error("no key is accepted any more: %s", error.message)
+                self._is_unread = True
+                if not was_told:
+                    logger.error("no key of the file is accepted until it can be read: %s", error.message)
         return self._stored
 
     def _stamp_now(self) -> tuple[int, ...]:
@@ -240,7 +246,7 @@ class KeyRing:
             status = self._file.path.stat()
         except OSError:
             return ()
-        return status.st_ino, status.st_mtime_ns, status.st_size
+        return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
 def _by_id(document: KeysDocument) -> Mapping[str, tuple[StoredKey, Principal]]:

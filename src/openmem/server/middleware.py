@@ -21,7 +21,7 @@ from .config import is_loopback
 from .errors import OverloadedError, error_response
 from .keys import ANYONE, KeyRing, Principal
 from .limits import InFlight, RateLimit
-from .reading import MAX_HEADER_BYTES, MAX_QUERY_BYTES, ClientGoneError
+from .reading import MAX_HEADER_BYTES, MAX_QUERY_BYTES, ClientGoneError, check_path
 from .telemetry import OTHER, Metrics, available_tracing, tracing
 
 OPENAPI_PATH: Final = "/openapi.json"
@@ -159,6 +159,7 @@ class Guard:
             raise InvalidRequestError(f"the query string is over {MAX_QUERY_BYTES} bytes")
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
             raise InvalidRequestError(f"the headers are over {MAX_HEADER_BYTES} bytes")
+        check_path(scope.get("raw_path") or b"")
         if self._loopback_only:
             _require_loopback(Headers(scope=scope).get("host", ""))
         if scope["path"] in OPEN_PATHS:
@@ -194,7 +195,12 @@ class Cors(CORSMiddleware):
 
     def preflight_response(self, request_headers: Headers) -> Response:
         response = super().preflight_response(request_headers)
-        if response.status_code < 400:
-            return response
-        refusal = error_response(InvalidRequestError("this origin, method or header is not allowed"), "")
-        return refusal
+        return response if response.status_code < 400 else _RefusedPreflight(response.body)
+
+
+class _RefusedPreflight(Response):
+    """The refusal of a browser's question whether it may send a request; `body` says what is not allowed."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error = InvalidRequestError(f"a page may not send this request: {bytes(self.body).decode()}")
+        await error_response(error, info_of(scope).id)(scope, receive, send)

@@ -44,6 +44,7 @@ _REPLIES: Final[dict[type[Operation], tuple[type[BaseModel], str | None]]] = {
     Audit: (AuditEntry, "entries"),
 }
 _REQUEST_ID: Final = {"name": REQUEST_ID_HEADER, "in": "header", "schema": {"type": "string"}}
+_USER_ID: Final = Audit.model_json_schema()["properties"]["user_id"]
 _ERROR: Final = {
     "description": "The protocol's error object.",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
@@ -109,8 +110,9 @@ def _operation(route: Route[Any]) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [_REQUEST_ID]
     if "id" in fields:
         parameters.append({"name": "id", "in": "path", "required": True, "schema": fields.pop("id")})
-    if "user_id" in fields:
-        parameters.append({"name": USER_ID_HEADER, "in": "header", "schema": {"type": "string"}})
+    parameters.append({"name": USER_ID_HEADER, "in": "header", "schema": {"type": "string"}})
+    if "user_id" not in fields or route.place == "body":
+        parameters.append({"name": "user_id", "in": "query", "schema": _USER_ID})
     if route.operation_type is Add:
         parameters.append({"name": IDEMPOTENCY_HEADER, "in": "header", "schema": {"type": "string"}})
         del fields["extensions"]
@@ -122,7 +124,9 @@ def _operation(route: Route[Any]) -> dict[str, Any]:
             for name, field in fields.items()
         ]
     else:
-        body = {"type": "object", "properties": fields, "required": sorted(required - {"id"})}
+        body: dict[str, Any] = {"type": "object", "properties": fields, "required": sorted(required - {"id"})}
+        if route.operation_type is not Add:
+            body["additionalProperties"] = False
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     operation["responses"] = {str(route.status): _reply(route), "default": _ERROR}
     return operation

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from ..errors import InvalidRequestError
-from ..operations import Operation
+from ..operations import Name, Operation
 from ..routes import USER_ID_HEADER, Route
 from .config import OmpServerConfig
 from .errors import PayloadTooLargeError
@@ -20,79 +22,118 @@ MAX_HEADER_BYTES = 32 * 1024
 MAX_QUERY_BYTES = 128 * 1024
 MAX_HEAD_BYTES = MAX_HEADER_BYTES + MAX_QUERY_BYTES
 
+_NAME: Final = TypeAdapter[str](Name)
+_BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
 
 class ClientGoneError(Exception):
     """The client closed the connection; nobody will read an answer."""
 
 
-async def read_operation(route: Route[Any], id: str | None, request: Request, config: OmpServerConfig) -> Operation:
-    """The operation a request carries.
+async def read_operation(
+    route: Route[Any], id: str | None, request: Request, config: OmpServerConfig
+) -> tuple[Operation, str | None]:
+    """The operation a request carries, and the user whose memories alone it may touch if it does not say so itself.
 
     Raises:
-        InvalidRequestError: the request is malformed, contradicts itself, or a field is wrong.
+        InvalidRequestError: the request is malformed, contradicts itself, has a parameter that would have no
+            effect, or a field is wrong.
         PayloadTooLargeError: the body is over the limit; it was not read to its end.
         ClientGoneError: the client went away before the body was complete.
     """
-    query = _single_values(request)
+    query = _query_values(request.scope["query_string"])
     body: dict[str, Any] | None = None
     if route.place == "body":
         body = _json_object(request, await _read_body(request, config.max_body_bytes, config.read_timeout))
-    fields = query if body is None else body
-    if "user_id" in route.operation_type.model_fields:
-        _merge_user_id(fields, query, user_of_header(request))
+    user = _user(query.pop("user_id", None), _text_header(request, USER_ID_HEADER))
+    if user is not None and "user_id" in route.operation_type.model_fields:
+        fields = query if body is None else body
+        if fields.setdefault("user_id", user) != user:
+            raise _two_users()
+        user = None
     if route.operation_type.is_large:
-        return await asyncio.to_thread(route.operation, id, query, body)
-    return route.operation(id, query, body)
+        return await asyncio.to_thread(route.operation, id, query, body), user
+    return route.operation(id, query, body), user
 
 
-def user_of_header(request: Request) -> str | None:
-    """The user in the header ``X-User-Id``, in which any but ASCII letters may be percent-encoded UTF-8.
+def check_path(raw_path: bytes) -> None:
+    """Refuse a path in which different texts would become one.
 
     Raises:
-        InvalidRequestError: there are several, or it is not UTF-8.
+        InvalidRequestError: it is not percent-encoded UTF-8.
     """
-    return _text_header(request, USER_ID_HEADER)
-
-
-def _text_header(request: Request, name: str) -> str | None:
-    values = set(request.headers.getlist(name))
-    if not values:
-        return None
-    if len(values) > 1:
-        raise InvalidRequestError(f"{name}: it is given twice, with different values")
-    try:
-        return unquote_to_bytes(values.pop().encode("latin-1")).decode()
-    except UnicodeDecodeError:
-        raise InvalidRequestError(f"{name}: it is not percent-encoded UTF-8") from None
+    _decoded(raw_path, "the path")
 
 
 def app_of_header(request: Request, name: str) -> str | None:
-    """The calling application's name in the header `name`, in the same encoding.
+    """The calling application's name in the header `name`, in the same encoding as that of the user.
 
     Raises:
         InvalidRequestError: it is no usable name.
     """
-    app = _text_header(request, name)
-    if app is not None and (not app.strip() or len(app) > 128 or not app.isprintable()):
-        raise InvalidRequestError(f"{name}: it is not a name of 1 to 128 printable characters")
-    return app
+    return _name(_text_header(request, name), name)
 
 
-def _single_values(request: Request) -> dict[str, str]:
+def _text_header(request: Request, name: str) -> str | None:
+    """The text of a header in which any but ASCII characters may be percent-encoded UTF-8."""
+    values = set(request.headers.getlist(name))
+    if not values:
+        return None
+    if len(values) > 1:
+        raise InvalidRequestError(f"{name}: it is given twice, with different values; give it once")
+    return _decoded(values.pop().encode("latin-1"), name)
+
+
+def _query_values(query_string: bytes) -> dict[str, str]:
     values: dict[str, str] = {}
-    for name, value in request.query_params.multi_items():
-        if values.setdefault(name, value) != value:
-            raise InvalidRequestError(f"{name[:80]}: the query string has it twice, with different values")
+    for pair in query_string.replace(b"+", b" ").split(b"&"):
+        if pair:
+            raw_name, _, raw_value = pair.partition(b"=")
+            name = _decoded(raw_name, "the query string")
+            if name in values:
+                raise InvalidRequestError(f"{_label(name)}: the query string has it twice; give it once")
+            values[name] = _decoded(raw_value, _label(name))
     return values
 
 
-def _merge_user_id(fields: dict[str, Any], query: Mapping[str, str], header: str | None) -> None:
-    """Take ``user_id`` from where it is given, and from nowhere if the places disagree."""
-    for value in (query.get("user_id"), header):
-        if value is not None and fields.setdefault("user_id", value) != value:
-            raise InvalidRequestError(
-                f"user_id: it is given twice, with different values; look at the query and at {USER_ID_HEADER}"
-            )
+def _decoded(raw: bytes, place: str) -> str:
+    """The text in percent-encoded UTF-8.
+
+    Replacing what cannot be decoded, as libraries do, would make one of two users, or of two ids.
+    """
+    if _BROKEN_ESCAPE.search(raw):
+        raise InvalidRequestError(
+            f"{place}: a '%' is not followed by two hexadecimal digits; write '%' itself as '%25'"
+        )
+    try:
+        return unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequestError(
+            f"{place}: it is not percent-encoded UTF-8; encode the text as UTF-8, in which 'ü' is '%C3%BC'"
+        ) from None
+
+
+def _label(name: str) -> str:
+    return name if name.isascii() and name.isidentifier() and len(name) <= 80 else repr(name[:80])
+
+
+def _user(in_query: str | None, in_header: str | None) -> str | None:
+    if in_query is not None and in_header is not None and in_query != in_header:
+        raise _two_users()
+    return _name(in_header if in_query is None else in_query, "user_id")
+
+
+def _name(text: str | None, place: str) -> str | None:
+    try:
+        return None if text is None else _NAME.validate_python(text)
+    except ValidationError as error:
+        raise InvalidRequestError(f"{place}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+
+
+def _two_users() -> InvalidRequestError:
+    return InvalidRequestError(
+        f"user_id: it is given twice, with different values; look at the body, the query string and {USER_ID_HEADER}"
+    )
 
 
 async def _read_body(request: Request, max_bytes: int, timeout: float) -> bytes:
@@ -123,10 +164,17 @@ def _json_object(request: Request, body: bytes) -> dict[str, Any]:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise InvalidRequestError(f"Content-Type: {media_type[:80]!r} is not 'application/json'")
+    charset = request.headers.get("content-type", "").lower().partition("charset=")[2].partition(";")[0].strip(' "')
+    if charset not in ("", "utf-8", "utf8", "us-ascii"):
+        raise InvalidRequestError(f"Content-Type: {charset[:80]!r} is not the encoding of JSON; send UTF-8")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise InvalidRequestError("Content-Encoding: bodies are not decompressed; send the JSON as it is")
     try:
         value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
         raise InvalidRequestError("the body is nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(f"the body is not UTF-8 at byte {error.start}; JSON is sent as UTF-8") from None
     except ValueError as error:
         raise InvalidRequestError(f"the body is not valid JSON: {error}") from None
     if not isinstance(value, dict):
@@ -137,7 +185,11 @@ def _json_object(request: Request, body: bytes) -> dict[str, Any]:
 def _unique(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise ValueError("an object has the same key twice")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"an object has the key {name[:80]!r} twice")
+            seen.add(name)
     return members
 
 

@@ -48,6 +48,14 @@ HOSTILE: Final[dict[str, str]] = {
     "invisible": "a\u200bb\ufeffc\u00a0d\u2028e\x01\x7f",
     "lines": "one\ntwo\r\nthree\tfour",
     "long word": "x" * 500,
+    "a number": "2024",
+    "a number with zeros": "007",
+    "a decimal number": "-1.50",
+    "a number with an exponent": "1e5",
+    "a truth value": "true",
+    "nothing": "null",
+    "a list": "[1]",
+    "escapes": "50% %2B a+b&c=d;e#f?g %ZZ",
 }
 
 QUERIES: Final[dict[str, str]] = {

@@ -1074,6 +1074,14 @@ class ConformanceSuite:
         for citation in (await self.memory.context(text, user, scope=scope)).citations:
             assert citation.memory_id == added.id
 
+    @clause("add", "audit", "supports_audit")
+    @pytest.mark.parametrize("app", cases.HOSTILE.values(), ids=cases.HOSTILE)
+    async def test_awkward_text_selects_audit_entries_as_it_stands(self, app: str) -> None:
+        added = [
+            await self.memory.add(content="tea", user_id=self.user, source={"app": name}) for name in (app, "other")
+        ]
+        assert [entry.memory_id for entry in await self.memory.audit(self.user, app=app)] == [added[0].id]
+
     @clause("add", "get", "update", "delete")
     @pytest.mark.parametrize("text", cases.HOSTILE.values(), ids=cases.HOSTILE)
     async def test_awkward_ids_name_nothing(self, text: str) -> None:
