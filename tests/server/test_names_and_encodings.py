@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -228,7 +229,8 @@ NAMES = ["a+b c", "50%", "%FC", "Müller & Söhne", "a;b=c#d?e/f", "2024", "true
 def test_what_our_client_sends_arrives_as_it_was(shared: Running, name: str) -> None:
     user = f"{name}{uuid.uuid4().hex}"
     with Memory("passthrough", base_url=shared.url, app=name) as memory:
-        record = memory.add(content=name, user_id=user, scope="s", tags=[name], **{"x-app": {name: name}})
+        extensions: dict[str, Any] = {"x-app": {name: name}}
+        record = memory.add(content=name, user_id=user, scope="s", tags=[name], **extensions)
         assert (record.user_id, record.tags) == (user, [name])
         assert [item.id for item in memory.list(user, tag=name).items] == [record.id]
         assert {entry.action for entry in memory.audit(user, app=name)} == {"add", "list"}
@@ -238,9 +240,10 @@ def test_what_our_client_sends_arrives_as_it_was(shared: Running, name: str) -> 
 
 
 async def _everything(memory: AsyncMemory, user: str) -> None:
+    extensions: dict[str, Any] = {"x-app": None, "x-other": [1]}
     record = await memory.add(
         content="tea", user_id=user, scope="a", tags=["t"], source={"app": "chat", "type": "explicit", "more": 1},
-        confidence=0.5, valid_from="2024-01-01", valid_to="2030-01-01", **{"x-app": None, "x-other": [1]},
+        confidence=0.5, valid_from="2024-01-01", valid_to="2030-01-01", **extensions,
     )  # fmt: skip
     await memory.add_many([{"content": "more", "user_id": user, "supersedes": [record.id], "x-app": 1}])
     await memory.update(record.id, scope="b", confidence=None, supersedes=[])
