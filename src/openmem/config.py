@@ -16,6 +16,8 @@ from .tokens import TokenCounter, resolve_token_counter
 
 AuditMode: TypeAlias = Literal["all", "writes", "off"]
 
+DEFAULT_POOL_TIMEOUT = 30.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ClientConfig:
@@ -39,7 +41,7 @@ class ClientConfig:
     schema: str = "openmem"
     pool_min_size: int = 1
     pool_max_size: int = 10
-    pool_timeout: float = 30.0
+    pool_timeout: float = DEFAULT_POOL_TIMEOUT
     executor_max_workers: int | None = None
     app: str | None = None
     grants: Grants = field(default_factory=Grants)

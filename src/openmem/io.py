@@ -91,11 +91,73 @@ class Transaction(Protocol):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class PostgresHost:
+    """One of the servers to try.
+
+    Attributes:
+        name: its name, address, or the directory of its socket. What its certificate is held against.
+        address: its IP address where the name is not to be looked up, else empty.
+        port: its TCP port, or the number in the name of its socket.
+        password: for this host; empty if there is none. Never shown.
+    """
+
+    name: str
+    address: str
+    port: int
+    password: str
+
+    @property
+    def is_socket(self) -> bool:
+        """Whether it is reached through a socket of this machine."""
+        return not self.address and self.name.startswith(("/", "@"))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ConnectionParameters:
+    """What a URL and the environment say about a connection, read once for both drivers.
+
+    Attributes:
+        hosts: the servers to try in turn; at least one.
+        values: libpq's other parameters by name, without those that have no value. Some are secret and never shown.
+        ignores_environment: whether nothing but this counts: no variable, no service file.
+    """
+
+    hosts: tuple[PostgresHost, ...]
+    values: tuple[tuple[str, str], ...]
+    ignores_environment: bool = False
+
+    def get(self, name: str, default: str = "") -> str:
+        """The value of a parameter."""
+        return dict(self.values).get(name, default)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """What statements rely on, whatever a role, a database or the environment says otherwise.
+
+    Attributes:
+        on_connect: a script for a new connection.
+        begin: begins a transaction of several statements.
+        probe: asks for the values of the settings by which somebody else's session differs from what statements rely
+            on. Behind a pooler nothing may be set for a session. Empty where all is set by `on_connect`.
+        is_reliable: whether a row that `probe` gave is as statements need it.
+        begin_pinned: begins a transaction that sets all this for itself, for sessions that are not reliable.
+    """
+
+    on_connect: str
+    begin: str
+    probe: str
+    is_reliable: Callable[[Row], bool]
+    begin_pinned: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class PostgresSettings:
     """How to reach a PostgreSQL server.
 
     Attributes:
-        url: libpq connection URL; it may hold a password and is never shown.
+        parameters: the server, the user and all that belongs to connecting.
+        session: what a new connection is told.
         pooled: whether a pooler stands between, such as PgBouncer in transaction mode, that may hand
             each transaction to another connection of the server. Then nothing may be left in a session.
         pool_min_size, pool_max_size: connections opened ahead, and at most.
@@ -104,7 +166,8 @@ class PostgresSettings:
         timeout: seconds a statement may take before its connection is given up.
     """
 
-    url: str
+    parameters: ConnectionParameters
+    session: SessionSettings
     pooled: bool
     pool_min_size: int
     pool_max_size: int
@@ -289,6 +352,18 @@ class Ports(Protocol):
 
     async def postgres(self, settings: PostgresSettings) -> PostgresIO:
         """A pool for this server. Makes no connection yet."""
+        ...
+
+    async def connection_parameters(self, url: str, setting: str, *, ignores_environment: bool) -> ConnectionParameters:
+        """What libpq makes of a URL here. Makes no connection.
+
+        Args:
+            setting: the argument that holds the URL, for messages.
+            ignores_environment: whether variables, service files and files in the user's home do not count.
+
+        Raises:
+            InvalidRequestError: a parameter is out of its range, or cannot be honoured in this mode.
+        """
         ...
 
     async def http(self, settings: HttpSettings) -> HttpIO:

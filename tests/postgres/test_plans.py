@@ -12,11 +12,11 @@ import pytest
 from openmem import Memory
 from openmem._ids import bucket_of, new_memory_id
 from openmem.access import Grants
-from openmem.drivers.pool import ON_CONNECT
 from openmem.embedders.hashing import HashingEmbedder
 from openmem.io import Statement
 from openmem.operations import Add, AddMany, Delete, Get, List, Search, Update, WaitForIngest
 from openmem.providers.base import Call
+from openmem.providers.postgres.session import DIRECT
 from openmem.providers.postgres.statements import Foreign, Statements
 
 from .plans import nodes
@@ -38,7 +38,7 @@ def admin(request: pytest.FixtureRequest) -> Iterator[psycopg.Connection[Any]]:
         admin.execute("ALTER TABLE openmem.memories SET (autovacuum_enabled = false)")
         texts = [" ".join(words[number * step % 8] for step in (1, 3, 5, 7)) for number in range(MANY)]
         memory.add_many([{"content": text, "user_id": USER} for text in texts])
-        admin.execute(ON_CONNECT)
+        admin.execute(DIRECT.on_connect.encode())
         yield admin
 
 

@@ -14,7 +14,17 @@ from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 from ..embedders import Embedder, aembed_checked, embed_checked, resolve_embedder, warm_up_checked
-from ..io import EmbedderIO, HttpIO, HttpSettings, PostgresIO, PostgresSettings, RerankerIO, Vectors, Work
+from ..io import (
+    ConnectionParameters,
+    EmbedderIO,
+    HttpIO,
+    HttpSettings,
+    PostgresIO,
+    PostgresSettings,
+    RerankerIO,
+    Vectors,
+    Work,
+)
 from ..rerankers import Reranker, arerank_checked, rerank_checked, resolve_reranker
 from ..rerankers import warm_up_checked as warm_up_reranker
 from .batching import Batching
@@ -181,6 +191,13 @@ class AsyncPorts:
         driver = await self.load("openmem.drivers.asyncpg")
         share: Share[PostgresIO] = Share(settings, lambda: driver.AsyncpgIO(settings), grace=CLOSE_GRACE)
         return SharedPostgres(share, await share.join())
+
+    async def connection_parameters(self, url: str, setting: str, *, ignores_environment: bool) -> ConnectionParameters:
+        libpq = await self.load("openmem.drivers.libpq")
+        parameters: ConnectionParameters = await self.call(
+            libpq.resolve, url, setting, for_asyncio=True, ignores_environment=ignores_environment
+        )
+        return parameters
 
     async def http(self, settings: HttpSettings) -> HttpIO:
         driver = await self.load("openmem.drivers.httpx")

@@ -14,18 +14,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from weakref import WeakSet
 
 import asyncpg
 
 from ..errors import OMPError, ProviderError
-from ..io import Copy, HalfVector, Learned, PostgresSettings, Row, Statement, Transaction
-from ..providers.postgres.errors import bad_url, is_missing, server_error, unreachable
-from .pool import ON_CONNECT, ON_CONNECT_POOLED, Pool
+from ..io import Copy, HalfVector, Learned, PostgresHost, PostgresSettings, Row, Statement, Transaction
+from ..providers.postgres.errors import connection_refused, is_missing, server_error, unreachable
+from . import tls
+from .dialing import Line, in_order
+from .pool import Pool
 from .tasks import task_group
 from .turns import Turns
 
@@ -35,13 +38,6 @@ RECOVERY_TIMEOUT = 0.4
 CLOSE_GRACE = 2.0
 CLOSE_TIMEOUT = 1.0
 
-_LIBPQ_ONLY = frozenset(
-    {
-        "channel_binding", "client_encoding", "fallback_application_name", "gssencmode", "keepalives",
-        "keepalives_count", "keepalives_idle", "keepalives_interval", "load_balance_hosts",
-        "replication", "requirepeer", "sslcompression", "sslsni", "tcp_user_timeout",
-    }
-)  # fmt: skip
 _DRIVER_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 logger = logging.getLogger("openmem.postgres")
@@ -84,29 +80,44 @@ class AsyncpgIO:
         self._decoding = Turns()
         self._recoveries: set[asyncio.Task[Any]] = set()
         self._knowing_vectors: WeakSet[asyncpg.Connection] = WeakSet()
+        self._pinning: WeakSet[asyncpg.Connection] = WeakSet()
+        self._tls: ssl.SSLContext | None = None
 
     async def execute(self, statement: Statement[R]) -> R:
         async def fetch(connection: asyncpg.Connection) -> Sequence[Row]:
             if connection not in self._knowing_vectors and any(isinstance(arg, HalfVector) for arg in statement.args):
                 await _teach_vectors(connection, self._settings.timeout)
                 self._knowing_vectors.add(connection)
-            return await _fetch(connection, statement, self._settings.timeout)
+            if connection not in self._pinning:
+                return await _fetch(connection, statement, self._settings.timeout)
+            return await self._in_transaction(connection, lambda: _fetch(connection, statement, self._settings.timeout))
 
         rows = await self._lend(fetch)
         await self._decoding.take()
         return statement.decode(rows)
 
     async def run_script(self, sql: str) -> None:
-        await self._lend(lambda connection: _execute(connection, sql, self._settings.timeout))
+        async def run(connection: asyncpg.Connection) -> None:
+            pinned = connection in self._pinning
+            script = f"{self._settings.session.begin_pinned}; {sql}; COMMIT" if pinned else sql
+            await _execute(connection, script, self._settings.timeout)
+
+        await self._lend(run)
 
     async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
         async def run(connection: asyncpg.Connection) -> R:
-            await _execute(connection, "BEGIN", self._settings.timeout)
-            result = await work(AsyncpgTransaction(connection, self._settings.timeout))
-            await _execute(connection, "COMMIT", self._settings.timeout)
-            return result
+            transaction = AsyncpgTransaction(connection, self._settings.timeout)
+            return await self._in_transaction(connection, lambda: work(transaction))
 
         return await self._lend(run)
+
+    async def _in_transaction(self, connection: asyncpg.Connection, work: Callable[[], Awaitable[R]]) -> R:
+        session = self._settings.session
+        begin = session.begin_pinned if connection in self._pinning else session.begin
+        await _execute(connection, begin, self._settings.timeout)
+        result = await work()
+        await _execute(connection, "COMMIT", self._settings.timeout)
+        return result
 
     async def fill(self) -> None:
         await self._pool.fill()
@@ -170,28 +181,108 @@ class AsyncpgIO:
             self._pool.release(handshake.result())
 
     async def _shake_hands(self) -> asyncpg.Connection:
+        """A connection to the first host that can be reached and is what `target_session_attrs` asks for."""
+        attributes = self._settings.parameters.get("target_session_attrs")
+        hosts = in_order(self._settings.parameters)
+        failure: OMPError | None = None
+        for wanted in ("standby", "any") if attributes == "prefer-standby" else (attributes,):
+            for host in hosts:
+                connection: asyncpg.Connection | None = None
+                try:
+                    connection = await self._open(host)
+                    if await self._is_wanted(connection, wanted):
+                        return connection
+                    connection.terminate()
+                    failure = unreachable(f"no host is what target_session_attrs={attributes} asks for")
+                except BaseException as error:
+                    if connection is not None:
+                        connection.terminate()
+                    # What refuses a login would do so on the next host.
+                    if not isinstance(error, ProviderError) or error.code != "provider_unavailable":
+                        raise
+                    failure = error
+        assert failure is not None
+        raise failure
+
+    async def _open(self, host: PostgresHost) -> asyncpg.Connection:
         timeout = self._settings.connect_timeout
         connection: asyncpg.Connection | None = None
         try:
-            url, timeout = _for_asyncpg(self._settings.url, timeout)
-            async with asyncio.timeout(timeout):
-                if self._settings.pooled:
-                    connection = await asyncpg.connect(url, statement_cache_size=0)
-                    await connection.execute(ON_CONNECT_POOLED)
-                else:
-                    connection = await asyncpg.connect(url)
-                    await connection.execute(ON_CONNECT)
-        except BaseException as error:
+            with _translated_errors(timeout, "no connection"):
+                async with asyncio.timeout(timeout):
+                    connection = await self._dial(host)
+                    session = self._settings.session
+                    await connection.execute(session.on_connect)
+                    if session.probe and not session.is_reliable(await connection.fetchrow(session.probe)):
+                        self._pinning.add(connection)
+        except BaseException:
             if connection is not None:
                 connection.terminate()
-            if isinstance(error, TimeoutError):
-                raise unreachable(f"no connection within {timeout:g} s") from error
-            if isinstance(error, ValueError):
-                raise bad_url() from None
-            if isinstance(error, _DRIVER_ERRORS):
-                raise _translated(error) from error
             raise
         return connection
+
+    async def _dial(self, host: PostgresHost) -> asyncpg.Connection:
+        """A connection with or without TLS, as `sslmode` asks for it."""
+        mode = self._settings.parameters.get("sslmode")
+        if mode == "disable" or host.is_socket:
+            return await self._log_in(host, self._line(host, None))
+        if self._tls is None:
+            loop = asyncio.get_running_loop()
+            self._tls = await loop.run_in_executor(None, tls.context_of, self._settings.parameters)
+        if mode == "allow":
+            try:
+                return await self._log_in(host, self._line(host, None))
+            except asyncpg.InvalidAuthorizationSpecificationError as error:
+                if isinstance(error, asyncpg.InvalidPasswordError):
+                    raise
+                return await self._log_in(host, self._line(host, self._tls))
+        encrypted = self._line(host, self._tls, insists=mode != "prefer")
+        try:
+            return await self._log_in(host, encrypted)
+        except (OSError, asyncpg.InvalidAuthorizationSpecificationError) as error:
+            if mode != "prefer" or not encrypted.is_encrypted or isinstance(error, asyncpg.InvalidPasswordError):
+                raise
+            return await self._log_in(host, self._line(host, None))
+
+    def _line(self, host: PostgresHost, context: ssl.SSLContext | None, *, insists: bool = True) -> Line:
+        return Line(asyncio.get_running_loop(), host, self._settings.parameters, context, insists=insists)
+
+    async def _log_in(self, host: PostgresHost, line: Line) -> asyncpg.Connection:
+        """asyncpg is given every parameter, so that it does not look for any in the environment."""
+        parameters = self._settings.parameters
+        sent = {
+            "application_name": parameters.get("application_name") or parameters.get("fallback_application_name"),
+            "options": parameters.get("options"),
+        }
+        return await asyncpg.connect(
+            loop=line,
+            host=host.name or host.address,
+            port=host.port,
+            user=parameters.get("user"),
+            password=lambda: host.password or None,
+            database=parameters.get("dbname"),
+            ssl=False,
+            direct_tls=False,
+            server_settings={name: value for name, value in sent.items() if value},
+            target_session_attrs="any",
+            krbsrvname=parameters.get("krbsrvname") or "postgres",
+            gsslib=parameters.get("gsslib") or ("sspi" if sys.platform == "win32" else "gssapi"),
+            timeout=None,
+            **({"statement_cache_size": 0} if self._settings.pooled else {}),
+        )
+
+    async def _is_wanted(self, connection: asyncpg.Connection, attributes: str) -> bool:
+        """Whether the server is in the state that a value of `target_session_attrs` asks for."""
+        if attributes == "any":
+            return True
+        with _translated_errors(self._settings.connect_timeout):
+            is_standby, read_only = await connection.fetchrow(
+                "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('default_transaction_read_only')",
+                timeout=self._settings.connect_timeout,
+            )
+        if attributes in ("primary", "standby"):
+            return bool(is_standby) == (attributes == "standby")
+        return (bool(is_standby) or read_only == "on") == (attributes == "read-only")
 
     def _recover(self, connection: asyncpg.Connection) -> None:
         if connection.is_closed():
@@ -271,11 +362,11 @@ async def _execute(connection: asyncpg.Connection, sql: str, timeout: float) -> 
 
 
 @contextmanager
-def _translated_errors(timeout: float) -> Iterator[None]:
+def _translated_errors(timeout: float, missed: str = "no answer") -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise unreachable(f"no answer within {timeout:g} s") from error
+        raise unreachable(f"{missed} within {timeout:g} s") from error
     except _DRIVER_ERRORS as error:
         raise _translated(error) from error
 
@@ -297,7 +388,7 @@ def _translated(error: BaseException) -> OMPError:
         return server_error(error.sqlstate, str(error))
     if isinstance(error, ValueError):
         return ProviderError(f"PostgreSQL: {error}")
-    return unreachable(str(error))
+    return connection_refused(str(error))
 
 
 def _may_be_another_database(cause: BaseException | None) -> bool:
@@ -310,15 +401,3 @@ def _may_be_another_database(cause: BaseException | None) -> bool:
 def _is_fatal(error: asyncpg.PostgresError) -> bool:
     """Whether the server ends the connection after this error."""
     return getattr(error, "severity_en", None) in ("FATAL", "PANIC")
-
-
-def _for_asyncpg(url: str, connect_timeout: float) -> tuple[str, float]:
-    """`url` without the parameters that only libpq knows, and the connection time-out it asks for."""
-    parts = urlsplit(url)
-    query: list[tuple[str, str]] = []
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        if name == "connect_timeout":
-            connect_timeout = float(value) or connect_timeout
-        elif name not in _LIBPQ_ONLY:
-            query.append((name, value))
-    return urlunsplit(parts._replace(query=urlencode(query))), connect_timeout

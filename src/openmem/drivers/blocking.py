@@ -11,7 +11,16 @@ from types import ModuleType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from ..embedders import Embedder, embed_checked, resolve_embedder
-from ..io import EmbedderIO, HttpIO, HttpSettings, PostgresIO, PostgresSettings, RerankerIO, Vectors
+from ..io import (
+    ConnectionParameters,
+    EmbedderIO,
+    HttpIO,
+    HttpSettings,
+    PostgresIO,
+    PostgresSettings,
+    RerankerIO,
+    Vectors,
+)
 from ..rerankers import Reranker, rerank_checked, resolve_reranker
 
 P = ParamSpec("P")
@@ -81,6 +90,13 @@ class BlockingPorts:
         driver = await self.load("openmem.drivers.psycopg")
         io: PostgresIO = driver.PsycopgIO(settings)
         return io
+
+    async def connection_parameters(self, url: str, setting: str, *, ignores_environment: bool) -> ConnectionParameters:
+        libpq = await self.load("openmem.drivers.libpq")
+        parameters: ConnectionParameters = libpq.resolve(
+            url, setting, for_asyncio=False, ignores_environment=ignores_environment
+        )
+        return parameters
 
     async def http(self, settings: HttpSettings) -> HttpIO:
         driver = await self.load("openmem.drivers.httpx")

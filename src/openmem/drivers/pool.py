@@ -18,28 +18,6 @@ C = TypeVar("C")
 
 IDLE_LIFETIME = 300.0
 
-# Compiling a statement of a few milliseconds takes PostgreSQL longer than running it, and so does planning
-# it anew for each call. A plan for all calls must not scan the table because most of it is one user's, nor read and
-# sort all memories of a user, of whom it expects a few, where an index has them in order. In zones other
-# than UTC psycopg cannot read the first and the last hours of the calendar. Without the
-# check of the client's end, a query that waits for a lock outlives a client that is gone; servers
-# before version 14 and on Windows do not have it. All this is sent as a statement, since connection
-# poolers refuse start-up parameters they do not know.
-ON_CONNECT = """
-    SET jit = off;
-    SET plan_cache_mode = force_generic_plan;
-    SET enable_seqscan = off;
-    SET enable_sort = off;
-    SET TimeZone = 'UTC';
-    SELECT set_config('client_connection_check_interval', '500ms', false)
-    WHERE current_setting('server_version_num')::int >= 140000 AND version() !~* 'windows|mingw|msvc|visual'
-"""
-
-
-# Behind a pooler only what it hands on with each transaction may be set for a session; PgBouncer does
-# so for the time zone. The rest would stay on a connection that others use.
-ON_CONNECT_POOLED = "SET TimeZone = 'UTC'"
-
 
 class Slots(Protocol):
     """A semaphore with a time limit, in one colour."""

@@ -8,25 +8,34 @@ query and drops the connection.
 from __future__ import annotations
 
 import logging
-import re
+import os
 import select
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import RawCursor, waiting
 from psycopg.abc import PQGen
 from psycopg.adapt import Dumper
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import Format, TransactionStatus
+from psycopg.pq import Conninfo, Format, TransactionStatus
 
 from ..errors import OMPError, ProviderError
-from ..io import Copy, HalfVector, Learned, PostgresSettings, Statement, Transaction, run_blocking
-from ..providers.postgres.errors import bad_url, is_missing, server_error, unreachable
-from .pool import ON_CONNECT, ON_CONNECT_POOLED, Pool
+from ..io import (
+    ConnectionParameters,
+    Copy,
+    HalfVector,
+    Learned,
+    PostgresSettings,
+    Statement,
+    Transaction,
+    run_blocking,
+)
+from ..providers.postgres.errors import connection_refused, is_missing, server_error, unreachable
+from .pool import Pool
 
 R = TypeVar("R")
 
@@ -34,14 +43,14 @@ CLOSE_GRACE = 2.0
 CANCEL_TIMEOUT = 0.5
 SIGNAL_INTERVAL = 0.1
 
-# libpq keeps the SQLSTATE of a refused connection to itself; asyncpg tells it.
-_REFUSALS = (
-    (
-        re.compile(r"authentication failed|no password supplied|no pg_hba\.conf entry|role \".*\" does not exist"),
-        "28000",
-    ),
-    (re.compile(r"database \".*\" does not exist"), "3D000"),
-)
+# What says nothing, where libpq does not take an empty value for that.
+_NEUTRAL = {"max_protocol_version": "3.0", "min_protocol_version": "3.0", "sslcertmode": "allow"}
+
+_environment = threading.Lock()
+
+# The only environment variable that libpq obeys whatever it is given: it looks the service up, and fails if nobody
+# defines it.
+_SERVICE = "PGSERVICE"
 
 logger = logging.getLogger("openmem.postgres")
 
@@ -65,9 +74,13 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
     An interrupted wait leaves the query running and the connection unusable; `PsycopgIO` cancels
     the one and drops the other. psycopg's own way, to wait for the cancelled query's end, takes up
     to ten seconds where the network is dead.
+
+    Attributes:
+        pins: whether each transaction sets what its statements rely on, as the session does not have it.
     """
 
     timeout: float = 60.0
+    pins: bool = False
 
     def wait(self, gen: PQGen[R], *args: Any, **kwargs: Any) -> R:
         bounded = _until(time.monotonic() + self.timeout, gen)
@@ -114,26 +127,45 @@ class PsycopgIO:
         )
 
     async def execute(self, statement: Statement[R]) -> R:
-        return statement.decode(await self._lend(lambda connection: _fetch(connection, statement)))
+        def fetch(connection: BoundedConnection) -> list[tuple[Any, ...]]:
+            if not connection.pins:
+                return _fetch(connection, statement)
+            return self._in_transaction(connection, lambda: _fetch(connection, statement))
+
+        return statement.decode(await self._lend(fetch))
 
     async def run_script(self, sql: str) -> None:
-        await self._lend(lambda connection: connection.execute(sql, prepare=False))
+        def run(connection: BoundedConnection) -> None:
+            if connection.pins:
+                sql_pinned = f"{self._settings.session.begin_pinned}; {sql}; COMMIT"
+                connection.execute(sql_pinned.encode(), prepare=False)
+            else:
+                connection.execute(sql.encode(), prepare=False)
+
+        await self._lend(run)
 
     async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
         def run(connection: BoundedConnection) -> R:
             async def working() -> R:
                 return await work(PsycopgTransaction(connection))
 
-            connection.execute("BEGIN", prepare=False)
-            try:
-                result = run_blocking(working())
-            except BaseException:
-                _roll_back(connection)
-                raise
-            connection.execute("COMMIT", prepare=False)
-            return result
+            return self._in_transaction(connection, lambda: run_blocking(working()))
 
         return await self._lend(run)
+
+    def _in_transaction(self, connection: BoundedConnection, work: Callable[[], R]) -> R:
+        session = self._settings.session
+        begin = session.begin_pinned if connection.pins else session.begin
+        with _translated_errors(self._settings.timeout):
+            connection.execute(begin.encode(), prepare=False)
+        try:
+            result = work()
+        except BaseException:
+            _roll_back(connection)
+            raise
+        with _translated_errors(self._settings.timeout):
+            connection.execute("COMMIT", prepare=False)
+        return result
 
     async def fill(self) -> None:
         await self._pool.fill()
@@ -155,55 +187,85 @@ class PsycopgIO:
             result = use(connection)
             reusable = True
             return result
-        except psycopg.Error as error:
-            reusable = _is_idle(connection)
-            if connection.broken or is_missing(error.sqlstate):
-                self.learned.forget()
-            raise _translated(error) from error
         except BaseException as error:
             reusable = _is_idle(connection)
-            if not reusable:
+            cause = error.__cause__
+            if isinstance(cause, psycopg.Error) and (connection.broken or is_missing(cause.sqlstate)):
+                self.learned.forget()
+            elif not reusable and not isinstance(cause, psycopg.Error):
                 _cancel(connection, CANCEL_TIMEOUT)
-            if isinstance(error, TimeoutError):
-                raise unreachable(f"no answer within {self._settings.timeout:g} s") from error
             raise
         finally:
             self._pool.release(connection, reusable=reusable)
 
     async def _connect(self) -> BoundedConnection:
         connection: BoundedConnection | None = None
+        settings = self._settings
         try:
-            connection = BoundedConnection.connect(
-                self._conninfo(),
-                autocommit=True,
-                prepare_threshold=None if self._settings.pooled else 0,
-                cursor_factory=RawCursor,
-            )
-            connection.adapters.register_dumper(HalfVector, HalfVectorDumper)
-            connection.timeout = self._settings.timeout
-            connection.execute(ON_CONNECT_POOLED if self._settings.pooled else ON_CONNECT, prepare=False)
-        except BaseException as error:
+            with _translated_errors(settings.timeout):
+                connection = _connect(settings)
+                connection.adapters.register_dumper(HalfVector, HalfVectorDumper)
+                connection.timeout = settings.timeout
+                connection.execute(settings.session.on_connect.encode(), prepare=False)
+                if settings.session.probe:
+                    row = connection.execute(settings.session.probe.encode(), prepare=False).fetchone()
+                    connection.pins = row is None or not settings.session.is_reliable(row)
+        except BaseException:
             if connection is not None:
                 connection.close()
             self._pool.vacate()
-            if isinstance(error, TimeoutError):
-                raise unreachable(f"no answer within {self._settings.timeout:g} s") from error
-            if isinstance(error, psycopg.Error):
-                raise _translated(error) from error
             raise
         return connection
 
-    def _conninfo(self) -> str:
-        """The URL with a time-out for connecting, which libpq wants in whole seconds, if it has none."""
+
+def _connect(settings: PostgresSettings) -> BoundedConnection:
+    parameters = _libpq_parameters(settings.parameters)
+    parameters["connect_timeout"] = str(max(2, round(settings.connect_timeout)))
+
+    def connect() -> BoundedConnection:
+        return BoundedConnection.connect(
+            "",
+            autocommit=True,
+            prepare_threshold=None if settings.pooled else 0,
+            cursor_factory=RawCursor,
+            **parameters,
+        )
+
+    try:
+        return connect()
+    except psycopg.OperationalError as error:
+        if not settings.parameters.ignores_environment or "service" not in str(error) or _SERVICE not in os.environ:
+            raise
+    return _without_service(connect)
+
+
+def _without_service(connect: Callable[[], R]) -> R:
+    """What `connect` gives while libpq does not see a service that no file defines, and with which it cannot connect.
+
+    No other connection of this process can rely on such a service.
+    """
+    with _environment:
+        os.unsetenv(_SERVICE)
         try:
-            parameters = conninfo_to_dict(self._settings.url)
-            for port in filter(None, str(parameters.get("port") or "").split(",")):
-                int(port)
-            if not float(parameters.get("connect_timeout") or 0):
-                parameters["connect_timeout"] = max(2, round(self._settings.connect_timeout))
-            return make_conninfo("", **parameters)
-        except (psycopg.ProgrammingError, ValueError):
-            raise bad_url() from None
+            return connect()
+        finally:
+            os.putenv(_SERVICE, os.environ[_SERVICE])
+
+
+def _libpq_parameters(parameters: ConnectionParameters) -> dict[str, Any]:
+    """All parameters by name, so that libpq need not look anywhere else."""
+    given: dict[str, Any] = dict(parameters.values)
+    hosts = parameters.hosts
+    given["host"] = ",".join(host.name for host in hosts)
+    given["port"] = ",".join(str(host.port) for host in hosts)
+    if any(host.address for host in hosts):
+        given["hostaddr"] = ",".join(host.address for host in hosts)
+    if parameters.ignores_environment:
+        for option in Conninfo.get_defaults():
+            name = option.keyword.decode()
+            if option.envvar and name != "service":
+                given.setdefault(name, _NEUTRAL.get(name, ""))
+    return given
 
 
 class PsycopgTransaction:
@@ -221,16 +283,16 @@ class PsycopgTransaction:
         sql = f"COPY {rows.schema}.{rows.table} ({', '.join(rows.columns)}) FROM STDIN (FORMAT binary)"
         failure: BaseException | None = None
         try:
-            with connection.cursor().copy(sql.encode()) as wire:
+            with _translated_errors(timeout), connection.cursor().copy(sql.encode()) as wire:
+                wire.write(rows.data)
                 try:
-                    wire.write(rows.data)
                     return await meanwhile()
                 except BaseException as error:
                     failure = error
                     # Leaving the block tells the server, which may be dead.
                     connection.timeout = CANCEL_TIMEOUT
                     raise
-        except (psycopg.Error, TimeoutError):
+        except BaseException:
             if failure is None:
                 raise
             raise failure from failure.__cause__
@@ -239,8 +301,20 @@ class PsycopgTransaction:
 
 
 def _fetch(connection: BoundedConnection, statement: Statement[Any]) -> list[tuple[Any, ...]]:
-    cursor = connection.cursor(binary=True)
-    return cursor.execute(statement.sql, statement.args, prepare=True).fetchall()
+    with _translated_errors(connection.timeout):
+        cursor = connection.cursor(binary=True)
+        return cursor.execute(statement.sql, statement.args, prepare=True).fetchall()
+
+
+@contextmanager
+def _translated_errors(timeout: float) -> Iterator[None]:
+    """Translate what the driver raises. No code of a caller may run inside, whose errors are its own."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise unreachable(f"no answer within {timeout:g} s") from error
+    except psycopg.Error as error:
+        raise _translated(error) from error
 
 
 def _is_idle(connection: BoundedConnection) -> bool:
@@ -285,10 +359,7 @@ def _translated(error: psycopg.Error) -> OMPError:
     if error.sqlstate is not None:
         return server_error(error.sqlstate, str(error))
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        for pattern, sqlstate in _REFUSALS:
-            if pattern.search(str(error)):
-                return server_error(sqlstate, str(error))
-        return unreachable(str(error))
+        return connection_refused(str(error))
     return ProviderError(f"PostgreSQL: {error}")
 
 

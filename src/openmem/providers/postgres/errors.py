@@ -5,7 +5,10 @@ The classes are those of PostgreSQL's documentation, appendix A, "PostgreSQL Err
 
 from __future__ import annotations
 
-from ...errors import InvalidRequestError, OMPError, ProviderError, UnauthorizedError, unavailable
+import re
+from typing import Final
+
+from ...errors import OMPError, ProviderError, UnauthorizedError, unavailable
 
 _UNAVAILABLE_CLASSES = ("08", "53", "57P")
 _NOT_PREPARED = ("26000", "42P05")
@@ -13,6 +16,21 @@ _RETRYABLE = ("40001", "40P01", "55P03", "57014", "25006")
 
 # undefined_table, undefined_function, undefined_object, invalid_schema_name, undefined_column
 _MISSING = ("42P01", "42883", "42704", "3F000", "42703")
+
+# libpq keeps the SQLSTATE of a refused connection to itself.
+_REFUSALS: Final = (
+    (
+        re.compile(r"authentication failed|no password supplied|no pg_hba\.conf entry|role \".*\" does not exist"),
+        "28000",
+    ),
+    (re.compile(r"database \".*\" does not exist"), "3D000"),
+)
+_UNTRUSTED: Final = re.compile(
+    r"certificate verify failed|CERTIFICATE_VERIFY_FAILED|does not match host name|does not support SSL|not support TLS"
+    r"|channel.binding|authentication method requirement|require_auth|requirepeer|root certificate file|could not read "
+    r"root certificate|WRONG_VERSION|UNSUPPORTED_PROTOCOL|unsupported protocol|protocol version",
+    re.IGNORECASE,
+)
 
 
 def is_missing(sqlstate: str | None) -> bool:
@@ -47,9 +65,13 @@ def unreachable(reason: str) -> ProviderError:
     )
 
 
-def bad_url() -> InvalidRequestError:
-    """The error for a URL that a driver cannot read. It quotes nothing, since any part may be the password."""
-    return InvalidRequestError(
-        "url: not a valid libpq connection URL; percent-encode special characters in the user and password, "
-        "and check the port and the parameters after '?'"
-    )
+def connection_refused(reason: str) -> OMPError:
+    """The error for a connection that was not made, or broke, of which the driver tells no SQLSTATE."""
+    for pattern, sqlstate in _REFUSALS:
+        if pattern.search(reason):
+            return server_error(sqlstate, reason.strip())
+    if _UNTRUSTED.search(reason):
+        return ProviderError(
+            f"PostgreSQL is not what url asks for: {reason.strip()}; correct the server, or what url asks of it"
+        )
+    return unreachable(reason)

@@ -10,6 +10,7 @@ from ...config import ClientConfig
 from ...errors import InvalidRequestError, ProviderError
 from ...io import Ports, PostgresIO, Statement, Transaction
 from .provider import PostgresProvider
+from .urls import read_url
 
 if TYPE_CHECKING:
     from .embedded import Lease
@@ -21,6 +22,7 @@ class LocalProvider(PostgresProvider):
     """Memories in a directory of this machine."""
 
     name = "local"
+    is_alone = True
 
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
         super().__init__(config, ports)
@@ -54,7 +56,7 @@ class LocalProvider(PostgresProvider):
         if self._lease is None:
             embedded = await self.ports.load("openmem.providers.postgres.embedded")
             self._lease = embedded.Lease(self._path)
-        self._url = await self.ports.call(self._lease.acquire)
+        self._url = read_url(await self.ports.call(self._lease.acquire))
 
 
 class RestartingIO:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ..._cursor import decode_cursor
 from ..._ids import new_memory_id, new_memory_ids
-from ...config import ClientConfig
+from ...config import DEFAULT_POOL_TIMEOUT, ClientConfig
 from ...context import build_context
 from ...errors import NotFoundError, ProviderError
 from ...io import EmbedderIO, Ports, PostgresIO, PostgresSettings, Statement, Transaction
@@ -39,9 +39,9 @@ from ...operations import (
     WaitForIngest,
 )
 from ..base import CONTEXT_CANDIDATES, Call, Provider
-from . import schema
+from . import schema, session
 from .statements import Batch, Place, Statements
-from .urls import check_url, split_pooler
+from .urls import PastedUrl, is_known_pooler, read_url
 
 MAX_CONTENT_LENGTH = 65_536
 CONNECT_TIMEOUT = 10.0
@@ -62,6 +62,7 @@ class PostgresProvider(Provider):
 
     name = "postgres"
     remembers_keys = True
+    is_alone = False
     features = CapabilityFeatures(
         vector_search=True,
         keyword_search=True,
@@ -81,9 +82,6 @@ class PostgresProvider(Provider):
         self._schema = schema.check_schema_name(config.schema)
         self._embedder: EmbedderIO = ports.embedder(config.embedder)
         self._url = self._configured_url()
-        self._pooled = False
-        if self._url is not None:
-            self._url, self._pooled = split_pooler(self._url)
         self._replica: Replica | None = None
         if config.replica_url is not None:
             self._replica = Replica(config.replica_url)
@@ -95,26 +93,18 @@ class PostgresProvider(Provider):
         if config.audit != "all" or self._replica is not None:
             self.features = self.features.model_copy(update={"audits_reads": False})
 
-    def _configured_url(self) -> str | None:
-        return check_url(self.config.url)
+    def _configured_url(self) -> PastedUrl | None:
+        return read_url(self.config.url)
 
     async def open(self) -> None:
         if self._io is None:
-            assert self._url is not None
-            config = self.config
-            settings = PostgresSettings(
-                url=self._url,
-                pooled=self._pooled,
-                pool_min_size=config.pool_min_size,
-                pool_max_size=config.pool_max_size,
-                pool_timeout=config.pool_timeout,
-                connect_timeout=min(CONNECT_TIMEOUT, config.timeout or CONNECT_TIMEOUT),
-                timeout=config.timeout or STATEMENT_TIMEOUT,
-            )
-            self._io = await self.ports.postgres(settings)
+            settings = await self._settings(self._url, "url")
+            replica = None
             if self._replica is not None:
-                place = replace(settings, url=self._replica.url, pooled=self._replica.pooled, pool_min_size=0)
-                self._replica.io = await self.ports.postgres(place)
+                replica = replace(await self._settings(self._replica.url, "replica_url"), pool_min_size=0)
+            self._io = await self.ports.postgres(settings)
+            if self._replica is not None and replica is not None:
+                self._replica.io = await self.ports.postgres(replica)
         vector_schema = await schema.ensure(self._io, self._schema)
         audit = self.config.audit
         self._statements = statements_of(self._schema, vector_schema, audit)
@@ -123,6 +113,26 @@ class PostgresProvider(Provider):
             self._reads = statements_of(self._schema, vector_schema, "writes")
         await self._io.fill()
         await self._embedder.load()
+
+    async def _settings(self, url: PastedUrl | None, setting: str) -> PostgresSettings:
+        """How to reach the server of `url`, as libpq reads it together with the environment of this moment."""
+        assert url is not None
+        config = self.config
+        parameters = await self.ports.connection_parameters(url.url, setting, ignores_environment=self.is_alone)
+        pooled = is_known_pooler(parameters) if url.pooled is None else url.pooled
+        most = min(config.pool_max_size, url.connection_limit or config.pool_max_size)
+        is_default = config.pool_timeout == DEFAULT_POOL_TIMEOUT
+        return PostgresSettings(
+            parameters=parameters,
+            session=session.POOLED if pooled else session.DIRECT,
+            pooled=pooled,
+            pool_min_size=min(config.pool_min_size, most),
+            pool_max_size=most,
+            pool_timeout=url.pool_timeout if url.pool_timeout and is_default else config.pool_timeout,
+            connect_timeout=float(parameters.get("connect_timeout", "0"))
+            or min(CONNECT_TIMEOUT, config.timeout or CONNECT_TIMEOUT),
+            timeout=config.timeout or STATEMENT_TIMEOUT,
+        )
 
     async def ping(self) -> None:
         await self._run.execute(Statement("SELECT 1", (), lambda rows: None))
@@ -293,7 +303,7 @@ class Replica:
     """Where reads go. One that did not answer is left alone for the next `REST` reads."""
 
     def __init__(self, url: str) -> None:
-        self.url, self.pooled = split_pooler(check_url(url, "replica_url"), "replica_url")
+        self.url = read_url(url, "replica_url")
         self.io: PostgresIO | None = None
         self._left_alone = 0
 

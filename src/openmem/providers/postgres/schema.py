@@ -181,7 +181,7 @@ async def ensure(io: PostgresIO, schema: str) -> str:
         return io.learned.vector_schemas[schema]
     database = await io.execute(_inspect(schema))
     if database.vector_schema is None:
-        await _create_extension(io)
+        await _create_extension(io, schema)
         database = await io.execute(_inspect(schema))
     assert database.vector_schema is not None
     assert database.vector_version is not None
@@ -206,9 +206,21 @@ def _check_pgvector(version: str) -> None:
         )
 
 
-async def _create_extension(io: PostgresIO) -> None:
+async def _create_extension(io: PostgresIO, schema: str) -> None:
+    """Make the extension in ``public``, or, where that was dropped, beside the tables."""
+    script = f"""
+        {_lock("openmem")}
+        DO $extension$ BEGIN
+            IF to_regnamespace('public') IS NOT NULL THEN
+                CREATE EXTENSION IF NOT EXISTS vector SCHEMA public;
+            ELSE
+                CREATE SCHEMA IF NOT EXISTS {schema};
+                CREATE EXTENSION IF NOT EXISTS vector SCHEMA {schema};
+            END IF;
+        END $extension$;
+    """
     try:
-        await io.run_script(f"{_lock('openmem')} CREATE EXTENSION IF NOT EXISTS vector;")
+        await io.run_script(script)
     except ProviderError as error:
         if error.code == "provider_unavailable":
             raise

@@ -1,0 +1,92 @@
+"""What a session is told before statements run in it, so that they mean the same for every role and database. Pure.
+
+``ALTER ROLE … SET``, ``ALTER DATABASE … SET``, ``PGOPTIONS`` and ``options`` in the URL change what statements do. A
+setting is pinned here if statements rely on it. Those that are an administrator's bounds or choices stay as they are:
+`statement_timeout`, `lock_timeout`, `idle_in_transaction_session_timeout`, `default_transaction_read_only`,
+`synchronous_commit`, `row_security`, `work_mem`, tablespaces and logging.
+
+All is sent as a statement, since connection poolers refuse start-up parameters that they do not know.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ...io import Row, SessionSettings
+
+# What a pooler such as PgBouncer hands on with each transaction. In zones other than UTC psycopg cannot read the first
+# and the last hours of the calendar.
+_HANDED_ON: Final = (
+    ("TimeZone", "'UTC'"),
+    ("DateStyle", "'ISO, MDY'"),
+    ("standard_conforming_strings", "on"),
+)
+
+# What changes results, or makes statements fail. Under another isolation level those that run at the same moment fail
+# instead of waiting for each other. The search path keeps functions and operators of other schemas from being taken for
+# PostgreSQL's own. `gin_fuzzy_search_limit` leaves matches out at random.
+_MEANING: Final = (
+    ("search_path", "pg_catalog, pg_temp"),
+    ("default_transaction_isolation", "'read committed'"),
+    ("default_transaction_deferrable", "off"),
+    ("IntervalStyle", "postgres"),
+    ("extra_float_digits", "1"),
+    ("array_nulls", "on"),
+    ("transform_null_equals", "off"),
+    ("bytea_output", "hex"),
+    ("gin_fuzzy_search_limit", "0"),
+)
+
+# Compiling a statement of a few milliseconds takes PostgreSQL longer than running it, and so does planning
+# it anew for each call. A plan for all calls must not scan the table because most of it is one user's, nor read and
+# sort all memories of a user, of whom it expects a few, where an index has them in order.
+_PLANNING: Final = (
+    ("jit", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_sort", "off"),
+)
+
+# Without it, a query that waits for a lock outlives a client that is gone. Servers before version 14 and on Windows do
+# not have it.
+_WATCH_THE_CLIENT: Final = """
+    SELECT set_config('client_connection_check_interval', '500ms', false)
+    WHERE current_setting('server_version_num')::int >= 140000 AND version() !~* 'windows|mingw|msvc|visual'
+"""
+
+_BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_PROBED: Final = tuple(name for name, _ in _MEANING if name != "search_path")
+
+
+def _set(settings: tuple[tuple[str, str], ...], scope: str) -> str:
+    return "; ".join(f"SET {scope} {name} = {value}" for name, value in settings)
+
+
+def _is_reliable(row: Row) -> bool:
+    """Whether the values that `_PROBED` and the schemas that are searched have are as good as those of `_MEANING`."""
+    schemas: Any = row[0]
+    values = dict(zip(_PROBED, row[1:], strict=True))
+    first = next((schema for schema in schemas if not schema.startswith("pg_temp")), None)
+    digits = int(values.pop("extra_float_digits"))
+    expected = {name: value.strip("'") for name, value in _MEANING if name in values}
+    return first == "pg_catalog" and digits >= 1 and values == expected
+
+
+DIRECT: Final = SessionSettings(
+    on_connect="; ".join((_set((*_MEANING, *_HANDED_ON, *_PLANNING), "SESSION"), _WATCH_THE_CLIENT)),
+    begin=_BEGIN,
+    probe="",
+    is_reliable=lambda row: True,
+    begin_pinned=_BEGIN,
+)
+
+# Behind a pooler in transaction mode a session is somebody else's in the next moment, so each transaction sets what it
+# needs for itself, where the sessions of the pooler do not have it anyway.
+POOLED: Final = SessionSettings(
+    on_connect=_set(_HANDED_ON, "SESSION"),
+    begin=_BEGIN,
+    probe="SELECT pg_catalog.current_schemas(true), "
+    + ", ".join(f"pg_catalog.current_setting('{name}')" for name in _PROBED),
+    is_reliable=_is_reliable,
+    begin_pinned=f"{_BEGIN}; {_set((*_MEANING, *_PLANNING), 'LOCAL')}",
+)
