@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from copy import copy
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar, cast
 
 from . import _reranking
 from ._ids import new_request_id
 from .config import ClientConfig
-from .errors import OMPError
+from .errors import OMPError, copied
 from .io import Ports
 from .models import Capabilities, MemoryRecords
 from .operations import AddMany, Context, Operation, Progress, Search, Verb, read_records
@@ -39,21 +39,29 @@ class Client:
         """The backend behind this client."""
         return self._provider
 
+    def bind(self) -> None:
+        """Raise `RuntimeError` where the calls of before came from an event loop other than the running one."""
+        self._ports.bind()
+
     async def open(self) -> None:
         """Connect, once; later calls return at once.
 
         A failed attempt fails all the calls that waited for it, so that none waits for a dead
         backend more than once; the next call makes a new one.
         """
+        with self._identified(self._call()):
+            await self._open()
+
+    async def _open(self) -> None:
         if not self._is_open:
             attempts = self._attempts
             async with self._opening:
                 if not self._is_open:
-                    await self._open(attempts)
+                    await self._attempt(attempts)
 
-    async def _open(self, attempts: int) -> None:
+    async def _attempt(self, attempts: int) -> None:
         if self._attempts > attempts and self._failure is not None:
-            raise copy(self._failure) from self._failure.__cause__
+            raise copied(self._failure) from self._failure.__cause__
         try:
             await self._provider.open()
             self._provider = self._provider.settled
@@ -62,25 +70,36 @@ class Client:
             self._is_open = True
         except OMPError as error:
             self._attempts += 1
-            self._failure = error
+            self._failure = copied(error)
+            # The backend may have told the id of the request that failed, which is no other call's.
+            self._failure.request_id = None
             raise
         finally:
             if self._is_closed:
                 await self._provider.close()
 
-    async def run(self, verb: Verb[R], call: Call | None = None) -> R:
-        """Perform one operation: checked, authorised, and with a request id on its errors."""
-        call = call or Call(request_id=new_request_id(), app=self._config.app, grants=self._config.grants)
+    def _call(self) -> Call:
+        return Call(request_id=new_request_id(), app=self._config.app, grants=self._config.grants)
+
+    @contextmanager
+    def _identified(self, call: Call) -> Iterator[None]:
+        """Within the block, errors get the call's request id and the provider's name, unless they have their own."""
         try:
-            await self._check(cast(Operation, verb), call)
-            if not self._is_open:
-                await self.open()
-                await self._check(cast(Operation, verb), call)
-            return await self._perform(verb, call)
+            yield
         except OMPError as error:
             error.request_id = error.request_id or call.request_id
             error.provider = error.provider or self._provider.name
             raise
+
+    async def run(self, verb: Verb[R], call: Call | None = None) -> R:
+        """Perform one operation: checked, authorised, and with a request id on its errors."""
+        call = call or self._call()
+        with self._identified(call):
+            await self._check(cast(Operation, verb), call)
+            if not self._is_open:
+                await self._open()
+                await self._check(cast(Operation, verb), call)
+            return await self._perform(verb, call)
 
     async def _perform(self, verb: Verb[R], call: Call) -> R:
         if self._reranker is not None:
@@ -93,8 +112,10 @@ class Client:
 
     async def add_many(self, records: Iterable[object], progress: Progress | None) -> MemoryRecords:
         """Check the records where that may take its time, and store them."""
-        read = read_records(records)
-        return await self.run(await self._ports.call(AddMany.of, read, progress))
+        call = self._call()
+        with self._identified(call):
+            operation = await self._ports.call(AddMany.of, read_records(records), progress)
+        return await self.run(operation, call)
 
     async def _check(self, op: Operation, call: Call) -> None:
         if op.is_large:
@@ -104,25 +125,28 @@ class Client:
 
     async def ping(self) -> None:
         """Connect if need be, and raise `OMPError` unless the backend answers."""
-        await self.open()
-        await self._provider.ping()
+        with self._identified(self._call()):
+            await self._open()
+            await self._provider.ping()
 
     async def capabilities(self) -> Capabilities:
         """What the backend can do, asked once."""
         if self._capabilities is None:
-            if self._provider.capabilities_are_remote:
-                await self.open()
-            self._capabilities = await self._provider.capabilities()
+            with self._identified(self._call()):
+                if self._provider.capabilities_are_remote:
+                    await self._open()
+                self._capabilities = await self._provider.capabilities()
         return self._capabilities
 
     async def close(self) -> None:
         """Release everything, also after a failed `open`."""
         self._is_closed = True
-        try:
-            await self._provider.close()
-        finally:
+        with self._identified(self._call()):
             try:
-                if self._reranker is not None:
-                    await self._reranker.close()
+                await self._provider.close()
             finally:
-                await self._ports.close()
+                try:
+                    if self._reranker is not None:
+                        await self._reranker.close()
+                finally:
+                    await self._ports.close()

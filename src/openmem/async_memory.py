@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 from ._client import Client
 from ._extras import require_extra
+from ._forking import PerProcess
 from .config import AuditMode, ClientConfig
 from .drivers.asyncio import AsyncPorts
 from .embedders import Embedder
@@ -152,8 +153,8 @@ class AsyncMemory:
             reranker=reranker,
             options=options,
         )
-        self._client = Client(provider, settings, AsyncPorts(executor_max_workers))
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._clients = PerProcess(lambda: Client(provider, settings, AsyncPorts(executor_max_workers)))
+        self._clients.get()
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
 
@@ -414,9 +415,12 @@ class AsyncMemory:
         seconds also when the server or the network is dead.
         """
         if not self._closed:
-            self._check_usable()
+            client = self._clients.peek()
+            if client is not None:
+                self._check_usable()
             self._closed = True
-            await self._client.close()
+            if client is not None:
+                await client.close()
 
     async def __aenter__(self) -> Self:
         self._check_usable()
@@ -453,8 +457,9 @@ class AsyncMemory:
         """Refuse use after `close` and on a loop other than the first one."""
         if self._closed:
             raise RuntimeError("AsyncMemory is closed")
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            raise RuntimeError("AsyncMemory is bound to a different event loop")
+        self._client.bind()
+
+    @property
+    def _client(self) -> Client:
+        """What this process has; in a forked child it is new, and bound to no loop."""
+        return self._clients.get()

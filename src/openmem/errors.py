@@ -18,7 +18,8 @@ The driver's or vendor's own exception is the ``__cause__``. Misuse of an object
 
 from __future__ import annotations
 
-from typing import ClassVar
+from copy import copy
+from typing import ClassVar, TypeVar
 
 
 class OMPError(Exception):
@@ -130,6 +131,16 @@ class ProviderError(OMPError):
     ``code`` is ``provider_error``, ``provider_unavailable`` (unreachable, shutting down, or no free
     connection within the time-out; worth a retry) or ``ingestion_timeout``.
     """
+
+
+E = TypeVar("E", bound=OMPError)
+
+
+def copied(error: E) -> E:
+    """The same error for another caller, on which its own request id can be written."""
+    own = copy(error)
+    own.__cause__ = error.__cause__
+    return own
 
 
 def unavailable(message: str) -> ProviderError:

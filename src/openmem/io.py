@@ -401,6 +401,26 @@ class Ports(Protocol):
         """Wait."""
         ...
 
+    def monotonic(self) -> float:
+        """Seconds on a clock that nobody sets; only differences mean something."""
+        ...
+
+    async def within(self, seconds: float, function: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        """The result of a coroutine function, if it comes in time. One that is late ends unheard.
+
+        Raises:
+            TimeoutError: it took longer.
+        """
+        ...
+
+    def bind(self) -> None:
+        """Belong to the running event loop, if calls need one.
+
+        Raises:
+            RuntimeError: they belong to another one already.
+        """
+        ...
+
     def lock(self) -> AbstractAsyncContextManager[object, bool | None]:
         """A new mutual exclusion lock."""
         ...

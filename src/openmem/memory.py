@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from ._client import Client
+from ._forking import PerProcess
 from .config import AuditMode, ClientConfig
 from .drivers.blocking import BlockingPorts
 from .embedders import Embedder
@@ -144,7 +145,8 @@ class Memory:
             reranker=reranker,
             options=options,
         )
-        self._client = Client(provider, settings, BlockingPorts())
+        self._clients = PerProcess(lambda: Client(provider, settings, BlockingPorts()))
+        self._clients.get()
         self._closed = False
 
     def add(
@@ -399,7 +401,9 @@ class Memory:
         """Close all connections. Idempotent; any verb afterwards raises `RuntimeError`."""
         if not self._closed:
             self._closed = True
-            run_blocking(self._client.close())
+            client = self._clients.peek()
+            if client is not None:
+                run_blocking(client.close())
 
     def __enter__(self) -> Self:
         self._check_usable()
@@ -417,6 +421,11 @@ class Memory:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def _client(self) -> Client:
+        """What this process has; in a forked child it is new."""
+        return self._clients.get()
 
     def _run(self, verb: Verb[R]) -> R:
         self._check_usable()

@@ -224,9 +224,9 @@ def test_the_end_of_the_loop_closes_what_nobody_closed(db: Database) -> None:
         await db.async_open(pool_min_size=2).__aenter__()
         assert db.connections() == 2
 
-    before = len(sharing._shared)
+    before = len(sharing._shared.get())
     run(main())
-    assert len(sharing._shared) <= before
+    assert len(sharing._shared.get()) <= before
     until_blocking(lambda: not db.connections(), within=1)
 
 
@@ -251,14 +251,14 @@ def test_a_loop_run_by_hand_that_ends_its_generators(db: Database) -> None:
 
 
 def test_a_loop_run_by_hand_and_closed_at_once(db: Database) -> None:
-    before = len(sharing._shared)
+    before = len(sharing._shared.get())
     loop = asyncio.new_event_loop()
     loop.run_until_complete(requests_at_once(db))
     loop.close()
     del loop
     with pytest.warns(ResourceWarning, match="unclosed"):
         gc.collect()
-    assert len(sharing._shared) <= before
+    assert len(sharing._shared.get()) <= before
     until_blocking(lambda: not db.connections(), within=1)
 
 

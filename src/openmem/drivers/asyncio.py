@@ -8,7 +8,8 @@ import functools
 import importlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
@@ -185,6 +186,7 @@ class AsyncPorts:
         self._abandoned: set[Future[Any]] = set()
         self._running = Running()
         self._shared = Share(AsyncPorts, AsyncPorts, grace=CLOSE_GRACE)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
     async def postgres(self, settings: PostgresSettings) -> PostgresIO:
@@ -262,6 +264,20 @@ class AsyncPorts:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def within(self, seconds: float, function: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        async with asyncio.timeout(seconds):
+            return await function()
+
+    def bind(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise RuntimeError("AsyncMemory is bound to a different event loop")
 
     def lock(self) -> asyncio.Lock:
         return asyncio.Lock()

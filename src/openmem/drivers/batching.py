@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from copy import copy
 from typing import TypeAlias
 
-from ..errors import OMPError, RateLimitedError, UnauthorizedError
+from ..errors import OMPError, RateLimitedError, UnauthorizedError, copied
 from ..io import Vectors
 
 Wanted: TypeAlias = list[tuple[str, asyncio.Future[Sequence[float]]]]
@@ -89,7 +88,7 @@ class Batching:
                 return
             for _, vector in wanted:
                 if not vector.done():
-                    vector.set_exception(_copy(error))
+                    vector.set_exception(copied(error))
         except BaseException:
             for _, vector in wanted:
                 vector.cancel()
@@ -103,10 +102,3 @@ class Batching:
 def _may_be_a_texts_fault(error: OMPError) -> bool:
     """Whether the other texts of the call may fare better without one of them."""
     return not isinstance(error, RateLimitedError | UnauthorizedError) and error.code != "provider_unavailable"
-
-
-def _copy(error: OMPError) -> OMPError:
-    """The error for one of several callers, each of which writes its own request id on it."""
-    own = copy(error)
-    own.__cause__ = error.__cause__
-    return own

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
+from contextvars import copy_context
 from types import ModuleType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
@@ -20,6 +22,7 @@ from ..io import (
     PostgresSettings,
     RerankerIO,
     Vectors,
+    run_blocking,
 )
 from ..rerankers import Reranker, rerank_checked, resolve_reranker
 
@@ -125,6 +128,25 @@ class BlockingPorts:
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def within(self, seconds: float, function: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        """A call that blocks cannot be stopped. So it is made in a thread, which is left alone when it is late."""
+        outcome: Future[R] = Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(run_blocking(function()))
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                outcome.set_exception(error)
+
+        threading.Thread(target=copy_context().run, args=(run,), name="openmem-within", daemon=True).start()
+        return outcome.result(seconds)
+
+    def bind(self) -> None:
+        """Threads may share a client; there is nothing to belong to."""
 
     def lock(self) -> BlockingLock:
         return BlockingLock()

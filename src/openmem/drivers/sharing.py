@@ -17,10 +17,12 @@ Nothing is shared between loops, hence nothing between threads.
 from __future__ import annotations
 
 import asyncio
+import os
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
+from .._forking import PerProcess
 from ..errors import ProviderError, unavailable
 from ..io import PostgresIO, Statement, Transaction
 
@@ -40,11 +42,16 @@ R = TypeVar("R")
 
 
 async def _held(value: T) -> AsyncGenerator[T]:
-    """Hold `value` until this generator is closed, at the latest by the end of the loop."""
+    """Hold `value` until this generator is closed, at the latest by the end of the loop.
+
+    A loop that was copied by a fork may be ended in the child too, where the value is the parent's.
+    """
+    owner = os.getpid()
     try:
         yield value
     finally:
-        await value.close()
+        if os.getpid() == owner:
+            await value.close()
 
 
 class Shared(Generic[T]):
@@ -104,9 +111,9 @@ async def _end(holder: AsyncGenerator[object]) -> None:
     await holder.aclose()
 
 
-_shared: weakref.WeakValueDictionary[tuple[asyncio.AbstractEventLoop, Hashable], Shared[Any]] = (
-    weakref.WeakValueDictionary()
-)
+SharedByLoop: TypeAlias = weakref.WeakValueDictionary[tuple[asyncio.AbstractEventLoop, Hashable], Shared[Any]]
+
+_shared: PerProcess[SharedByLoop] = PerProcess(weakref.WeakValueDictionary, contents=lambda shared: [*shared.items()])
 
 
 class Share(Generic[T]):
@@ -137,8 +144,9 @@ class Share(Generic[T]):
             raise closed_meanwhile()
         if self.value is None:
             place = (asyncio.get_running_loop(), self._key)
-            self._shared = cast(Shared[T], _shared.get(place) or Shared(self._make))
-            _shared[place] = self._shared
+            shared = _shared.get()
+            self._shared = cast(Shared[T], shared.get(place) or Shared(self._make))
+            shared[place] = self._shared
             self.value = await self._shared.join()
         return self.value
 

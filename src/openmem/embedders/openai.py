@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from .._extras import require_extra
+from .._forking import PerProcess
 from .._retrying import retry_after
 from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
 from ..io import run_blocking
@@ -43,6 +44,15 @@ def create(model: str | None) -> OpenAIEmbedder:
     if name and last.isascii() and last.isdigit():
         return OpenAIEmbedder(name, dim=int(last))
     return OpenAIEmbedder(model)
+
+
+class Connections:
+    """The SDK's clients of one process: one for `embed`, and one for each event loop that `aembed` is called on."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.blocking: OpenAI | None = None
+        self.by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
 
 
 class OpenAIEmbedder:
@@ -88,9 +98,7 @@ class OpenAIEmbedder:
             "timeout": timeout,
             "max_retries": max_retries,
         }
-        self._lock = threading.Lock()
-        self._client: OpenAI | None = None
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
+        self._connections = PerProcess(Connections, contents=lambda own: [*own.by_loop.items()])
 
     def __repr__(self) -> str:
         return f"OpenAIEmbedder({self.model!r})"
@@ -126,26 +134,29 @@ class OpenAIEmbedder:
 
     def close(self) -> None:
         """Close the connections of `embed`. Idempotent; a later text opens new ones."""
-        with self._lock:
-            client, self._client = self._client, None
+        own = self._connections.get()
+        with own.lock:
+            client, own.blocking = own.blocking, None
         if client is not None:
             client.close()
 
     async def aclose(self) -> None:
         """Close the connections of `embed`, and those of `aembed` on this event loop. Idempotent."""
         self.close()
-        with self._lock:
-            client = self._clients.pop(asyncio.get_running_loop(), None)
+        own = self._connections.get()
+        with own.lock:
+            client = own.by_loop.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.close()
 
     def _blocking_client(self) -> OpenAI:
         import openai  # noqa: PLC0415
 
-        with self._lock:
-            if self._client is None:
-                self._client = openai.OpenAI(**self._settings)
-            return self._client
+        own = self._connections.get()
+        with own.lock:
+            if own.blocking is None:
+                own.blocking = openai.OpenAI(**self._settings)
+            return own.blocking
 
     async def _async_client(self) -> AsyncOpenAI:
         """The client of the running loop: its connections cannot be used on another one.
@@ -153,17 +164,18 @@ class OpenAIEmbedder:
         It is made in a thread, since the SDK's import and the reading of the certificates take long.
         """
         loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
+        client = self._connections.get().by_loop.get(loop)
         return client if client is not None else await asyncio.to_thread(self._async_client_of, loop)
 
     def _async_client_of(self, loop: asyncio.AbstractEventLoop) -> AsyncOpenAI:
         import openai  # noqa: PLC0415
 
-        with self._lock:
-            if loop not in self._clients:
+        own = self._connections.get()
+        with own.lock:
+            if loop not in own.by_loop:
                 self.warm_up()
-                self._clients[loop] = openai.AsyncOpenAI(**self._settings)
-            return self._clients[loop]
+                own.by_loop[loop] = openai.AsyncOpenAI(**self._settings)
+            return own.by_loop[loop]
 
     async def _embed(
         self, texts: Sequence[str], create: Callable[[list[str]], Awaitable[CreateEmbeddingResponse]]

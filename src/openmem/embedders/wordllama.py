@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from .._forking import PerProcess
 from ..errors import InvalidRequestError
 
 CONFIG: Final = "l2_supercat"
@@ -20,7 +21,7 @@ QUICK_CHARACTERS: Final = 512
 _BATCH_CHARACTERS: Final = 65_536
 _SLICE_TOKENS: Final = 4096
 
-_loading = threading.Lock()
+_loading = PerProcess(threading.Lock)
 _loaded: list[Any] = []
 
 
@@ -93,7 +94,7 @@ def _average(table: Any, ids: list[int]) -> list[float]:
 
 def _model() -> Any:
     if not _loaded:
-        with _loading:
+        with _loading.get():
             if not _loaded:
                 _loaded.append(_load())
     return _loaded[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NoReturn
 
 from .._cursor import Position, decode_cursor, encode_cursor
@@ -106,6 +105,13 @@ class Provider:
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
         self.config = config
         self.ports = ports
+        has_search = type(self).search is not Provider.search
+        self.verbs: tuple[str, ...] = tuple(
+            verb.verb
+            for verb in VERBS
+            if getattr(type(self), verb.verb) is not getattr(Provider, verb.verb) or (verb is Context and has_search)
+        )
+        """The verbs this backend has."""
 
     async def open(self) -> None:
         """Connect. Called once, before the first verb; called again if it failed."""
@@ -124,16 +130,6 @@ class Provider:
     def pool_usage(self) -> tuple[int, int] | None:
         """Connections to the backend, as (busy, idle); None where there is no pool."""
         return None
-
-    @cached_property
-    def verbs(self) -> tuple[str, ...]:
-        """The verbs this backend has."""
-        has_search = type(self).search is not Provider.search
-        return tuple(
-            verb.verb
-            for verb in VERBS
-            if getattr(type(self), verb.verb) is not getattr(Provider, verb.verb) or (verb is Context and has_search)
-        )
 
     def check(self, op: Operation, call: Call) -> None:
         """Refuse what this backend cannot do or the caller may not do, before any I/O."""

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from .._extras import require_extra
+from .._forking import PerProcess
 from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
 
 DEFAULT_MODEL: Final = "rerank-v3.5"
@@ -24,6 +25,15 @@ MAX_RETRIES: Final = 2
 def create(model: str | None) -> CohereReranker:
     """The reranker for ``"cohere"`` or ``"cohere:<model>"``."""
     return CohereReranker(DEFAULT_MODEL if model is None else model)
+
+
+class Connections:
+    """The SDK's clients of one process: one for `rerank`, and one for each event loop that `arerank` is called on."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.blocking: Any = None
+        self.by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
 
 
 class CohereReranker:
@@ -66,9 +76,7 @@ class CohereReranker:
             "base_url": os.environ.get("CO_API_URL") or None if base_url is None else base_url,
             "timeout": timeout,
         }
-        self._lock = threading.Lock()
-        self._client: Any = None
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
+        self._connections = PerProcess(Connections, contents=lambda own: [*own.by_loop.items()])
 
     def __repr__(self) -> str:
         return f"CohereReranker({self.model!r})"
@@ -98,16 +106,18 @@ class CohereReranker:
 
     def close(self) -> None:
         """Close the connections of `rerank`. Idempotent; a later query opens new ones."""
-        with self._lock:
-            transport, self._client = _transport_of(self._client), None
+        own = self._connections.get()
+        with own.lock:
+            transport, own.blocking = _transport_of(own.blocking), None
         if transport is not None:
             transport.close()
 
     async def aclose(self) -> None:
         """Close the connections of `rerank`, and those of `arerank` on this event loop. Idempotent."""
         self.close()
-        with self._lock:
-            transport = _transport_of(self._clients.pop(asyncio.get_running_loop(), None))
+        own = self._connections.get()
+        with own.lock:
+            transport = _transport_of(own.by_loop.pop(asyncio.get_running_loop(), None))
         if transport is not None:
             await transport.aclose()
 
@@ -120,12 +130,13 @@ class CohereReranker:
         }
 
     def _blocking_client(self) -> Any:
-        with self._lock:
-            if self._client is None:
-                self._client = importlib.import_module("cohere").ClientV2(
+        own = self._connections.get()
+        with own.lock:
+            if own.blocking is None:
+                own.blocking = importlib.import_module("cohere").ClientV2(
                     **self._settings, httpx_client=httpx.Client(timeout=self._timeout)
                 )
-            return self._client
+            return own.blocking
 
     async def _async_client(self) -> Any:
         """The client of the running loop: its connections cannot be used on another one.
@@ -133,16 +144,17 @@ class CohereReranker:
         It is made in a thread, since the SDK's import and the reading of the certificates take long.
         """
         loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
+        client = self._connections.get().by_loop.get(loop)
         return client if client is not None else await asyncio.to_thread(self._async_client_of, loop)
 
     def _async_client_of(self, loop: asyncio.AbstractEventLoop) -> Any:
-        with self._lock:
-            if loop not in self._clients:
-                self._clients[loop] = importlib.import_module("cohere").AsyncClientV2(
+        own = self._connections.get()
+        with own.lock:
+            if loop not in own.by_loop:
+                own.by_loop[loop] = importlib.import_module("cohere").AsyncClientV2(
                     **self._settings, httpx_client=httpx.AsyncClient(timeout=self._timeout)
                 )
-            return self._clients[loop]
+            return own.by_loop[loop]
 
     def _in_order(self, response: Any, count: int) -> list[float]:
         by_index = {item.index: float(item.relevance_score) for item in response.results}

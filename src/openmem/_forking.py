@@ -1,0 +1,79 @@
+"""What a child made by `os.fork` must not share with its parent.
+
+A fork copies the parent's memory, and with it every connection: parent and child then hold the same socket,
+and each can read the answer to the other's question. The child cannot close its copy politely either. A goodbye
+on the socket, such as PostgreSQL's Terminate or the close_notify of TLS, would end the parent's connection, and
+a lock that another thread held at the moment of the fork is never released in the child.
+
+So a child neither uses nor closes what it has inherited. Whatever holds connections, threads or locks is kept
+in a `PerProcess`. After a fork the child has nothing there, makes its own at the first use, and keeps what was its
+parent's until it ends, so that no finalizer closes it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+_all: Final[weakref.WeakSet[PerProcess[Any]]] = weakref.WeakSet()
+_inherited: Final[list[object]] = []
+
+
+class PerProcess(Generic[T]):
+    """Something that every process makes for itself, at its first use. Threads share it.
+
+    Args:
+        make: makes it. In a forked child it is called again.
+        contents: what of it is to be kept in a child beside itself, where it holds things only weakly.
+    """
+
+    def __init__(self, make: Callable[[], T], *, contents: Callable[[T], object] = lambda value: None) -> None:
+        self._make = make
+        self._contents = contents
+        self._made: list[T] = []
+        self._making = threading.Lock()
+        _all.add(self)
+
+    def get(self) -> T:
+        """This process's own."""
+        made = self._made
+        if not made:
+            with self._making:
+                if not made:
+                    made.append(self._make())
+        return made[0]
+
+    def peek(self) -> T | None:
+        """This process's own; None if it has made none."""
+        return self._made[0] if self._made else None
+
+    def _inherit(self) -> None:
+        """Give up the parent's."""
+        _inherited.extend((self._made, *map(self._contents, self._made)))
+        self._made = []
+        self._making = threading.Lock()
+
+
+def _begin_child() -> None:
+    if not _inherited:
+        _make_immortal(_inherited)
+    for thing in list(_all):
+        thing._inherit()
+
+
+def _make_immortal(thing: object) -> None:
+    """Keep an object, and what it refers to, from being finalized even when the interpreter ends."""
+    import ctypes  # noqa: PLC0415
+
+    interpreter = getattr(ctypes, "pythonapi", None)  # CPython has it, and only CPython finalizes at its end.
+    if interpreter is not None:
+        interpreter.Py_IncRef(ctypes.py_object(thing))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_child)
