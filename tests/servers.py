@@ -62,7 +62,7 @@ class Server:
 
     def crash(self) -> None:
         """Kill every process of the server at once, as a power failure would."""
-        self._cluster.kill()
+        self._cluster.clean_up()
 
     def create_database(self) -> str:
         """The URL of a new, empty database."""

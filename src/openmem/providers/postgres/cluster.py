@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -85,40 +86,60 @@ class Cluster:
         finally:
             shutil.rmtree(new, ignore_errors=True)
 
-    def start(self, options: str) -> None:
-        """Start the server with these command-line options, and wait until it is ready."""
-        if (self.data / "postmaster.pid").exists():
-            self.kill()
-            (self.data / "postmaster.pid").unlink(missing_ok=True)
+    def start(self, options: str, inherited: Sequence[int] = ()) -> None:
+        """Start the server with these command-line options, and wait until it is ready.
+
+        Args:
+            inherited: open files that all processes of the server are to keep open.
+        """
         if self._log.exists() and self._log.stat().st_size > LOG_LIMIT:
             self._log.unlink()
-        self._run(self.data, "pg_ctl", "-w", "-t", str(START_TIMEOUT), "-o", options, "start")
+        self._run(self.data, "pg_ctl", "-w", "-t", str(START_TIMEOUT), "-o", options, "start", inherited=inherited)
 
     def stop(self, mode: str = "fast") -> None:
         """Stop the server: ``fast`` ends all connections, ``immediate`` leaves the rest to recovery."""
         self._run(self.data, "pg_ctl", "-w", "-t", str(STOP_TIMEOUT), "-m", mode, "stop")
+
+    def clean_up(self) -> None:
+        """After a crash, remove what PostgreSQL would believe if any process has the number in it.
+
+        Nobody holds the data any more, but for what this process can see and ends.
+        """
+        self.kill()
+        for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (self.data / name).unlink(missing_ok=True)
 
     def kill(self) -> None:
         """End every process of the server at once, as a power failure would."""
         _kill_all_in(self.data)
 
     def state(self) -> str | None:
-        """``starting``, ``ready`` or ``stopping``; None if the server does not run."""
+        """``starting``, ``ready`` or ``stopping``; None if no such server is seen here, as in another container."""
         try:
-            lines = self._pid_file()
-            running = _works_in(self.data, psutil.Process(int(lines[0])))
+            running = _works_in(self.data, psutil.Process(int(self._pid_file()[0])))
         except (OSError, ValueError, IndexError, psutil.Error):
             return None
-        if not running:
+        return self.status() if running else None
+
+    def status(self) -> str | None:
+        """``starting``, ``ready`` or ``stopping``, as the server said last; None if it was shut down."""
+        try:
+            lines = self._pid_file()
+        except OSError:
             return None
         return lines[7].strip() if len(lines) > 7 else "starting"
 
     def url(self) -> str:
         """The URL of the database ``postgres`` on the running server."""
-        _, _, _, port, socket_directory, host = self._pid_file()[:6]
-        if socket_directory:
-            return f"postgresql://postgres@/postgres?host={quote(socket_directory)}&port={port}"
+        directory = self._socket_directory()
+        port, _, host = self._pid_file()[3:6]
+        if directory is not None:
+            return f"postgresql://postgres@/postgres?host={quote(str(directory))}&port={port}"
         return f"postgresql://postgres@{host}:{port}/postgres"
+
+    def _socket_directory(self) -> Path | None:
+        directory = self._pid_file()[4]
+        return self.data / directory if directory else None
 
     def hand_over(self, path: Path) -> None:
         """Make the account that the server runs as the owner of `path`."""
@@ -128,7 +149,7 @@ class Cluster:
     def _pid_file(self) -> list[str]:
         return os.fsdecode((self.data / "postmaster.pid").read_bytes()).splitlines()
 
-    def _run(self, data: Path, program: str, *arguments: str) -> None:
+    def _run(self, data: Path, program: str, *arguments: str, inherited: Sequence[int] = ()) -> None:
         """Run a program on `data`, named by the environment, since pg_ctl does not quote ``-D`` for its shell."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         identity: dict[str, Any] = {}
@@ -148,6 +169,7 @@ class Cluster:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=inherited,
                 **identity,
             )
             if done.returncode != 0:
@@ -165,7 +187,9 @@ def is_root() -> bool:
 def _works_in(data: Path, process: psutil.Process) -> bool:
     """Whether this is a process of PostgreSQL on `data`. All of them have it as their working directory."""
     try:
-        return process.name().startswith(("postgres", "initdb")) and os.path.samefile(process.cwd(), data)
+        # In another container the name of the directory may mean something else here; the link does not.
+        directory = f"/proc/{process.pid}/cwd" if psutil.LINUX else process.cwd()
+        return process.name().startswith(("postgres", "initdb")) and os.path.samefile(directory, data)
     except (OSError, psutil.Error):
         return False
 

@@ -2,41 +2,51 @@
 
 A directory, the *home*, holds one server::
 
-    data/       PostgreSQL's data directory
-    log         what PostgreSQL said
-    users.lock  locked by every process that uses the server, and shared between them
-    mutex.lock  locked by the one process that is starting or stopping the server
+    data/         PostgreSQL's data directory, with its socket
+    log           what PostgreSQL said
+    users.lock    locked by every process that uses the server, and shared between them
+    keepers.lock  the same for those that share the server's process ids, as in one container
+    mutex.lock    locked by the one process that is starting or stopping the server
 
-The kernel drops a process's locks however the process ends. So the lock on ``users.lock`` is the
-truth about who uses the server: the process that leaves last finds nobody else there and stops the
-server, and a process that was killed needs no cleaning up after. A file lock belongs to a whole
-process, so within one a registry counts the clients.
+The kernel drops a process's locks however the process ends, and knows them in every container. So the lock on
+``users.lock`` is the truth about who uses the server: the process that leaves last finds nobody else there and stops
+the server, and a process that was killed needs no cleaning up after. A file lock belongs to a whole process, so within
+one a registry counts the clients. Whether a server runs, the lock among the data tells; see `ownership`.
+
+The first client starts the server, in its own container. Clients in other containers reach it through its socket, which
+is a file among the data. When the last client of that container leaves, the server is stopped, since the container may
+end at any moment, and a client elsewhere starts it there.
 """
 
 from __future__ import annotations
 
 import atexit
-import hashlib
 import logging
 import os
 import re
 import shlex
+import shutil
 import socket
-import stat
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import fasteners
 import platformdirs
+import psycopg
 
 from ...errors import InvalidRequestError, ProviderError, unavailable
-from .cluster import START_TIMEOUT, Cluster, is_root
+from .cluster import START_TIMEOUT, STOP_TIMEOUT, Cluster, is_root
+from .ownership import DataLock, Owner, forget_all
 
 ROOT_HOME: Final = Path("/var/lib/openmem/postgres")
+SOCKET: Final = ".s.PGSQL.5432"
+ORPHANS_TIMEOUT: Final = 1.0
 SETTINGS: Final = "-c max_connections=100 -c shared_buffers=128MB"
 
 # Of what fits a socket's address (103 bytes) and needs no quoting in a URL or a list of hosts.
@@ -51,7 +61,10 @@ class SharedServer:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._users = fasteners.InterProcessReaderWriterLock(home / "users.lock")
+        self._keepers = fasteners.InterProcessReaderWriterLock(home / "keepers.lock")
+        self._keeps = False
         self._leases: set[Lease] = set()
+        self._doorway: Doorway | None = None
 
     def join(self, lease: Lease) -> str:
         """Count `lease` in, start the server unless it runs, and return its URL."""
@@ -60,7 +73,7 @@ class SharedServer:
                 self._users.acquire_read_lock()
             self._leases.add(lease)
             try:
-                return self._running().url()
+                return self._running()
             except BaseException:
                 self._leave(lease)
                 raise
@@ -80,36 +93,120 @@ class SharedServer:
         self._leases.discard(lease)
         if self._leases:
             return
+        kept = self._keeps
         self._users.release_read_lock()
+        self._keep(keeps=False)
         try:
-            if self._users.acquire_write_lock(blocking=False):
+            # The server ends with its container, so the last client in there stops it in good order. Clients
+            # elsewhere start it again.
+            if _is_free(self._users) or (kept and _is_free(self._keepers)):
                 self._stop()
         finally:
-            self._users.release_write_lock()
+            if self._doorway is not None:
+                self._doorway.close()
+                self._doorway = None
 
-    def _running(self) -> Cluster:
+    def _keep(self, *, keeps: bool) -> None:
+        """Count this process in, or out, among those that share the server's process ids."""
+        if keeps and not self._keeps:
+            self._keepers.acquire_read_lock()
+        elif self._keeps and not keeps:
+            self._keepers.release_read_lock()
+        self._keeps = keeps
+
+    def _running(self) -> str:
+        """The URL of the server, once it runs."""
         cluster = Cluster(self._home / "data")
         cluster.initialize()
-        deadline = time.monotonic() + START_TIMEOUT
-        while (state := cluster.state()) not in (None, "ready"):
-            if time.monotonic() > deadline:
-                raise unavailable(f"the server in {self._home} is still {state}; see {self._home / 'log'}")
+        if self._doorway is None:
+            self._doorway = Doorway(cluster.data)
+        here = Owner.here(cluster.data)
+        began = time.monotonic()
+        while not self._is_ready(cluster, here):
+            waited = time.monotonic() - began
+            if waited > START_TIMEOUT:
+                state = f"is still {cluster.status()}" if self._doorway.is_open() else "does not answer"
+                raise unavailable(f"the server of {self._home} {state}; see {self._home / 'log'}, or end its processes")
+            if waited > ORPHANS_TIMEOUT and not self._doorway.is_open():
+                # What a crashed server left behind ends by itself, but for a query that runs for long.
+                cluster.kill()
             time.sleep(0.02)
-        if state is None:
-            cluster.start(f"{self._listening(cluster)} {SETTINGS}")
-        return cluster
+        self._keep(keeps=cluster.state() is not None)
+        return self._doorway.url() if self._doorway.is_open() else cluster.url()
+
+    def _is_ready(self, cluster: Cluster, here: Owner) -> bool:
+        """Whether the server accepts connections. It is started if nobody holds the data.
+
+        Raises:
+            ProviderError: another machine holds the data, or may hold it; the server cannot be started.
+        """
+        assert self._doorway is not None
+        lock = DataLock(cluster.data)
+        with lock.attempt() as is_free:
+            owner = lock.owner()
+            if not is_free:
+                if owner is not None and not owner.is_on(here) and not here.is_alone():
+                    raise unavailable(
+                        f"the server of {self._home} runs on the machine {owner.host!r}: end the programs there, or "
+                        "let them all use one server with provider='postgres'"
+                    )
+                return cluster.status() == "ready" and self._doorway.is_open()
+            if cluster.status() is not None:
+                if cluster.state() is not None or self._doorway.is_open():
+                    return cluster.status() == "ready"
+                if os.name != "nt":
+                    self._check_abandoned(cluster, owner, here)
+                cluster.clean_up()
+            try:
+                lock.sign(here)
+                cluster.start(f"{self._listening(cluster)} {SETTINGS}", lock.descriptors)
+            finally:
+                lock.hand_on()
+        return True
+
+    def _check_abandoned(self, cluster: Cluster, owner: Owner | None, here: Owner) -> None:
+        """Raise `ProviderError` if a server may still run that was not shut down, holds no lock and cannot be seen."""
+        is_over = here.is_alone() if owner is None else owner.has_ended(here)
+        if not is_over:
+            host = "another machine" if owner is None else f"the machine {owner.host!r}"
+            raise ProviderError(
+                f"path: the server of {self._home} was not shut down on {host}, and it cannot be seen from here "
+                f"whether it still runs. Make sure that it does not, delete {cluster.data / 'postmaster.pid'}, and try "
+                "again; to use memories on several machines at once, use provider='postgres'"
+            )
+        if owner is None and self._is_used_elsewhere():
+            raise unavailable(
+                f"programs with an older openmem use {self._home}, perhaps in another container: "
+                "end them, and try again"
+            )
+
+    def _is_used_elsewhere(self) -> bool:
+        """Whether another process uses the server."""
+        self._users.release_read_lock()
+        try:
+            return not _is_free(self._users)
+        finally:
+            self._users.acquire_read_lock()
 
     def _stop(self) -> None:
         cluster = Cluster(self._home / "data")
-        if cluster.state() is None:
-            return
-        try:
-            cluster.stop()
-        except ProviderError as error:
-            logger.warning("%s; stopping it without a checkpoint", error.message)
-            cluster.stop("immediate")
-        with suppress(OSError):
-            _spare_socket_directory(cluster).rmdir()
+        lock = DataLock(cluster.data)
+        if cluster.state() is not None:
+            try:
+                cluster.stop()
+            except ProviderError as error:
+                logger.warning("%s; stopping it without a checkpoint", error.message)
+                cluster.stop("immediate")
+        elif self._doorway is not None and self._doorway.is_open():
+            _stop_from_within(self._doorway.url())
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while time.monotonic() < deadline:
+            with lock.attempt() as is_free:
+                if is_free:
+                    if cluster.status() is None:
+                        lock.sign(None)
+                    return
+            time.sleep(0.005)
 
     def _listening(self, cluster: Cluster) -> str:
         """The options that say where the server listens: on a socket that only its user can reach."""
@@ -117,18 +214,9 @@ class SharedServer:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 return f"-h 127.0.0.1 -p {probe.getsockname()[1]}"
-        directory = cluster.data
-        if not _SOCKET_PATH.fullmatch(str(directory)):
-            directory = _spare_socket_directory(cluster)
-            with suppress(FileExistsError):
-                directory.mkdir(mode=0o700)
-                cluster.hand_over(directory)
-            status = directory.lstat()
-            if not stat.S_ISDIR(status.st_mode) or status.st_uid != cluster.data.stat().st_uid:
-                raise ProviderError(f"{directory} belongs to somebody else: remove it, or choose another path")
-        # A crash leaves it behind, and PostgreSQL believes it if any process has the number in it.
-        (directory / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
-        return f"-c listen_addresses= -k {shlex.quote(str(directory))} -p 5432"
+        # The shorter name fits any path; the longer one is also understood by versions that knew no other.
+        directory = str(cluster.data) if _SOCKET_PATH.fullmatch(str(cluster.data)) else "."
+        return f"-c listen_addresses= -k {shlex.quote(directory)} -p 5432"
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -144,6 +232,54 @@ class SharedServer:
             yield
         finally:
             mutex.release()
+
+
+class Doorway:
+    """The way to the server's socket, which is among the data.
+
+    The path of a socket may have 103 bytes, and what stands in a URL must not look like a list of hosts. Where the name
+    of the data directory does not suit, the directory gets a second, short one, which is this process's alone.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._directory = data
+        self._file: int | None = None
+        self._alias: Path | None = None
+        if os.name == "nt" or _SOCKET_PATH.fullmatch(str(data)):
+            return
+        if os.path.isdir("/proc/self/fd"):
+            self._file = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._directory = Path(f"/proc/self/fd/{self._file}")
+        else:
+            self._alias = Path(tempfile.mkdtemp(prefix="openmem-"))
+            self._directory = self._alias / "data"
+            self._directory.symlink_to(data, target_is_directory=True)
+
+    def url(self) -> str:
+        """The URL of the database ``postgres`` there."""
+        return f"postgresql://postgres@/postgres?host={quote(str(self._directory))}&port=5432"
+
+    def is_open(self) -> bool:
+        """Whether a server listens there. Those of a crashed one do not."""
+        if os.name == "nt":
+            return False
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1)
+            try:
+                probe.connect(str(self._directory / SOCKET))
+            except (BlockingIOError, TimeoutError):
+                return True
+            except OSError:
+                return False
+        return True
+
+    def close(self) -> None:
+        """Give the second name up."""
+        if self._file is not None:
+            os.close(self._file)
+        if self._alias is not None:
+            shutil.rmtree(self._alias, ignore_errors=True)
+        self._file = self._alias = None
 
 
 class Lease:
@@ -203,10 +339,24 @@ def default_home() -> Path:
     return home
 
 
-def _spare_socket_directory(cluster: Cluster) -> Path:
-    """Where the socket goes if the data directory's name does not suit: a short name of its own."""
-    identity = f"{cluster.data.stat().st_ino}:{cluster.data}"
-    return Path("/tmp", f"openmem-{hashlib.sha256(os.fsencode(identity)).hexdigest()[:16]}")
+def _is_free(lock: fasteners.InterProcessReaderWriterLock) -> bool:
+    """Whether no process has a lock that this one does not have either. `SharedServer._alone` keeps it so."""
+    try:
+        free: bool = lock.acquire_write_lock(blocking=False)
+        return free
+    finally:
+        lock.release_write_lock()
+
+
+def _stop_from_within(url: str) -> None:
+    """Stop a server whose processes this one does not see: it is asked to send the signal itself."""
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=STOP_TIMEOUT) as connection:
+            connection.execute("COPY (SELECT) TO PROGRAM 'read -r number < postmaster.pid && kill -INT $number'")
+    except psycopg.errors.AdminShutdown:
+        return
+    except psycopg.Error as error:
+        logger.warning("the server in another container could not be stopped and runs on: %s", error)
 
 
 def _leave_all() -> None:
@@ -223,6 +373,7 @@ def _forget_all() -> None:
     global _transition
     _transition = threading.Lock()
     _servers.clear()
+    forget_all()
 
 
 atexit.register(_leave_all)
