@@ -9,14 +9,13 @@ any I/O.
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast, get_args
+from typing import Any, Final, Generic, Literal, NoReturn, TypeAlias, TypeVar, cast, get_args
 from urllib.parse import quote
-
-from pydantic import ValidationError
 
 from ._retrying import retry_after
 from ._suggestions import closest
@@ -71,6 +70,12 @@ MAX_EXTRA_FIELDS: Final = 1024
 
 CAPABILITIES_PATH: Final = "/capabilities"
 HEALTH_PATH: Final = "/healthz"
+
+MAX_REPLY_DEPTH: Final = 64
+MAX_MESSAGE_LENGTH: Final = 1000
+MAX_LABEL_LENGTH: Final = 128
+MAX_RETRY_AFTER: Final = 86_400.0
+_ESCAPED_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -360,6 +365,9 @@ _ERROR_OF_CODE: Final[Mapping[str, type[OMPError]]] = {
     "scope_denied": ScopeDeniedError,
     "not_found": NotFoundError,
     "rate_limited": RateLimitedError,
+    "provider_error": ProviderError,
+    "provider_unavailable": ProviderError,
+    "ingestion_timeout": ProviderError,
 }
 
 _CODE_OF_STATUS: Final[Mapping[int, str]] = {
@@ -399,49 +407,116 @@ def decode_reply(route: Route[R], response: HttpResponse) -> R:
     if route.status == 204:
         return cast(R, None)
     try:
-        return route.decode(parse_json(response))
-    except (ValidationError, KeyError, TypeError):
+        reply = parse_json(response.content)
+    except ValueError as error:
+        raise _not_omp(response, f"its reply {error}") from None
+    try:
+        return route.decode(reply)
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise _not_omp(response, f"its reply to {route.method} {route.path} has the wrong shape") from None
 
 
 def decode_error(response: HttpResponse) -> OMPError:
-    """The exception for a response that is not a success."""
+    """The exception for a response that is not a success.
+
+    What the server says of it is trusted as little as the rest: the code is one of the protocol's, texts have a
+    bounded length and no control characters.
+    """
     try:
-        envelope = json.loads(response.content)["error"]
-        code, message = str(envelope["code"]), str(envelope["message"])
+        envelope = parse_json(response.content)["error"]
+        code, message = envelope["code"], _plain(envelope["message"], MAX_MESSAGE_LENGTH)
+        if code not in _ERROR_OF_CODE or not message:
+            code, message = "provider_error", message or _unexplained(response)
     except (ValueError, KeyError, TypeError):
         envelope = {}
-        code = _CODE_OF_STATUS.get(response.status, "provider_error")
-        message = f"the server answered {response.status} without the protocol's error object"
+        code, message = _CODE_OF_STATUS.get(response.status, "provider_error"), _unexplained(response)
         if code in ("invalid_request", "not_found"):
             code = "provider_error"
-    request_id = envelope.get("request_id") or response.headers.get("x-request-id")
-    error_type = _ERROR_OF_CODE.get(code, ProviderError)
-    error = error_type(
-        message, code=code, type=envelope.get("type"), provider=envelope.get("provider"), request_id=request_id
+    error = _ERROR_OF_CODE[code](
+        message,
+        code=code,
+        provider=_plain(envelope.get("provider"), MAX_LABEL_LENGTH),
+        request_id=_plain(envelope.get("request_id") or response.headers.get("x-request-id"), MAX_LABEL_LENGTH),
     )
     if isinstance(error, RateLimitedError):
-        error.retry_after = retry_after(response.headers.get("retry-after"))
+        error.retry_after = asked_to_wait(response)
     return error
 
 
-def parse_json(response: HttpResponse) -> Json:
-    """The JSON of a successful reply, else `ProviderError`."""
+def asked_to_wait(response: HttpResponse) -> float | None:
+    """Seconds that the server asks to wait before the next try, at most a day; None if it does not ask."""
+    seconds = retry_after(response.headers.get("retry-after"))
+    return None if seconds is None else min(seconds, MAX_RETRY_AFTER)
+
+
+def parse_json(content: bytes) -> Json:
+    """The JSON of a reply.
+
+    Raises:
+        ValueError: it is no JSON, or none that could be sent on: nested too deeply, with text that UTF-8 cannot
+            hold, or numbers beyond those of JSON.
+    """
     try:
-        return json.loads(response.content)
+        parsed = json.loads(content.decode("utf-8-sig"), parse_constant=_no_number, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
     except ValueError:
-        raise _not_omp(response, "its reply is not JSON") from None
+        raise ValueError("is not JSON") from None
+    if not _is_shallow(parsed, MAX_REPLY_DEPTH):
+        raise ValueError("is nested too deeply")
+    if _ESCAPED_SURROGATE.search(content):
+        try:
+            json.dumps(parsed, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("holds a lone surrogate") from None
+    return parsed
 
 
 def decode_capabilities(response: HttpResponse) -> Capabilities | None:
     """The capabilities in a reply; None if it is not the reply of an OMP server."""
     try:
-        reply = json.loads(response.content)
+        reply = parse_json(response.content)
         if response.status == 200 and "omp_version" in reply:
             return Capabilities.model_validate(reply)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         pass
     return None
+
+
+def _finite(literal: str) -> float:
+    number = float(literal)
+    return number if math.isfinite(number) else _no_number(literal)
+
+
+def _no_number(literal: str) -> NoReturn:
+    raise ValueError(literal)
+
+
+def _is_shallow(value: Json, levels: int) -> bool:
+    """Whether objects and lists are nested in at most so many levels."""
+    match value:
+        case dict():
+            items: Iterable[Json] = value.values()
+        case list():
+            items = value
+        case _:
+            return True
+    return levels > 0 and all(_is_shallow(item, levels - 1) for item in items if isinstance(item, dict | list))
+
+
+def _plain(text: object, length: int) -> str | None:
+    """A text of the server's, on one line and of at most `length` characters; None if it is none."""
+    if not isinstance(text, str):
+        return None
+    line = " ".join("".join(character if character.isprintable() else " " for character in text[:length]).split())
+    return line if len(text) <= length else f"{line}…"
+
+
+def _unexplained(response: HttpResponse) -> str:
+    message = f"the server answered {response.status} without the protocol's error object"
+    if 300 <= response.status < 400:
+        message += "; redirects are not followed, so give the final address as base_url"
+    return message
 
 
 def _not_omp(response: HttpResponse, what: str) -> ProviderError:

@@ -202,8 +202,8 @@ class AsyncPorts:
         return parameters
 
     async def http(self, settings: HttpSettings) -> HttpIO:
-        driver = await self.load("openmem.drivers.httpx")
-        io: HttpIO = driver.HttpxIO(settings)
+        driver = await self.load("openmem.drivers.httpcore")
+        io: HttpIO = await self.call(driver.HttpcoreIO, settings)
         return io
 
     def embedder(self, spec: Any) -> EmbedderIO:

@@ -102,8 +102,8 @@ class BlockingPorts:
         return parameters
 
     async def http(self, settings: HttpSettings) -> HttpIO:
-        driver = await self.load("openmem.drivers.httpx")
-        io: HttpIO = driver.BlockingHttpxIO(settings)
+        driver = await self.load("openmem.drivers.httpcore")
+        io: HttpIO = driver.BlockingHttpcoreIO(settings)
         return io
 
     def embedder(self, spec: Any) -> EmbedderIO:

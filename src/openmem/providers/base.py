@@ -55,6 +55,7 @@ __all__ = [
 
 CONTEXT_CANDIDATES = 100
 POLL_PAUSE = 0.25
+SHORTEST_SECRET = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class Provider:
             if getattr(type(self), verb.verb) is not getattr(Provider, verb.verb) or (verb is Context and has_search)
         )
         """The verbs this backend has."""
+        self._secrets: list[str] = []
 
     async def open(self) -> None:
         """Connect. Called once, before the first verb; called again if it failed."""
@@ -234,6 +236,17 @@ class Provider:
                     )
                 await self.ports.sleep(POLL_PAUSE)
                 waited += POLL_PAUSE
+
+    def keep_secret(self, secret: str) -> None:
+        """See to it that `scrubbed` shows `secret` nowhere."""
+        if len(secret) >= SHORTEST_SECRET:
+            self._secrets.append(secret)
+
+    def scrubbed(self, text: str) -> str:
+        """`text` without secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
 
     def _unsupported(self, op: Operation) -> NoReturn:
         raise UnsupportedCapabilityError(f"provider {self.name!r} has no {op.verb!r}")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
-from urllib.parse import quote, urlsplit
+from typing import Final, TypeVar
+from urllib.parse import quote
 
 from .. import routes
-from .._retrying import Tries, retry_after
+from .._ids import bucket_in, bucket_of
+from .._network import EXAMPLE_URL, split_url
+from .._retrying import Tries
 from .._scopes import ScopeFilter
 from ..config import ClientConfig
-from ..errors import InvalidRequestError, ProviderError
+from ..errors import InvalidRequestError, OMPError, ProviderError
 from ..io import ConnectionFailedError, HttpIO, HttpRequest, HttpResponse, HttpSettings, Ports
 from ..models import (
     AuditEntries,
@@ -44,10 +47,17 @@ from .base import Call, Provider, hashed, no_such_memory
 
 R = TypeVar("R")
 
-DEFAULT_TIMEOUT = 30.0
-CONNECT_TIMEOUT = 5.0
-MAX_AUDIT_LIMIT = 1000
-RETRIED_STATUSES = frozenset({429, 503})
+DEFAULT_TIMEOUT: Final = 30.0
+CONNECT_TIMEOUT: Final = 5.0
+MAX_AUDIT_LIMIT: Final = 1000
+RETRIED_STATUSES: Final = frozenset({429, 503})
+
+# A character of a memory takes at most 4 bytes in UTF-8, or 6 as an escape (12 for two halves). Beside the texts
+# there is room for what else records may hold, and an end to all of it.
+CHARACTER_BYTES: Final = 6
+USUAL_CONTENT_LENGTH: Final = 65_536
+SPARE_REPLY_BYTES: Final = 16 * 1024 * 1024
+MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
 
 
 class PassthroughProvider(Provider):
@@ -64,7 +74,9 @@ class PassthroughProvider(Provider):
 
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
         super().__init__(config, ports)
-        self._base_url = _check_base_url(config.base_url or config.host)
+        self._base_url, self._credential, secrets = _checked_base_url(config.base_url or config.host, config.api_key)
+        for secret in secrets:
+            self.keep_secret(secret)
         self._io: HttpIO | None = None
         self._remote: Capabilities | None = None
 
@@ -85,11 +97,12 @@ class PassthroughProvider(Provider):
             self._io = await self.ports.http(self._settings())
         response = await self._send(HttpRequest("GET", routes.CAPABILITIES_PATH))
         if response.status == 429 or response.status >= 500:
-            raise routes.decode_error(response)
+            raise self._error(response)
         self._remote = routes.decode_capabilities(response)
         if self._remote is None:
             return False
         self.features = self._remote.features
+        self.limits = self._remote.limits
         self.verbs = (*self._remote.verbs, WaitForIngest.verb)
         return True
 
@@ -102,8 +115,8 @@ class PassthroughProvider(Provider):
 
     def _settings(self) -> HttpSettings:
         headers = {"User-Agent": "openmem-python"}
-        if self.config.api_key is not None:
-            headers["Authorization"] = f"Bearer {self.config.api_key}"
+        if self._credential is not None:
+            headers["Authorization"] = self._credential
         if self.config.app is not None:
             headers[routes.APP_HEADER] = quote(self.config.app)
         return HttpSettings(
@@ -118,7 +131,7 @@ class PassthroughProvider(Provider):
         """Ask for the server's health; one that does not tell it is well if it answers at all."""
         response = await self._send(HttpRequest("GET", routes.HEALTH_PATH))
         if response.status >= 500:
-            raise routes.decode_error(response)
+            raise self._error(response)
 
     async def close(self) -> None:
         if self._io is not None:
@@ -132,7 +145,9 @@ class PassthroughProvider(Provider):
     async def add(self, op: Add, call: Call) -> MemoryRecord:
         await self._check_stored(op, op.supersedes or (), call)
         key = uuid.uuid4().hex if call.idempotency_key is None else hashed(call.idempotency_key)
-        return await self._perform(routes.ADD, op, call, {routes.IDEMPOTENCY_HEADER: key})
+        record = await self._perform(routes.ADD, op, call, {routes.IDEMPOTENCY_HEADER: key})
+        self._check_added([record], [op])
+        return record
 
     async def add_many(self, op: AddMany, call: Call) -> MemoryRecords:
         """In one request, which the server performs whole or not at all."""
@@ -143,60 +158,90 @@ class PassthroughProvider(Provider):
             return []
         request = await self.ports.call(routes.ADD_MANY.request, op)
         headers = {routes.REQUEST_ID_HEADER: call.request_id}
-        response = await self._send(replace(request, headers=headers), may_repeat=False)
-        records = await self.ports.call(routes.decode_reply, routes.ADD_MANY, response)
+        most = self._most_reply_bytes(len(op.records))
+        response = await self._send(replace(request, headers=headers, may_repeat=False, max_reply_bytes=most))
+        records = await self.ports.call(self._decode, routes.ADD_MANY, response)
+        self._check_added(records, op.records)
         if op.progress is not None:
             op.progress(len(records), len(records))
         return records
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:
         record = await self._perform(routes.GET, op, call)
+        self._check_id(record, op.id)
         _require_access(record, op, call)
         return record
 
     async def update(self, op: Update, call: Call) -> MemoryRecord:
         await self._check_stored(op, (op.id, *(op.supersedes or ())), call)
-        return await self._perform(routes.UPDATE, op, call)
+        record = await self._perform(routes.UPDATE, op, call)
+        self._check_id(record, op.id)
+        if not call.may_act_for(record.user_id):
+            raise self._foreign()
+        if op.content not in ("", record.content):
+            raise self._malformed("a memory with another text than it was given")
+        return record
 
     async def delete(self, op: Delete, call: Call) -> None:
         await self._check_stored(op, (op.id,), call)
         await self._perform(routes.DELETE, op, call)
 
     async def list(self, op: List, call: Call) -> MemoryPage:
-        page = await self._perform(routes.LIST, op, call)
+        page = await self._page(op, call)
         granted = self._granted(op, call)
         if granted is None:
             return page
         items = [record for record in page.items if granted.matches(record.scope)]
         while len(items) < op.limit and page.next_cursor is not None:
             rest = op.model_copy(update={"cursor": page.next_cursor, "limit": op.limit - len(items)})
-            page = await self._perform(routes.LIST, rest, call)
+            page = await self._page(rest, call)
             items += [record for record in page.items if granted.matches(record.scope)]
         return page.model_copy(update={"items": items})
 
+    async def _page(self, op: List, call: Call) -> MemoryPage:
+        page = await self._perform(routes.LIST, op, call)
+        self._check_rows(page.items, op)
+        if page.next_cursor is not None and (not page.items or page.next_cursor == op.cursor):
+            raise self._malformed("a page that leads no further")
+        return page
+
     async def search(self, op: Search, call: Call) -> SearchResults:
-        granted = self._granted(op, call)
-        if granted is None:
-            return await self._perform(routes.SEARCH, op, call)
+        """In one request, or in one per scope where the server cannot be asked for all of them at once."""
+        patterns = self._patterns(op, call)
+        if patterns == (op.scope,):
+            return await self._search(op, call)
         found: dict[str, SearchResult] = {}
-        for pattern in granted.patterns:
-            narrowed = op.model_copy(update={"scope": pattern})
-            found |= {result.memory.id: result for result in await self._perform(routes.SEARCH, narrowed, call)}
+        for pattern in patterns:
+            narrowed = Search(**op.model_dump() | {"scope": pattern})
+            found |= {result.memory.id: result for result in await self._search(narrowed, call)}
         return sorted(found.values(), key=lambda result: -result.score)[: op.limit]
+
+    async def _search(self, op: Search, call: Call) -> SearchResults:
+        results = await self._perform(routes.SEARCH, op, call)
+        self._check_rows([result.memory for result in results], op)
+        return results[: op.limit]
 
     async def context(self, op: Context, call: Call) -> ContextBlock:
         """The server's, unless it must be cut to this client's grants or by its own token counter."""
         if self._granted(op, call) is not None or self.config.token_counter is not estimate_tokens:
             return await super().context(op, call)
-        return await self._perform(routes.CONTEXT, op, call)
+        block = await self._perform(routes.CONTEXT, op, call)
+        self._check_ids((citation.memory_id for citation in block.citations), op.user_id)
+        return block
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         granted = call.grants.read
         if granted is None:
-            return await self._perform(routes.AUDIT, op, call)
-        whole = op.model_copy(update={"limit": MAX_AUDIT_LIMIT})
-        entries = await self._perform(routes.AUDIT, whole, call)
+            return await self._entries(op, call)
+        entries = await self._entries(op.model_copy(update={"limit": MAX_AUDIT_LIMIT}), call)
         return [entry for entry in entries if granted.matches(entry.scope)][: op.limit]
+
+    async def _entries(self, op: Audit, call: Call) -> AuditEntries:
+        entries = await self._perform(routes.AUDIT, op, call)
+        self._check_ids((entry.memory_id for entry in entries if entry.memory_id is not None), op.user_id)
+        if op.app is not None and any(entry.app != op.app for entry in entries):
+            raise self._malformed("entries of another app than was asked for; they were withheld")
+        return entries
 
     async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None:
         async def is_ingested(id: str) -> bool:
@@ -210,34 +255,94 @@ class PassthroughProvider(Provider):
     async def _perform(
         self, route: routes.Route[R], op: Operation, call: Call, headers: Mapping[str, str] | None = None
     ) -> R:
-        request = route.request(op)
         all_headers = {routes.REQUEST_ID_HEADER: call.request_id, **(headers or {})}
         user_id = getattr(op, "user_id", None)
         if user_id is not None:
             all_headers[routes.USER_ID_HEADER] = quote(user_id)
-        return routes.decode_reply(route, await self._send(replace(request, headers=all_headers)))
+        most = self._most_reply_bytes(getattr(op, "limit", 1))
+        request = replace(route.request(op), headers=all_headers, max_reply_bytes=most)
+        return self._decode(route, await self._send(request))
 
-    async def _send(self, request: HttpRequest, *, may_repeat: bool = True) -> HttpResponse:
+    def _decode(self, route: routes.Route[R], response: HttpResponse) -> R:
+        if response.status != route.status:
+            raise self._error(response)
+        return routes.decode_reply(route, response)
+
+    def _error(self, response: HttpResponse) -> OMPError:
+        """What the server reports, without what it may repeat of our credential."""
+        error = routes.decode_error(response)
+        error.message = self.scrubbed(error.message)
+        error.args = (error.message,)
+        return error
+
+    def _most_reply_bytes(self, records: int) -> int:
+        """How long a reply with so many records can be."""
+        length = max(USUAL_CONTENT_LENGTH, self.features.max_content_length or 0)
+        return min(MAX_REPLY_BYTES, SPARE_REPLY_BYTES + records * length * CHARACTER_BYTES)
+
+    async def _send(self, request: HttpRequest) -> HttpResponse:
         """The reply, trying again after a lost connection and where the server asks for it.
 
-        Args:
-            may_repeat: whether the request may be sent again although the server may have performed it.
+        All of it takes no longer than ``timeout``.
         """
         assert self._io is not None, "open() comes first"
         tries = Tries()
+        deadline = self.ports.monotonic() + (self.config.timeout or DEFAULT_TIMEOUT)
         while True:
+            remaining = deadline - self.ports.monotonic()
             try:
-                response = await self._io.send(request)
+                response = await self._io.send(replace(request, timeout=remaining))
             except ConnectionFailedError:
-                pause = tries.pause() if may_repeat else None
-                if pause is None:
+                pause = tries.pause() if request.may_repeat else None
+                if pause is None or self.ports.monotonic() + pause >= deadline:
                     raise
             else:
-                is_retried = response.status in RETRIED_STATUSES if may_repeat else response.status == 429
-                pause = tries.pause(retry_after(response.headers.get("retry-after"))) if is_retried else None
-                if pause is None:
+                is_retried = response.status in RETRIED_STATUSES if request.may_repeat else response.status == 429
+                pause = tries.pause(routes.asked_to_wait(response)) if is_retried else None
+                if pause is None or self.ports.monotonic() + pause >= deadline:
                     return response
             await self.ports.sleep(pause)
+
+    # What the server answers is held against what it was asked for
+
+    def _check_rows(self, rows: Iterable[MemoryRecord], op: List | Search) -> None:
+        scopes = None if op.scope is None else ScopeFilter.of((op.scope,))
+        for record in rows:
+            if record.user_id != op.user_id:
+                raise self._foreign()
+            if scopes is not None and not scopes.matches(record.scope):
+                raise self._malformed("a memory outside the scope that was asked for; it was withheld")
+
+    def _check_ids(self, ids: Iterable[str], user_id: str) -> None:
+        """Refuse ids that tell that their memory belongs to somebody else."""
+        if any(bucket_in(id) not in (None, bucket_of(user_id)) for id in ids):
+            raise self._foreign()
+
+    def _check_added(self, records: Sequence[MemoryRecord], adds: Sequence[Add]) -> None:
+        if len(records) != len(adds):
+            raise self._malformed(f"{len(records)} memories to a call that added {len(adds)}")
+        for record, add in zip(records, adds, strict=True):
+            if record.user_id != add.user_id:
+                raise self._foreign()
+            if record.content != add.content:
+                raise self._malformed("a memory with another text than it was given")
+
+    def _check_id(self, record: MemoryRecord, id: str) -> None:
+        if record.id != id:
+            raise self._malformed("another memory than was asked for; it was withheld")
+
+    def _foreign(self) -> ProviderError:
+        return self._malformed("a memory of another user; it was withheld")
+
+    def _malformed(self, what: str) -> ProviderError:
+        return ProviderError(
+            f"{self._base_url} answered with {what}; check base_url, and what stands between this client and the server"
+        )
+
+    def _patterns(self, op: Search, call: Call) -> tuple[str | None, ...]:
+        """The scopes to ask the server for, which takes one pattern at a time and knows nothing of grants."""
+        scopes = op.scope_filter(call.grants)
+        return (None,) if scopes is None else scopes.patterns
 
     def _granted(self, op: ScopedQuery, call: Call) -> ScopeFilter | None:
         """What a query that names no scope is limited to, which the server does not know."""
@@ -256,11 +361,18 @@ def _require_access(record: MemoryRecord, op: Operation, call: Call) -> None:
     call.grants.require(op.access, record.scope)
 
 
-def _check_base_url(base_url: str | None) -> str:
-    example = "http://127.0.0.1:8080"
+def _checked_base_url(base_url: str | None, api_key: str | None) -> tuple[str, str | None, tuple[str, ...]]:
+    """The server's URL without a credential, the value of the header that has it, and what must not be shown.
+
+    Raises:
+        InvalidRequestError: there is no URL, it is none of a server, or there are two credentials.
+    """
     if base_url is None:
-        raise InvalidRequestError(f"base_url: provider 'passthrough' needs the server's URL, as in {example!r}")
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise InvalidRequestError(f"base_url: it is not an http(s) URL without query; one looks like {example!r}")
-    return base_url.rstrip("/")
+        raise InvalidRequestError(f"base_url: provider 'passthrough' needs the server's URL, as in {EXAMPLE_URL!r}")
+    url, user, password = split_url("base_url", base_url)
+    if user is None:
+        return (url, None, ()) if api_key is None else (url, f"Bearer {api_key}", (api_key,))
+    if api_key is not None:
+        raise InvalidRequestError("base_url: it has a user name, and there is an api_key; pass only one of them")
+    basic = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return url, f"Basic {basic}", (basic, password)

@@ -21,12 +21,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, TypeVar, cast
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from .._cursor import Position, decode_cursor, encode_cursor
 from .._ids import new_memory_id
+from .._network import split_url
 from .._retrying import TRIES, Tries
 from .._scopes import ScopeFilter
 from ..access import Access
@@ -57,7 +57,6 @@ DEFAULT_TIMEOUT = 30.0
 OVERFETCH = 2
 SPARE_CANDIDATES = 8
 GROWTH = 4
-SHORTEST_SECRET = 4
 # The last digits of vector arithmetic are not the same from call to call.
 SCORE_DIGITS = 6
 
@@ -150,7 +149,6 @@ class VendorProvider(Provider):
 
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
         super().__init__(config, ports)
-        self._secrets: list[str] = []
         self._last_moment = datetime.min.replace(tzinfo=UTC)
 
     # What a subclass says of its backend
@@ -294,17 +292,6 @@ class VendorProvider(Provider):
         if key is not None:
             self.keep_secret(key)
         return key
-
-    def keep_secret(self, secret: str) -> None:
-        """See to it that no error message of this provider shows `secret`."""
-        if len(secret) >= SHORTEST_SECRET:
-            self._secrets.append(secret)
-
-    def scrubbed(self, text: str) -> str:
-        """`text` without secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
 
     # Answers of the SDK
 
@@ -609,11 +596,11 @@ def endpoint(config: ClientConfig) -> str | None:
 
 
 def check_url(setting: str, url: str) -> str:
-    """`url`, which is the value of `setting`, if it is an http(s) URL; without a trailing slash."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise InvalidRequestError(f"{setting}: it is not an http(s) URL without query")
-    return url.rstrip("/")
+    """`url`, the value of `setting`, without a trailing slash, if it is an http(s) URL without a credential."""
+    checked, user, _ = split_url(setting, url)
+    if user is not None:
+        raise InvalidRequestError(f"{setting}: it has a user name or a password, which a log would show; pass api_key")
+    return checked
 
 
 def _counts(record: MemoryRecord, scopes: ScopeFilter | None, now: datetime) -> bool:

@@ -1,0 +1,64 @@
+"""What addresses tell: which are of this machine, and which proxy stands before the others."""
+
+from __future__ import annotations
+
+import ipaddress
+import urllib.request
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from .errors import InvalidRequestError
+
+EXAMPLE_URL: Final = "http://127.0.0.1:8080"
+
+
+def split_url(setting: str, url: str) -> tuple[str, str | None, str]:
+    """The URL of a server without a trailing slash or a credential, the user name in it, and the password.
+
+    Args:
+        setting: whose value it is, for the message.
+
+    Raises:
+        InvalidRequestError: it is not an http(s) URL, or has a query; the message does not show it.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise InvalidRequestError(f"{setting}: it is not an http(s) URL without query; one looks like {EXAMPLE_URL!r}")
+    user = None if parts.username is None else unquote(parts.username)
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return shown.rstrip("/"), user, unquote(parts.password or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can be meant by `host`, a name or an address without brackets."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def proxy_for(url: str) -> str | None:
+    """The URL of the proxy that the environment names for `url`; None to go there directly.
+
+    It is what ``HTTPS_PROXY``, ``HTTP_PROXY`` or ``ALL_PROXY`` names, unless ``NO_PROXY`` excepts the host. A
+    loopback address never has one: a proxy would look for it on its own machine, and be shown the key.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if is_loopback(host):
+        return None
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    where = f"{host}:{parts.port}" if parts.port else host
+    if not proxy or urllib.request.proxy_bypass(where):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
