@@ -12,6 +12,10 @@ Beyond `EXACT` memories, not all are read any more, but
 3. those that have two of the next `PAIRED` words, if there are about `PAIR_HITS` at most,
 4. and what is around the best of these, as in every ranking.
 
+The share of the query that is said is found without masks, hence for any number of words. Only what a lender says and
+its neighbour does not takes the two masks ``own``; of a query of more than `SCORED_WORDS` words they hold those
+with the most weight among the words that the best memories have.
+
 A GIN index finds 2 and 3. A memory that has none of this is hardly among the best, since many have more. If
 too few have any, everything is read after all: that is slow, but nothing is missed.
 
@@ -29,7 +33,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from .ranking import FEW, NEIGHBOURS, QUESTION, QUESTION_FACTOR, Ranking, flag, patterns, score, share, weight
+from .ranking import FEW, NEIGHBOURS, QUESTION, QUESTION_FACTOR, SPEAKER, Ranking, flag, has_bit, score, weight
 from .schema import HEAD
 
 EXACT: Final = FEW
@@ -59,6 +63,7 @@ def of_many(ranking: Ranking) -> str:
     others = f"""
         {searched} AND m.ordinal <= (SELECT CASE WHEN yes THEN {HEAD} ELSE newest END FROM enough CROSS JOIN span)
     """
+    words = f"(SELECT * FROM term_weight WHERE bit <> {SPEAKER})"
     around = f"""LATERAL (
         SELECT id, ordinal, at, nearness, own, {_share()} AS said
         FROM (
@@ -74,22 +79,32 @@ def of_many(ranking: Ranking) -> str:
             FROM (SELECT m.ordinal AS first {of_user} ORDER BY m.ordinal LIMIT 1) oldest,
                 (SELECT m.ordinal AS newest {of_user} ORDER BY m.ordinal DESC LIMIT 1) newest
         ),
-        sample AS (
-            SELECT m.own FROM span CROSS JOIN generate_series(first, newest, part) AS start CROSS JOIN LATERAL (
-                SELECT {r.own} AS own {searched} AND m.ordinal >= start AND m.ordinal < start + part
+        sample AS MATERIALIZED (
+            SELECT m.terms FROM span CROSS JOIN generate_series(first, newest, part) AS start CROSS JOIN LATERAL (
+                SELECT m.terms {searched} AND m.ordinal >= start AND m.ordinal < start + part
                 ORDER BY m.ordinal LIMIT {RUN}
             ) m
         ),
-        pattern AS MATERIALIZED ({patterns("sample")}),
-        counted AS MATERIALIZED ({r.counts}),
-        weight AS MATERIALIZED (
-            SELECT {flag("bit")} AS flag, {weight("bit", "memories", "total")} AS weight FROM counted
+        {r.all_mask},
+        sample_count AS MATERIALIZED ({r.mask_counts("sample m")}),
+        counted AS MATERIALIZED (
+            SELECT t.bit, number, coalesce(sum(c.memories), 0) AS memories,
+                (SELECT count(*)::float8 FROM sample) AS total
+            FROM (SELECT bit, number FROM term UNION ALL SELECT {SPEAKER}, NULL WHERE EXISTS (SELECT FROM term)) t
+            LEFT JOIN sample_count c ON {has_bit("t", "c")}
+            GROUP BY t.bit, number
+        ),
+        term_weight AS MATERIALIZED (
+            SELECT bit, number, {weight("bit", "memories", "total")} AS weight FROM counted
         ),
         wanted AS MATERIALIZED (
             SELECT {r.compared("number", "value")} AS words
             FROM (
-                SELECT number, coalesce({share("flags")}, 0) + {IS_QUESTION} * (flags >> {QUESTION} & 1) AS value
-                FROM entry LEFT JOIN weight ON true GROUP BY number, flags
+                SELECT number, coalesce(sum(weight) / (SELECT sum(weight) FROM term_weight), 0)
+                    + {IS_QUESTION} * max((bit = {QUESTION})::int) AS value
+                FROM ({r.entries("SELECT number, bit FROM term")}) entries
+                LEFT JOIN (SELECT bit, weight FROM term_weight) weights USING (bit)
+                GROUP BY number
             ) valued
         ),
         rare AS MATERIALIZED (
@@ -110,16 +125,25 @@ def of_many(ranking: Ranking) -> str:
         hit AS MATERIALIZED ({_best(r, hits)}),
         enough AS MATERIALIZED (SELECT count(*) >= {r.most} AS yes FROM hit),
         other AS MATERIALIZED ({_best(r, others)}),
+        top AS MATERIALIZED (
+            SELECT * FROM other UNION ALL SELECT * FROM hit WHERE (SELECT yes FROM enough)
+            ORDER BY score DESC, id DESC LIMIT {r.most}
+        ),
+        top_count AS MATERIALIZED ({r.mask_counts("top m", "(SELECT is_long FROM query)")}),
+        scored AS MATERIALIZED (
+            {r.scored(words, "top_count", order="weight DESC", further=", weight")}
+        ),
+        {r.own_mask},
+        weight AS MATERIALIZED (
+            SELECT {flag("bit")} AS flag, sum(weight) AS weight
+            FROM (
+                SELECT bit, weight FROM scored UNION ALL SELECT bit, weight FROM term_weight WHERE bit = {SPEAKER}
+            ) weighted
+            GROUP BY bit
+        ),
         best AS MATERIALIZED (
             SELECT id, ordinal, at, nearness, own, {_share()} AS said, score
-            FROM (
-                SELECT m.*, {r.own} AS own
-                FROM (
-                    SELECT * FROM other UNION ALL SELECT * FROM hit WHERE (SELECT yes FROM enough)
-                    ORDER BY score DESC, id DESC LIMIT {r.most}
-                ) m
-                OFFSET 0
-            ) best
+            FROM (SELECT m.*, {r.own} AS own FROM top m OFFSET 0) best
         ),
         {r.ranked(around)}
     """

@@ -30,8 +30,12 @@ memory stores them as a sparse vector of ones, and its speaker and that it is a 
 query is turned into sparse vectors that give its
 words the values 4, 8, 16, …, so that one inner product, in C, tells as a bit mask which of the query's
 words a memory has. The first bit tells that the query names the speaker, the second that the memory is a
-question. Single precision keeps `MASK_BITS` bits exactly; three masks make room for 61 words.
+question. Single precision keeps `MASK_BITS` bits exactly; `MASKS` masks make room for `SCORED_WORDS` words.
 Memories with equal masks say the same share of the query, hence that is computed per distinct mask, not per memory.
+
+A query of more words is compared twice: first by as many masks as it takes, which only count how many memories
+have each word, then by the masks of the rarest words that any memory has. The words that none has need no bit to count
+as not said. The words beyond, the most common ones, do not count.
 
 This is the ranking of up to about `FEW` memories of a user, which are all held in the server's memory for a
 moment. How more are ranked is in `.candidates`.
@@ -57,6 +61,9 @@ MASK_BITS: Final = 21
 SPEAKER: Final = 0
 QUESTION: Final = 1
 FIRST_WORD: Final = 2
+MASKS: Final = 3
+NO_BIT: Final = MASKS * MASK_BITS
+SCORED_WORDS: Final = NO_BIT - FIRST_WORD
 QUERY_LENGTH: Final = 20_000
 FEW: Final = 1_000
 
@@ -90,6 +97,7 @@ class Ranking:
         They end in ``ranked (id, score)``, the best first, and ``outgrown (yes)``, which
         tells whether there are. Nothing is ranked then.
         """
+        searched = f"{self.of_user} AND {self.searched} AND NOT (SELECT yes FROM outgrown)"
         steps = ", ".join(f"({step})" for step in range(-NEIGHBOURS, NEIGHBOURS + 1) if step)
         around = f"""
             (VALUES {steps}) AS steps (step)
@@ -100,15 +108,31 @@ class Ranking:
             outgrown AS MATERIALIZED (
                 SELECT EXISTS (SELECT FROM {self.memories} m WHERE {self.of_user} AND m.ordinal > {FEW}) AS yes
             ),
+            {self.all_mask},
+            mask_count AS MATERIALIZED (
+                {self.mask_counts(f"{self.memories} m", f"{searched} AND (SELECT is_long FROM query)")}
+            ),
+            scored AS MATERIALIZED ({self.scored("term", "mask_count", order="memories")}),
+            {self.own_mask},
+            weighted AS MATERIALIZED (
+                SELECT bit, number, 1 AS words FROM scored WHERE bit < {NO_BIT}
+                UNION ALL SELECT {SPEAKER}, NULL, 1 WHERE EXISTS (SELECT FROM term)
+                UNION ALL SELECT {NO_BIT}, NULL, count(*) FROM scored WHERE bit = {NO_BIT} AND memories IS NULL
+                    HAVING count(*) > 0
+            ),
             measured AS MATERIALIZED (
                 SELECT {self.measured} FROM {self.memories} m
-                WHERE {self.of_user} AND {self.searched} AND NOT (SELECT yes FROM outgrown)
+                WHERE {searched}
                 UNION ALL {self.none_of_many}
             ),
             pattern AS MATERIALIZED ({patterns("measured")}),
             weight AS MATERIALIZED (
-                SELECT {flag("bit")} AS flag, {weight("bit", "memories", "total")} AS weight
-                FROM ({self.counts}) counted
+                SELECT {flag("bit")} AS flag, words * {weight("bit", "memories", "total")} AS weight
+                FROM (
+                    SELECT bit, number, words, {having("bit", "memories")} AS memories,
+                        coalesce(sum(memories), 0) AS total
+                    FROM weighted LEFT JOIN pattern ON true GROUP BY bit, number, words
+                ) counted
             ),
             coverage AS MATERIALIZED (
                 SELECT own, said FROM pattern CROSS JOIN LATERAL (SELECT {share("own")} AS said FROM weight) shares
@@ -135,8 +159,8 @@ class Ranking:
     def query_words(self) -> str:
         """What memories are compared with.
 
-        ``term (bit, number, speaker)`` are the words of the query, ``weighted (bit, number)`` the bits that count,
-        ``entry (number, flags)`` the bits of each number, and ``query`` has the vector and the masks.
+        ``term (bit, number, speaker)`` are the words of the query, in their order; ``query`` has the vector,
+        how many words there are, and whether they are more than the masks of a memory hold.
         """
         return f"""
             term AS MATERIALIZED (
@@ -144,33 +168,73 @@ class Ranking:
                     {self.schema}.term_number(lexeme) AS number,
                     {self.schema}.term_number(lexeme || ':') AS speaker
                 FROM unnest(ARRAY(
-                    SELECT lexeme
-                    FROM unnest(to_tsvector('pg_catalog.english', left({self.query}::text, {QUERY_LENGTH})))
-                    ORDER BY positions[1] LIMIT {3 * MASK_BITS - FIRST_WORD}
-                )) WITH ORDINALITY AS first (lexeme, place)
-            ),
-            weighted AS MATERIALIZED (
-                SELECT bit, number FROM term UNION ALL SELECT {SPEAKER}, NULL WHERE EXISTS (SELECT FROM term)
-            ),
-            entry AS MATERIALIZED (
-                SELECT number, bit_or({flag("bit")}) AS flags
-                FROM (
-                    SELECT number, bit FROM term UNION ALL SELECT speaker, {SPEAKER} FROM term
-                    UNION ALL SELECT {self.schema}.term_number('?'), {QUESTION}
-                ) entries GROUP BY number
+                    SELECT lexeme FROM unnest(to_tsvector('pg_catalog.english', {self.query}::text))
+                    ORDER BY positions[1]
+                )) WITH ORDINALITY AS words (lexeme, place)
             ),
             query AS MATERIALIZED (
-                SELECT {self.vector}::{self.vector_schema}.halfvec AS vector, (SELECT count(*) FROM term) AS terms,
-                    {self._mask(0)} AS mask_0,
-                    {self._mask(1)} AS mask_1,
-                    {self._mask(2)} AS mask_2
-                FROM entry
+                SELECT {self.vector}::{self.vector_schema}.halfvec AS vector, count(*) AS terms,
+                    count(*) > {SCORED_WORDS} AS is_long
+                FROM term
             )
         """
 
-    def _mask(self, number: int) -> str:
-        """The words with the bits from ``MASK_BITS * number`` on, as powers of two."""
-        return self.compared("number", f"(flags >> {number * MASK_BITS} & {(1 << MASK_BITS) - 1})")
+    @property
+    def all_mask(self) -> str:
+        """``all_mask (chunk, words)``, the `masks` of all words of the query."""
+        return f"all_mask AS MATERIALIZED ({self.masks('SELECT number, bit FROM term')})"
+
+    @property
+    def own_mask(self) -> str:
+        """``own_mask (chunk, words)``, the `masks` of the words that are ``scored``."""
+        return f"own_mask AS MATERIALIZED ({self.masks(f'SELECT number, bit FROM scored WHERE bit < {NO_BIT}')})"
+
+    def masks(self, words: str) -> str:
+        """Vectors whose inner products with a memory's tell which words it has, `MASK_BITS` of them at a time.
+
+        The first also tell whether it has a speaker of whom the query speaks, and is a question.
+        """
+        return f"""
+            SELECT chunk, {self.compared("number", "flags")} AS words
+            FROM (
+                SELECT number, bit / {MASK_BITS} AS chunk, bit_or({flag(f"(bit % {MASK_BITS})")}) AS flags
+                FROM ({self.entries(words)}) entries GROUP BY number, chunk
+            ) numbered
+            GROUP BY chunk
+        """
+
+    def entries(self, words: str) -> str:
+        """``(number, bit)`` of some words, of all speakers of whom the query may speak, and of a question's sign."""
+        return f"""
+            {words} UNION ALL SELECT speaker, {SPEAKER} FROM term
+            UNION ALL SELECT {self.schema}.term_number('?'), {QUESTION}
+        """
+
+    def mask_counts(self, memories: str, condition: str = "true") -> str:
+        """How many of the memories ``m`` have ``found``, the same of a chunk of the query's words."""
+        return f"""
+            SELECT chunk, found, count(*)::float8 AS memories
+            FROM (
+                SELECT chunk, (m.terms OPERATOR({self.vector_schema}.<#>) all_mask.words)::bigint AS found
+                FROM {memories} CROSS JOIN all_mask WHERE {condition}
+            ) compared
+            WHERE found <> 0 GROUP BY chunk, found
+        """
+
+    def scored(self, words: str, counts: str, *, order: str, further: str = "") -> str:
+        """Words with the bits that they have in a memory's mask ``own``.
+
+        There are `SCORED_WORDS` bits, given first to words that memories have as far as `counts` tells, by `order`.
+        The words that are left have `NO_BIT`, which no memory has.
+        """
+        return f"""
+            SELECT least(row_number() OVER (ORDER BY memories IS NULL, {order}, bit) + {FIRST_WORD - 1}, {NO_BIT})::int
+                AS bit, number, memories{further}
+            FROM (
+                SELECT bit, number, sum(memories) AS memories{further}
+                FROM {words} t LEFT JOIN {counts} c ON {has_bit("t", "c")} GROUP BY bit, number{further}
+            ) counted
+        """
 
     def compared(self, number: str, value: str) -> str:
         """The vector of some numbered words with these values, to be compared with a memory's.
@@ -212,20 +276,14 @@ class Ranking:
     def own(self) -> str:
         """The bit mask of the query's words that a memory ``m`` has."""
 
-        def found(number: int) -> str:
-            return f"(m.terms OPERATOR({self.vector_schema}.<#>) (SELECT mask_{number} FROM query))::bigint"
+        def found(chunk: int) -> str:
+            words = f"(SELECT words FROM own_mask WHERE chunk = {chunk})"
+            return f"(m.terms OPERATOR({self.vector_schema}.<#>) {words})::bigint"
 
+        further = " | ".join(f"(coalesce({found(chunk)}, 0) << {chunk * MASK_BITS})" for chunk in range(1, MASKS))
         return f"""
             CASE WHEN (SELECT terms <= {MASK_BITS - FIRST_WORD} FROM query) THEN {found(0)}
-            ELSE {found(0)} | ({found(1)} << {MASK_BITS}) | ({found(2)} << {2 * MASK_BITS}) END
-        """
-
-    @property
-    def counts(self) -> str:
-        """How many of the memories counted in ``pattern`` have each word, and how many there are."""
-        return f"""
-            SELECT bit, number, {having("bit", "memories")} AS memories, coalesce(sum(memories), 0) AS total
-            FROM weighted LEFT JOIN pattern ON true GROUP BY bit, number
+            ELSE {found(0)} | {further} END
         """
 
     @property
@@ -294,6 +352,14 @@ def factor() -> str:
     return f"CASE WHEN own & {flags(QUESTION)} <> 0 THEN {QUESTION_FACTOR}::float8 ELSE 1 END"
 
 
+def words_of(query: str) -> str:
+    """The part of a query whose words are compared: of a very long one its beginning and its end."""
+    if len(query) <= QUERY_LENGTH:
+        return query
+    half = QUERY_LENGTH // 2
+    return f"{query[:half]} {query[-half:]}"
+
+
 def patterns(measured: str) -> str:
     """The distinct masks of measured memories, and how many have each."""
     return f"SELECT own, count(*)::float8 AS memories FROM {measured} GROUP BY own"
@@ -307,6 +373,11 @@ def flag(bit: str) -> str:
 def flags(*bits: int) -> str:
     """The mask of some bits."""
     return f"{sum(1 << bit for bit in bits)}::bigint"
+
+
+def has_bit(word: str, count: str) -> str:
+    """Whether those of whom a row of `Ranking.mask_counts` tells have a word."""
+    return f"({count}.chunk = {word}.bit / {MASK_BITS} AND {count}.found & {flag(f'({word}.bit % {MASK_BITS})')} <> 0)"
 
 
 def having(bit: str, count: str) -> str:

@@ -42,7 +42,7 @@ from ...operations import Add, AddMany, Audit, Context, Delete, Get, List, Opera
 from ..base import Call, hashed, key_reused, no_such_memory
 from . import binary
 from .candidates import of_many
-from .ranking import Ranking
+from .ranking import Ranking, words_of
 
 _COLUMNS: Final = (
     "id", "content", "user_id", "created_at", "scope", "tags", "source", "confidence",
@@ -579,8 +579,9 @@ class Statements:
         min_score = op.min_score if isinstance(op, Search) else None
         comparable = model if any(vector) else None
         args = (
-            op.user_id, op.query, binary.half_vector(vector), comparable, *_filter(op.scope_filter(call.grants)),
-            min_score, limit, call.app, call.request_id, op.scope, op.verb, bucket_of(op.user_id),
+            op.user_id, words_of(op.query), binary.half_vector(vector), comparable,
+            *_filter(op.scope_filter(call.grants)), min_score, limit, call.app, call.request_id, op.scope, op.verb,
+            bucket_of(op.user_id),
         )  # fmt: skip
         return Statement(self._search_many if many else self._search, args, decode)
 
