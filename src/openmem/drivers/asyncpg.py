@@ -254,22 +254,28 @@ class AsyncpgIO:
             "application_name": parameters.get("application_name") or parameters.get("fallback_application_name"),
             "options": parameters.get("options"),
         }
-        return await asyncpg.connect(
-            loop=line,
-            host=host.name or host.address,
-            port=host.port,
-            user=parameters.get("user"),
-            password=lambda: host.password or None,
-            database=parameters.get("dbname"),
-            ssl=False,
-            direct_tls=False,
-            server_settings={name: value for name, value in sent.items() if value},
-            target_session_attrs="any",
-            krbsrvname=parameters.get("krbsrvname") or "postgres",
-            gsslib=parameters.get("gsslib") or ("sspi" if sys.platform == "win32" else "gssapi"),
-            timeout=None,
-            **({"statement_cache_size": 0} if self._settings.pooled else {}),
-        )
+        try:
+            connection = await asyncpg.connect(
+                loop=line,
+                host=host.name or host.address,
+                port=host.port,
+                user=parameters.get("user"),
+                password=lambda: host.password or None,
+                database=parameters.get("dbname"),
+                ssl=False,
+                direct_tls=False,
+                server_settings={name: value for name, value in sent.items() if value},
+                target_session_attrs="any",
+                krbsrvname=parameters.get("krbsrvname") or "postgres",
+                gsslib=parameters.get("gsslib") or ("sspi" if sys.platform == "win32" else "gssapi"),
+                timeout=None,
+                **({"statement_cache_size": 0} if self._settings.pooled else {}),
+            )
+        except asyncpg.ConnectionDoesNotExistError:
+            if line.refusal is not None:
+                raise line.refusal from None
+            raise
+        return connection
 
     async def _is_wanted(self, connection: asyncpg.Connection, attributes: str) -> bool:
         """Whether the server is in the state that a value of `target_session_attrs` asks for."""
@@ -386,7 +392,7 @@ async def _close(*connections: asyncpg.Connection) -> None:
 def _translated(error: BaseException) -> OMPError:
     if isinstance(error, asyncpg.PostgresError):
         return server_error(error.sqlstate, str(error))
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError) and not isinstance(error, OSError):
         return ProviderError(f"PostgreSQL: {error}")
     return connection_refused(str(error))
 

@@ -68,6 +68,12 @@ class Line:
         self._insists = insists
         self.is_encrypted = False
         self._is_logged_in = False
+        self._gate: Gate | None = None
+
+    @property
+    def refusal(self) -> ConnectionError | None:
+        """Why the login was broken off here, which asyncpg takes for a lost connection."""
+        return None if self._gate is None else self._gate.refusal
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loop, name)
@@ -86,7 +92,8 @@ class Line:
             if self._is_logged_in or not self._is_gated:
                 transport.set_protocol(cast(asyncio.Protocol, wire))
             else:
-                transport.set_protocol(Gate(transport, wire, self._parameters, self._host))
+                self._gate = Gate(transport, wire, self._parameters, self._host)
+                transport.set_protocol(self._gate)
             self._is_logged_in = True
             wire.connection_made(transport)
         except BaseException:
@@ -192,6 +199,9 @@ class Gate(asyncio.Protocol):
 
     Args:
         wire: asyncpg's protocol, which receives everything that is not refused or answered here.
+
+    Attributes:
+        refusal: why the login was broken off.
     """
 
     def __init__(
@@ -206,6 +216,7 @@ class Gate(asyncio.Protocol):
         self._asked = False
         self._bound = False
         self._buffer = bytearray()
+        self.refusal: ConnectionError | None = None
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -218,7 +229,8 @@ class Gate(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._wire.connection_lost(exc)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: ConnectionError) -> None:
+        self.refusal = error
         self._transport.abort()
         self._transport.set_protocol(asyncio.Protocol())
         self._wire.connection_lost(error)
