@@ -40,7 +40,7 @@ from .health import Health
 from .idempotency import RememberedAdds
 from .keys import KeyRing
 from .limits import InFlight, RateLimit
-from .middleware import OPENAPI_PATH, Cors, Guard, Observer, info_of
+from .middleware import OPENAPI_PATH, Cors, Guard, Observer, request_info
 from .openapi import openapi_document
 from .reading import app_of_header, read_operation
 from .telemetry import METRICS_CONTENT_TYPE, Metrics
@@ -107,7 +107,7 @@ class Server:
         """The handler of one verb."""
 
         async def handle(request: Request) -> Response:
-            info = info_of(request.scope)
+            info = request_info(request.scope)
             info.verb = route.verb
             op, user = await read_operation(route, request.path_params.get("id"), request, self.config)
             call = self._call(request, op, user)
@@ -138,14 +138,14 @@ class Server:
         failure = ProviderError(
             "the backend does not answer", code="provider_unavailable", provider=self.config.provider
         )
-        return error_response(failure, info_of(request.scope).id)
+        return error_response(failure, request_info(request.scope).id)
 
     async def exposition(self, request: Request) -> Response:
         assert self.metrics is not None
         return Response(self.metrics.exposition(), media_type=METRICS_CONTENT_TYPE)
 
     def _call(self, request: Request, op: Operation, user: str | None) -> Call:
-        info = info_of(request.scope)
+        info = request_info(request.scope)
         principal = info.principal
         users = principal.users
         if user is not None:

@@ -263,6 +263,8 @@ def _log_to_stderr(level: str | None) -> None:
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    # Its warnings are about single requests, which the access log tells.
+    logging.getLogger("uvicorn").setLevel("ERROR")
     logging.getLogger("openmem").setLevel(level or "WARNING")
     logging.getLogger("openmem.access").setLevel(level or "INFO")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +23,7 @@ from .config import is_loopback
 from .errors import OverloadedError, error_response
 from .keys import ANYONE, KeyRing, Principal
 from .limits import InFlight, RateLimit
-from .reading import MAX_HEADER_BYTES, MAX_QUERY_BYTES, ClientGoneError, check_path
+from .reading import MAX_HEADER_BYTES, MAX_HEADERS, MAX_QUERY_BYTES, ClientGoneError, check_path
 from .telemetry import OTHER, Metrics, available_tracing, tracing
 
 OPENAPI_PATH: Final = "/openapi.json"
@@ -38,7 +40,10 @@ SECURITY_HEADERS: Final = (
 # Clients that ask again at once would otherwise keep the event loop from the requests it has taken on.
 REFUSAL_PAUSE: Final = 0.25
 
+MAX_PORT: Final = 65_535
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._~!$&'()*+,;=%-]*))(?::(?P<port>[0-9]{0,5}))?")
 _CLIENT_GONE = 499
 _INFO: Final = "openmem.request"
 
@@ -60,10 +65,23 @@ class RequestInfo:
     verb: str | None = None
 
 
-def info_of(scope: Scope) -> RequestInfo:
-    """What `Observer` knows of the request."""
-    info: RequestInfo = scope[_INFO]
+def request_info(scope: Scope) -> RequestInfo:
+    """What the server knows of the request, made when it is first asked for."""
+    info: RequestInfo | None = scope.get(_INFO)
+    if info is None:
+        info = scope[_INFO] = RequestInfo(request_id(scope["headers"]))
     return info
+
+
+def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The client's ``X-Request-Id`` if it may be taken over, else a new id."""
+    given = [value.decode("latin-1") for name, value in headers if name == b"x-request-id"]
+    return given[0] if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]) else new_request_id()
+
+
+def common_headers(id: str) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers of every reply."""
+    return ((REQUEST_ID_HEADER.lower().encode(), id.encode()), *SECURITY_HEADERS)
 
 
 class Observer:
@@ -79,18 +97,14 @@ class Observer:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        info = scope[_INFO] = RequestInfo(_request_id(scope))
+        info = request_info(scope)
         status = _CLIENT_GONE
 
         async def observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (REQUEST_ID_HEADER.lower().encode(), info.id.encode()),
-                    *SECURITY_HEADERS,
-                ]
+                message["headers"] = [*message.get("headers", ()), *common_headers(info.id)]
             await send(message)
 
         with tracing(scope, self._tracing) as end_span:
@@ -150,44 +164,55 @@ class Guard:
             failure = OverloadedError("the server is stopping; try again in a moment")
         except Exception as error:  # noqa: BLE001 - the boundary: told to the log, and to the client as far as it may know
             failure = error
-        if has_answered:
-            raise failure
-        await error_response(failure, info_of(scope).id)(scope, receive, send)
+        response = error_response(failure, request_info(scope).id)
+        # Of a reply that has begun, the server closes the connection.
+        if not has_answered:
+            await response(scope, receive, send)
 
     def _admit(self, scope: Scope) -> None:
         if len(scope["query_string"]) > MAX_QUERY_BYTES:
             raise InvalidRequestError(f"the query string is over {MAX_QUERY_BYTES} bytes")
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
             raise InvalidRequestError(f"the headers are over {MAX_HEADER_BYTES} bytes")
+        if len(scope["headers"]) > MAX_HEADERS:
+            raise InvalidRequestError(f"there are more than {MAX_HEADERS} headers")
         check_path(scope.get("raw_path") or b"")
-        if self._loopback_only:
-            _require_loopback(Headers(scope=scope).get("host", ""))
+        host = _host(scope["headers"])
+        if self._loopback_only and not is_loopback(host):
+            raise ScopeDeniedError(
+                "Host: without API keys the server only answers to requests for localhost; "
+                "make a key with 'omp-server keys create', or start it with --no-auth"
+            )
         if scope["path"] in OPEN_PATHS:
             return
         self._in_flight.check()
-        info = info_of(scope)
+        info = request_info(scope)
         info.principal = self._keys.principal(scope["headers"])
         if self._rate_limit is not None:
             client = scope.get("client") or ("",)
             self._rate_limit.take(info.principal.id or f"address {client[0]}")
 
 
-def _require_loopback(host: str) -> None:
-    """Refuse a request for another host: a web page may have its own name resolve to this machine."""
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    if not is_loopback(name):
-        raise ScopeDeniedError(
-            "Host: without API keys the server only answers to requests for localhost; "
-            "make a key with 'omp-server keys create', or start it with --no-auth"
-        )
+def _host(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The name or address in the header ``Host``; empty if there is none.
+
+    A web page may have a name of its own resolve to this machine, so that it matters that the name is read as the
+    browser meant it.
+    """
+    values = [value.decode("latin-1") for name, value in headers if name == b"host"]
+    found = _HOST.fullmatch(values[0] if values else "")
+    if len(values) > 1 or found is None or int(found["port"] or 0) > MAX_PORT:
+        raise _bad_host()
+    if found["ipv6"] is None:
+        return found["name"].lower()
+    try:
+        return str(ipaddress.IPv6Address(found["ipv6"]))
+    except ValueError:
+        raise _bad_host() from None
 
 
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            text: str = value.decode("latin-1")
-            return text if _REQUEST_ID.fullmatch(text) else new_request_id()
-    return new_request_id()
+def _bad_host() -> InvalidRequestError:
+    return InvalidRequestError("Host: it is not one host, by name or address, with or without a port")
 
 
 class Cors(CORSMiddleware):
@@ -203,4 +228,4 @@ class _RefusedPreflight(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         error = InvalidRequestError(f"a page may not send this request: {bytes(self.body).decode()}")
-        await error_response(error, info_of(scope).id)(scope, receive, send)
+        await error_response(error, request_info(scope).id)(scope, receive, send)

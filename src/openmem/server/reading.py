@@ -19,6 +19,7 @@ from .config import OmpServerConfig
 from .errors import PayloadTooLargeError
 
 MAX_HEADER_BYTES = 32 * 1024
+MAX_HEADERS = 128
 MAX_QUERY_BYTES = 128 * 1024
 MAX_HEAD_BYTES = MAX_HEADER_BYTES + MAX_QUERY_BYTES
 

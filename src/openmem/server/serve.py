@@ -17,7 +17,6 @@ from fastapi import FastAPI
 
 from .config import OmpServerConfig
 from .protocol import BoundedProtocol
-from .reading import MAX_HEAD_BYTES
 
 BACKLOG = 2048
 CANCELLED_GRACE = 2.0
@@ -82,7 +81,6 @@ class OmpServer(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                h11_max_incomplete_event_size=MAX_HEAD_BYTES,
                 timeout_graceful_shutdown=max(1, round(config.shutdown_grace)),
             )
         )
