@@ -25,6 +25,7 @@ class Proxy:
 
     Attributes:
         port: where clients connect.
+        requests: pieces of data that came from clients.
     """
 
     def __init__(self, target: int) -> None:
@@ -34,10 +35,12 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._delay = 0.0
+        self._generation = 0
         self._listener: asyncio.Server | None = None
         self._handlers: set[asyncio.Task[None]] = set()
         self._wires: set[asyncio.StreamWriter] = set()
         self.port = 0
+        self.requests = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -65,6 +68,10 @@ class Proxy:
         """Deliver what was held back, and go on."""
         self._in_loop(self._flowing.set)
 
+    def forget(self) -> None:
+        """Drop what comes on the connections that are open, and tell neither end; new ones work."""
+        self._in_loop(self._next_generation)
+
     def delay(self, seconds: float) -> None:
         """Hold every piece of data back for this long, each way."""
         self._delay = seconds
@@ -80,6 +87,9 @@ class Proxy:
     def accept(self) -> None:
         """Accept new connections again, on the same port."""
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+
+    def _next_generation(self) -> None:
+        self._generation += 1
 
     def _in_loop(self, function: Callable[[], R]) -> R:
         async def call() -> R:
@@ -125,7 +135,9 @@ class Proxy:
             await self._flowing.wait()
             answers, upstream = await asyncio.open_connection("127.0.0.1", self._target)
             self._wires.add(upstream)
-            await asyncio.gather(self._pump(reader, upstream), self._pump(answers, writer))
+            await asyncio.gather(
+                self._pump(reader, upstream, is_client=True), self._pump(answers, writer, is_client=False)
+            )
         except OSError:
             await self._flowing.wait()
         finally:
@@ -134,13 +146,18 @@ class Proxy:
                     end.close()
                     self._wires.discard(end)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_client: bool) -> None:
+        generation = self._generation
         while data := await reader.read(65536):
+            self.requests += is_client
+            if generation != self._generation:
+                continue
             if self._delay:
                 await asyncio.sleep(self._delay)
             await self._flowing.wait()
             writer.write(data)
             await writer.drain()
         await self._flowing.wait()
-        with contextlib.suppress(OSError):
-            writer.write_eof()
+        if generation == self._generation:
+            with contextlib.suppress(OSError):
+                writer.write_eof()

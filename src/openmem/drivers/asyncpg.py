@@ -18,6 +18,8 @@ import ssl
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from types import TracebackType
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -28,7 +30,17 @@ from ..io import Copy, HalfVector, Learned, PostgresHost, PostgresSettings, Row,
 from ..providers.postgres.errors import connection_refused, is_missing, server_error, unreachable
 from . import tls
 from .dialing import Line, in_order
-from .pool import Pool
+from .liveness import (
+    TCP_DEFAULTS,
+    LostError,
+    has_input,
+    is_brief,
+    is_silent,
+    no_answer,
+    set_tcp_options,
+    waits_for_its_client,
+)
+from .pool import CHECK_TIMEOUT, LOOK_TIMEOUT, SILENCE, SILENCE_GRACE, Pool
 from .tasks import task_group
 from .turns import Turns
 
@@ -62,16 +74,90 @@ class AsyncSlots:
         self._semaphore.release()
 
 
+class Connection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection that knows its socket.
+
+    Attributes:
+        descriptor: of the socket.
+        look: begins to find out whether the network has forgotten it; set once the connection is in a pool.
+    """
+
+    __slots__ = ("descriptor", "look")
+
+    def __init__(self, protocol: Any, transport: asyncio.Transport, *args: Any, **kwargs: Any) -> None:
+        super().__init__(protocol, transport, *args, **kwargs)
+        self.descriptor: int = transport.get_extra_info("socket").fileno()
+        self.look: Callable[[], asyncio.Task[bool]] | None = None
+
+
+class BoundedWait:
+    """Waits for an answer within a time limit, or until the network has forgotten the connection. Translates errors.
+
+    Args:
+        timeout: seconds, which asyncpg is given too. It is here for the message.
+        is_brief: whether the server has received the statement by the time that an answer is missed.
+    """
+
+    __slots__ = ("_connection", "_is_brief", "_limit", "_look", "_timeout", "_timer", "_waited")
+
+    def __init__(self, connection: Connection, timeout: float, *, is_brief: bool = True) -> None:
+        self._connection = connection
+        self._timeout = timeout
+        self._is_brief = is_brief
+        self._limit = asyncio.timeout(None)
+        self._waited = SILENCE
+        self._look: asyncio.Task[bool] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> None:
+        await self._limit.__aenter__()
+        if self._connection.look is not None and self._is_brief:
+            self._timer = asyncio.get_running_loop().call_later(SILENCE, self._begin_look)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        look, self._look = self._look, None
+        if look is not None:
+            look.cancel()
+        try:
+            await self._limit.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            raise no_answer(LostError(), self._timeout) from late
+        if isinstance(error, _DRIVER_ERRORS):
+            with _translated_errors(self._timeout):
+                raise error
+
+    def _begin_look(self) -> None:
+        assert self._connection.look is not None
+        self._look = self._connection.look()
+        self._look.add_done_callback(self._end_look)
+
+    def _end_look(self, look: asyncio.Task[bool]) -> None:
+        if look is not self._look or look.cancelled():
+            return
+        loop = asyncio.get_running_loop()
+        if look.result():
+            # Unless the answer is on its way.
+            self._limit.reschedule(loop.time() + SILENCE_GRACE)
+        else:
+            self._timer = loop.call_later(self._waited, self._begin_look)
+            self._waited *= 2
+
+
 class AsyncpgIO:
     """The `PostgresIO` port on asyncpg."""
 
     def __init__(self, settings: PostgresSettings) -> None:
         self._settings = settings
         self.learned = Learned()
-        self._pool: Pool[asyncpg.Connection] = Pool(
+        self._pool: Pool[Connection] = Pool(
             AsyncSlots(settings.pool_max_size),
             self._connect,
-            lambda connection: not connection.is_closed(),
+            self._check,
+            lambda connection: not connection.is_closed() and not has_input(connection.descriptor),
             lambda connection: connection.terminate(),
             min_size=settings.pool_min_size,
             max_size=settings.pool_max_size,
@@ -79,12 +165,12 @@ class AsyncpgIO:
         )
         self._decoding = Turns()
         self._recoveries: set[asyncio.Task[Any]] = set()
-        self._knowing_vectors: WeakSet[asyncpg.Connection] = WeakSet()
-        self._pinning: WeakSet[asyncpg.Connection] = WeakSet()
+        self._knowing_vectors: WeakSet[Connection] = WeakSet()
+        self._pinning: WeakSet[Connection] = WeakSet()
         self._tls: ssl.SSLContext | None = None
 
     async def execute(self, statement: Statement[R]) -> R:
-        async def fetch(connection: asyncpg.Connection) -> Sequence[Row]:
+        async def fetch(connection: Connection) -> Sequence[Row]:
             if connection not in self._knowing_vectors and any(isinstance(arg, HalfVector) for arg in statement.args):
                 await _teach_vectors(connection, self._settings.timeout)
                 self._knowing_vectors.add(connection)
@@ -97,7 +183,7 @@ class AsyncpgIO:
         return statement.decode(rows)
 
     async def run_script(self, sql: str) -> None:
-        async def run(connection: asyncpg.Connection) -> None:
+        async def run(connection: Connection) -> None:
             pinned = connection in self._pinning
             script = f"{self._settings.session.begin_pinned}; {sql}; COMMIT" if pinned else sql
             await _execute(connection, script, self._settings.timeout)
@@ -105,13 +191,13 @@ class AsyncpgIO:
         await self._lend(run)
 
     async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
-        async def run(connection: asyncpg.Connection) -> R:
+        async def run(connection: Connection) -> R:
             transaction = AsyncpgTransaction(connection, self._settings.timeout)
             return await self._in_transaction(connection, lambda: work(transaction))
 
         return await self._lend(run)
 
-    async def _in_transaction(self, connection: asyncpg.Connection, work: Callable[[], Awaitable[R]]) -> R:
+    async def _in_transaction(self, connection: Connection, work: Callable[[], Awaitable[R]]) -> R:
         session = self._settings.session
         begin = session.begin_pinned if connection in self._pinning else session.begin
         await _execute(connection, begin, self._settings.timeout)
@@ -139,14 +225,18 @@ class AsyncpgIO:
             for recovery in self._recoveries:
                 recovery.cancel()
 
-    async def _lend(self, use: Callable[[asyncpg.Connection], Awaitable[R]]) -> R:
-        connection = await self._pool.acquire()
+    async def _lend(self, use: Callable[[Connection], Awaitable[R]]) -> R:
+        return await self._use(await self._pool.acquire(), use)
+
+    async def _use(self, connection: Connection, use: Callable[[Connection], Awaitable[R]]) -> R:
         try:
             result = await use(connection)
         except BaseException as error:
             cause = error.__cause__
             if _may_be_another_database(cause):
                 self.learned.forget()
+            if isinstance(cause, _DRIVER_ERRORS) and not isinstance(cause, asyncpg.PostgresError):
+                self._pool.distrust(connection)
             if isinstance(cause, asyncpg.PostgresError) and not connection.is_in_transaction():
                 self._pool.release(connection, reusable=not _is_fatal(cause))
             else:
@@ -155,13 +245,46 @@ class AsyncpgIO:
         self._pool.release(connection)
         return result
 
-    async def _connect(self) -> asyncpg.Connection:
+    async def _check(self, connection: Connection) -> bool:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                await connection.execute("SELECT 1")
+        except _DRIVER_ERRORS:
+            return False
+        except BaseException:
+            self._recover(connection)
+            raise
+        return True
+
+    def _look(self, silent: Connection) -> asyncio.Task[bool]:
+        look = asyncio.get_running_loop().create_task(self._is_forgotten(silent))
+        self._recoveries.add(look)
+        look.add_done_callback(self._recoveries.discard)
+        return look
+
+    async def _is_forgotten(self, silent: Connection) -> bool:
+        """Whether the server knows nothing of the statement that a connection waits for."""
+        if silent.is_closed() or not is_silent(silent.descriptor, SILENCE):
+            return False
+        statement = waits_for_its_client(silent.get_server_pid(), self._pool.age(silent))
+        try:
+            other = await self._pool.acquire_beside(silent)
+            if other is None:
+                return False
+            return statement.decode(
+                await self._use(other, lambda connection: _fetch(connection, statement, LOOK_TIMEOUT))
+            )
+        except OMPError:
+            logger.debug("it cannot be told whether the server works on a statement")
+            return False
+
+    async def _connect(self, within: float | None) -> Connection:
         """A new connection. When its caller is cancelled, it is finished for the next one.
 
         asyncpg leaves a complaint in the log where a handshake is cancelled, and most are about to end.
         """
         loop = asyncio.get_running_loop()
-        handshake = loop.create_task(self._shake_hands())
+        handshake = loop.create_task(self._shake_hands(within))
         try:
             return await asyncio.shield(handshake)
         except asyncio.CancelledError:
@@ -173,24 +296,25 @@ class AsyncpgIO:
             self._pool.vacate()
             raise
 
-    def _settle(self, handshake: asyncio.Task[asyncpg.Connection]) -> None:
+    def _settle(self, handshake: asyncio.Task[Connection]) -> None:
         self._recoveries.discard(handshake)
         if handshake.cancelled() or handshake.exception() is not None:
             self._pool.vacate()
         else:
             self._pool.release(handshake.result())
 
-    async def _shake_hands(self) -> asyncpg.Connection:
+    async def _shake_hands(self, within: float | None) -> Connection:
         """A connection to the first host that can be reached and is what `target_session_attrs` asks for."""
         attributes = self._settings.parameters.get("target_session_attrs")
         hosts = in_order(self._settings.parameters)
         failure: OMPError | None = None
         for wanted in ("standby", "any") if attributes == "prefer-standby" else (attributes,):
             for host in hosts:
-                connection: asyncpg.Connection | None = None
+                connection: Connection | None = None
                 try:
-                    connection = await self._open(host)
+                    connection = await self._open(host, within or self._settings.connect_timeout)
                     if await self._is_wanted(connection, wanted):
+                        connection.look = partial(self._look, connection)
                         return connection
                     connection.terminate()
                     failure = unreachable(f"no host is what target_session_attrs={attributes} asks for")
@@ -204,13 +328,13 @@ class AsyncpgIO:
         assert failure is not None
         raise failure
 
-    async def _open(self, host: PostgresHost) -> asyncpg.Connection:
-        timeout = self._settings.connect_timeout
-        connection: asyncpg.Connection | None = None
+    async def _open(self, host: PostgresHost, timeout: float) -> Connection:
+        connection: Connection | None = None
         try:
             with _translated_errors(timeout, "no connection"):
                 async with asyncio.timeout(timeout):
                     connection = await self._dial(host)
+                    set_tcp_options(connection.descriptor, {**TCP_DEFAULTS, **dict(self._settings.parameters.values)})
                     session = self._settings.session
                     await connection.execute(session.on_connect)
                     if session.probe and not session.is_reliable(await connection.fetchrow(session.probe)):
@@ -221,7 +345,7 @@ class AsyncpgIO:
             raise
         return connection
 
-    async def _dial(self, host: PostgresHost) -> asyncpg.Connection:
+    async def _dial(self, host: PostgresHost) -> Connection:
         """A connection with or without TLS, as `sslmode` asks for it."""
         mode = self._settings.parameters.get("sslmode")
         if mode == "disable" or host.is_socket:
@@ -247,7 +371,7 @@ class AsyncpgIO:
     def _line(self, host: PostgresHost, context: ssl.SSLContext | None, *, insists: bool = True) -> Line:
         return Line(asyncio.get_running_loop(), host, self._settings.parameters, context, insists=insists)
 
-    async def _log_in(self, host: PostgresHost, line: Line) -> asyncpg.Connection:
+    async def _log_in(self, host: PostgresHost, line: Line) -> Connection:
         """asyncpg is given every parameter, so that it does not look for any in the environment."""
         parameters = self._settings.parameters
         sent = {
@@ -255,7 +379,7 @@ class AsyncpgIO:
             "options": parameters.get("options"),
         }
         try:
-            connection = await asyncpg.connect(
+            connection: Connection = await asyncpg.connect(
                 loop=line,
                 host=host.name or host.address,
                 port=host.port,
@@ -269,6 +393,7 @@ class AsyncpgIO:
                 krbsrvname=parameters.get("krbsrvname") or "postgres",
                 gsslib=parameters.get("gsslib") or ("sspi" if sys.platform == "win32" else "gssapi"),
                 timeout=None,
+                connection_class=Connection,
                 **({"statement_cache_size": 0} if self._settings.pooled else {}),
             )
         except asyncpg.ConnectionDoesNotExistError:
@@ -277,7 +402,7 @@ class AsyncpgIO:
             raise
         return connection
 
-    async def _is_wanted(self, connection: asyncpg.Connection, attributes: str) -> bool:
+    async def _is_wanted(self, connection: Connection, attributes: str) -> bool:
         """Whether the server is in the state that a value of `target_session_attrs` asks for."""
         if attributes == "any":
             return True
@@ -290,7 +415,7 @@ class AsyncpgIO:
             return bool(is_standby) == (attributes == "standby")
         return (bool(is_standby) or read_only == "on") == (attributes == "read-only")
 
-    def _recover(self, connection: asyncpg.Connection) -> None:
+    def _recover(self, connection: Connection) -> None:
         if connection.is_closed():
             self._pool.release(connection, reusable=False)
             return
@@ -298,7 +423,7 @@ class AsyncpgIO:
         self._recoveries.add(task)
         task.add_done_callback(self._recoveries.discard)
 
-    async def _make_clean(self, connection: asyncpg.Connection) -> None:
+    async def _make_clean(self, connection: Connection) -> None:
         clean = False
         try:
             async with asyncio.timeout(RECOVERY_TIMEOUT):
@@ -313,6 +438,7 @@ class AsyncpgIO:
             if clean:
                 self._pool.release(connection)
             else:
+                self._pool.distrust(connection)
                 self._pool.forget(connection)
                 await _close(connection)
 
@@ -320,7 +446,7 @@ class AsyncpgIO:
 class AsyncpgTransaction:
     """The `Transaction` port on asyncpg."""
 
-    def __init__(self, connection: asyncpg.Connection, timeout: float) -> None:
+    def __init__(self, connection: Connection, timeout: float) -> None:
         self._connection = connection
         self._timeout = timeout
 
@@ -333,7 +459,7 @@ class AsyncpgTransaction:
             return await meanwhile()
 
     async def _send(self, rows: Copy) -> None:
-        with _translated_errors(self._timeout):
+        async with BoundedWait(self._connection, self._timeout):
             await self._connection.copy_to_table(
                 rows.table,
                 schema_name=rows.schema,
@@ -344,15 +470,15 @@ class AsyncpgTransaction:
             )
 
 
-async def _fetch(connection: asyncpg.Connection, statement: Statement[Any], timeout: float) -> Sequence[Row]:
-    with _translated_errors(timeout):
+async def _fetch(connection: Connection, statement: Statement[Any], timeout: float) -> Sequence[Row]:
+    async with BoundedWait(connection, timeout, is_brief=is_brief(statement)):
         rows: Sequence[Row] = await connection.fetch(statement.sql, *statement.args, timeout=timeout)
         return rows
 
 
-async def _teach_vectors(connection: asyncpg.Connection, timeout: float) -> None:
+async def _teach_vectors(connection: Connection, timeout: float) -> None:
     """Let a connection send a `HalfVector` as it is, for which it must know the type's number in this database."""
-    with _translated_errors(timeout):
+    async with BoundedWait(connection, timeout):
         async with asyncio.timeout(timeout):
             schema = await connection.fetchval(
                 "SELECT n.nspname FROM pg_catalog.pg_extension e "
@@ -362,8 +488,8 @@ async def _teach_vectors(connection: asyncpg.Connection, timeout: float) -> None
                 await connection.set_type_codec("halfvec", schema=schema, encoder=bytes, decoder=bytes, format="binary")
 
 
-async def _execute(connection: asyncpg.Connection, sql: str, timeout: float) -> None:
-    with _translated_errors(timeout):
+async def _execute(connection: Connection, sql: str, timeout: float) -> None:
+    async with BoundedWait(connection, timeout):
         await connection.execute(sql, timeout=timeout)
 
 
@@ -377,7 +503,7 @@ def _translated_errors(timeout: float, missed: str = "no answer") -> Iterator[No
         raise _translated(error) from error
 
 
-async def _close(*connections: asyncpg.Connection) -> None:
+async def _close(*connections: Connection) -> None:
     """Stop what the connections are doing and close them, the hard way after `CLOSE_TIMEOUT`."""
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):

@@ -1,8 +1,19 @@
-"""A connection pool, written once for both colours.
+"""A connection pool, written once for both modes.
 
 At most `max_size` connections exist; the most recently used idle one is lent first, so that a
 quiet pool shrinks from the other end. A connection that failed or was cancelled in the middle of
 a query keeps its place until it was made clean or discarded, so that the bound always holds.
+
+A network may forget a connection and tell neither end: a NAT gateway or a load balancer that saw no
+packet for some minutes, a tunnel whose other half is gone. Four rules keep callers from waiting for
+answers that cannot come:
+
+* The kernel gives up a connection whose packets nobody acknowledges; see `.tcp`.
+* A connection that was idle for `CHECK_AFTER` seconds is asked for a sign of life before it is lent.
+* When a connection turns out to be dead, those that have been idle since before are dropped unasked,
+  since the same network carried them. So one caller pays for all of them.
+* When a statement has no answer for `SILENCE` seconds, another connection asks the server whether it
+  works on it (`acquire_beside`). A slow statement gets its time, a lost one does not.
 """
 
 from __future__ import annotations
@@ -16,7 +27,17 @@ from ..errors import unavailable
 
 C = TypeVar("C")
 
+_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+# All in seconds. A caller meets `CHECK_TIMEOUT`, or `SILENCE`, a new connection, `LOOK_TIMEOUT` and
+# `SILENCE_GRACE`, which take less than five together.
 IDLE_LIFETIME = 300.0
+MAX_LIFETIME = 3_600.0
+CHECK_AFTER = 5.0
+CHECK_TIMEOUT = 1.5
+SILENCE = 2.0
+LOOK_TIMEOUT = 0.5
+SILENCE_GRACE = 0.3
 
 
 class Slots(Protocol):
@@ -31,12 +52,38 @@ class Slots(Protocol):
         ...
 
 
+def now() -> float:
+    """Seconds on a clock that nobody sets, and that goes on while the machine sleeps, where there is one."""
+    return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
+
+
+class Member(Generic[C]):
+    """A connection in the pool.
+
+    Attributes:
+        connection: the driver's own object.
+        opened, retires: when it was opened, and when it has lived long enough.
+        answered: when the server last answered on it.
+        lent: when it was lent last.
+    """
+
+    __slots__ = ("answered", "connection", "lent", "opened", "retires")
+
+    def __init__(self, connection: C, lifetime: float) -> None:
+        self.connection = connection
+        self.opened = self.answered = self.lent = now()
+        self.retires = self.opened + lifetime
+
+
 class Pool(Generic[C]):
     """Connections to one server.
 
     Args:
         slots: a semaphore of `max_size`.
-        connect: opens a connection in the place that was taken for it; calls `vacate` when it gives up.
+        connect: opens a connection in the place that was taken for it, within so many seconds, or as long as the
+            settings allow; calls `vacate` when it gives up.
+        check: whether the server answers on an idle connection within `CHECK_TIMEOUT`. When it is interrupted,
+            it sees to it that the connection is released or forgotten.
         is_usable: whether an idle connection still stands, told without a round trip.
         discard: drops a connection at once, without waiting for the server.
         min_size: idle connections that are kept however long they are unused.
@@ -46,7 +93,8 @@ class Pool(Generic[C]):
     def __init__(
         self,
         slots: Slots,
-        connect: Callable[[], Awaitable[C]],
+        connect: Callable[[float | None], Awaitable[C]],
+        check: Callable[[C], Awaitable[bool]],
         is_usable: Callable[[C], bool],
         discard: Callable[[C], None],
         *,
@@ -56,13 +104,16 @@ class Pool(Generic[C]):
     ) -> None:
         self._slots = slots
         self._connect = connect
+        self._check = check
         self._is_usable = is_usable
         self._discard = discard
         self._min_size = min_size
         self._max_size = max_size
         self._timeout = timeout
-        self._idle: deque[tuple[C, float]] = deque()
-        self._lent: set[C] = set()
+        self._idle: deque[Member[C]] = deque()
+        self._lent: dict[C, Member[C]] = {}
+        self._distrusted = float("-inf")
+        self._opened = 0
         self._closed = False
 
     async def acquire(self) -> C:
@@ -81,32 +132,87 @@ class Pool(Generic[C]):
         if self._closed:
             self.vacate()
             self._check_open()
-        connection = self._pop_idle() or await self._connect()
-        self._lent.add(connection)
+        member = self._pop_idle()
+        if member is not None and now() - member.answered > CHECK_AFTER and not await self._answers(member):
+            # What is idle still has been so for longer, and is distrusted by now.
+            member = self._pop_idle()
+        return self._lend(member or await self._open(None))
+
+    async def acquire_beside(self, silent: C) -> C | None:
+        """A connection that can tell about another one, which got no answer for `SILENCE` seconds.
+
+        It has answered since, or is new. None if there is no place for it: the bound holds for it too.
+        """
+        if self._closed or silent not in self._lent or not await self._slots.acquire(0.0):
+            return None
+        member = self._pop_idle()
+        if member is not None and now() - member.answered > SILENCE:
+            self._discard(member.connection)
+            member = None
+        return self._lend(member or await self._open(CHECK_TIMEOUT))
+
+    def age(self, connection: C) -> float:
+        """Seconds since a lent connection was opened."""
+        return now() - self._lent[connection].opened
+
+    async def _open(self, within: float | None) -> Member[C]:
+        connection = await self._connect(within)
+        return self._member(connection)
+
+    def _member(self, connection: C) -> Member[C]:
+        # Connections that were opened together do not end together.
+        self._opened += 1
+        return Member(connection, MAX_LIFETIME * (1 - self._opened % 8 / 40))
+
+    def _lend(self, member: Member[C]) -> C:
+        member.lent = now()
+        self._lent[member.connection] = member
         if self._closed:
-            self.release(connection, reusable=False)
+            self.release(member.connection, reusable=False)
             self._check_open()
-        return connection
+        return member.connection
+
+    async def _answers(self, member: Member[C]) -> bool:
+        """Whether the server answers on a connection. If not, it is dropped, and those idle for longer are so too."""
+        self._lend(member)
+        if await self._check(member.connection):
+            return True
+        del self._lent[member.connection]
+        self._distrusted = max(self._distrusted, member.lent)
+        self._discard(member.connection)
+        return False
+
+    def distrust(self, connection: C) -> None:
+        """Take it that those have died as well which are idle since before this connection, which is dead, was lent."""
+        member = self._lent.get(connection)
+        if member is not None:
+            self._distrusted = max(self._distrusted, member.lent)
 
     def _check_open(self) -> None:
         if self._closed:
             raise unavailable("the client was closed while this call ran")
 
-    def _pop_idle(self) -> C | None:
+    def _pop_idle(self) -> Member[C] | None:
         while self._idle:
             try:
-                connection, _ = self._idle.pop()
+                member = self._idle.pop()
             except IndexError:
                 return None
-            if self._is_usable(connection):
-                return connection
-            self._discard(connection)
+            if self._is_sound(member):
+                return member
+            self._discard(member.connection)
         return None
 
+    def _is_sound(self, member: Member[C]) -> bool:
+        trusted = member.answered > self._distrusted and now() < member.retires
+        return trusted and self._is_usable(member.connection)
+
     def release(self, connection: C, *, reusable: bool = True) -> None:
-        """Take a connection back, for the next caller if it is clean."""
-        if reusable and not self._closed and self._is_usable(connection):
-            self._idle.append((connection, time.monotonic()))
+        """Take a connection back, for the next caller if it is clean, which tells that the server answered just now."""
+        member = self._lent.get(connection) or self._member(connection)
+        member.answered = now()
+        if reusable and not self._closed and self._is_sound(member):
+            self._idle.append(member)
             self._shed_unused()
         else:
             self._discard(connection)
@@ -114,7 +220,7 @@ class Pool(Generic[C]):
 
     def forget(self, connection: C) -> None:
         """Give the place of a lent connection away; what becomes of it is the caller's business."""
-        self._lent.discard(connection)
+        self._lent.pop(connection, None)
         self.vacate()
 
     def vacate(self) -> None:
@@ -122,13 +228,13 @@ class Pool(Generic[C]):
         self._slots.release()
 
     def _shed_unused(self) -> None:
-        deadline = time.monotonic() - IDLE_LIFETIME
+        deadline = now() - IDLE_LIFETIME
         while len(self._idle) > max(1, self._min_size):
             oldest = self._idle.popleft()
-            if oldest[1] >= deadline:
+            if oldest.answered >= deadline:
                 self._idle.appendleft(oldest)
                 return
-            self._discard(oldest[0])
+            self._discard(oldest.connection)
 
     def usage(self) -> tuple[int, int]:
         """How many connections are lent, and how many idle."""
@@ -160,5 +266,5 @@ class Pool(Generic[C]):
         """What is left in a drained pool: the idle connections, which it gives up, and those still lent."""
         idle: list[C] = []
         while self._idle:
-            idle.append(self._idle.pop()[0])
+            idle.append(self._idle.pop().connection)
         return idle, list(self._lent)

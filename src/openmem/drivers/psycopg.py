@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import socket
 import threading
 import time
@@ -34,8 +33,9 @@ from ..io import (
     Transaction,
     run_blocking,
 )
-from ..providers.postgres.errors import connection_refused, is_missing, server_error, unreachable
-from .pool import Pool
+from ..providers.postgres.errors import connection_refused, is_missing, server_error
+from .liveness import TCP_DEFAULTS, LostError, has_input, is_brief, is_silent, no_answer, waits_for_its_client
+from .pool import CHECK_TIMEOUT, LOOK_TIMEOUT, SILENCE, SILENCE_GRACE, Pool
 
 R = TypeVar("R")
 
@@ -69,7 +69,7 @@ class BlockingSlots:
 
 
 class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
-    """A connection that gives up waiting for the server after `timeout` seconds.
+    """A connection that gives up waiting for the server after `timeout` seconds, or once the network has forgotten it.
 
     An interrupted wait leaves the query running and the connection unusable; `PsycopgIO` cancels
     the one and drops the other. psycopg's own way, to wait for the cancelled query's end, takes up
@@ -77,24 +77,41 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
 
     Attributes:
         pins: whether each transaction sets what its statements rely on, as the session does not have it.
+        is_forgotten: whether the network has lost it; set once the connection is in a pool.
+        is_brief: whether the server has received the statement by the time that an answer is missed.
     """
 
     timeout: float = 60.0
     pins: bool = False
+    is_forgotten: Callable[[], bool] | None = None
+    is_brief: bool = True
 
     def wait(self, gen: PQGen[R], *args: Any, **kwargs: Any) -> R:
-        bounded = _until(time.monotonic() + self.timeout, gen)
+        bounded = _until(time.monotonic(), self.timeout, gen, self.is_forgotten if self.is_brief else None)
         return waiting.wait(bounded, self.pgconn.socket, interval=SIGNAL_INTERVAL)
 
 
-def _until(deadline: float, gen: PQGen[R]) -> PQGen[R]:
-    """`gen`, but raising `TimeoutError` where it would wait on after `deadline`."""
+def _until(begun: float, timeout: float, gen: PQGen[R], is_forgotten: Callable[[], bool] | None) -> PQGen[R]:
+    """`gen`, but raising `TimeoutError` where it would wait for longer, or for an answer that was lost.
+
+    Args:
+        is_forgotten: asked where there is no answer, after `SILENCE` seconds and then each time that has doubled.
+    """
+    deadline, look, is_lost = begun + timeout, begun + SILENCE, False
     try:
         wanted = next(gen)
         while True:
             ready = yield wanted
-            if not ready and time.monotonic() > deadline:
-                raise TimeoutError
+            if not ready:
+                now = time.monotonic()
+                if now > deadline:
+                    raise LostError if is_lost else TimeoutError
+                if is_forgotten is not None and now > look and not is_lost:
+                    look = begun + 2 * (now - begun)
+                    if is_forgotten():
+                        # Unless the answer is on its way.
+                        is_lost = True
+                        deadline = min(deadline, time.monotonic() + SILENCE_GRACE)
             wanted = gen.send(ready)
     except StopIteration as finished:
         result: R = finished.value
@@ -119,7 +136,8 @@ class PsycopgIO:
         self._pool: Pool[BoundedConnection] = Pool(
             BlockingSlots(settings.pool_max_size),
             self._connect,
-            _is_quiet,
+            self._check,
+            lambda connection: not connection.closed and not has_input(connection.fileno()),
             lambda connection: connection.close(),
             min_size=settings.pool_min_size,
             max_size=settings.pool_max_size,
@@ -181,7 +199,9 @@ class PsycopgIO:
         _break_off(busy)
 
     async def _lend(self, use: Callable[[BoundedConnection], R]) -> R:
-        connection = await self._pool.acquire()
+        return self._use(await self._pool.acquire(), use)
+
+    def _use(self, connection: BoundedConnection, use: Callable[[BoundedConnection], R]) -> R:
         reusable = False
         try:
             result = use(connection)
@@ -190,20 +210,53 @@ class PsycopgIO:
         except BaseException as error:
             reusable = _is_idle(connection)
             cause = error.__cause__
+            if connection.broken or isinstance(cause, TimeoutError):
+                self._pool.distrust(connection)
             if isinstance(cause, psycopg.Error) and (connection.broken or is_missing(cause.sqlstate)):
                 self.learned.forget()
-            elif not reusable and not isinstance(cause, psycopg.Error):
+            elif not reusable and not isinstance(cause, psycopg.Error | LostError):
                 _cancel(connection, CANCEL_TIMEOUT)
             raise
         finally:
             self._pool.release(connection, reusable=reusable)
 
-    async def _connect(self) -> BoundedConnection:
+    async def _check(self, connection: BoundedConnection) -> bool:
+        try:
+            connection.timeout = CHECK_TIMEOUT
+            connection.execute("SELECT 1", prepare=False)
+            connection.timeout = self._settings.timeout
+        except (psycopg.Error, TimeoutError):
+            return False
+        except BaseException:
+            self._pool.release(connection, reusable=False)
+            raise
+        return True
+
+    async def _is_forgotten(self, silent: BoundedConnection) -> bool:
+        """Whether the server knows nothing of the statement that a connection waits for."""
+        if not is_silent(silent.fileno(), SILENCE):
+            return False
+        statement = waits_for_its_client(silent.info.backend_pid, self._pool.age(silent))
+
+        def ask(connection: BoundedConnection) -> bool:
+            connection.timeout = LOOK_TIMEOUT
+            answer = statement.decode(_fetch(connection, statement))
+            connection.timeout = self._settings.timeout
+            return answer
+
+        try:
+            other = await self._pool.acquire_beside(silent)
+            return other is not None and self._use(other, ask)
+        except OMPError:
+            logger.debug("it cannot be told whether the server works on a statement")
+            return False
+
+    async def _connect(self, within: float | None) -> BoundedConnection:
         connection: BoundedConnection | None = None
         settings = self._settings
         try:
             with _translated_errors(settings.timeout):
-                connection = _connect(settings)
+                connection = _connect(settings, within or settings.connect_timeout)
                 connection.adapters.register_dumper(HalfVector, HalfVectorDumper)
                 connection.timeout = settings.timeout
                 connection.execute(settings.session.on_connect.encode(), prepare=False)
@@ -215,12 +268,13 @@ class PsycopgIO:
                 connection.close()
             self._pool.vacate()
             raise
+        connection.is_forgotten = lambda: run_blocking(self._is_forgotten(connection))
         return connection
 
 
-def _connect(settings: PostgresSettings) -> BoundedConnection:
+def _connect(settings: PostgresSettings, timeout: float) -> BoundedConnection:
     parameters = _libpq_parameters(settings.parameters)
-    parameters["connect_timeout"] = str(max(2, round(settings.connect_timeout)))
+    parameters["connect_timeout"] = str(max(2, round(timeout)))
 
     def connect() -> BoundedConnection:
         return BoundedConnection.connect(
@@ -254,7 +308,7 @@ def _without_service(connect: Callable[[], R]) -> R:
 
 def _libpq_parameters(parameters: ConnectionParameters) -> dict[str, Any]:
     """All parameters by name, so that libpq need not look anywhere else."""
-    given: dict[str, Any] = dict(parameters.values)
+    given: dict[str, Any] = {**TCP_DEFAULTS, **dict(parameters.values)}
     hosts = parameters.hosts
     given["host"] = ",".join(host.name for host in hosts)
     given["port"] = ",".join(str(host.port) for host in hosts)
@@ -301,6 +355,7 @@ class PsycopgTransaction:
 
 
 def _fetch(connection: BoundedConnection, statement: Statement[Any]) -> list[tuple[Any, ...]]:
+    connection.is_brief = is_brief(statement)
     with _translated_errors(connection.timeout):
         cursor = connection.cursor(binary=True)
         return cursor.execute(statement.sql, statement.args, prepare=True).fetchall()
@@ -312,7 +367,7 @@ def _translated_errors(timeout: float) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise unreachable(f"no answer within {timeout:g} s") from error
+        raise no_answer(error, timeout) from error
     except psycopg.Error as error:
         raise _translated(error) from error
 
@@ -361,15 +416,3 @@ def _translated(error: psycopg.Error) -> OMPError:
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return connection_refused(str(error))
     return ProviderError(f"PostgreSQL: {error}")
-
-
-def _is_quiet(connection: BoundedConnection) -> bool:
-    """Whether an idle connection is open and the server has said nothing, such as goodbye."""
-    if connection.closed:
-        return False
-    descriptor = connection.fileno()
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return not poll.poll(0)
-    return not select.select([descriptor], [], [], 0)[0]
