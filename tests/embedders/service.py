@@ -5,7 +5,7 @@ from __future__ import annotations
 import array
 import base64
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,12 @@ class Request:
 
 
 class Service(ScriptedService[Request]):
-    """The service; its `url` is the base URL that clients want."""
+    """The service; its `url` is the base URL that clients want, `refuse` answers what it does not take."""
 
     def __init__(self) -> None:
         super().__init__()
         self.url += "/v1"
+        self.refuse: Callable[[dict[str, Any]], Reply | None] = lambda body: None
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
@@ -50,7 +51,7 @@ class Service(ScriptedService[Request]):
         key = request.headers.get("authorization")
         if key != f"Bearer {KEY}":
             return error(401, f"Incorrect API key provided: {key}", "invalid_api_key")
-        return Reply(body=answer(request.body))
+        return self.refuse(request.body) or Reply(body=answer(request.body))
 
 
 def answer(body: dict[str, Any]) -> dict[str, Any]:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import math
 import os
+import re
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
+
+import httpx
 
 from .._extras import require_extra
 from .._forking import PerProcess
+from .._network import is_loopback
 from .._retrying import retry_after
 from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
 from ..io import run_blocking
@@ -34,6 +40,20 @@ MAX_RETRIES: Final = 2
 MAX_INPUT_BYTES: Final = 8_000
 MAX_REQUEST_BYTES: Final = 250_000
 MAX_REQUEST_INPUTS: Final = 2048
+SMALLEST_PART_BYTES: Final = 64
+LONGEST_REASON: Final = 300
+
+KNOWN_BATCH_SIZES: Final = {"aliyuncs.com": 10, "cohere.ai": 96, "cohere.com": 96, "googleapis.com": 100}
+"""Texts that services take in a request, by the end of their host's name."""
+
+EncodingFormat: TypeAlias = Literal["base64", "float"]
+LongTexts: TypeAlias = Literal["average", "truncate", "refuse"]
+
+_REFUSED_SIZES: Final = frozenset({400, 413, 422})
+_OF_BATCH: Final = re.compile(r"batch|array|too many|number of (inputs|texts|items)|inputs? (must|should)", re.I)
+_OF_LENGTH: Final = re.compile(r"token|too long|longer than|too large|length|context|exceed", re.I)
+
+logger = logging.getLogger("openmem.embedders")
 
 
 def create(model: str | None) -> OpenAIEmbedder:
@@ -44,6 +64,25 @@ def create(model: str | None) -> OpenAIEmbedder:
     if name and last.isascii() and last.isdigit():
         return OpenAIEmbedder(name, dim=int(last))
     return OpenAIEmbedder(model)
+
+
+@dataclass(slots=True)
+class _Learned:
+    """What a server has refused, so that nobody in this process asks for it again.
+
+    Attributes:
+        batch_size: texts that it takes in a request, at most.
+        knows_base64: whether it may write vectors so.
+        told: which of its limits the log has told of.
+    """
+
+    batch_size: int = MAX_REQUEST_INPUTS
+    knows_base64: bool = True
+    told: set[str] = field(default_factory=set)
+
+
+_LEARNED: Final[dict[tuple[str, str], _Learned]] = {}
+"""By the server's URL and the model."""
 
 
 class Connections:
@@ -58,8 +97,11 @@ class Connections:
 class OpenAIEmbedder:
     """Vectors from OpenAI, or from the server that ``OPENAI_BASE_URL`` names. Thread-safe.
 
-    Nothing is imported or connected before `warm_up` or the first text. Texts too long for the model
-    are embedded in parts, whose average, weighted by length, stands for the whole.
+    Nothing is imported or connected before `warm_up` or the first text.
+
+    What a server does not take at once is sent again in smaller requests: as many texts as it says it
+    takes, or half of them; a text that is too long for it, in halves. The log tells once. The settings
+    below save the requests that are refused. The vector of a text does not depend on those around it.
 
     Args:
         model: the service's name of the model.
@@ -70,9 +112,18 @@ class OpenAIEmbedder:
         timeout: seconds a request may take.
         max_retries: how often a request is tried again after a failure that may pass; the SDK waits
             as long as the server asks for, or longer from try to try.
+        batch_size: texts in a request, at most. By default what is known of the service, else 2,048.
+        max_input_bytes: bytes of UTF-8 in a text, at most, at which `long_texts` begins. A token is seldom
+            shorter than two bytes, and never than one.
+        encoding_format: how the server writes vectors: ``base64`` is shorter, ``float`` is what every
+            server has. By default ``base64``, and ``float`` once the server refuses it.
+        long_texts: what to do with a text that is too long: ``average`` embeds it in parts, whose average,
+            weighted by length, stands for the whole; ``truncate`` embeds its beginning; ``refuse``
+            raises.
 
     Raises:
-        InvalidRequestError: there is no key, or `dim` is missing or not one the model has.
+        InvalidRequestError: there is no key, `dim` is missing or not one the model has, or a setting is
+            out of its range.
         ImportError: the ``openai`` extra is not installed.
     """
 
@@ -85,6 +136,10 @@ class OpenAIEmbedder:
         base_url: str | None = None,
         timeout: float = TIMEOUT,
         max_retries: int = MAX_RETRIES,
+        batch_size: int | None = None,
+        max_input_bytes: int = MAX_INPUT_BYTES,
+        encoding_format: EncodingFormat | None = None,
+        long_texts: LongTexts = "average",
     ) -> None:
         require_extra("OpenAIEmbedder", "openai", ("openai",))
         self.dim = _check_dim(model, dim)
@@ -98,6 +153,15 @@ class OpenAIEmbedder:
             "timeout": timeout,
             "max_retries": max_retries,
         }
+        self._url = os.environ.get("OPENAI_BASE_URL", "") if base_url is None else base_url
+        self._batch_size = _check_batch_size(batch_size, urlsplit(self._url).hostname or "")
+        self._max_input_bytes = _check_number("max_input_bytes", max_input_bytes, SMALLEST_PART_BYTES)
+        self._long_texts = _check_choice("long_texts", long_texts, get_args(LongTexts))
+        if encoding_format is not None:
+            self._request["encoding_format"] = _check_choice(
+                "encoding_format", encoding_format, get_args(EncodingFormat)
+            )
+        self._learned = _LEARNED.setdefault((self._url, model), _Learned())
         self._connections = PerProcess(Connections, contents=lambda own: [*own.by_loop.items()])
 
     def __repr__(self) -> str:
@@ -119,7 +183,7 @@ class OpenAIEmbedder:
         client = self._blocking_client()
 
         async def create(inputs: list[str]) -> CreateEmbeddingResponse:
-            return client.embeddings.create(input=inputs, **self._request)
+            return client.embeddings.create(input=inputs, **self._body)
 
         return run_blocking(self._embed(texts, create))
 
@@ -128,7 +192,7 @@ class OpenAIEmbedder:
         client = await self._async_client()
 
         async def create(inputs: list[str]) -> CreateEmbeddingResponse:
-            return await client.embeddings.create(input=inputs, **self._request)
+            return await client.embeddings.create(input=inputs, **self._body)
 
         return await self._embed(texts, create)
 
@@ -155,7 +219,7 @@ class OpenAIEmbedder:
         own = self._connections.get()
         with own.lock:
             if own.blocking is None:
-                own.blocking = openai.OpenAI(**self._settings)
+                own.blocking = openai.OpenAI(**self._settings, http_client=self._own_client(openai.DefaultHttpxClient))
             return own.blocking
 
     async def _async_client(self) -> AsyncOpenAI:
@@ -174,22 +238,112 @@ class OpenAIEmbedder:
         with own.lock:
             if loop not in own.by_loop:
                 self.warm_up()
-                own.by_loop[loop] = openai.AsyncOpenAI(**self._settings)
+                own.by_loop[loop] = openai.AsyncOpenAI(
+                    **self._settings, http_client=self._own_client(openai.DefaultAsyncHttpxClient)
+                )
             return own.by_loop[loop]
+
+    @property
+    def _body(self) -> dict[str, Any]:
+        """What every request says beside the texts."""
+        return self._request if self._learned.knows_base64 else {"encoding_format": "float", **self._request}
+
+    def _own_client(self, make: Callable[..., Any]) -> Any:
+        """Connections to a loopback address, which never goes through a proxy; None for what the SDK makes itself."""
+        if not is_loopback(urlsplit(self._url).hostname or ""):
+            return None
+        return make(trust_env=False, verify=httpx.create_ssl_context())
 
     async def _embed(
         self, texts: Sequence[str], create: Callable[[list[str]], Awaitable[CreateEmbeddingResponse]]
     ) -> list[list[float]]:
-        parts = [part for number, text in enumerate(texts) for part in _split(number, text)]
-        vectors: list[list[float]] = []
-        for batch in _batches(parts):
-            with self._translated():
+        parts = [part for number, text in enumerate(texts) for part in self._parts(number, text)]
+        embedded: list[tuple[_Part, list[float]]] = []
+        position = 0
+        while position < len(parts):
+            batch = self._next_batch(parts, position)
+            embedded += await self._embed_batch(batch, create)
+            position += len(batch)
+        return _joined(embedded)
+
+    async def _embed_batch(
+        self, batch: list[_Part], create: Callable[[list[str]], Awaitable[CreateEmbeddingResponse]]
+    ) -> list[tuple[_Part, list[float]]]:
+        """The vectors of some parts, in one request, or in as many smaller ones as the service asks for."""
+        import openai  # noqa: PLC0415
+
+        smaller: list[list[_Part]] | None = None
+        with self._translated(batch):
+            try:
                 response = await create([part.text for part in batch])
-                vectors += checked(self, batch, self._in_order(response, len(batch)))
-        return _joined(parts, vectors)
+            except openai.APIStatusError as error:
+                smaller = self._smaller(batch, error)
+                if smaller is None:
+                    raise
+            else:
+                vectors = checked(self, batch, self._in_order(response, len(batch)))
+                return list(zip(batch, vectors, strict=True))
+        return [part for fewer in smaller for part in await self._embed_batch(fewer, create)]
+
+    def _smaller(self, batch: list[_Part], error: APIStatusError) -> list[list[_Part]] | None:
+        """What to ask for in place of a batch that was refused; None if nothing would help."""
+        if error.status_code not in _REFUSED_SIZES:
+            return None
+        reason = _reason(error)
+        if "encoding_format" not in self._body and re.search("base64|encoding_format", reason, re.I):
+            self._learned.knows_base64 = False
+            return [batch]
+        if len(batch) > 1:
+            size = len(batch) // 2
+            named = [int(number) for number in re.findall(r"\b\d{1,5}\b", reason) if 0 < int(number) < len(batch)]
+            if _OF_BATCH.search(reason):
+                size = max(named, default=size)
+                self._learned.batch_size = min(self._learned.batch_size, size)
+                self._tell_once("batch_size", f"it takes {size} texts in a request; batch_size={size} says so at once")
+            return [batch[start : start + size] for start in range(0, len(batch), size)]
+        [part] = batch
+        is_too_long = error.status_code == 413 or _OF_LENGTH.search(reason) is not None
+        if not is_too_long or part.size < 2 * SMALLEST_PART_BYTES or self._long_texts == "refuse":
+            return None
+        self._tell_once(
+            "max_input_bytes",
+            f"it refuses texts of {part.size} bytes as too long; they are embedded in parts, or their beginning is; "
+            "a lower max_input_bytes saves the requests that are refused",
+        )
+        # A little more than half: two parts, not three.
+        halves = [[half] for half in _split(part.number, part.text, part.size // 2 + 4)]
+        return halves[:1] if self._long_texts == "truncate" else halves
+
+    def _tell_once(self, about: str, what: str) -> None:
+        if about not in self._learned.told:
+            self._learned.told.add(about)
+            logger.warning("embedder %r: the service has a limit: %s", self.model, what)
+
+    def _parts(self, number: int, text: str) -> list[_Part]:
+        parts = list(_split(number, text, self._max_input_bytes))
+        if len(parts) > 1 and self._long_texts == "refuse":
+            size = sum(part.size for part in parts)
+            raise InvalidRequestError(
+                f"embedder {self.model!r}: a text has {size} bytes, max_input_bytes are {self._max_input_bytes}; "
+                "shorten it, or let the embedder do with long_texts='average' or 'truncate'"
+            )
+        return parts[:1] if self._long_texts == "truncate" else parts
+
+    def _next_batch(self, parts: list[_Part], position: int) -> list[_Part]:
+        size, end = 0, position
+        most = min(self._batch_size, self._learned.batch_size)
+        while end < len(parts) and end - position < most:
+            size += parts[end].size
+            if size > MAX_REQUEST_BYTES and end > position:
+                break
+            end += 1
+        return parts[position:end]
 
     def _in_order(self, response: CreateEmbeddingResponse, count: int) -> list[list[float]]:
-        by_index = {item.index: item.embedding for item in response.data}
+        indexes = [getattr(item, "index", None) for item in response.data]
+        if all(index is None for index in indexes):
+            indexes = list(range(len(indexes)))
+        by_index = dict(zip(indexes, (item.embedding for item in response.data), strict=True))
         if len(response.data) != count or by_index.keys() != set(range(count)):
             raise ProviderError(
                 f"embedder {self.model!r}: the service answered {count} texts with {len(response.data)} vectors, "
@@ -198,8 +352,8 @@ class OpenAIEmbedder:
         return [by_index[index] for index in range(count)]
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turn the SDK's exceptions into ours."""
+    def _translated(self, batch: Sequence[_Part]) -> Iterator[None]:
+        """Turn the SDK's exceptions about a batch into ours."""
         import openai  # noqa: PLC0415
 
         try:
@@ -209,11 +363,11 @@ class OpenAIEmbedder:
         except openai.APIConnectionError as error:
             raise self._unavailable("the service cannot be reached") from error
         except openai.APIStatusError as error:
-            raise self._refusal(error) from error
+            raise self._refusal(error, batch) from error
         except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
             raise ProviderError(f"embedder {self.model!r}: the service's answer makes no sense") from error
 
-    def _refusal(self, error: APIStatusError) -> OMPError:
+    def _refusal(self, error: APIStatusError, batch: Sequence[_Part]) -> OMPError:
         status = error.status_code
         if status in (401, 403):
             return UnauthorizedError(
@@ -227,8 +381,12 @@ class OpenAIEmbedder:
             )
         if status >= 500 or status in (408, 409):
             return self._unavailable(f"the service failed with status {status}")
-        reason = error.message.replace(self._settings["api_key"], "***")
-        return ProviderError(f"embedder {self.model!r}: the service refused the request: {reason}")
+        reason = _reason(error).replace(self._settings["api_key"], "***")
+        if any(part.text[:24] in reason for part in batch if part.size > 3):
+            reason = "its message repeats the text"
+        return ProviderError(
+            f"embedder {self.model!r}: the service refused the request ({status}): {reason[:LONGEST_REASON]}"
+        )
 
     def _unavailable(self, what: str) -> ProviderError:
         return ProviderError(f"embedder {self.model!r}: {what}", code="provider_unavailable")
@@ -243,11 +401,11 @@ class _Part:
     size: int
 
 
-def _split(number: int, text: str) -> Iterator[_Part]:
-    """The text in parts of at most `MAX_INPUT_BYTES`, broken after a space where there is one."""
+def _split(number: int, text: str, most: int) -> Iterator[_Part]:
+    """The text in parts of at most `most` bytes, broken after a space where there is one."""
     data = text.encode()
-    while len(data) > MAX_INPUT_BYTES:
-        end = data.rfind(b" ", MAX_INPUT_BYTES // 2, MAX_INPUT_BYTES) + 1 or MAX_INPUT_BYTES
+    while len(data) > most:
+        end = data.rfind(b" ", most // 2, most) + 1 or most
         while data[end] & 0b1100_0000 == 0b1000_0000:
             end -= 1
         yield _Part(number, data[:end].decode(), end)
@@ -255,23 +413,10 @@ def _split(number: int, text: str) -> Iterator[_Part]:
     yield _Part(number, data.decode(), len(data))
 
 
-def _batches(parts: list[_Part]) -> Iterator[list[_Part]]:
-    batch: list[_Part] = []
-    size = 0
-    for part in parts:
-        if batch and (len(batch) == MAX_REQUEST_INPUTS or size + part.size > MAX_REQUEST_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(part)
-        size += part.size
-    if batch:
-        yield batch
-
-
-def _joined(parts: list[_Part], vectors: list[list[float]]) -> list[list[float]]:
+def _joined(embedded: list[tuple[_Part, list[float]]]) -> list[list[float]]:
     """One vector per text: of its only part, or the weighted average of its parts, of length 1."""
     groups: dict[int, list[tuple[int, list[float]]]] = {}
-    for part, vector in zip(parts, vectors, strict=True):
+    for part, vector in embedded:
         groups.setdefault(part.number, []).append((part.size, vector))
     return [group[0][1] if len(group) == 1 else _average(group) for group in groups.values()]
 
@@ -284,6 +429,36 @@ def _average(group: list[tuple[int, list[float]]]) -> list[float]:
     ]
     norm = math.hypot(*total) or 1.0
     return [value / norm for value in total]
+
+
+def _reason(error: APIStatusError) -> str:
+    """The message of a refusal: as OpenAI has it, or as others do; without the request, which some repeat."""
+    found: object = error.body
+    for name in ("error", "message", "detail", "msg"):
+        if isinstance(found, list) and found:
+            found = found[0]
+        if isinstance(found, dict) and found.get(name):
+            found = found[name]
+    return found if isinstance(found, str) else ""
+
+
+def _check_batch_size(size: int | None, host: str) -> int:
+    if size is not None:
+        return _check_number("batch_size", size, 1)
+    known = [number for end, number in KNOWN_BATCH_SIZES.items() if f".{host}".endswith(f".{end}")]
+    return min([MAX_REQUEST_INPUTS, *known])
+
+
+def _check_number(name: str, value: int, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InvalidRequestError(f"embedder: {name} must be a whole number from {least}, not {value!r}")
+    return value
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise InvalidRequestError(f"embedder: {name} must be one of {', '.join(choices)}, not {value!r}")
+    return value
 
 
 def _check_dim(model: str, dim: int | None) -> int:
