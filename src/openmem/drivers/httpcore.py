@@ -29,10 +29,10 @@ from ..errors import InvalidRequestError, ProviderError, unavailable
 from ..io import ConnectionFailedError, HttpRequest, HttpResponse, HttpSettings
 
 KEEP_ALIVE_SECONDS: Final = 30.0
-SUSPICIOUS_SECONDS: Final = 1.0
-"""After so much idleness a connection may have been forgotten by the network."""
 FIRST_BYTE_SECONDS: Final = 4.5
-"""How long such a connection is waited for, if the request can be sent again."""
+"""How long a connection that was used before is waited for until the request is sent again on a new one."""
+PATIENCE: Final = 2.0
+"""How much slower than before a server may be until the same is done."""
 LONGEST_WAIT_SECONDS: Final = 86_400.0
 
 
@@ -66,14 +66,15 @@ _current: ContextVar[_Exchange] = ContextVar("openmem_http_exchange")
 
 
 class _SilentConnectionError(httpcore.ReadError):
-    """A connection that had been idle brought no reply."""
+    """A connection that was used before brought no reply."""
 
 
 class _Trust:
-    """Which idle connections of a pool may be used again."""
+    """Which idle connections of a pool may be used again, and how soon they should bring a reply."""
 
     def __init__(self) -> None:
         self._begin = -1.0
+        self._slowest = 0.0
 
     def lose(self) -> None:
         """Do not use those again that are idle now."""
@@ -82,6 +83,15 @@ class _Trust:
     def covers(self, last_used: float) -> bool:
         """Whether a connection that was used at this time may be used again."""
         return last_used > self._begin
+
+    @property
+    def first_byte_seconds(self) -> float:
+        """How long to wait for a reply to begin. A server that is slow is not asked twice for that."""
+        return max(FIRST_BYTE_SECONDS, PATIENCE * self._slowest)
+
+    def learn(self, first_byte_seconds: float) -> None:
+        """A reply began after some time; the slowest count, and are forgotten little by little."""
+        self._slowest = max(self._slowest * 0.9, first_byte_seconds)
 
 
 class _Line:
@@ -93,6 +103,7 @@ class _Line:
         self._is_new = True
         self._sends = False
         self._is_suspicious = False
+        self._asked_at: float | None = None
 
     def before_write(self) -> float:
         """Seconds that sending may take.
@@ -102,25 +113,29 @@ class _Line:
         """
         exchange = _current.get()
         if not self._sends:
-            idle = time.monotonic() - self._last_used
-            self._is_suspicious = idle > SUSPICIOUS_SECONDS and not self._is_new
-            if not self._is_new and not self._trust.covers(self._last_used):
+            if not self._is_new and not (exchange.may_repeat and self._trust.covers(self._last_used)):
                 raise httpcore.ConnectionNotAvailable
-            if self._is_suspicious and not exchange.may_repeat:
-                raise httpcore.ConnectionNotAvailable
+            self._is_suspicious = not self._is_new
             self._sends, self._is_new = True, False
         return exchange.remaining()
 
     def before_read(self) -> float:
         """Seconds to wait for the next bytes."""
-        self._sends = False
+        if self._sends:
+            self._sends, self._asked_at = False, time.monotonic()
         remaining = _current.get().remaining()
-        return min(FIRST_BYTE_SECONDS, remaining / 2) if self._is_suspicious else remaining
+        # Where little time is left, nothing would be won: a second request needs as much as the first.
+        first_byte = self._trust.first_byte_seconds
+        self._is_suspicious = self._is_suspicious and remaining >= 2 * first_byte
+        return first_byte if self._is_suspicious else remaining
 
     def after_read(self, data: bytes) -> bytes:
         """`data`, which was read."""
         self._last_used = time.monotonic()
         self._is_suspicious = False
+        if self._asked_at is not None:
+            self._trust.learn(self._last_used - self._asked_at)
+            self._asked_at = None
         if not data:
             _current.get().is_broken = True
         return data
@@ -132,7 +147,7 @@ class _Line:
             yield
         except httpcore.ReadTimeout as error:
             if self._is_suspicious:
-                raise _SilentConnectionError("no reply on a connection that had been idle") from error
+                raise _SilentConnectionError("no reply on a connection that was used before") from error
             raise
         except ssl.SSLError as error:
             raise httpcore.ReadError(str(error)) from error
