@@ -82,13 +82,15 @@ class Process:
 
     Args:
         arguments: of the command.
+        max_files: how many files it may have open, if that is limited.
         environment: variables that begin with ``OMP_`` or ``OPENMEM_``; there are no others of these.
     """
 
-    def __init__(self, *arguments: str, **environment: str) -> None:
+    def __init__(self, *arguments: str, max_files: int | None = None, **environment: str) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "OPENMEM_"))}
+        limit = [] if max_files is None else ["sh", "-c", f'ulimit -n {max_files}; exec "$@"', "sh"]
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "openmem.server.cli", *arguments],
+            [*limit, sys.executable, "-W", "error", "-m", "openmem.server.cli", *arguments],
             env=clean | {"OPENMEM_EMBEDDER": "hashing"} | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

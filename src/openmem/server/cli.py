@@ -110,6 +110,9 @@ SERVER_OPTIONS: Final[Mapping[str, Option]] = {
         "--cors-origins", "OMP_CORS_ORIGINS", _several, "origins that browsers may call from, by commas", ()
     ),
     "max_in_flight": Option("--max-in-flight", "OMP_MAX_IN_FLIGHT", _whole(1), "requests at the same time", 64),
+    "max_connections": Option(
+        "--max-connections", "OMP_MAX_CONNECTIONS", _whole(1), "connections of clients at the same time"
+    ),
     "rate_limit_per_minute": Option("--rate-limit", "OMP_RATE_LIMIT", _whole(1), "requests a minute for each key"),
     "read_timeout": Option(
         "--read-timeout", "OMP_READ_TIMEOUT", _seconds, "seconds a client may take to send a body", 10.0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from ..config import ClientConfig
 from ..errors import InvalidRequestError
 from ..routes import MAX_BODY_BYTES
 
@@ -34,6 +35,9 @@ class OmpServerConfig:
         head_timeout: seconds a client may take to send the head of a request.
         read_timeout: seconds a client may take to send a body, or to take in some of a reply.
         max_in_flight: requests worked on at the same time; beyond it the answer is 503.
+        max_connections: connections open at the same time; beyond it new ones wait, and those that have waited
+            for a second without a request make room. None for as many as the allowed number of open files
+            leaves. Only the command ``omp-server`` heeds it.
         rate_limit_per_minute: requests a minute for one key, or for one address where there are no
             keys; None for no limit.
         shutdown_grace: seconds that running requests get when the server stops.
@@ -53,6 +57,7 @@ class OmpServerConfig:
     head_timeout: float = 10.0
     read_timeout: float = 10.0
     max_in_flight: int = 64
+    max_connections: int | None = None
     rate_limit_per_minute: int | None = None
     shutdown_grace: float = 10.0
     metrics: bool = False
@@ -61,6 +66,13 @@ class OmpServerConfig:
     def has_keys(self) -> bool:
         """Whether requests need an API key."""
         return self.keys_file is not None or bool(self.keys)
+
+    @property
+    def pool_size(self) -> int:
+        """How many connections to the backend there may be."""
+        [default] = [field.default for field in fields(ClientConfig) if field.name == "pool_max_size"]
+        size: int = self.settings.get("pool_max_size", default)
+        return size
 
     def check_exposure(self) -> None:
         """Refuse to serve other machines without keys, unless told to.

@@ -85,17 +85,17 @@ def _for_clients(error: BaseException, request_id: str) -> OMPError:
         case ProviderError(code="ingestion_timeout"):
             return error
         case ProviderError() | UnauthorizedError():
-            logger.error("request %s: the backend failed: %s", request_id, _origin(error))
+            logger.error("request %s: the backend failed: %s", request_id, origin(error))
             return ProviderError(
                 "the backend failed; the server's log tells more under this request id", provider=error.provider
             )
         case OMPError():
             return error
-    logger.error("request %s: internal error: %s", request_id, _origin(error))
+    logger.error("request %s: internal error: %s", request_id, origin(error))
     return InternalError("internal error; the server's log tells more under this request id")
 
 
-def _origin(error: BaseException) -> str:
+def origin(error: BaseException) -> str:
     """Types and places of an error and its causes, without any message, since those hold values."""
     parts: list[str] = []
     current: BaseException | None = error

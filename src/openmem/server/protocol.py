@@ -110,6 +110,8 @@ class BoundedProtocol(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.conn = StrictConnection()
+        self.has_asked = False
+        self.waits_since: float | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
@@ -138,6 +140,16 @@ class BoundedProtocol(H11Protocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
+
+    def on_response_complete(self) -> None:
+        self.has_asked = True
+        super().on_response_complete()
+        self.waits_since = None if self.is_answering else self.loop.time()
+
+    def close(self) -> None:
+        """Close the connection once what was written is sent."""
+        self.waits_since = None
+        self.transport.close()
 
     def shutdown(self) -> None:
         if self._linger_timer is None:
@@ -188,9 +200,11 @@ class BoundedProtocol(H11Protocol):
         if self.is_answering or self.transport.is_closing() or self._linger_timer is not None:
             self._stop_head_timer()
         elif self._head_timer is None:
+            self.waits_since = self.loop.time()
             self._head_timer = self.loop.call_later(self.head_timeout, self.transport.abort)
 
     def _stop_head_timer(self) -> None:
+        self.waits_since = None
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None

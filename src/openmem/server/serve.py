@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import os
+import re
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import FrameType
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
 
+from .accepting import Acceptor, connections_allowed, raise_descriptor_limit
 from .config import OmpServerConfig
+from .errors import origin
 from .protocol import BoundedProtocol
 
-BACKLOG = 2048
+BACKLOG = 512
 CANCELLED_GRACE = 2.0
+
+logger = logging.getLogger("openmem.server")
 
 
 class ListenError(Exception):
@@ -43,6 +50,7 @@ def listen(host: str, port: int) -> socket.socket:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
             listener.listen(BACKLOG)
+            listener.setblocking(False)
         except BaseException:
             listener.close()
             raise
@@ -85,10 +93,12 @@ class OmpServer(uvicorn.Server):
             )
         )
         self._app = app
+        self._settings = config
         self._listener = listener
         self._announce = announce
         self._is_stopped = False
         self._task: asyncio.Task[None] | None = None
+        self._accepting: asyncio.Task[None] | None = None
 
     async def open_and_serve(self) -> None:
         """Open the backend, answer until `stop`, finish what runs, and close the backend.
@@ -116,8 +126,34 @@ class OmpServer(uvicorn.Server):
         self._is_stopped = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """Accept connections, in place of uvicorn's server for each socket."""
+        loop = asyncio.get_running_loop()
+
+        def make_protocol() -> BoundedProtocol:
+            protocol = self.config.http_protocol_class
+            assert isinstance(protocol, type)
+            assert issubclass(protocol, BoundedProtocol)
+            return protocol(config=self.config, server_state=self.server_state, app_state={}, _loop=loop)
+
+        # The backend is open by now, so that what it needs at rest is counted.
+        limit = self._settings.max_connections or connections_allowed(self._settings.pool_size)
+        connections = cast(Collection[BoundedProtocol], self.server_state.connections)
+        self.servers = []
+        self._accepting = loop.create_task(Acceptor(self._listener, make_protocol, connections, limit).run())
+        self._accepting.add_done_callback(self._on_deaf)
+        self.started = True
         self._announce()
+
+    def _on_deaf(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self.stop()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        assert self._accepting is not None
+        self._accepting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._accepting
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -139,12 +175,21 @@ def serve(app: FastAPI, config: OmpServerConfig, listener: socket.socket) -> Non
         print(f"omp-server: serving {config.provider} at {url_of(listener)}", file=sys.stderr, flush=True)
 
     async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(_log_without_values)
         with _on_signal(server.stop):
             await server.open_and_serve()
 
+    raise_descriptor_limit()
     server = OmpServer(app, config, listener, announce)
     with listener, asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         runner.run(run())
+
+
+def _log_without_values(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What asyncio would log, without representations of objects and messages of errors, which hold values."""
+    error = context.get("exception")
+    what = re.sub(r"(Exception in callback).*", r"\1", context["message"], flags=re.DOTALL)
+    logger.error("event loop: %s%s", what, "" if error is None else f": {origin(error)}")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,160 @@
+"""Taking in connections: as many as there are descriptors for, one at a time, and the silent make room for others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import heapq
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Collection
+from typing import Final, Protocol
+
+if sys.platform != "win32":  # there, sockets are not counted with files
+    import resource
+
+MAX_CONNECTIONS: Final = 8192
+MIN_CONNECTIONS: Final = 4
+MAX_DESCRIPTORS: Final = 65_536
+RESERVE: Final = 16
+"""Descriptors kept free for files and for connections that are neither a client's nor the pool's."""
+
+PATIENCE: Final = 1.0
+"""Seconds a connection may wait for a request while others wait to be accepted."""
+PAUSE: Final = 0.05
+"""Seconds between two looks whether there is room."""
+QUIET: Final = 60.0
+"""Seconds between two lines in the log about the same trouble."""
+MAX_CLOSED_AT_ONCE: Final = 16
+
+_OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+logger = logging.getLogger("openmem.server")
+
+
+class Connection(Protocol):
+    """What is known of a connection to decide whether it makes room for another.
+
+    Attributes:
+        waits_since: when, on the clock of the event loop, it began to wait for a request; None while one is
+            worked on, and once it is being closed.
+        has_asked: whether there was a request on it before.
+    """
+
+    waits_since: float | None
+    has_asked: bool
+
+    def close(self) -> None:
+        """Close it, once what was written is sent."""
+
+
+class Acceptor:
+    """Accepts the connections to one listening socket.
+
+    asyncio's own server, out of descriptors, tries as often in a row as its backlog is long, and each try is
+    a line in the log.
+
+    Args:
+        listener: listens, and does not block.
+        make_protocol: makes the protocol of a new connection.
+        connections: those that are open.
+        limit: how many may be open at a time.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        make_protocol: Callable[[], asyncio.Protocol],
+        connections: Collection[Connection],
+        limit: int,
+    ) -> None:
+        self._listener = listener
+        self._make_protocol = make_protocol
+        self._connections = connections
+        self._limit = limit
+        self._told_at: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Accept connections until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(self._listener)
+            except OSError as error:
+                if error.errno in _OUT_OF_RESOURCES:
+                    self._tell(f"no connection can be accepted: {error.strerror}; allow more open files (ulimit -n)")
+                    await self._make_room()
+                # Anything else went wrong with the one connection that was to be accepted.
+                continue
+            try:
+                await self._wait_for_room()
+                # It takes a turn of the loop, in which those who are connected are answered.
+                await loop.connect_accepted_socket(self._make_protocol, connection)
+            except OSError:
+                connection.close()
+            except BaseException:
+                connection.close()
+                raise
+
+    async def _wait_for_room(self) -> None:
+        while len(self._connections) >= self._limit:
+            self._tell(
+                f"all {self._limit} connections are taken; new ones wait, and idle ones make room for them. The limit "
+                "follows from --max-connections and from how many open files are allowed (ulimit -n)"
+            )
+            await self._make_room()
+
+    async def _make_room(self) -> None:
+        """Close some that have waited for longest; those that have never asked for anything come first."""
+        now = asyncio.get_running_loop().time()
+        waiting = [
+            (connection.has_asked, connection.waits_since, number, connection)
+            for number, connection in enumerate(self._connections)
+            if connection.waits_since is not None and now - connection.waits_since >= PATIENCE
+        ]
+        for *_, connection in heapq.nsmallest(max(1, min(MAX_CLOSED_AT_ONCE, self._limit // 4)), waiting):
+            connection.close()
+        await asyncio.sleep(PAUSE)
+
+    def _tell(self, trouble: str) -> None:
+        now = time.monotonic()
+        if now - self._told_at.get(trouble, -QUIET) >= QUIET:
+            self._told_at[trouble] = now
+            logger.warning("%s", trouble)
+
+
+def raise_descriptor_limit() -> None:
+    """Allow this process as many open files as it may allow itself, up to `MAX_DESCRIPTORS`."""
+    if sys.platform == "win32":
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        # macOS tells of no limit and still has one.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def connections_allowed(pool_size: int) -> int:
+    """How many clients may be connected so that enough descriptors are left for everything else.
+
+    Args:
+        pool_size: connections to the backend at most; each may need another one to cancel what it does.
+    """
+    if sys.platform == "win32":
+        return MAX_CONNECTIONS
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return max(MIN_CONNECTIONS, min(MAX_CONNECTIONS, soft - _descriptors_in_use() - 2 * pool_size - RESERVE))
+
+
+def _descriptors_in_use() -> int:
+    try:
+        return len(os.listdir("/dev/fd"))
+    except OSError:
+        return 32
