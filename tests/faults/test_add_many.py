@@ -254,17 +254,17 @@ def _crash_in_the_middle_of_a_blocking_call(server: Server, url: str, embedder: 
         assert [failure.code for failure in failures] == ["provider_unavailable"]
 
 
-def test_an_error_of_the_callers_progress_is_its_own(database: Database) -> None:
+def test_an_error_of_the_callers_progress_is_its_own(db: Database) -> None:
     def progress(done: int, total: int) -> None:
         raise TimeoutError("the caller's own")
 
-    with database.open() as memory, pytest.raises(TimeoutError, match="the caller's own"):
+    with db.open() as memory, pytest.raises(TimeoutError, match="the caller's own"):
         memory.add_many(MANY, progress=progress)
 
     async def main() -> None:
-        async with database.async_open() as memory:
+        async with db.async_open() as memory:
             with pytest.raises(TimeoutError, match="the caller's own"):
                 await memory.add_many(MANY, progress=progress)
 
     run(main())
-    assert database.ask(KEPT) == 1
+    check_nothing_was_stored(db)
