@@ -157,3 +157,27 @@ def test_nothing_is_left_in_a_session(pooled: tuple[str, str]) -> None:
                 assert stranger.execute("SHOW jit").fetchone() == ("on",)
                 assert stranger.execute("SHOW synchronous_commit").fetchone() == ("on",)
                 assert stranger.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
+
+
+def test_sessions_with_other_settings(pooled: tuple[str, str], admin: psycopg.Connection[Any]) -> None:
+    name = pooled[1].rpartition("/")[2]
+    admin.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'".encode())
+    admin.execute(f"ALTER DATABASE {name} SET standard_conforming_strings = off".encode())
+    admin.execute(f"ALTER DATABASE {name} SET \"DateStyle\" = 'German, DMY'".encode())
+    admin.execute(f"ALTER DATABASE {name} SET search_path = openmem, pg_catalog".encode())
+
+    async def main() -> None:
+        async with AsyncMemory(url=pooled[0], embedder="hashing", pool_max_size=20) as mem:
+            await asyncio.gather(*(use(mem, f"user {task}") for task in range(20)))
+            shared = await mem.add(content="C:\\new", user_id="maya")
+            await asyncio.gather(*(mem.update(shared.id, tags=[str(task)]) for task in range(40)))
+            assert (await mem.get(shared.id)).content == "C:\\new"
+
+    run(main())
+    with Memory(url=pooled[0], embedder="hashing") as memory:
+        memory.add(content="tea", user_id="maya")
+        assert [hit.memory.content for hit in memory.search("tea", user_id="maya")][0] == "tea"
+    plain = pooled[0].partition("?")[0]
+    with psycopg.connect(plain, autocommit=True, prepare_threshold=None) as stranger:
+        assert stranger.execute("SHOW default_transaction_isolation").fetchone() == ("serializable",)
+        assert stranger.execute("SHOW search_path").fetchone() == ("openmem, pg_catalog",)

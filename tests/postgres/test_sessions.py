@@ -163,6 +163,7 @@ async def use(memory: AsyncMemory, user: str) -> None:
     """Every verb, with values that a wrong setting changes."""
     moment = datetime(2024, 2, 3, 4, 5, 6, 789012, UTC)
     content = "Zoë's path is C:\\new\\x41 and 'quoted' 茶🍵"
+    extensions: dict[str, Any] = {"x-a": {"n": None, "s": "\\'"}}
     first = await memory.add(
         content=content,
         user_id=user,
@@ -171,7 +172,7 @@ async def use(memory: AsyncMemory, user: str) -> None:
         confidence=0.1234567890123456,
         valid_from=moment,
         source={"app": "o'app", "ref": "\\"},
-        **{"x-a": {"n": None, "s": "\\'"}},
+        **extensions,
     )
     await memory.add(content="somebody else's tea", user_id="other")
     assert first.content == content
