@@ -3,7 +3,7 @@
 The score is absolute, 0 to 1, the same scale from query to query::
 
     score   = 0.35 * meaning + 0.65 * words, 0.85 of it if the memory is a question
-    meaning = nearness + lent * max(0, nearness around - nearness)
+    meaning = nearness + lent * 0.9 * max(0, nearness around - nearness)
     words   = said + lent * 0.6 * said around
     lent    = min(1, 4 * nearness)
 
@@ -18,6 +18,7 @@ The score is absolute, 0 to 1, the same scale from query to query::
   has, if it is a good answer itself: among the `LENDERS` best by what is their own. ``nearness around``
   is the lender's, ``said around`` the share of the query that the lender covers and the memory does not. Both count
   as far as the memory is near the query itself. Of several lenders the one counts with whom the score is best.
+  Whatever it lends, the memory stays behind it: see `Ranking.ranked`.
 
 Hence the ranking takes two steps. All memories are scored by what is their own, and the best of them lend to
 those around them, which are scored again. Since lending only raises a score, no other memory can be among the best.
@@ -54,6 +55,7 @@ SPEAKER_WEIGHT: Final = 1.5
 QUESTION_FACTOR: Final = 0.85
 AROUND_WEIGHT: Final = 0.6
 AROUND_FADE: Final = 4
+NEIGHBOR_SHARE: Final = 0.9
 LENDERS: Final = 30
 NEIGHBOURS: Final = 2
 EPISODE: Final = "1 hour"
@@ -294,6 +296,11 @@ class Ranking:
     def ranked(self, around: str) -> str:
         """From ``best``, the best by themselves, and the ``weight`` of each word to ``ranked``.
 
+        What a memory gets from a lender with a higher own score closes no more than `NEIGHBOR_SHARE` of the gap
+        between the two, so that it stays behind the lender. The gap ends at the lender's own score, or at what the
+        lender itself gets from memories below it, such as this one. Of equal own scores that of the newer memory is
+        the higher. Own scores are compared before the deduction for questions: the reply may overtake its question.
+
         A memory to which a lender cannot give enough is left out before the words of the two are compared.
 
         Args:
@@ -302,40 +309,55 @@ class Ranking:
         """
         new_words = f"lender.own & ~(m.own | {flags(SPEAKER, QUESTION)})"
         lent = f"least(1, {AROUND_FADE} * nearness)"
-        meaning = f"(nearness + {lent} * greatest(nearness_around - nearness, 0))"
+        meaning = f"(nearness + {lent} * {NEIGHBOR_SHARE} * greatest(nearness_around - nearness, 0))"
+        own_score = score("nearness", "said")
 
-        def with_words(around: str) -> str:
-            return f"{score(meaning, f'(said + {lent} * {AROUND_WEIGHT} * {around})')} * {factor()}"
+        def boosted(around: str) -> str:
+            return score(meaning, f"(said + {lent} * {AROUND_WEIGHT} * {around})")
 
         return f"""
-            lender AS (
-                SELECT ordinal, date_bin('{EPISODE}', at, 'epoch') AS episode, nearness, own, said
+            lender AS MATERIALIZED (
+                SELECT id, ordinal, date_bin('{EPISODE}', at, 'epoch') AS episode, nearness, own, said,
+                    {own_score} AS own_score
                 FROM best ORDER BY score DESC, id DESC LIMIT {LENDERS}
             ),
-            bar AS MATERIALIZED (
+            cutoff AS MATERIALIZED (
                 SELECT score FROM best ORDER BY score DESC, id DESC OFFSET {self.limit}::bigint - 1 LIMIT 1
             ),
-            neighbour AS (
-                SELECT * FROM (
-                    SELECT m.id, m.nearness, m.own, m.said, lender.nearness AS nearness_around,
+            neighbor AS MATERIALIZED (
+                SELECT id, own, own_score, lender_id, (own_score, id) < (lender_score, lender_id) AS is_below,
+                    {boosted("said_around")} AS boosted_score
+                FROM (
+                    SELECT m.id, m.nearness, m.own, m.said, lender.id AS lender_id,
+                        lender.own_score AS lender_score, lender.nearness AS nearness_around,
                         lender.said AS most_around, {new_words} AS around
                     FROM lender CROSS JOIN {around}
                     WHERE m.at >= lender.episode AND m.at < lender.episode + interval '{EPISODE}'
                         AND (lender.nearness > m.nearness OR {new_words} <> 0)
                 ) m
-                WHERE {with_words("most_around")} >= coalesce((SELECT score FROM bar), 0)
+                CROSS JOIN LATERAL (SELECT {own_score} AS own_score) own_scores
+                CROSS JOIN LATERAL (SELECT {share("around")} AS said_around FROM weight) shares
+                WHERE {boosted("most_around")} * {factor()} >= coalesce((SELECT score FROM cutoff), 0)
+            ),
+            ceiling AS MATERIALIZED (
+                SELECT lender.id AS lender_id, greatest(own_score, (
+                    SELECT max(n.boosted_score) FROM neighbor n WHERE n.id = lender.id AND NOT n.is_below
+                )) AS score
+                FROM lender
             ),
             ranked AS MATERIALIZED (
-                SELECT id, score
+                SELECT id, least(score, 1) AS score, own_score
                 FROM (
-                    SELECT id, max(score) AS score
+                    SELECT id, max(score) AS score, max(own_score) AS own_score
                     FROM (
-                        SELECT id, score FROM best
+                        SELECT id, score, {own_score} AS own_score FROM best
                         UNION ALL
-                        SELECT id, {with_words("said_around")}
-                        FROM neighbour CROSS JOIN LATERAL (SELECT {share("around")} AS said_around FROM weight) shares
+                        SELECT n.id, {factor()} * CASE WHEN is_below
+                            THEN least(boosted_score, own_score + {NEIGHBOR_SHARE} * (ceiling.score - own_score))
+                            ELSE boosted_score END, own_score
+                        FROM neighbor n JOIN ceiling USING (lender_id)
                     ) scored
-                    GROUP BY id ORDER BY score DESC, id DESC LIMIT {self.limit}::bigint
+                    GROUP BY id ORDER BY score DESC, own_score DESC, id DESC LIMIT {self.limit}::bigint
                 ) best
                 WHERE score > 0 AND score >= coalesce({self.min_score}::float8, 0)
             )

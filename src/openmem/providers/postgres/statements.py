@@ -618,7 +618,7 @@ class Statements:
                     SELECT * FROM {self._memories} m WHERE m.id = ranked.id AND {_in("m", "$13")} OFFSET 0
                 ) m
             ) ON true
-            ORDER BY ranked.score DESC, ranked.id DESC
+            ORDER BY ranked.score DESC, ranked.own_score DESC, ranked.id DESC
         """
 
     def audit(self, op: Audit, call: Call) -> Statement[AuditEntries]:
