@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .async_memory import AsyncMemory
     from .errors import (
+        ConflictError,
         InvalidRequestError,
         NotFoundError,
         OMPError,
@@ -44,8 +45,9 @@ _HOMES = {
     "MemoryInput": "operations",
     **dict.fromkeys(
         (
-            "InvalidRequestError", "NotFoundError", "OMPError", "ProviderError", "RateLimitedError",
-            "ScopeDeniedError", "UnauthorizedError", "UnsupportedCapabilityError", "UnsupportedProviderError",
+            "ConflictError", "InvalidRequestError", "NotFoundError", "OMPError", "ProviderError",
+            "RateLimitedError", "ScopeDeniedError", "UnauthorizedError", "UnsupportedCapabilityError",
+            "UnsupportedProviderError",
         ),
         "errors",
     ),
@@ -65,6 +67,7 @@ __all__ = [
     "CapabilityFeatures",
     "CapabilityLimits",
     "Citation",
+    "ConflictError",
     "ContextBlock",
     "InvalidRequestError",
     "Memory",

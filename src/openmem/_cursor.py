@@ -9,9 +9,10 @@ import json
 from datetime import datetime
 from typing import NamedTuple
 
+from ._text import check_text
 from .errors import InvalidRequestError
 from .models import as_utc
-from .operations import List, check_text
+from .operations import List
 
 
 class Position(NamedTuple):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast, get_args
 
 from ._scopes import ScopeFilter, check_pattern
+from ._text import check_text
 from .errors import InvalidRequestError, ScopeDeniedError
 
 Access: TypeAlias = Literal["read", "write", "delete"]
@@ -83,7 +84,7 @@ def _parse(grant: object) -> tuple[Access, str]:
         access, colon, pattern = grant.partition(":")
         if colon and access in get_args(Access):
             try:
-                return cast(Access, access), check_pattern(pattern)
+                return cast(Access, access), check_pattern(check_text(pattern))
             except ValueError as error:
                 raise InvalidRequestError(f"grants: the scope of {grant!r} {error}") from None
     raise InvalidRequestError(

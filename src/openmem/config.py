@@ -9,14 +9,17 @@ from os import PathLike
 from typing import Any, Literal, TypeAlias, get_args
 
 from ._suggestions import closest
+from ._text import check_text
 from .access import Grants
 from .errors import InvalidRequestError
-from .operations import MAX_NAME_LENGTH, check_text
+from .operations import MAX_NAME_LENGTH
 from .tokens import TokenCounter, resolve_token_counter
 
 AuditMode: TypeAlias = Literal["all", "writes", "off"]
 
 DEFAULT_POOL_TIMEOUT = 30.0
+
+_TEXTS = ("url", "replica_url", "base_url", "api_key", "host", "app")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -72,8 +75,10 @@ class ClientConfig:
             if embedder is not None:
                 raise InvalidRequestError("use_openai=True and embedder= exclude each other; pass only one")
             embedder = "openai"
+        settings["url"] = url if url is not None else dsn
+        for name in _TEXTS:
+            settings[name] = _text(name, settings.get(name))
         config = cls(
-            url=url if url is not None else dsn,
             embedder=embedder,
             grants=Grants.parse(grants),
             token_counter=resolve_token_counter(token_counter),
@@ -99,14 +104,6 @@ class ClientConfig:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
                 raise InvalidRequestError(f"{name}: {value!r} is not a positive number of seconds")
-        for name in ("url", "replica_url", "base_url", "api_key", "host", "app"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, str) or not value.strip()):
-                raise InvalidRequestError(f"{name}: must be text that is not empty")
-            try:
-                check_text(value or "")
-            except ValueError as error:
-                raise InvalidRequestError(f"{name}: {error}") from None
         if self.api_key is not None and re.search(r"[^\x21-\x7e]", self.api_key):
             raise InvalidRequestError("api_key: it has white space in or around it, or characters that no key has")
         if self.app is not None and len(self.app) > MAX_NAME_LENGTH:
@@ -123,3 +120,14 @@ class ClientConfig:
             meant = closest(name, known, min_similarity=0.6)
             hint = "" if meant is None else f"; did you mean {meant!r}?"
             raise TypeError(f"unexpected keyword argument {name!r}{hint}")
+
+
+def _text(name: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequestError(f"{name}: must be text that is not empty")
+    try:
+        return check_text(value)
+    except ValueError as error:
+        raise InvalidRequestError(f"{name}: {error}") from None

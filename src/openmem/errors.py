@@ -6,6 +6,7 @@
     ├── UnauthorizedError             the backend refused the credentials
     ├── ScopeDeniedError              the client's grants do not cover the verb and scope
     ├── NotFoundError                 no memory with this id
+    ├── ConflictError                 what is stored has changed; nothing was written
     ├── InvalidRequestError           an argument was refused before anything was sent
     │   └── UnsupportedProviderError  no provider with this name
     ├── RateLimitedError              too many requests; see ``retry_after``
@@ -28,7 +29,8 @@ class OMPError(Exception):
     Attributes:
         message: what was wrong, which value, what to do.
         code: machine-readable cause, for example ``not_found``.
-        type: family of the code: ``auth``, ``not_found``, ``invalid``, ``rate_limit`` or ``provider``.
+        type: family of the code: ``auth``, ``not_found``, ``conflict``, ``invalid``, ``rate_limit`` or
+            ``provider``.
         provider: name of the provider that failed, when one was involved.
         request_id: id of the failed call, the same as in the audit log.
     """
@@ -81,6 +83,17 @@ class NotFoundError(OMPError):
 
     default_code = "not_found"
     default_type = "not_found"
+
+
+class ConflictError(OMPError):
+    """What is stored is no longer what the caller took it for. Nothing was written.
+
+    `add`, `add_many` and `update` raise it where `supersedes` names a memory that has ended already, for
+    example since another caller has replaced it. Read what is current, and decide anew.
+    """
+
+    default_code = "conflict"
+    default_type = "conflict"
 
 
 class InvalidRequestError(OMPError):

@@ -161,6 +161,7 @@ class Memory:
         valid_from: datetime | str | None = None,
         valid_to: datetime | str | None = None,
         supersedes: Sequence[str] | None = None,
+        supersede_ended: bool = False,
         **extensions: Any,
     ) -> MemoryRecord:
         """Store one memory.
@@ -175,10 +176,13 @@ class Memory:
             valid_from: from when on it holds; by default always.
             valid_to: until when it holds, exclusive; by default for good.
             supersedes: ids of the user's memories that this one replaces; their validity ends.
+            supersede_ended: also replace memories that have ended already, which stay as they are; by
+                default that is a conflict, so that two replacements of one memory do not both count.
             extensions: ``x-<provider>`` objects, kept on the record: ``**{"x-mem0": {...}}``.
 
         Raises:
             InvalidRequestError: an argument is wrong, or `supersedes` names an unknown memory.
+            ConflictError: `supersedes` names a memory that has ended already; nothing was stored.
             ScopeDeniedError: the grants do not include ``write`` on `scope`.
             ProviderError: the backend failed; nothing was stored, unless the connection was lost
                 while its answer was on the way.
@@ -194,6 +198,7 @@ class Memory:
                 valid_from=valid_from,
                 valid_to=valid_to,
                 supersedes=supersedes,
+                supersede_ended=supersede_ended,
                 extensions=extensions,
             )
         )
@@ -217,6 +222,8 @@ class Memory:
         Raises:
             InvalidRequestError: a record is wrong or names an unknown memory in `supersedes`; the
                 message has its place, as in ``records[17].content``.
+            ConflictError: a record supersedes a memory that has ended already; several records of one
+                call may supersede the same one.
             ScopeDeniedError: the grants do not include ``write`` on the scope of a record.
             UnsupportedCapabilityError: the backend cannot store all of them or none; call `add` for each.
             ProviderError: the backend failed; nothing was stored, unless the connection was lost
@@ -244,6 +251,7 @@ class Memory:
         confidence: float | Unset | None = UNSET,
         valid_to: datetime | str | Unset | None = UNSET,
         supersedes: Sequence[str] | Unset = UNSET,
+        supersede_ended: bool = False,
     ) -> MemoryRecord:
         """Change a memory. A field left out keeps its value; None clears a nullable one.
 
@@ -255,10 +263,13 @@ class Memory:
             confidence: new confidence.
             valid_to: new end of its validity, or None for no end.
             supersedes: ids added to those it replaces already; their validity ends now.
+            supersede_ended: also replace memories that have ended already; see `add`. Those that it
+                replaces already are never a conflict.
 
         Raises:
             NotFoundError: there is no such memory.
             InvalidRequestError: nothing to change, a wrong value, or an unknown superseded memory.
+            ConflictError: `supersedes` names a memory that has ended already; nothing was changed.
             ScopeDeniedError: the grants do not include ``write`` on its scope, old and new.
         """
         fields = {
@@ -270,7 +281,7 @@ class Memory:
             "supersedes": supersedes,
         }
         given = {name: value for name, value in fields.items() if value is not UNSET}
-        return self._run(Update(id=id, **given))
+        return self._run(Update(id=id, supersede_ended=supersede_ended, **given))
 
     def delete(self, id: str) -> None:
         """Remove a memory for good.

@@ -32,20 +32,52 @@ Timestamp: TypeAlias = Annotated[datetime, AfterValidator(as_utc)]
 
 
 class WireModel(BaseModel):
-    """Immutable, and preserves fields it does not know."""
+    """Immutable, hashable, and preserves fields it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
+    def __hash__(self) -> int:
+        return hash((type(self), _hashable(vars(self)), _hashable(self.model_extra)))
+
     def to_wire(self) -> dict[str, Any]:
-        """The JSON object sent over HTTP: fields that are not set are left out."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """The JSON object sent over HTTP: fields that are not set are left out, unknown fields never."""
+        return _with_unknown_nulls(self, self.model_dump(mode="json", exclude_none=True))
+
+
+def _hashable(value: object) -> object:
+    match value:
+        case dict():
+            return frozenset((key, _hashable(item)) for key, item in value.items())
+        case list() | tuple():
+            return tuple(map(_hashable, value))
+        case set():
+            return frozenset(value)
+    return value
+
+
+def _with_unknown_nulls(model: WireModel, dumped: dict[str, Any]) -> dict[str, Any]:
+    """`dumped`, which is `model` without None, with the unknown fields that are None."""
+    for name, value in (model.model_extra or {}).items():
+        if value is None:
+            dumped[name] = None
+    for name, value in vars(model).items():
+        if isinstance(value, WireModel):
+            _with_unknown_nulls(value, dumped[name])
+        elif isinstance(value, list):
+            for item, wire in zip(value, dumped[name], strict=True):
+                if isinstance(item, WireModel):
+                    _with_unknown_nulls(item, wire)
+    return dumped
 
 
 W = TypeVar("W", bound=WireModel)
 
+MemoryStatus: TypeAlias = Literal["stored", "queued", "failed"]
+"""Whether a memory can be searched: ``stored``, it can; ``queued``, not yet; ``failed``, it never will."""
+
 
 class MemorySource(WireModel):
-    """Where a memory came from.
+    """Where a memory came from. Fields it does not know are kept.
 
     Attributes:
         app: name of the application that learned it.
@@ -59,7 +91,27 @@ class MemorySource(WireModel):
 
 
 class MemoryRecord(WireModel):
-    """One memory. Provider-specific ``x-<provider>`` extensions are in `extensions`."""
+    """One memory. All times are timezone-aware and in UTC; None means that nothing was said.
+
+    Attributes:
+        id: its name, given by the backend; up to 512 characters, the same for ever.
+        content: the text that is remembered.
+        user_id: whom it is about.
+        created_at: when it was stored.
+        scope: slash-delimited path such as ``coding/preferences``.
+        tags: labels, in the order they were given.
+        source: where it came from.
+        confidence: how sure the application was, from 0 to 1.
+        valid_from: from when on it holds; None for always.
+        valid_to: until when it holds, exclusive; None for good. Search and context see only what holds now.
+        supersedes: ids of the memories that it replaced, and whose validity it ended; without those that
+            the caller may not read.
+        embedding_model: name of the model that embedded it; None if the backend does not tell.
+        updated_at: when it was last changed, also by a memory that superseded it; None if it never was.
+        status: ``stored``: it can be searched. ``queued``: it will be, see `openmem.Memory.wait_for_ingest`.
+            ``failed``: the backend could not process it; delete it and add it again. Another word is one
+            that only the backend knows; None, and the backend does not tell.
+    """
 
     id: str
     content: str
@@ -74,7 +126,10 @@ class MemoryRecord(WireModel):
     supersedes: list[str] | None = None
     embedding_model: str | None = None
     updated_at: Timestamp | None = None
-    status: str | None = None
+    status: MemoryStatus | str | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     @property
     def extensions(self) -> dict[str, Any]:
@@ -117,14 +172,24 @@ def _trusted(model: type[W], names: set[str], fields: dict[str, Any], extra: dic
 
 
 class MemoryPage(WireModel):
-    """One page of `list`. ``next_cursor`` is None on the last page."""
+    """One page of `list`.
+
+    Attributes:
+        items: the memories, newest first.
+        next_cursor: what `list` takes as ``cursor`` for the next page, opaque; None on the last page.
+    """
 
     items: list[MemoryRecord]
     next_cursor: str | None = None
 
 
 class SearchResult(WireModel):
-    """A memory with its relevance: 0 is unrelated, 1 a perfect match."""
+    """A memory that answers a query.
+
+    Attributes:
+        memory: the memory.
+        score: its relevance, from 0 (unrelated) to 1 (a perfect match); see `CapabilityFeatures.scores`.
+    """
 
     memory: MemoryRecord
     score: float = Field(ge=0.0, le=1.0)
@@ -137,7 +202,12 @@ _RESULT_FIELDS = set(SearchResult.model_fields)
 
 
 class Citation(WireModel):
-    """A memory that a `ContextBlock` quotes."""
+    """A memory that a `ContextBlock` quotes.
+
+    Attributes:
+        memory_id: id of the memory.
+        score: its relevance, from 0 to 1, as in a `SearchResult`.
+    """
 
     memory_id: str
     score: float
@@ -161,10 +231,21 @@ class CapabilityFeatures(WireModel):
     """What a backend can do beyond the bare verbs.
 
     Attributes:
+        vector_search: `search` compares meanings.
+        keyword_search: `search` finds words and numbers that memories contain.
+        graph_queries: the backend relates memories to each other.
+        temporal: ``valid_from`` and ``valid_to`` are kept, and `search` and `context` see what holds now.
+        scopes: ``native``: the backend selects by scope; ``tags``: openmem does so on top of it;
+            ``none``: there are no scopes.
+        max_content_length: characters of ``content`` and ``query`` at most; None if no bound is known.
+        supports_e2e: memories can be encrypted such that the backend cannot read them.
+        supports_audit: calls are logged, and `audit` reads the log.
+        supports_supersession: ``supersedes`` ends the validity of the memories it names.
         scores: what the scores of `search` say: ``similarity`` means the same from query to query,
             ``rank`` tells only the order (1, 1/2, 1/3, …); None if it is not known.
         atomic_supersession: False if a failure can leave a new memory stored and those it
-            supersedes not ended; None if it is not known.
+            supersedes not ended, and if of two that supersede one memory at the same moment both can
+            succeed; None if it is not known.
         audits_reads: whether `search`, `context`, `get` and `list` leave an audit entry; None if it is
             not known.
     """
@@ -184,14 +265,27 @@ class CapabilityFeatures(WireModel):
 
 
 class CapabilityLimits(WireModel):
-    """Bounds of a backend; None means no bound is known."""
+    """Bounds of a backend; None means that no bound is known.
+
+    Attributes:
+        rate_limit_per_minute: calls that one caller may make within a minute.
+        max_search_results: results that one `search` returns at most.
+    """
 
     rate_limit_per_minute: int | None = None
     max_search_results: int | None = None
 
 
 class Capabilities(WireModel):
-    """What the backend behind a client is and can do."""
+    """What the backend behind a client is and can do.
+
+    Attributes:
+        omp_version: version of the protocol that it speaks, such as ``0.1``.
+        provider: name of the backend; of the one behind it, if it is a server.
+        verbs: names of the verbs that it has; others are refused with `UnsupportedCapabilityError`.
+        features: what it can do beyond them.
+        limits: how much of it.
+    """
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
@@ -203,7 +297,16 @@ class Capabilities(WireModel):
 
 
 class AuditEntry(WireModel):
-    """One call of a verb, as the backend recorded it."""
+    """One call of a verb, as the backend recorded it.
+
+    Attributes:
+        timestamp: when it was made, timezone-aware and in UTC.
+        app: the calling application: the client's ``app``, else the memory's ``source.app``.
+        action: the verb, such as ``add`` or ``search``.
+        memory_id: the memory that was written or read by its id; None for `list`, `search` and `context`.
+        scope: scope of that memory, or the one that was asked for.
+        request_id: id of the call, the same as on its errors; over HTTP the ``X-Request-Id``.
+    """
 
     timestamp: Timestamp
     app: str | None = None

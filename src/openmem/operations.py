@@ -32,6 +32,7 @@ from pydantic import (
     ConfigDict,
     Field,
     Strict,
+    StrictBool,
     StrictInt,
     StringConstraints,
     ValidationError,
@@ -41,6 +42,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from ._ids import new_request_id
 from ._scopes import MAX_SCOPE_LENGTH, ScopeFilter, check_path, check_pattern
+from ._text import check_text
 from .access import Access, Grants
 from .errors import InvalidRequestError, OMPError
 from .models import (
@@ -62,7 +64,11 @@ R_co = TypeVar("R_co", covariant=True)
 MAX_NAME_LENGTH: Final = 512
 MAX_TAGS: Final = 128
 MAX_JSON_DEPTH: Final = 32
-_FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
+MAX_INTEGER_DIGITS: Final = 640
+"""Digits of a whole number in JSON. Python writes and reads as many whatever its own limit is set to."""
+MAX_TOKEN_BUDGET: Final = 2**53 - 1
+"""The greatest whole number that every JSON reader takes exactly."""
+_INTEGER_BOUND: Final = 10**MAX_INTEGER_DIGITS
 _LED_BY_FIELD = re.compile(r"[a-z_]+: ")
 _EXTENSION_KEY = re.compile(r"x-[a-z0-9][a-z0-9_-]*")
 
@@ -78,16 +84,15 @@ UNSET: Final = Unset()
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return f"a value of type {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "…"
 
 
-def check_text(text: str) -> str:
-    """`text` unless it holds what PostgreSQL or UTF-8 cannot: a NUL or a lone surrogate."""
-    if found := _FORBIDDEN.search(text):
-        kind = "a NUL character" if found.group() == "\0" else "a lone surrogate"
-        raise ValueError(f"has {kind} at position {found.start()}; remove it")
-    return text
+def _repaired(value: object) -> object:
+    return check_text(value) if isinstance(value, str) else value
 
 
 def _not_blank(text: str) -> str:
@@ -121,68 +126,77 @@ def _unit(value: float) -> float:
 
 def _source(value: object) -> object:
     if isinstance(value, MemorySource):
-        check_json(value.to_wire())
-        return value
+        return check_json(value.to_wire())
     if isinstance(value, Mapping):
         return check_json(dict(value))
     raise ValueError(f"{_shown(value)} is not a MemorySource; pass one, or a dict with app, type, ref")
 
 
-def check_json(value: object, depth: int = 0) -> object:
-    """`value` if it can be stored as JSON without loss, else `ValueError`."""
+def check_json(value: object, depth: int = 0) -> Any:
+    """`value` as JSON has it, with text as `check_text` returns it.
+
+    Raises:
+        ValueError: it cannot be stored as JSON without loss.
+    """
     if depth > MAX_JSON_DEPTH:
         raise ValueError(f"is nested deeper than {MAX_JSON_DEPTH} levels")
     match value:
-        case None | bool() | int():
+        case None | bool():
+            return value
+        case int():
+            if not -_INTEGER_BOUND < value < _INTEGER_BOUND:
+                raise ValueError(f"holds a whole number of more than {MAX_INTEGER_DIGITS} digits; pass it as text")
             return value
         case str():
             return check_text(value)
         case float() if math.isfinite(value):
             return value
         case dict():
+            members: dict[str, Any] = {}
             for key, item in value.items():
                 if not isinstance(key, str):
                     raise ValueError(f"has the key {_shown(key)}; JSON keys are strings")
-                check_text(key)
-                check_json(item, depth + 1)
-            return value
+                name = check_text(key)
+                if name in members:
+                    raise ValueError(f"has the key {_shown(name)} twice, once as a pair of surrogates; leave one out")
+                members[name] = check_json(item, depth + 1)
+            return members
         case list() | tuple():
-            for item in value:
-                check_json(item, depth + 1)
-            return value
+            return [check_json(item, depth + 1) for item in value]
     raise ValueError(f"holds {_shown(value)}, which JSON cannot express")
 
 
 def _extensions(value: dict[str, Any]) -> dict[str, Any]:
+    extensions: dict[str, Any] = {}
     for key, item in value.items():
         if not _EXTENSION_KEY.fullmatch(key):
             raise ValueError(
-                f"{key!r} is not a field of this verb; extensions are named 'x-<provider>', as in 'x-mem0'"
+                f"{_shown(key)} is not a field of this verb; extensions are named 'x-<provider>', as in 'x-mem0'"
             )
         try:
-            check_json(item)
+            extensions[key] = check_json(item)
         except ValueError as error:
             raise ValueError(f"{key!r} {error}") from None
-    return json.loads(json.dumps(value)) if value else value
+    return json.loads(json.dumps(extensions)) if extensions else extensions
 
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the memories done and the memories there are, as long work goes on."""
 
-Text = Annotated[str, Strict(), AfterValidator(check_text), AfterValidator(_not_blank)]
+Text = Annotated[str, Strict(), BeforeValidator(_repaired), AfterValidator(_not_blank)]
 Name = Annotated[Text, StringConstraints(max_length=MAX_NAME_LENGTH)]
 ScopePath = Annotated[
     str,
     Strict(),
+    BeforeValidator(_repaired),
     StringConstraints(max_length=MAX_SCOPE_LENGTH),
-    AfterValidator(check_text),
     AfterValidator(check_path),
 ]
 ScopePattern = Annotated[
     str,
     Strict(),
+    BeforeValidator(_repaired),
     StringConstraints(max_length=MAX_SCOPE_LENGTH),
-    AfterValidator(check_text),
     AfterValidator(check_pattern),
 ]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_items)]
@@ -292,6 +306,7 @@ class Add(Operation):
     valid_from: Moment | None = None
     valid_to: Moment | None = None
     supersedes: Names | None = None
+    supersede_ended: StrictBool = False
     extensions: Extensions = {}
 
     @model_validator(mode="after")
@@ -304,9 +319,16 @@ class Add(Operation):
         return "content", self.content
 
     @property
+    def record_fields(self) -> dict[str, Any]:
+        """The fields of the record that is asked for, extensions included, in Python's types."""
+        return self.model_dump(exclude={"supersede_ended", "extensions"}) | self.extensions
+
+    @property
     def fingerprint(self) -> str:
         """A digest that only an equal operation has, in whatever order the keys of its objects were given."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        unsaid = None if self.supersede_ended else {"supersede_ended"}
+        fields = self.model_dump(mode="json", exclude=unsaid)
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     def authorize(self, grants: Grants) -> None:
         grants.require("write", self.scope)
@@ -327,6 +349,7 @@ class MemoryInput(TypedDict):
     valid_from: NotRequired[datetime | str | None]
     valid_to: NotRequired[datetime | str | None]
     supersedes: NotRequired[Sequence[str] | None]
+    supersede_ended: NotRequired[bool]
 
 
 class AddMany(Operation):
@@ -435,6 +458,7 @@ class Update(Operation):
     confidence: UnitInterval | None = None
     valid_to: Moment | None = None
     supersedes: Names | None = None
+    supersede_ended: StrictBool = False
 
     @model_validator(mode="after")
     def _changes_something(self) -> Update:
@@ -447,7 +471,7 @@ class Update(Operation):
     @property
     def changes(self) -> frozenset[str]:
         """Names of the fields to change."""
-        return frozenset(self.model_fields_set - {"id"})
+        return frozenset(self.model_fields_set - {"id", "supersede_ended"})
 
     @property
     def text(self) -> tuple[str, str]:
@@ -483,7 +507,7 @@ class List(ScopedQuery):
     since: Moment | None = None
     until: Moment | None = None
     limit: StrictInt = Field(default=50, ge=1, le=500)
-    cursor: Annotated[str, Strict(), AfterValidator(check_text)] | None = None
+    cursor: Annotated[str, Strict(), BeforeValidator(_repaired)] | None = None
 
     def on(self, provider: Provider, call: Call) -> Awaitable[MemoryPage]:
         return provider.list(self, call)
@@ -513,7 +537,7 @@ class Context(ScopedQuery):
     covers_subtree: ClassVar[bool] = True
 
     query: Text
-    token_budget: StrictInt = Field(default=500, ge=1)
+    token_budget: StrictInt = Field(default=500, ge=1, le=MAX_TOKEN_BUDGET)
 
     @property
     def text(self) -> tuple[str, str]:
@@ -524,7 +548,7 @@ class Context(ScopedQuery):
 
 
 class ContextSearch(Search):
-    """The search behind a `Context`: a plain scope also takes in what is below it."""
+    """The search behind a `Context`: for what answers only, and a plain scope also takes in what is below it."""
 
     verb: ClassVar[str] = "context"
     covers_subtree: ClassVar[bool] = True

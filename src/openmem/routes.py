@@ -20,6 +20,7 @@ from urllib.parse import quote
 from ._retrying import retry_after
 from ._suggestions import closest
 from .errors import (
+    ConflictError,
     InvalidRequestError,
     NotFoundError,
     OMPError,
@@ -110,6 +111,9 @@ class Route(Generic[R]):
         """The request that carries `op`."""
         clears = self.operation_type is Update
         fields = op.model_dump(mode="json", exclude_unset=True, exclude_none=not clears)
+        if not fields.get("supersede_ended"):
+            fields.pop("supersede_ended", None)  # a server that does not know it would keep it on the memory
+        fields |= {name: value.to_wire() for name, value in op if name in fields and isinstance(value, WireModel)}
         path = self.path
         if "{id}" in path:
             path = path.replace("{id}", quote(fields.pop("id"), safe=""))
@@ -259,13 +263,14 @@ def _keep(op: Add, fields: Mapping[str, Json]) -> Add:
     """`op` with its extensions and the fields of newer clients."""
     if len(fields) > MAX_EXTRA_FIELDS:
         raise InvalidRequestError(f"a memory has at most {MAX_EXTRA_FIELDS} fields that the protocol does not know")
+    kept: dict[str, Json] = {}
     for name, value in fields.items():
         try:
+            kept[name] = check_json(value)
             check_json(name)
-            check_json(value)
         except ValueError as error:
             raise InvalidRequestError(f"{name[:80]!r}: {error}") from None
-    return op.model_copy(update={"extensions": dict(fields)}) if fields else op
+    return op.model_copy(update={"extensions": kept}) if kept else op
 
 
 def _in_query(value: object) -> str:
@@ -348,6 +353,7 @@ STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "unauthorized": 401,
     "scope_denied": 403,
     "not_found": 404,
+    "conflict": 409,
     "method_not_allowed": 405,
     "payload_too_large": 413,
     "rate_limited": 429,
@@ -364,6 +370,7 @@ _ERROR_OF_CODE: Final[Mapping[str, type[OMPError]]] = {
     "unauthorized": UnauthorizedError,
     "scope_denied": ScopeDeniedError,
     "not_found": NotFoundError,
+    "conflict": ConflictError,
     "rate_limited": RateLimitedError,
     "provider_error": ProviderError,
     "provider_unavailable": ProviderError,

@@ -317,6 +317,21 @@ def test_what_the_services_search_cannot_reach_comes_last(
     assert [hit.memory.id for hit in memory.search("tea", "u", scope="a/*", min_score=0.99)] == [near.id]
 
 
+def test_a_context_is_not_filled_up_with_what_was_not_found(
+    service: Service, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory._client.provider, "max_candidates", 10)
+    for n in range(20):
+        memory.add(content=f"water {n}", user_id="u")
+    near = [memory.add(content=f"tea {n}", user_id="u").id for n in range(3)]
+    service.requests.clear()
+    block = memory.context("tea", "u", token_budget=10_000)
+    assert set(near) == {citation.memory_id for citation in block.citations[:3]}
+    assert len(block.citations) <= 10
+    assert all(citation.score > 0 for citation in block.citations)
+    assert set(service.verbs) == {"POST /v3/memories/search/"}
+
+
 def test_the_scores_are_said_to_be_similarities(memory: Memory) -> None:
     features = memory.capabilities().features
     assert (features.scores, features.atomic_supersession, features.supports_audit) == ("similarity", False, False)
@@ -343,7 +358,7 @@ class TestInference:
         memory.wait_for_ingest([queued.id], "u", timeout=10)
         assert service.verbs.count("GET /v1/event/{id}/") == 3
         [record] = memory.list("u").items
-        assert (record.content, record.scope, record.status) == ("I like tea", "a", None)
+        assert (record.content, record.scope, record.status) == ("I like tea", "a", "stored")
         memory.wait_for_ingest([record.id], "u")
 
     def test_waiting_ends_in_time(self, service: Service, memory: Memory) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from openmem import AsyncMemory, InvalidRequestError, Memory, UnsupportedProviderError
-from openmem.operations import check_text
+from openmem._text import check_text
 
 URL = "postgresql://someone:s3cret@localhost:1/x"
 CLIENTS = pytest.mark.parametrize("client", [Memory, AsyncMemory])

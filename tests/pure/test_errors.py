@@ -10,6 +10,7 @@ import pytest
 
 from openmem import errors
 from openmem.errors import (
+    ConflictError,
     InvalidRequestError,
     NotFoundError,
     OMPError,
@@ -26,6 +27,7 @@ CODES = {
     UnauthorizedError: ("unauthorized", "auth"),
     ScopeDeniedError: ("scope_denied", "auth"),
     NotFoundError: ("not_found", "not_found"),
+    ConflictError: ("conflict", "conflict"),
     InvalidRequestError: ("invalid_request", "invalid"),
     UnsupportedProviderError: ("invalid_request", "invalid"),
     RateLimitedError: ("rate_limited", "rate_limit"),

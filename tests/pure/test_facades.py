@@ -74,11 +74,11 @@ def test_parameters_follow_the_protocol() -> None:
     """Names, order, kinds and defaults, as the protocol's Python binding gives them."""
     promised = {
         "add": "*, content, user_id, scope=None, tags=None, source=None, confidence=None, valid_from=None, "
-        "valid_to=None, supersedes=None, **extensions",
+        "valid_to=None, supersedes=None, supersede_ended=False, **extensions",
         "add_many": "records, *, progress=None",
         "get": "id",
         "update": "id, *, content=<unset>, scope=<unset>, tags=<unset>, confidence=<unset>, valid_to=<unset>, "
-        "supersedes=<unset>",
+        "supersedes=<unset>, supersede_ended=False",
         "delete": "id",
         "list": "user_id, *, scope=None, tag=None, since=None, until=None, limit=50, cursor=None",
         "search": "query, user_id, *, scope=None, limit=10, min_score=None",
@@ -108,6 +108,7 @@ def test_exported_members() -> None:
         "CapabilityFeatures",
         "CapabilityLimits",
         "Citation",
+        "ConflictError",
         "ContextBlock",
         "InvalidRequestError",
         "Memory",

@@ -10,7 +10,20 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from openmem.models import MemoryPage, MemoryRecord, MemorySource, trusted_record
+from openmem.models import (
+    AuditEntry,
+    Capabilities,
+    CapabilityFeatures,
+    CapabilityLimits,
+    Citation,
+    ContextBlock,
+    MemoryPage,
+    MemoryRecord,
+    MemorySource,
+    SearchResult,
+    WireModel,
+    trusted_record,
+)
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 EXTRA = {"x-mem0": {"id": 7}}
@@ -74,3 +87,53 @@ def test_a_changed_copy_leaves_the_other_records_alone(trusted: MemoryRecord) ->
 def test_it_cannot_be_changed(trusted: MemoryRecord) -> None:
     with pytest.raises(ValidationError, match="frozen"):
         trusted.content = "something else"  # type: ignore[misc]
+
+
+def models() -> list[WireModel]:
+    """One of each, with fields that it does not know."""
+    extra: dict[str, Any] = {"x-none": None, "x-deep": {"list": [1, {"none": None}], "none": None}}
+    record = MemoryRecord(**fields() | {"supersedes": ["mem_2"], "source": MemorySource(app="chat", **extra)}, **extra)
+    citation = Citation(memory_id="mem_1", score=0.5, **extra)
+    return [
+        record,
+        MemorySource(app="chat", **extra),
+        MemoryPage(items=[record], **extra),
+        SearchResult(memory=record, score=0.5, **extra),
+        citation,
+        ContextBlock(text="", citations=[citation], token_count=0, **extra),
+        CapabilityFeatures(**extra),
+        CapabilityLimits(**extra),
+        Capabilities(provider="p", verbs=["add"], features=CapabilityFeatures(**extra), **extra),
+        AuditEntry(timestamp=NOW, action="add", **extra),
+    ]
+
+
+def test_every_model_is_tried() -> None:
+    assert {type(model) for model in models()} == set(WireModel.__subclasses__())
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: type(model).__name__)
+def test_a_model_is_hashable_and_equal_ones_hash_equal(model: WireModel) -> None:
+    same = type(model).model_validate(model.to_wire())
+    assert same == model
+    assert hash(same) == hash(model)
+    assert {model, same, copy.deepcopy(model)} == {model}
+
+
+def test_a_trusted_record_hashes_like_any_other(trusted: MemoryRecord, checked: MemoryRecord) -> None:
+    assert {trusted: "found"}[checked] == "found"
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: type(model).__name__)
+def test_unknown_fields_without_a_value_travel(model: WireModel) -> None:
+    wire = model.to_wire()
+    assert wire["x-none"] is None
+    assert wire["x-deep"] == {"list": [1, {"none": None}], "none": None}
+    unset = {name for name in type(model).model_fields if getattr(model, name) is None}
+    assert not unset & set(wire)
+
+
+@pytest.mark.parametrize("model", WireModel.__subclasses__(), ids=lambda model: model.__name__)
+def test_every_field_is_documented(model: type[WireModel]) -> None:
+    for name in model.model_fields:
+        assert f"    {name}: " in (model.__doc__ or ""), name

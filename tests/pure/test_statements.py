@@ -51,7 +51,7 @@ def statements(
     yield "add superseding", sql.add("mem_1", add.model_copy(update={"supersedes": (MARK,)}), CALL, MARK, VECTOR)
     once = Call(f"{MARK}-request", idempotency_key=MARK)
     yield "add once", sql.add_once("mem_1", add, once, MARK, VECTOR)
-    yield "added before", sql.added_before(add, AddedBefore(MARK, MARK))
+    yield "added before", sql.added_before(add, CALL, AddedBefore(MARK, MARK))
     yield "get", sql.get(Get(id=ID), CALL)
     yield "update", sql.update(update, CALL, MARK, VECTOR)
     yield "update one field", sql.update(Update(id=ID, confidence=None), CALL, MARK, None)

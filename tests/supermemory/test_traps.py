@@ -154,9 +154,9 @@ def test_a_text_can_be_read_before_the_service_has_processed_it(memory: Memory, 
     assert memory.list("ann").items == [added]
     assert memory.search("tea", "ann") == []
     memory.wait_for_ingest([added.id], "ann")
-    assert memory.get(added.id) == added.model_copy(update={"status": None})
+    assert memory.get(added.id) == added.model_copy(update={"status": "stored"})
     assert [hit.memory.content for hit in memory.search("tea", "ann")] == ["likes tea"]
-    assert memory.update(added.id, confidence=0.5).status is None
+    assert memory.update(added.id, confidence=0.5).status == "stored"
     assert memory.update(added.id, content="likes coffee").status == "queued"
     assert [item.content for item in memory.list("ann").items] == ["likes coffee"]
 
@@ -167,7 +167,7 @@ def test_a_long_text_is_empty_until_the_service_has_processed_it(memory: Memory,
     queued = memory.get(id)
     assert (queued.content, queued.status) == ("", "queued")
     ready = memory.get(id)
-    assert (ready.content, ready.status) == (LONG, None)
+    assert (ready.content, ready.status) == (LONG, "stored")
 
 
 def test_waiting_ends_after_its_time(memory: Memory, service: Service) -> None:
@@ -285,6 +285,17 @@ def test_documents_of_others_are_memories(memory: Memory, service: Service) -> N
     assert listed.extensions["x-supermemory"] == shown | {"url": "https://example.com"}
     [hit] = memory.search("tea", "ann")
     assert (hit.memory.id, hit.memory.content) == (record.id, record.content)
+
+
+def test_a_context_is_not_filled_up_with_what_was_not_found(memory: Memory, service: Service) -> None:
+    for number in range(130):
+        service.put("ann", f"note-{number}", f"water {number}" if number % 5 else f"likes tea {number}")
+    service.requests.clear()
+    block = memory.context("tea", "ann", token_budget=100_000)
+    assert len(block.citations) == 26
+    assert "water" not in block.text
+    assert all(citation.score > 0 for citation in block.citations)
+    assert "POST /ns/*/list/documents" not in service.routes()
 
 
 def test_a_text_that_another_program_changed_is_seen(memory: Memory, service: Service) -> None:

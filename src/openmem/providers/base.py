@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import NoReturn
 
 from .._cursor import Position, decode_cursor, encode_cursor
@@ -12,7 +13,14 @@ from .._ids import new_memory_id
 from ..access import UNRESTRICTED, Grants
 from ..config import ClientConfig
 from ..context import build_context
-from ..errors import InvalidRequestError, NotFoundError, ProviderError, ScopeDeniedError, UnsupportedCapabilityError
+from ..errors import (
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    ProviderError,
+    ScopeDeniedError,
+    UnsupportedCapabilityError,
+)
 from ..io import Ports
 from ..models import (
     AuditEntries,
@@ -47,6 +55,7 @@ __all__ = [
     "Call",
     "Position",
     "Provider",
+    "check_not_ended",
     "decode_cursor",
     "encode_cursor",
     "new_memory_id",
@@ -221,6 +230,44 @@ class Provider:
     async def reembed(self, op: Reembed, call: Call) -> int:
         self._unsupported(op)
 
+    async def with_readable_names(
+        self,
+        records: Sequence[MemoryRecord],
+        call: Call,
+        look_up: Callable[[str], Awaitable[MemoryRecord | None]],
+        known: Iterable[MemoryRecord] = (),
+    ) -> Sequence[MemoryRecord]:
+        """`records` without the names of superseded memories that the caller may not read.
+
+        Args:
+            look_up: the memory with an id; None if there is none that the caller may know of. Asked only
+                on behalf of callers who may not read everything.
+            known: memories that need not be looked up.
+        """
+        granted = call.grants.read
+        if granted is None:
+            return records
+        named = {record.id: record for record in known}
+        is_readable: dict[str, bool] = {}
+        for record in records:
+            for id in record.supersedes or ():
+                if id not in is_readable:
+                    memory = named[id] if id in named else await look_up(id)
+                    is_readable[id] = (
+                        memory is not None and memory.user_id == record.user_id and granted.matches(memory.scope)
+                    )
+        return [without_names(record, is_readable) for record in records]
+
+    async def with_readable_names_in(
+        self, results: SearchResults, call: Call, look_up: Callable[[str], Awaitable[MemoryRecord | None]]
+    ) -> SearchResults:
+        """The same for the memories of search results."""
+        records = await self.with_readable_names([result.memory for result in results], call, look_up)
+        return [
+            result if record is result.memory else result.model_copy(update={"memory": record})
+            for result, record in zip(results, records, strict=True)
+        ]
+
     async def poll(self, op: WaitForIngest, is_ingested: Callable[[str], Awaitable[bool]]) -> None:
         """Ask again and again until all memories are ingested.
 
@@ -255,6 +302,42 @@ class Provider:
 def no_such_memory(id: str) -> NotFoundError:
     """The error for an id that names nothing the caller may know of."""
     return NotFoundError(f"there is no memory {id!r}")
+
+
+def check_not_ended(op: Add | Update, superseded: Iterable[MemoryRecord], now: datetime) -> None:
+    """Hold what a write supersedes anew against what is stored.
+
+    Raises:
+        ConflictError: one of the memories has ended already, and the caller does not allow that.
+    """
+    never = datetime.min.replace(tzinfo=UTC)
+    ended = [
+        record.id
+        for record in superseded
+        if record.valid_to is not None and record.valid_to <= max(now, record.valid_from or never)
+    ]
+    if ended and not op.supersede_ended:
+        raise has_ended(ended)
+
+
+def has_ended(ids: Iterable[str]) -> ConflictError:
+    """The error for a write that supersedes memories which have ended already."""
+    return ConflictError(
+        f"supersedes: {', '.join(map(repr, sorted(ids)))} ended before, so that this would be a second replacement; "
+        "nothing was written. Read what is current and replace that, or pass supersede_ended=True"
+    )
+
+
+def without_names(record: MemoryRecord, is_readable: Mapping[str, bool]) -> MemoryRecord:
+    """`record` without the names of superseded memories that the caller may not read.
+
+    Args:
+        is_readable: whether it may, by id; what is not in it, it may not.
+    """
+    if not record.supersedes or all(is_readable.get(id, False) for id in record.supersedes):
+        return record
+    named = [id for id in record.supersedes if is_readable.get(id, False)]
+    return record.model_copy(update={"supersedes": named or None})
 
 
 def hashed(idempotency_key: str) -> str:

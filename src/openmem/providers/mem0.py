@@ -161,7 +161,7 @@ class Mem0Provider(VendorProvider):
         id, status = answer
         return draft.model_copy(update={"id": id, "status": status})
 
-    async def _add(self, draft: MemoryRecord, content: str) -> tuple[str, str | None] | None:
+    async def _add(self, draft: MemoryRecord, content: str) -> tuple[str, str] | None:
         """The new memory's id and status; None if mem0 has the text already and kept nothing."""
         user = encode_user(draft.user_id)
         metadata = self.envelope(draft)
@@ -175,15 +175,15 @@ class Mem0Provider(VendorProvider):
             return None
         if self.optional(results[0], "event", str) not in (None, "ADD"):
             return None
-        return self._id(self.field(results[0], "id", str)), None
+        return self._id(self.field(results[0], "id", str)), "stored"
 
-    async def _add_twin(self, draft: MemoryRecord) -> tuple[str, str | None]:
+    async def _add_twin(self, draft: MemoryRecord) -> tuple[str, str]:
         """Store a text that the service has already: it drops a second one, but lets a text become equal."""
         answer = await self._add(draft, f"{draft.content}\n[{draft.id}]")
         if answer is None:
             raise self.malformed("no memory for a text that it cannot have had before")
         id, status = answer
-        if status is None:
+        if status == "stored":
             try:
                 await self.call(
                     self._backend.update, id, text=draft.content, metadata=self.envelope(draft), changes=True, of=id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -15,7 +15,7 @@ from .._network import EXAMPLE_URL, split_url
 from .._retrying import Tries
 from .._scopes import ScopeFilter
 from ..config import ClientConfig
-from ..errors import InvalidRequestError, OMPError, ProviderError
+from ..errors import InvalidRequestError, NotFoundError, OMPError, ProviderError, ScopeDeniedError
 from ..io import ConnectionFailedError, HttpIO, HttpRequest, HttpResponse, HttpSettings, Ports
 from ..models import (
     AuditEntries,
@@ -147,7 +147,7 @@ class PassthroughProvider(Provider):
         key = uuid.uuid4().hex if call.idempotency_key is None else hashed(call.idempotency_key)
         record = await self._perform(routes.ADD, op, call, {routes.IDEMPOTENCY_HEADER: key})
         self._check_added([record], [op])
-        return record
+        return await self._shown(record, call)
 
     async def add_many(self, op: AddMany, call: Call) -> MemoryRecords:
         """In one request, which the server performs whole or not at all."""
@@ -162,6 +162,7 @@ class PassthroughProvider(Provider):
         response = await self._send(replace(request, headers=headers, may_repeat=False, max_reply_bytes=most))
         records = await self.ports.call(self._decode, routes.ADD_MANY, response)
         self._check_added(records, op.records)
+        records = list(await self.with_readable_names(records, call, self._looking_up(call)))
         if op.progress is not None:
             op.progress(len(records), len(records))
         return records
@@ -170,7 +171,7 @@ class PassthroughProvider(Provider):
         record = await self._perform(routes.GET, op, call)
         self._check_id(record, op.id)
         _require_access(record, op, call)
-        return record
+        return await self._shown(record, call)
 
     async def update(self, op: Update, call: Call) -> MemoryRecord:
         await self._check_stored(op, (op.id, *(op.supersedes or ())), call)
@@ -180,7 +181,7 @@ class PassthroughProvider(Provider):
             raise self._foreign()
         if op.content not in ("", record.content):
             raise self._malformed("a memory with another text than it was given")
-        return record
+        return await self._shown(record, call)
 
     async def delete(self, op: Delete, call: Call) -> None:
         await self._check_stored(op, (op.id,), call)
@@ -203,7 +204,8 @@ class PassthroughProvider(Provider):
         self._check_rows(page.items, op)
         if page.next_cursor is not None and (not page.items or page.next_cursor == op.cursor):
             raise self._malformed("a page that leads no further")
-        return page
+        items = await self.with_readable_names(page.items, call, self._looking_up(call), page.items)
+        return page.model_copy(update={"items": list(items)})
 
     async def search(self, op: Search, call: Call) -> SearchResults:
         """In one request, or in one per scope where the server cannot be asked for all of them at once."""
@@ -219,7 +221,7 @@ class PassthroughProvider(Provider):
     async def _search(self, op: Search, call: Call) -> SearchResults:
         results = await self._perform(routes.SEARCH, op, call)
         self._check_rows([result.memory for result in results], op)
-        return results[: op.limit]
+        return await self.with_readable_names_in(results[: op.limit], call, self._looking_up(call))
 
     async def context(self, op: Context, call: Call) -> ContextBlock:
         """The server's, unless it must be cut to this client's grants or by its own token counter."""
@@ -343,6 +345,22 @@ class PassthroughProvider(Provider):
         """The scopes to ask the server for, which takes one pattern at a time and knows nothing of grants."""
         scopes = op.scope_filter(call.grants)
         return (None,) if scopes is None else scopes.patterns
+
+    def _looking_up(self, call: Call) -> Callable[[str], Awaitable[MemoryRecord | None]]:
+        """The memory with an id, as far as the server shows it."""
+
+        async def look_up(id: str) -> MemoryRecord | None:
+            try:
+                return await self._perform(routes.GET, Get(id=id), call)
+            except (NotFoundError, ScopeDeniedError):
+                return None
+
+        return look_up
+
+    async def _shown(self, record: MemoryRecord, call: Call) -> MemoryRecord:
+        """`record` as the caller may see it, whose grants the server does not know."""
+        [shown] = await self.with_readable_names([record], call, self._looking_up(call))
+        return shown
 
     def _granted(self, op: ScopedQuery, call: Call) -> ScopeFilter | None:
         """What a query that names no scope is limited to, which the server does not know."""

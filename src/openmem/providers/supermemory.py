@@ -360,7 +360,7 @@ class SupermemoryProvider(VendorProvider):
         """
         copy = self._copy(document)
         published = self.optional(document, "content", str)
-        if copy and (published is None or status is not None or _squeezed(copy) == _squeezed(published)):
+        if copy and (published is None or status != "stored" or _squeezed(copy) == _squeezed(published)):
             return copy
         return published or ""
 
@@ -397,12 +397,14 @@ def _is_token(text: str) -> bool:
 
 
 def _status(status: str | None) -> str | None:
-    """The status of a memory: None once it can be searched, ``queued`` until then."""
+    """The status of a memory, by the one of its document."""
     match status:
         case None | "done":
+            return "stored"
+        case "failed":
+            return "failed"
+        case "unknown":
             return None
-        case "failed" | "unknown":
-            return status
     return "queued"
 
 

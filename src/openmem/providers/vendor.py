@@ -43,8 +43,8 @@ from ..errors import (
 )
 from ..io import ConnectionFailedError, Ports, Work
 from ..models import CapabilityFeatures, MemoryPage, MemoryRecord, SearchResult, SearchResults, as_utc
-from ..operations import Add, Delete, Get, List, Operation, Search, Update, WaitForIngest
-from .base import Call, Provider, no_such_memory
+from ..operations import Add, ContextSearch, Delete, Get, List, Operation, Search, Update, WaitForIngest
+from .base import Call, Provider, check_not_ended, no_such_memory
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -136,7 +136,8 @@ class VendorProvider(Provider):
     with, for example, ``update = Provider.update`` in the class body.
 
     The verbs are not atomic: what takes two requests can fail between them. Where `supersedes` is
-    supported, the targets are checked, then the new memory is written, then the targets are ended.
+    supported, the targets are checked, then the new memory is written, then the targets are ended. Two
+    clients that supersede the same memory at the same moment can therefore both succeed.
 
     Attributes:
         vendor: the vendor's name as people write it.
@@ -362,7 +363,7 @@ class VendorProvider(Provider):
         created_at: datetime | None = None,
         updated_at: datetime | None = None,
         valid_to: datetime | None = None,
-        status: str | None = None,
+        status: str | None = "stored",
         beyond: Mapping[str, Any] | None = None,
     ) -> Stored:
         """A memory from what the backend holds of it.
@@ -407,15 +408,16 @@ class VendorProvider(Provider):
     async def add(self, op: Add, call: Call) -> MemoryRecord:
         with _named(op):
             targets = await self._targets(op.supersedes or (), op.user_id, call)
-            fields = op.model_dump(exclude={"extensions"}) | op.extensions
-            draft = MemoryRecord.model_validate(fields | {"id": new_memory_id(op.user_id), "created_at": self._now()})
-            record = await self.insert(draft)
-            await self._end(targets, record.created_at)
-            return record
+            now = self._now()
+            check_not_ended(op, (target.core for target in targets), now)
+            set_here = {"id": new_memory_id(op.user_id), "created_at": now}
+            record = await self.insert(MemoryRecord.model_validate(op.record_fields | set_here))
+            await self._end(targets, op.valid_from or now)
+            return await self._shown(record, call, targets)
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:
         with _named(op):
-            return (await self._required(op.id, op.access, call)).record
+            return await self._shown((await self._required(op.id, op.access, call)).record, call)
 
     async def update(self, op: Update, call: Call) -> MemoryRecord:
         with _named(op):
@@ -427,12 +429,13 @@ class VendorProvider(Provider):
                     f"valid_to: {op.valid_to.isoformat()} is before the memory's valid_from {begin.isoformat()}"
                 )
             targets = await self._targets(op.supersedes or (), stored.core.user_id, call)
+            named, now = stored.core.supersedes or (), self._now()
+            check_not_ended(op, (target.core for target in targets if target.core.id not in named), now)
             if "supersedes" in changes:
-                changes["supersedes"] = list(dict.fromkeys([*(stored.core.supersedes or ()), *(op.supersedes or ())]))
-            changed = await self._write(stored, changes | {"updated_at": self._now()})
-            assert changed.core.updated_at is not None
-            await self._end(targets, changed.core.updated_at)
-            return changed.record
+                changes["supersedes"] = list(dict.fromkeys([*named, *(op.supersedes or ())]))
+            changed = await self._write(stored, changes | {"updated_at": now})
+            await self._end(targets, now)
+            return await self._shown(changed.record, call, targets)
 
     async def delete(self, op: Delete, call: Call) -> None:
         with _named(op):
@@ -444,7 +447,10 @@ class VendorProvider(Provider):
             position = decode_cursor(op)
             scopes = op.scope_filter(call.grants)
             found: dict[str, MemoryRecord] = {}
+            named: dict[str, MemoryRecord] = {}
             async for record in self._all(op.user_id):
+                if call.grants.read is not None:
+                    named[record.id] = record
                 if (
                     (scopes is None or scopes.matches(record.scope))
                     and (op.tag is None or op.tag in (record.tags or ()))
@@ -454,14 +460,19 @@ class VendorProvider(Provider):
                 ):
                     found[record.id] = record
             items = heapq.nlargest(op.limit, found.values(), key=_position)
-            more = len(found) > op.limit
-            return MemoryPage(items=items, next_cursor=encode_cursor(op, _position(items[-1])) if more else None)
+            next_cursor = encode_cursor(op, _position(items[-1])) if len(found) > op.limit else None
+
+            async def look_up(id: str) -> MemoryRecord | None:
+                return named.get(id)
+
+            shown = await self.with_readable_names(items, call, look_up)
+            return MemoryPage(items=list(shown), next_cursor=next_cursor)
 
     async def search(self, op: Search, call: Call) -> SearchResults:
         """Asks the backend for more and more until enough of what it finds passes the filters.
 
         What lies beyond the most it can find is taken from the list of all memories and comes last,
-        with the score 0.
+        with the score 0; but not in a prompt, where only what answers belongs.
         """
         with _named(op):
             scopes = op.scope_filter(call.grants)
@@ -472,11 +483,14 @@ class VendorProvider(Provider):
                 if answer.complete or len(results) >= op.limit or count >= self.max_candidates:
                     break
                 count = min(self.max_candidates, count * GROWTH)
+            if isinstance(op, ContextSearch):
+                return [result for result in results if result.score > 0.0][: op.limit]
             lowest = op.min_score or 0.0
             if len(results) < op.limit and not answer.complete:
                 self._check_reach(answer.found, lowest)
                 results += await self._beyond(answer.found, results, op, scopes)
-            return [result for result in results if result.score >= lowest][: op.limit]
+            results = [result for result in results if result.score >= lowest][: op.limit]
+            return await self.with_readable_names_in(results, call, self._look_up)
 
     async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None:
         """Asks again and again until none is queued."""
@@ -525,8 +539,23 @@ class VendorProvider(Provider):
 
     async def _end(self, targets: Iterable[Stored], moment: datetime) -> None:
         for stored in targets:
-            if stored.core.valid_to is None or stored.core.valid_to > moment:
-                await self._write(stored, {"valid_to": moment, "updated_at": moment})
+            end = max(moment, stored.core.valid_from or moment)
+            if stored.core.valid_to is None or stored.core.valid_to > end:
+                await self._write(stored, {"valid_to": end, "updated_at": self._now()})
+
+    async def _look_up(self, id: str) -> MemoryRecord | None:
+        stored = await self._fetch(id)
+        return None if stored is None else stored.core
+
+    async def _shown(self, record: MemoryRecord, call: Call, named: Iterable[Stored] = ()) -> MemoryRecord:
+        """`record` as the caller may see it.
+
+        Args:
+            named: memories that it supersedes, as far as they are at hand.
+        """
+        known = [stored.core for stored in named]
+        [shown] = await self.with_readable_names([record], call, self._look_up, known)
+        return shown
 
     async def _write(self, stored: Stored, changes: Mapping[str, Any]) -> Stored:
         core = MemoryRecord.model_validate({**stored.core.model_dump(), **changes})

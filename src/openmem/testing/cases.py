@@ -68,6 +68,10 @@ QUERIES: Final[dict[str, str]] = {
     "invisible": "\u200b",
 }
 
+HALVES: Final = "\ud83d\ude00"
+"""A character as two surrogates, which is what JSON that was decoded half-way has."""
+WHOLE: Final = "\U0001f600"
+
 _BAD_RECORDS: Final[tuple[Any, ...]] = (
     "a text",
     5,
@@ -84,6 +88,8 @@ _BAD_TEXTS: Final[dict[str, Any]] = {
     "blank": " \t\n\u3000",
     "nul": "a\0b",
     "lone surrogate": "a\ud800b",
+    "half a pair": "\ud83d\ude00\ud83d",
+    "halves in the wrong order": "\ude00\ud83d",
     "bytes": b"abc",
     "number": 5,
 }
@@ -107,11 +113,16 @@ _TEXT_LISTS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 _NUMBERS: Final[dict[tuple[str, str], tuple[Any, ...]]] = {
-    ("list", "limit"): (0, -1, 501, 1.5, "5", True, None),
-    ("search", "limit"): (0, 101, 10.0, "5", True, None),
-    ("audit", "limit"): (0, 1001, True, None),
-    ("context", "token_budget"): (0, -5, 1.5, "5", True, None),
-    ("add", "confidence"): (-0.01, 1.01, math.nan, math.inf, "0.5", True),
+    ("list", "limit"): (0, -1, 501, 1.5, "5", True, None, 10**5000),
+    ("search", "limit"): (0, 101, 10.0, "5", True, None, 10**5000),
+    ("audit", "limit"): (0, 1001, True, None, 10**5000),
+    ("context", "token_budget"): (0, -5, 1.5, "5", True, None, 10**5000),
+    ("add", "confidence"): (-0.01, 1.01, math.nan, math.inf, "0.5", True, 10**5000),
+    ("add", "content"): (10**5000,),
+    ("add", "tags"): (10**5000, [10**5000]),
+    ("add", "valid_from"): (10**5000,),
+    ("add", "supersede_ended"): (None, "yes", 1),
+    ("update", "supersede_ended"): (None, "yes", 1),
     ("update", "confidence"): (-0.01, 1.01, math.nan, "0.5", True),
     ("search", "min_score"): (-0.01, 1.01, math.nan, "0.5", True),
     ("wait_for_ingest", "timeout"): (-1.0, math.nan, "5", True),
@@ -138,6 +149,8 @@ INVALID_SOURCES: Final[tuple[Any, ...]] = (
     {"ref": "a\ud800b"},
     {"app": 5},
     {"x": object()},
+    {"x": 10**640},
+    {"x": [-(10**5000)]},
 )
 
 INVALID_EXTENSIONS: Final[tuple[dict[str, Any], ...]] = (
@@ -151,6 +164,9 @@ INVALID_EXTENSIONS: Final[tuple[dict[str, Any], ...]] = (
     {"x-mem0": {1: "a"}},
     {"x-mem0": object()},
     {"x-mem0": {"a", "b"}},
+    {"x-mem0": 10**640},
+    {"x-mem0": [-(10**5000)]},
+    {"x-mem0": {HALVES: 1, WHOLE: 2}},
 )
 
 

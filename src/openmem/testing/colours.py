@@ -8,7 +8,9 @@ start to end in one step (see `openmem.io`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, Self, cast
 
 from ..async_memory import AsyncMemory
@@ -28,6 +30,10 @@ class Colour(Protocol):
 
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a test body to its end."""
+        ...
+
+    async def at_once(self, *calls: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:
+        """The results of calls that are made at the same moment, or what they raised, in their order."""
         ...
 
     def close(self) -> None:
@@ -59,7 +65,7 @@ class Awaitable:
 
 
 class Settled:
-    """A client that waits until what it stored can be searched, and then tells of it without a status.
+    """A client that waits until what it stored can be searched, and then tells that it is stored.
 
     Args:
         client: the client under test.
@@ -80,7 +86,7 @@ class Settled:
             if record.status != "queued":
                 return record
             await self._waits.wait_for_ingest([record.id], record.user_id, timeout=LONGEST_INGEST)
-            return record.model_copy(update={"status": None})
+            return record.model_copy(update={"status": "stored"})
 
         return call
 
@@ -101,6 +107,17 @@ class Sync:
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         run_blocking(coroutine)
 
+    async def at_once(self, *calls: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:
+        barrier = threading.Barrier(len(calls))
+
+        def make(call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+            barrier.wait()
+            return run_blocking(call())
+
+        with ThreadPoolExecutor(len(calls)) as threads:
+            futures = [threads.submit(make, call) for call in calls]
+        return [future.exception() or future.result() for future in futures]
+
     def close(self) -> None:
         pass
 
@@ -116,6 +133,9 @@ class Async:
 
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._runner.run(coroutine)
+
+    async def at_once(self, *calls: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:
+        return await asyncio.gather(*(call() for call in calls), return_exceptions=True)
 
     def close(self) -> None:
         self._runner.close()

@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 
 from ..async_memory import AsyncMemory
-from ..errors import InvalidRequestError, NotFoundError, ScopeDeniedError, UnsupportedCapabilityError
+from ..errors import ConflictError, InvalidRequestError, NotFoundError, ScopeDeniedError, UnsupportedCapabilityError
 from ..models import Capabilities, CapabilityFeatures, MemoryRecord
 from . import cases
 from .colours import Async, Colour, Settled, Sync
@@ -183,14 +183,15 @@ class ConformanceSuite:
             "big": 2**70,
             "huge": 1e23,
             "tiny": 1e-300,
+            "longest": 10**640 - 1,
         }
-        extensions: dict[str, Any] = {"x-mem0": extension, "x-my_app-2": "text"}
+        extensions: dict[str, Any] = {"x-mem0": extension, "x-my_app-2": "text", "x-none": None}
         added = await self.memory.add(
             content="prefers dark mode",
             user_id=self.user,
             scope="coding/preferences",
             tags=["b", "a", "b"],
-            source={"app": "editor", "type": "explicit", "ref": "msg-1"},
+            source={"app": "editor", "type": "explicit", "ref": "msg-1", "model": None},
             confidence=0.75,
             valid_from=datetime(2024, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
             valid_to=datetime(9000, 1, 1, tzinfo=UTC),
@@ -202,12 +203,13 @@ class ConformanceSuite:
             assert record.scope == "coding/preferences"
             assert record.tags == ["b", "a", "b"]
             assert record.source is not None
-            assert record.source.to_wire() == {"app": "editor", "type": "explicit", "ref": "msg-1"}
+            assert record.source.to_wire() == {"app": "editor", "type": "explicit", "ref": "msg-1", "model": None}
             assert record.confidence == 0.75
             assert record.valid_from == datetime(2024, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
             assert record.valid_to == datetime(9000, 1, 1, tzinfo=UTC)
             assert record.extensions == extensions
             assert record.created_at == added.created_at
+            assert record.status == "stored"
 
     @clause("add", "get")
     @pytest.mark.parametrize("confidence", [0.0, 1.0, 0.1, 1])
@@ -263,12 +265,13 @@ class ConformanceSuite:
         every_field: dict[str, Any] = {
             "scope": "coding/preferences",
             "tags": ["b", "ä", "b"],
-            "source": {"app": "editor", "type": "explicit", "ref": "msg-1"},
+            "source": {"app": "editor", "type": "explicit", "ref": "msg-1", "model": None},
             "confidence": 0.1,
             "valid_from": datetime(2024, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
             "valid_to": datetime.max,
             "x-mem0": {"deep": [1, 2.5, True, None, {"a": "ä"}], "big": 2**70, "huge": 1e23},
             "x-my_app-2": "text",
+            "x-none": None,
         }
         given: list[dict[str, Any]] = [
             {"content": "prefers dark mode"},
@@ -651,6 +654,164 @@ class ConformanceSuite:
                 await self.memory.update(target.id, content="new", supersedes=[mine.id, unknown])
         assert (await self.memory.list(self.user)).items == [target, mine]
         assert await self.memory.get(hers.id) == hers
+
+    @clause("add", "get", "supports_supersession", "temporal")
+    async def test_a_memory_ends_when_what_replaces_it_begins(self) -> None:
+        year = datetime(2024, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)
+        for begin, replaced_from, end in [(None, year[0], year[0]), (None, year[1], year[1]), (year[1], None, year[1])]:
+            old = await self.memory.add(content="old", user_id=self.user, valid_from=begin)
+            await self.memory.add(content="new", user_id=self.user, valid_from=replaced_from, supersedes=[old.id])
+            assert (await self.memory.get(old.id)).valid_to == end
+
+    async def _ended(self, how: str) -> MemoryRecord:
+        """A memory that has ended."""
+        if how == "by its end":
+            end = datetime.now(UTC) - timedelta(days=1)
+            return await self.memory.add(content="drinks tea", user_id=self.user, valid_to=end)
+        begin = datetime(9000, 1, 1, tzinfo=UTC) if how == "before it began" else None
+        old = await self.memory.add(content="drinks tea", user_id=self.user, valid_from=begin)
+        await self.memory.add(content="drinks coffee", user_id=self.user, supersedes=[old.id])
+        return await self.memory.get(old.id)
+
+    @clause("add", "get", "list", "supports_supersession", "temporal")
+    @pytest.mark.parametrize("how", ["by a replacement", "by its end", "before it began"])
+    async def test_a_second_replacement_is_a_conflict(self, how: str) -> None:
+        ended = await self._ended(how)
+        current = await self.memory.add(content="drinks water", user_id=self.user)
+        other = await self.memory.add(content="drinks", user_id=self.user)
+        before = (await self.memory.list(self.user)).items
+
+        def check(conflict: pytest.ExceptionInfo[ConflictError]) -> None:
+            error = conflict.value
+            assert (error.code, error.type) == ("conflict", "conflict")
+            assert error.request_id
+            assert repr(ended.id) in error.message
+            assert current.id not in error.message
+            assert "supersede_ended" in error.message
+
+        arguments: dict[str, Any] = {"content": "drinks milk", "user_id": self.user}
+        with pytest.raises(ConflictError, match=r"^supersedes: ") as conflict:
+            await self.memory.add(**arguments, supersedes=[current.id, ended.id])
+        check(conflict)
+        capabilities = await self.memory.capabilities()
+        if self.offers(capabilities, "update"):
+            with pytest.raises(ConflictError, match=r"^supersedes: ") as conflict:
+                await self.memory.update(other.id, content="drinks milk", supersedes=[current.id, ended.id])
+            check(conflict)
+        if self.offers(capabilities, "add_many"):
+            records: list[dict[str, Any]] = [arguments, {**arguments, "supersedes": [current.id, ended.id]}]
+            with pytest.raises(ConflictError, match=r"^records\[1\]\.supersedes: ") as conflict:
+                await self.memory.add_many(records)
+            check(conflict)
+        assert (await self.memory.list(self.user)).items == before
+
+    @clause("add", "get", "supports_supersession", "temporal")
+    async def test_what_ended_can_be_replaced_by_those_who_say_so(self) -> None:
+        ended = await self._ended("by a replacement")
+        capabilities = await self.memory.capabilities()
+        allowed: dict[str, Any] = {"supersedes": [ended.id], "supersede_ended": True}
+        arguments: dict[str, Any] = {"content": "drinks milk", "user_id": self.user}
+        new = [await self.memory.add(**arguments, **allowed)]
+        if self.offers(capabilities, "update"):
+            record = await self.memory.add(**arguments)
+            new.append(await self.memory.update(record.id, **allowed))
+            new.append(await self.memory.update(record.id, supersedes=[ended.id, ended.id]))
+        if self.offers(capabilities, "add_many"):
+            new += await self.memory.add_many([{**arguments, **allowed}])
+        for record in new:
+            assert record.supersedes == [ended.id]
+            assert "supersede_ended" not in (record.model_extra or {})
+            assert (await self.memory.get(record.id)).supersedes == [ended.id]
+        assert await self.memory.get(ended.id) == ended
+
+    @clause("add", "get", "supports_supersession", "temporal")
+    async def test_what_has_not_ended_yet_can_be_replaced(self) -> None:
+        end = datetime.now(UTC) + timedelta(days=1)
+        old = await self.memory.add(content="drinks tea", user_id=self.user, valid_to=end)
+        new = await self.memory.add(content="drinks milk", user_id=self.user, supersedes=[old.id, old.id])
+        ended = await self.memory.get(old.id)
+        assert ended.valid_to is not None
+        assert ended.valid_to <= new.created_at
+
+    @clause("add_many", "add", "supports_supersession")
+    async def test_one_call_may_replace_a_memory_by_several(self) -> None:
+        old = await self.memory.add(content="drinks tea and coffee", user_id=self.user)
+        part: dict[str, Any] = {"user_id": self.user, "supersedes": [old.id]}
+        await self.memory.add_many([{"content": "drinks tea", **part}, {"content": "drinks coffee", **part}])
+        allowing = {"content": "a", **part, "supersede_ended": True}
+        with pytest.raises(ConflictError, match=r"^records\[1\]\."):
+            await self.memory.add_many([allowing, {"content": "b", **part}])
+        await self.memory.add_many([allowing, allowing])
+
+    @clause("add", "get", "update", "search", "supports_supersession", "atomic_supersession")
+    async def test_of_replacements_at_the_same_moment_one_wins(self) -> None:
+        many = self.offers(await self.memory.capabilities(), "add_many")
+        for number in range(4):
+            user = f"{self.user}-{number}"
+            old = await self.memory.add(content="lives in Leeds", user_id=user)
+            other = await self.memory.add(content="speaks English", user_id=user)
+
+            def adding(city: str, user: str = user, old: str = old.id) -> Callable[[], Coroutine[Any, Any, Any]]:
+                return lambda: self.memory.add(content=f"lives in {city}", user_id=user, supersedes=[old])
+
+            def updating(id: str = other.id, old: str = old.id) -> Callable[[], Coroutine[Any, Any, Any]]:
+                return lambda: self.memory.update(id, content="lives in Lima", supersedes=[old])
+
+            def batch(user: str = user, old: str = old.id) -> Callable[[], Coroutine[Any, Any, Any]]:
+                records = [{"content": "lives in Rome", "user_id": user, "supersedes": [old]}]
+                return lambda: self.memory.add_many(records)
+
+            calls = [adding("Porto"), adding("Oslo"), updating(), *([batch()] if many else [])]
+            answers = await self.colour.at_once(*calls)
+            lost = [answer for answer in answers if isinstance(answer, ConflictError)]
+            assert len(lost) == len(calls) - 1, answers
+            assert len({error.request_id for error in lost}) == len(lost)
+            found = [hit.memory for hit in await self.memory.search("lives in", user, limit=100)]
+            assert [record.supersedes for record in found if "lives in" in record.content] == [[old.id]]
+
+    @clause("add", "get", "list", "search", "supports_supersession", "scopes")
+    async def test_a_record_names_only_what_its_reader_may_read(self) -> None:
+        """What was deleted is no longer known to be readable, so it is named to those who may read everything."""
+        shown = await self.memory.add(content="tea at work", user_id=self.user, scope="work/a")
+        hidden = await self.memory.add(content="tea at home", user_id=self.user, scope="home")
+        gone = await self.memory.add(content="tea", user_id=self.user, scope="work/a")
+        both = await self.memory.add(
+            content="no tea", user_id=self.user, scope="work/b", supersedes=[hidden.id, shown.id, gone.id]
+        )
+        only_hidden = await self.memory.add(
+            content="no tea", user_id=self.user, scope="work/b", supersedes=[hidden.id], supersede_ended=True
+        )
+        capabilities = await self.memory.capabilities()
+        names: dict[str, list[str] | None] = {both.id: [shown.id], only_hidden.id: None}
+        if self.offers(capabilities, "delete"):
+            await self.memory.delete(gone.id)
+        else:
+            names[both.id] = [shown.id, gone.id]
+        async with self.client(grants=["read:work/*", "write:*"]) as limited:
+            for record in (both, only_hidden):
+                assert await limited.get(record.id) == record.model_copy(update={"supersedes": names[record.id]})
+            for scope in (None, "work/b", "work/*"):
+                listed = {item.id: item.supersedes for item in (await limited.list(self.user, scope=scope)).items}
+                found = [hit.memory for hit in await limited.search("no tea", self.user, scope=scope)]
+                assert {id: listed[id] for id in names} == names
+                assert {record.id: record.supersedes for record in found} == names
+            more: dict[str, Any] = {"supersedes": [hidden.id, shown.id], "supersede_ended": True}
+            record = await limited.add(content="no milk", user_id=self.user, scope="work/c", **more)
+            assert record.supersedes == [shown.id]
+            if self.offers(capabilities, "update"):
+                updated = await limited.update(only_hidden.id, **more)
+                assert updated.supersedes == [shown.id]
+                assert (await limited.update(record.id, tags=["t"])).supersedes == [shown.id]
+            if self.offers(capabilities, "add_many"):
+                [batched] = await limited.add_many([{"content": "x", "user_id": self.user, "scope": "work", **more}])
+                assert batched.supersedes == [shown.id]
+        assert (await self.memory.get(both.id)).supersedes == [hidden.id, shown.id, gone.id]
+        assert (await self.memory.get(record.id)).supersedes == [hidden.id, shown.id]
+        if self.offers(capabilities, "update"):
+            assert (await self.memory.get(only_hidden.id)).supersedes == [hidden.id, shown.id]
+        async with self.client(grants=["write:*"]) as writer:
+            record = await writer.add(content="no milk", user_id=self.user, **more)
+            assert record.supersedes is None
 
     # List
 
@@ -1058,6 +1219,46 @@ class ConformanceSuite:
         assert again.source is not None
         assert (again.source.app, again.source.ref) == (text, text)
         assert again.extensions == extensions
+
+    @clause("add", "get", "list", "search", "context", "scopes")
+    async def test_two_halves_of_a_character_are_one(self) -> None:
+        halves, whole = cases.HALVES, cases.WHOLE
+        user = self.user + halves
+        arguments: dict[str, Any] = {
+            "content": f"likes {halves} tea",
+            "scope": f"{halves}/x",
+            "tags": [halves],
+            "source": {"app": halves, "ref": halves, halves: halves},
+            "x-app": {halves: [halves, {halves: halves}]},
+        }
+        added = [await self.memory.add(user_id=user, **arguments)]
+        if self.offers(await self.memory.capabilities(), "add_many"):
+            added += await self.memory.add_many([{"user_id": user, **arguments}])
+        for record in added:
+            assert (record.content, record.user_id, record.scope) == (
+                f"likes {whole} tea",
+                self.user + whole,
+                f"{whole}/x",
+            )
+            assert record.tags == [whole]
+            assert record.source is not None
+            assert record.source.to_wire() == {"app": whole, "ref": whole, whole: whole}
+            assert record.extensions == {"x-app": {whole: [whole, {whole: whole}]}}
+            assert await self.memory.get(record.id) == record
+        selections: list[dict[str, Any]] = [{"scope": f"{halves}/*"}, {"tag": halves}]
+        for filters in selections:
+            assert len((await self.memory.list(user, **filters)).items) == len(added)
+        assert len(await self.memory.search(f"{halves} tea", user, scope=f"{halves}/x")) == len(added)
+        assert f"likes {whole} tea" in (await self.memory.context(f"{halves} tea", user, scope=halves)).text
+        async with self.client(app=halves, grants=[f"read:{halves}/*"]) as client:
+            assert len((await client.list(user)).items) == len(added)
+
+    @clause("add", "get", "update")
+    async def test_two_halves_of_a_character_are_one_in_an_update(self) -> None:
+        added = await self.memory.add(content="tea", user_id=self.user)
+        updated = await self.memory.update(added.id, content=f"{cases.HALVES} tea", tags=[cases.HALVES])
+        assert (updated.content, updated.tags) == (f"{cases.WHOLE} tea", [cases.WHOLE])
+        assert await self.memory.get(added.id) == updated
 
     @clause("add", "list", "search", "context", "scopes")
     @pytest.mark.parametrize("text", cases.HOSTILE.values(), ids=cases.HOSTILE)

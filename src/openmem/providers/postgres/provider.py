@@ -12,7 +12,7 @@ from ..._cursor import decode_cursor
 from ..._ids import new_memory_id, new_memory_ids
 from ...config import DEFAULT_POOL_TIMEOUT, ClientConfig
 from ...context import build_context
-from ...errors import NotFoundError, ProviderError
+from ...errors import ConflictError, NotFoundError, ProviderError
 from ...io import EmbedderIO, Ports, PostgresIO, PostgresSettings, Statement, Transaction
 from ...models import (
     AuditEntries,
@@ -38,7 +38,7 @@ from ...operations import (
     Update,
     WaitForIngest,
 )
-from ..base import CONTEXT_CANDIDATES, Call, Provider
+from ..base import CONTEXT_CANDIDATES, Call, Provider, without_names
 from . import schema, session
 from .statements import Batch, Place, Statements
 from .urls import PastedUrl, is_known_pooler, read_url
@@ -161,8 +161,15 @@ class PostgresProvider(Provider):
         id, model = new_memory_id(op.user_id), self._embedder.model
         if call.idempotency_key is None:
             return await self._run.execute(self._sql.add(id, op, call, model, vector))
-        added = await self._run.execute(self._sql.add_once(id, op, call, model, vector))
-        return added if isinstance(added, MemoryRecord) else await self._run.execute(self._sql.added_before(op, added))
+        statement = self._sql.add_once(id, op, call, model, vector)
+        try:
+            added = await self._run.execute(statement)
+        except ConflictError:
+            # It may have waited for another one with its key, which the second time is seen.
+            added = await self._run.execute(statement)
+        if isinstance(added, MemoryRecord):
+            return added
+        return await self._run.execute(self._sql.added_before(op, call, added))
 
     async def add_many(self, op: AddMany, call: Call) -> MemoryRecords:
         """Batch by batch in one transaction; the next one is embedded while the server stores the one before."""
@@ -199,7 +206,8 @@ class PostgresProvider(Provider):
             if op.progress is not None and following is not None:
                 op.progress(len(added), len(op.records))
         if any(add.supersedes for add in op.records):
-            await transaction.execute(self._sql.supersede(op, call))
+            is_readable = await transaction.execute(self._sql.supersede(op, call))
+            added = [without_names(record, is_readable) for record in added]
         return added
 
     async def _prepare(self, places: Sequence[Place], adds: Sequence[Add], created_at: datetime) -> Batch:

@@ -39,7 +39,7 @@ from ...models import (
     trusted_result,
 )
 from ...operations import Add, AddMany, Audit, Context, Delete, Get, List, Operation, Search, Update, WaitForIngest
-from ..base import Call, hashed, key_reused, no_such_memory
+from ..base import Call, has_ended, hashed, key_reused, no_such_memory
 from . import binary
 from .candidates import of_many
 from .ranking import Ranking, words_of
@@ -71,8 +71,13 @@ _COPIED: Final[Mapping[str, Callable[[Any], bytes]]] = {
 }
 
 
-def _columns(table: str) -> str:
-    return ", ".join(f"{table}.{name}{'::text' if name in _JSON else ''}" for name in _COLUMNS)
+def _columns(table: str, **instead: str) -> str:
+    """The columns of a record.
+
+    Args:
+        instead: expressions in place of columns.
+    """
+    return ", ".join(instead.get(name, f"{table}.{name}{'::text' if name in _JSON else ''}") for name in _COLUMNS)
 
 
 def _record(row: Row) -> MemoryRecord:
@@ -193,11 +198,12 @@ class Statements:
             return Statement(self._add, args, lambda rows: _record(rows[0]))
 
         def decode(rows: Sequence[Row]) -> MemoryRecord:
-            unknown, *record = rows[0]
-            _refuse_unknown(unknown)
+            unknown, ended, *record = rows[0]
+            _refuse(unknown, ended)
             return _record(record)
 
-        return Statement(self._add_superseding, (*args, *_filter(call.grants.write)), decode)
+        args = (*args, *_filter(call.grants.write), *_filter(call.grants.read), op.supersede_ended)
+        return Statement(self._add_superseding, args, decode)
 
     def add_once(
         self, id: str, op: Add, call: Call, model: str, vector: Sequence[float]
@@ -206,32 +212,40 @@ class Statements:
         assert call.idempotency_key is not None
 
         def decode(rows: Sequence[Row]) -> MemoryRecord | AddedBefore:
-            unknown, memory_id, fingerprint, *record = rows[0]
-            _refuse_unknown(unknown)
+            unknown, ended, memory_id, fingerprint, *record = rows[0]
+            _refuse(unknown, ended)
             return _record(record) if memory_id == id else AddedBefore(memory_id, fingerprint)
 
         key = hashed(call.idempotency_key)
-        args = (*_added(id, op, call, model, vector), *_filter(call.grants.write), key, op.fingerprint)
+        args = (
+            *_added(id, op, call, model, vector), *_filter(call.grants.write), key, op.fingerprint,
+            *_filter(call.grants.read), op.supersede_ended,
+        )  # fmt: skip
         return Statement(self._add_once, args, decode)
 
     def _add_once_sql(self) -> str:
         """Of two at the same moment, the second waits at ``claimed`` for the first and then sees its id.
 
-        It does not see the memory itself, which is newer than its snapshot.
+        It does not see the memory itself, which is newer than its snapshot. If the two supersede something, it
+        waits at ``superseded``, and then sees that this has ended but not by whom.
         """
         is_over = f"k.at < now() - {_KEY_LIFETIME}"
         return f"""
             WITH superseded AS ({self._superseded("$16", "$3::text", "$10", "$17", "$18")}),
-            unknown AS (
-                SELECT CASE WHEN EXISTS (
-                    SELECT FROM {self._keys} k
-                    WHERE {_in("k", "$16")} AND k.user_id = $3::text AND k.key = $19::text AND NOT {is_over}
-                ) THEN '{{}}' ELSE {_unknown("$10")} END AS ids
+            checked AS (
+                SELECT CASE WHEN repeated.yes THEN '{{}}' ELSE {_unknown("$10")} END AS unknown,
+                    CASE WHEN repeated.yes THEN '{{}}' ELSE {_ended("$23")} END AS ended
+                FROM (
+                    SELECT EXISTS (
+                        SELECT FROM {self._keys} k
+                        WHERE {_in("k", "$16")} AND k.user_id = $3::text AND k.key = $19::text AND NOT {is_over}
+                    ) AS yes
+                ) repeated
             ),
             claimed AS (
                 INSERT INTO {self._keys} AS k (bucket, user_id, key, fingerprint, memory_id, at)
                 SELECT $16::smallint, $3::text, $19::text, $20::text, $1::text, now()
-                FROM unknown WHERE unknown.ids = '{{}}'
+                FROM checked WHERE {_ALLOWED}
                 ON CONFLICT (user_id, key, bucket) DO UPDATE SET
                     fingerprint = CASE WHEN {is_over} THEN excluded.fingerprint ELSE k.fingerprint END,
                     memory_id = CASE WHEN {is_over} THEN excluded.memory_id ELSE k.memory_id END,
@@ -246,16 +260,17 @@ class Statements:
                 )
             ),
             gate AS (
-                SELECT unknown.ids, claimed.*, coalesce(claimed.memory_id = $1::text, false) AS is_new
-                FROM unknown LEFT JOIN claimed ON true
+                SELECT checked.*, claimed.*, coalesce(claimed.memory_id = $1::text, false) AS is_new
+                FROM checked LEFT JOIN claimed ON true
             ),
             ended AS ({self._end("$16", "coalesce($8::timestamptz, now())", "gate", "gate.is_new")}),
-            added AS ({self._insert} FROM gate WHERE gate.is_new RETURNING {_columns("m")})
+            added AS ({self._insert} FROM gate WHERE gate.is_new RETURNING {self._shown("$16", "$21", "$22")})
             {self._written("add", "added", bucket="$16", app="$14", request="$15")}
-            SELECT gate.ids, gate.memory_id, gate.fingerprint, added.* FROM gate LEFT JOIN added ON true
+            SELECT gate.unknown, gate.ended, gate.memory_id, gate.fingerprint, added.*
+            FROM gate LEFT JOIN added ON true
         """
 
-    def added_before(self, op: Add, added: AddedBefore) -> Statement[MemoryRecord]:
+    def added_before(self, op: Add, call: Call, added: AddedBefore) -> Statement[MemoryRecord]:
         """Read the memory of an earlier `add_once`."""
 
         def decode(rows: Sequence[Row]) -> MemoryRecord:
@@ -267,8 +282,11 @@ class Statements:
                 )
             return _record(rows[0])
 
-        sql = f"SELECT {_columns('m')} FROM {self._memories} m WHERE m.id = $1::text AND {_in('m', '$2')}"
-        return Statement(sql, (added.memory_id, bucket_of(op.user_id)), decode)
+        sql = f"""
+            SELECT {self._shown("$2", "$3", "$4")} FROM {self._memories} m
+            WHERE m.id = $1::text AND {_in("m", "$2")}
+        """
+        return Statement(sql, (added.memory_id, bucket_of(op.user_id), *_filter(call.grants.read)), decode)
 
     @property
     def _insert(self) -> str:
@@ -286,11 +304,11 @@ class Statements:
             return f"WITH added AS ({self._insert} RETURNING {_columns('m')}) {audit} SELECT * FROM added"
         return f"""
             WITH superseded AS ({self._superseded("$16", "$3::text", "$10", "$17", "$18")}),
-            unknown AS (SELECT {_unknown("$10")} AS ids),
-            ended AS ({self._end("$16", "coalesce($8::timestamptz, now())", "unknown", "unknown.ids = '{}'")}),
-            added AS ({self._insert} FROM unknown WHERE unknown.ids = '{{}}' RETURNING {_columns("m")})
+            checked AS (SELECT {_unknown("$10")} AS unknown, {_ended("$21")} AS ended),
+            ended AS ({self._end("$16", "coalesce($8::timestamptz, now())", "checked", _ALLOWED)}),
+            added AS ({self._insert} FROM checked WHERE {_ALLOWED} RETURNING {self._shown("$16", "$19", "$20")})
             {audit}
-            SELECT unknown.ids, added.* FROM unknown LEFT JOIN added ON true
+            SELECT checked.unknown, checked.ended, added.* FROM checked LEFT JOIN added ON true
         """
 
     def _last_ordinal(self, bucket: str, user: str) -> str:
@@ -353,8 +371,12 @@ class Statements:
         args = (list(ids), [bucket_in(id) for id in ids], call.app, call.request_id)
         return Statement(sql, args, lambda rows: None)
 
-    def supersede(self, op: AddMany, call: Call) -> Statement[None]:
-        """End the validity of the memories that those of an `add_many` supersede."""
+    def supersede(self, op: AddMany, call: Call) -> Statement[Mapping[str, bool]]:
+        """End the validity of the memories that those of an `add_many` supersede.
+
+        Returns:
+            Whether the caller may read each of them, by id.
+        """
         same_memory = "wanted.id = superseded.id AND wanted.user_id = superseded.user_id"
         sql = f"""
             WITH wanted AS (
@@ -366,14 +388,17 @@ class Statements:
             superseded AS (
                 SELECT m.* FROM (SELECT * FROM wanted ORDER BY id OFFSET 0) wanted
                 CROSS JOIN LATERAL (
-                    SELECT m.id, m.bucket, m.user_id FROM {self._memories} m
+                    SELECT m.id, m.bucket, m.user_id, {_has_ended("m")} AS has_ended,
+                        {_in_scopes("m.scope", "$7", "$8")} AS is_readable
+                    FROM {self._memories} m
                     WHERE m.id = wanted.id AND m.bucket = wanted.bucket AND m.user_id = wanted.user_id
                         AND {_in_scopes("m.scope", "$5", "$6")}
                     FOR UPDATE
                 ) m
             ),
             ended AS ({self._end("superseded.bucket", "wanted.moment", "wanted", same_memory)})
-            SELECT user_id, id FROM wanted EXCEPT SELECT user_id, id FROM superseded
+            SELECT wanted.user_id, wanted.id, superseded.has_ended, superseded.is_readable
+            FROM wanted LEFT JOIN superseded ON {same_memory}
         """
         wanted = [
             (bucket_of(add.user_id), add.user_id, id, add.valid_from)
@@ -381,16 +406,20 @@ class Statements:
             for id in add.supersedes or ()
         ]
 
-        def decode(rows: Sequence[Row]) -> None:
-            unknown = {(user_id, id) for user_id, id in rows}
+        def decode(rows: Sequence[Row]) -> Mapping[str, bool]:
+            found = {(user_id, id): has_ended for user_id, id, has_ended, _ in rows if has_ended is not None}
 
             def check(part: Operation) -> None:
                 assert isinstance(part, Add)
-                _refuse_unknown([id for id in part.supersedes or () if (part.user_id, id) in unknown])
+                named = {id: found.get((part.user_id, id)) for id in part.supersedes or ()}
+                unknown = [id for id, has_ended in named.items() if has_ended is None]
+                _refuse(unknown, [] if part.supersede_ended else [id for id, has_ended in named.items() if has_ended])
 
             op.check_each(check)
+            return {str(id): bool(is_readable) for _, id, _, is_readable in rows}
 
-        return Statement(sql, (*map(list, zip(*wanted, strict=True)), *_filter(call.grants.write)), decode)
+        args = (*map(list, zip(*wanted, strict=True)), *_filter(call.grants.write), *_filter(call.grants.read))
+        return Statement(sql, args, decode)
 
     def get(self, op: Get, call: Call) -> Statement[MemoryRecord]:
         """Read one memory; its validity does not matter."""
@@ -408,7 +437,7 @@ class Statements:
     def _get_sql(self) -> str:
         return f"""
             WITH found AS (
-                SELECT {_in_scopes("m.scope", "$5", "$6")} AS allowed, {_columns("m")}
+                SELECT {_in_scopes("m.scope", "$5", "$6")} AS allowed, {self._shown("$7", "$5", "$6")}
                 FROM {self._memories} m WHERE {_visible("m")}
             )
             {
@@ -457,9 +486,9 @@ class Statements:
         def decode(rows: Sequence[Row]) -> MemoryRecord:
             if not rows:
                 raise no_such_memory(op.id)
-            scope, valid_from, unknown, *columns = rows[0]
+            scope, valid_from, unknown, ended, *columns = rows[0]
             call.grants.require("write", scope)
-            _refuse_unknown(unknown)
+            _refuse(unknown, ended)
             if op.valid_to is not None and valid_from is not None and op.valid_to < valid_from:
                 raise InvalidRequestError(
                     f"valid_to: {op.valid_to.isoformat()} is before the memory's valid_from {valid_from.isoformat()}"
@@ -470,6 +499,7 @@ class Statements:
             *self._by_id(op.id, call, call.grants.write), sorted(op.changes), op.content, op.scope,
             _list(op.tags), op.confidence, op.valid_to, _list(op.supersedes or ()), model,
             None if vector is None else binary.half_vector(vector),
+            *_filter(call.grants.read), op.supersede_ended,
         )  # fmt: skip
         return Statement(self._update, args, decode)
 
@@ -480,15 +510,17 @@ class Statements:
 
         return f"""
             WITH target AS (
-                SELECT m.id, m.user_id, m.scope, m.valid_from FROM {self._memories} m WHERE {_visible("m")} FOR UPDATE
+                SELECT m.id, m.user_id, m.scope, m.valid_from, m.supersedes
+                FROM {self._memories} m WHERE {_visible("m")} FOR UPDATE
             ),
             superseded AS ({self._superseded("$7", "(SELECT user_id FROM target)", "$14", "$5", "$6")}),
             checked AS (
-                SELECT target.*, {_unknown("$14")} AS unknown, {_in_scopes("target.scope", "$5", "$6")} AS allowed,
+                SELECT target.*, {_unknown("$14")} AS unknown, {_ended("$19", besides="target.supersedes")} AS ended,
+                    {_in_scopes("target.scope", "$5", "$6")} AS allowed,
                     coalesce($13::timestamptz >= target.valid_from, true) AS in_order
                 FROM target
             ),
-            ended AS ({self._end("$7", "now()", "checked", "allowed AND in_order AND unknown = '{}'")}),
+            ended AS ({self._end("$7", "now()", "checked", f"allowed AND in_order AND {_ALLOWED}")}),
             updated AS (
                 UPDATE {self._memories} m SET
                     updated_at = now(),
@@ -508,11 +540,12 @@ class Statements:
                         )
                     END
                 FROM checked
-                WHERE m.id = checked.id AND {_in("m", "$7")} AND allowed AND in_order AND unknown = '{{}}'
-                RETURNING {_columns("m")}
+                WHERE m.id = checked.id AND {_in("m", "$7")} AND allowed AND in_order AND {_ALLOWED}
+                RETURNING {self._shown("$7", "$17", "$18")}
             )
             {self._written("update", "updated", bucket="$7", app="$3", request="$4")}
-            SELECT checked.scope, checked.valid_from, checked.unknown, updated.* FROM checked LEFT JOIN updated ON true
+            SELECT checked.scope, checked.valid_from, checked.unknown, checked.ended, updated.*
+            FROM checked LEFT JOIN updated ON true
         """
 
     def list(self, op: List, call: Call) -> Statement[MemoryPage]:
@@ -529,14 +562,14 @@ class Statements:
         args = (
             op.user_id, *_filter(op.scope_filter(call.grants)), op.tag, op.since, op.until,
             *(position or (None, None)), op.limit + 1, call.app, call.request_id, op.scope,
-            bucket_of(op.user_id),
+            bucket_of(op.user_id), *_filter(call.grants.read),
         )  # fmt: skip
         return Statement(self._list, args, decode)
 
     def _list_sql(self) -> str:
         return f"""
             WITH page AS (
-                SELECT {_columns("m")} FROM {self._memories} m
+                SELECT {self._shown("$13", "$14", "$15")} FROM {self._memories} m
                 WHERE {_in("m", "$13")} AND m.user_id = $1::text AND {_in_scopes("m.scope", "$2", "$3")}
                     AND ($4::text IS NULL OR $4::text = ANY (m.tags))
                     AND m.created_at >= coalesce($5::timestamptz, '-infinity')
@@ -581,7 +614,7 @@ class Statements:
         args = (
             op.user_id, words_of(op.query), binary.half_vector(vector), comparable,
             *_filter(op.scope_filter(call.grants)), min_score, limit, call.app, call.request_id, op.scope, op.verb,
-            bucket_of(op.user_id),
+            bucket_of(op.user_id), *_filter(call.grants.read),
         )  # fmt: skip
         return Statement(self._search_many if many else self._search, args, decode)
 
@@ -612,7 +645,7 @@ class Statements:
         return f"""
             WITH {of_many(ranking) if many else ranking.of_few()}
             {audit}
-            SELECT outgrown.yes, ranked.score, {_columns("m")}
+            SELECT outgrown.yes, ranked.score, {self._shown("$13", "$14", "$15")}
             FROM outgrown LEFT JOIN (
                 ranked CROSS JOIN LATERAL (
                     SELECT * FROM {self._memories} m WHERE m.id = ranked.id AND {_in("m", "$13")} OFFSET 0
@@ -677,9 +710,29 @@ class Statements:
     def _by_id(self, id: str, call: Call, granted: ScopeFilter | None) -> tuple[object, ...]:
         return (id, _list(call.users), call.app, call.request_id, *_filter(granted), bucket_in(id))
 
+    def _shown(self, bucket: str, paths: str, prefixes: str) -> str:
+        """The columns of a record in ``m``, without the names of what the caller may not read.
+
+        Args:
+            paths, prefixes: parameters that tell what it may read.
+        """
+        return _columns(
+            "m",
+            supersedes=f"""
+                CASE WHEN {paths}::text[] IS NULL OR m.supersedes = '{{}}' THEN m.supersedes ELSE (
+                    SELECT array_agg(named.id ORDER BY named.place)
+                    FROM unnest(m.supersedes) WITH ORDINALITY AS named (id, place) CROSS JOIN LATERAL (
+                        SELECT FROM {self._memories} s
+                        WHERE s.id = named.id AND {_in("s", bucket)} AND s.user_id = m.user_id
+                            AND {_in_scopes("s.scope", paths, prefixes)} OFFSET 0
+                    ) s
+                ) END AS supersedes""",
+        )
+
     def _superseded(self, bucket: str, user: str, ids: str, paths: str, prefixes: str) -> str:
+        """What is to be ended, as it is once all that were before have committed."""
         return f"""
-            SELECT m.id FROM {self._memories} m
+            SELECT m.id, {_has_ended("m")} AS has_ended FROM {self._memories} m
             WHERE {_in("m", bucket)} AND m.user_id = {user} AND m.id = ANY ({ids}::text[])
                 AND {_in_scopes("m.scope", paths, prefixes)}
             ORDER BY m.id FOR UPDATE
@@ -689,7 +742,8 @@ class Statements:
         return f"""
             UPDATE {self._memories} m
             SET valid_to = least(m.valid_to, greatest(m.valid_from, {moment})), updated_at = now()
-            FROM superseded, {source} WHERE m.id = superseded.id AND {_in("m", bucket)} AND {condition}
+            FROM superseded, {source}
+            WHERE m.id = superseded.id AND {_in("m", bucket)} AND NOT superseded.has_ended AND {condition}
         """
 
     def _written(self, action: str, written: str, *, bucket: str, app: str, request: str) -> str:
@@ -735,12 +789,38 @@ def _unused(*parameters: str) -> str:
     return f", unused AS (SELECT {', '.join(f'{parameter}::text' for parameter in parameters)})"
 
 
+_ALLOWED: Final = "checked.unknown = '{}' AND checked.ended = '{}'"
+
+
+def _has_ended(table: str) -> str:
+    """Whether a memory is not valid now and never will be again.
+
+    By the clock, since who waited for a row sees an end that is later than the beginning of its own transaction.
+    """
+    return f"coalesce({table}.valid_to <= greatest({table}.valid_from, clock_timestamp()), false)"
+
+
 def _unknown(ids: str) -> str:
     return f"ARRAY(SELECT unnest({ids}::text[]) EXCEPT SELECT id FROM superseded)"
 
 
-def _refuse_unknown(ids: Sequence[str]) -> None:
-    if ids:
+def _ended(allowed: str, besides: str = "NULL::text[]") -> str:
+    """The superseded memories that have ended already; none if that is allowed.
+
+    Args:
+        besides: ids that do not count.
+    """
+    return f"""ARRAY(
+        SELECT s.id FROM superseded s
+        WHERE s.has_ended AND NOT {allowed}::boolean AND s.id <> ALL (coalesce({besides}, '{{}}')) ORDER BY s.id
+    )"""
+
+
+def _refuse(unknown: Sequence[str], ended: Sequence[str]) -> None:
+    """Refuse a write that supersedes what there is not, or what has ended."""
+    if unknown:
         raise InvalidRequestError(
-            f"supersedes: this user has no memory {', '.join(map(repr, sorted(ids)))}; nothing was written"
+            f"supersedes: this user has no memory {', '.join(map(repr, sorted(unknown)))}; nothing was written"
         )
+    if ended:
+        raise has_ended(ended)

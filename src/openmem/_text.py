@@ -1,0 +1,30 @@
+"""What text may hold, wherever it comes from."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_SURROGATE_PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_RARE: Final = re.compile("[\x00\ud800-\udfff]")
+_FORBIDDEN: Final = re.compile("\x00|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]")
+
+
+def check_text(text: str) -> str:
+    """`text`, with each pair of surrogates as the one character that the two stand for.
+
+    Such pairs come from JSON and UTF-16 that were decoded half-way: ``"\\ud83d\\ude00"`` is an emoji.
+
+    Raises:
+        ValueError: it holds what PostgreSQL or UTF-8 cannot: a NUL, or a surrogate without the other half.
+    """
+    if not _RARE.search(text):
+        return text
+    if found := _FORBIDDEN.search(text):
+        kind = "a NUL character" if found.group() == "\0" else "a lone surrogate"
+        raise ValueError(f"has {kind} at position {found.start()}; remove it")
+    return _SURROGATE_PAIR.sub(_joined, text)
+
+
+def _joined(pair: re.Match[str]) -> str:
+    return pair.group().encode("utf-16-le", "surrogatepass").decode("utf-16-le")
