@@ -46,6 +46,11 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
+def trusts_environment(url: str | None) -> bool:
+    """Whether a vendor's client may read proxies from the environment: not for a loopback address, see `proxy_for`."""
+    return not is_loopback(urlsplit(url or "").hostname or "")
+
+
 def proxy_for(url: str) -> str | None:
     """The URL of the proxy that the environment names for `url`; None to go there directly.
 

@@ -7,7 +7,7 @@ from typing import Final
 from .context import build_context
 from .io import RerankerIO
 from .models import ContextBlock, SearchResults
-from .operations import Context, ContextSearch, Search
+from .operations import Context, Search
 from .providers.base import CONTEXT_CANDIDATES, Call, Provider
 
 SEARCH_CANDIDATES: Final = 50
@@ -15,8 +15,7 @@ SEARCH_CANDIDATES: Final = 50
 
 async def search(provider: Provider, reranker: RerankerIO, op: Search, call: Call) -> SearchResults:
     """The best of what the provider finds, in the reranker's order and with its scores."""
-    bound = max(op.limit, provider.limits.max_search_results or SEARCH_CANDIDATES)
-    candidates = min(max(op.limit, SEARCH_CANDIDATES), bound)
+    candidates = max(op.limit, provider.most_results(SEARCH_CANDIDATES))
     found = await provider.search(op.model_copy(update={"limit": candidates, "min_score": None}), call)
     ranked = await _reranked(found, reranker, op.query)
     return [result for result in ranked if result.score >= (op.min_score or 0.0)][: op.limit]
@@ -24,7 +23,7 @@ async def search(provider: Provider, reranker: RerankerIO, op: Search, call: Cal
 
 async def context(provider: Provider, reranker: RerankerIO, op: Context, call: Call) -> ContextBlock:
     """The same as cited text within the budget."""
-    search = ContextSearch(query=op.query, user_id=op.user_id, scope=op.scope, limit=CONTEXT_CANDIDATES)
+    search = op.as_search(provider.most_results(CONTEXT_CANDIDATES))
     ranked = await _reranked(await provider.search(search, call), reranker, op.query)
     return await provider.ports.compute(build_context, ranked, op.token_budget, provider.config.token_counter)
 

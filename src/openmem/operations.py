@@ -539,6 +539,10 @@ class Context(ScopedQuery):
     query: Text
     token_budget: StrictInt = Field(default=500, ge=1, le=MAX_TOKEN_BUDGET)
 
+    def as_search(self, limit: int) -> ContextSearch:
+        """The search whose results the text is made of: the best `limit` memories, within the same scopes."""
+        return ContextSearch(query=self.query, user_id=self.user_id, scope=self.scope, limit=limit)
+
     @property
     def text(self) -> tuple[str, str]:
         return "query", self.query

@@ -13,13 +13,16 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterat
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 
 from openmem import AsyncMemory, InvalidRequestError, NotFoundError, OMPError, ProviderError, RateLimitedError
 from openmem._ids import new_memory_id
 from openmem.models import CapabilityLimits
+from openmem.server import OmpServerConfig
 from openmem.testing.colours import Async, Colour, Sync
 
+from .test_conformance import serving
 from .upstream import HANG_UP, Answer, Piece, Request, Upstream, dripping, good, head, record, reply, wait_until
 
 Call = Callable[[AsyncMemory], Coroutine[Any, Any, Any]]
@@ -548,3 +551,41 @@ def test_limits_of_the_server_are_known(mode: Colour) -> None:
 
     with Upstream(good, limits=CapabilityLimits(max_search_results=20)) as upstream:
         mode.run(body(upstream))
+
+
+class _AsFound:
+    """A reranker that changes nothing."""
+
+    model = "as-found"
+
+    def rerank(self, query: str, texts: list[str]) -> list[float]:
+        return [1.0 for _ in texts]
+
+
+@pytest.mark.parametrize("most", [20, 1, 0, -5, None])
+def test_no_more_is_asked_for_than_the_server_finds(mode: Colour, most: int | None) -> None:
+    async def body(upstream: Upstream) -> None:
+        async with client_of(mode, upstream, reranker=_AsFound()) as memory:
+            await memory.search("tea", user_id="maya", limit=1)
+            await memory.context("tea", user_id="maya")
+
+    with Upstream(good, limits=CapabilityLimits(max_search_results=most)) as upstream:
+        mode.run(body(upstream))
+        assert [int(request.query["limit"]) for request in upstream.requests] == (
+            [50, 100] if not most else [max(1, most)] * 2
+        )
+
+
+def test_omp_server_says_that_the_server_behind_it_is_wrong() -> None:
+    """Not that it is wrong itself: 502, and not 500."""
+    for kind in ("nested deeply", "nested deeply in a memory", "bad gzip", "no UTF-8", "a lone surrogate", "no HTTP"):
+
+        def answer(request: Request, kind: str = kind) -> Iterable[Piece]:
+            return good(request) if request.path == "/healthz" else WRONG[kind]
+
+        with Upstream(answer) as upstream:
+            config = OmpServerConfig(provider="passthrough", settings={"base_url": upstream.url, "timeout": 5})
+            with serving(config) as url, httpx.Client(base_url=url, trust_env=False) as client:
+                response = client.get("/memories", params={"user_id": "maya"})
+        assert response.status_code in (502, 503), (kind, response.text)
+        assert response.status_code == 502 or kind == "no HTTP"

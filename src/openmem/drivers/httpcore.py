@@ -25,6 +25,7 @@ import httpcore
 import httpx
 
 from .._network import proxy_for
+from .._quiet import quiet
 from ..errors import InvalidRequestError, ProviderError, unavailable
 from ..io import ConnectionFailedError, HttpRequest, HttpResponse, HttpSettings
 
@@ -292,7 +293,7 @@ class HttpcoreIO:
         exchange = self._target.begin(request)
         token = _current.set(exchange)
         try:
-            with self._target.translated(exchange, self._trust):
+            with self._target.translated(exchange, self._trust), quiet():
                 async with asyncio.timeout(exchange.remaining()):
                     arguments = self._target.arguments(request, exchange)
                     async with self._pool.stream(**arguments) as response:
@@ -304,7 +305,8 @@ class HttpcoreIO:
             _current.reset(token)
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        with quiet():
+            await self._pool.aclose()
 
 
 class BlockingHttpcoreIO:
@@ -325,7 +327,7 @@ class BlockingHttpcoreIO:
         exchange = self._target.begin(request)
         token = _current.set(exchange)
         try:
-            with self._target.translated(exchange, self._trust):
+            with self._target.translated(exchange, self._trust), quiet():
                 arguments = self._target.arguments(request, exchange)
                 with self._pool.stream(**arguments) as response:
                     body = Body(response.headers, request.max_reply_bytes)
@@ -336,7 +338,8 @@ class BlockingHttpcoreIO:
             _current.reset(token)
 
     async def close(self) -> None:
-        self._pool.close()
+        with quiet():
+            self._pool.close()
 
 
 class _Target:

@@ -23,6 +23,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
+from .._network import trusts_environment
 from ..embedders import Embedder, embed_checked
 from ..errors import InvalidRequestError
 
@@ -96,7 +97,7 @@ class Hosted:
 
     def __init__(self, api_key: str, host: str | None, timeout: float) -> None:
         limits = httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout))
-        self._http = httpx.Client(timeout=limits, verify=_ssl_context())
+        self._http = httpx.Client(timeout=limits, verify=_ssl_context(), trust_env=trusts_environment(host))
         client = _Client(api_key=api_key, host=host, client=self._http)
         self._client = client
         self.get = client.get

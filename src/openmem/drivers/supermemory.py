@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import httpx
 import supermemory
+
+from .._network import trusts_environment
 
 CONNECT_TIMEOUT: Final = 5.0
 
@@ -31,7 +34,8 @@ class Hosted:
 
     def __init__(self, api_key: str, base_url: str | None, timeout: float) -> None:
         limits = httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout))
-        self._http = httpx.Client(timeout=limits)
+        url = base_url or os.environ.get("SUPERMEMORY_BASE_URL")
+        self._http = httpx.Client(timeout=limits, trust_env=trusts_environment(url), verify=httpx.create_ssl_context())
         client: Any = supermemory.Supermemory(
             api_key=api_key, base_url=base_url, timeout=limits, max_retries=0, http_client=self._http
         )

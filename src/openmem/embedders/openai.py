@@ -20,7 +20,8 @@ import httpx
 
 from .._extras import require_extra
 from .._forking import PerProcess
-from .._network import is_loopback
+from .._network import trusts_environment
+from .._quiet import quiet
 from .._retrying import retry_after
 from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
 from ..io import run_blocking
@@ -250,7 +251,7 @@ class OpenAIEmbedder:
 
     def _own_client(self, make: Callable[..., Any]) -> Any:
         """Connections to a loopback address, which never goes through a proxy; None for what the SDK makes itself."""
-        if not is_loopback(urlsplit(self._url).hostname or ""):
+        if trusts_environment(self._url):
             return None
         return make(trust_env=False, verify=httpx.create_ssl_context())
 
@@ -273,7 +274,7 @@ class OpenAIEmbedder:
         import openai  # noqa: PLC0415
 
         smaller: list[list[_Part]] | None = None
-        with self._translated(batch):
+        with self._translated(batch), quiet():
             try:
                 response = await create([part.text for part in batch])
             except openai.APIStatusError as error:

@@ -39,7 +39,6 @@ from ..operations import (
     AddMany,
     Audit,
     Context,
-    ContextSearch,
     Delete,
     Get,
     List,
@@ -217,8 +216,7 @@ class Provider:
 
     async def context(self, op: Context, call: Call) -> ContextBlock:
         """By default the results of `search`, cited within the budget."""
-        search = ContextSearch(query=op.query, user_id=op.user_id, scope=op.scope, limit=CONTEXT_CANDIDATES)
-        results = await self.search(search, call)
+        results = await self.search(op.as_search(self.most_results(CONTEXT_CANDIDATES)), call)
         return await self.ports.compute(build_context, results, op.token_budget, self.config.token_counter)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
@@ -283,6 +281,10 @@ class Provider:
                     )
                 await self.ports.sleep(POLL_PAUSE)
                 waited += POLL_PAUSE
+
+    def most_results(self, wanted: int) -> int:
+        """How many memories to ask `search` for: as many as are wanted, if the backend finds so many."""
+        return max(1, min(wanted, self.limits.max_search_results or wanted))
 
     def keep_secret(self, secret: str) -> None:
         """See to it that `scrubbed` shows `secret` nowhere."""

@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any, Final
 
+from .._network import trusts_environment
 from .._retrying import retry_after
 from .._scopes import ScopeFilter
 from ..config import ClientConfig
@@ -145,6 +146,7 @@ class LettaProvider(VendorProvider):
                 base_url=self._url,
                 timeout=self.timeout,
                 max_retries=0,
+                http_client=None if trusts_environment(self._url) else self._sdk.DefaultHttpxClient(trust_env=False),
                 changes=False,
             )
             # The SDK takes a blank variable for a key.

@@ -27,6 +27,7 @@ from pydantic import ValidationError
 from .._cursor import Position, decode_cursor, encode_cursor
 from .._ids import new_memory_id
 from .._network import split_url
+from .._quiet import quiet
 from .._retrying import TRIES, Tries
 from .._scopes import ScopeFilter
 from ..access import Access
@@ -225,7 +226,8 @@ class VendorProvider(Provider):
         tries = Tries(1 if changes else TRIES)
         while True:
             try:
-                return await self.ports.call(work, *args, **kwargs)
+                with quiet():
+                    return await self.ports.call(work, *args, **kwargs)
             except OMPError:
                 raise
             except Exception as error:

@@ -15,6 +15,8 @@ import httpx
 
 from .._extras import require_extra
 from .._forking import PerProcess
+from .._network import trusts_environment
+from .._quiet import quiet
 from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
 
 DEFAULT_MODEL: Final = "rerank-v3.5"
@@ -94,13 +96,13 @@ class CohereReranker:
             ProviderError: the service failed (``provider_unavailable`` if that may pass) or its
                 answer makes no sense.
         """
-        with self._translated():
+        with self._translated(), quiet():
             client = self._blocking_client()
             return self._in_order(client.rerank(**self._request(query, texts)), len(texts))
 
     async def arerank(self, query: str, texts: Sequence[str]) -> list[float]:
         """Like `rerank`, without blocking the event loop."""
-        with self._translated():
+        with self._translated(), quiet():
             client = await self._async_client()
             return self._in_order(await client.rerank(**self._request(query, texts)), len(texts))
 
@@ -134,7 +136,7 @@ class CohereReranker:
         with own.lock:
             if own.blocking is None:
                 own.blocking = importlib.import_module("cohere").ClientV2(
-                    **self._settings, httpx_client=httpx.Client(timeout=self._timeout)
+                    **self._settings, httpx_client=httpx.Client(**self._transport())
                 )
             return own.blocking
 
@@ -152,9 +154,16 @@ class CohereReranker:
         with own.lock:
             if loop not in own.by_loop:
                 own.by_loop[loop] = importlib.import_module("cohere").AsyncClientV2(
-                    **self._settings, httpx_client=httpx.AsyncClient(timeout=self._timeout)
+                    **self._settings, httpx_client=httpx.AsyncClient(**self._transport())
                 )
             return own.by_loop[loop]
+
+    def _transport(self) -> dict[str, Any]:
+        return {
+            "timeout": self._timeout,
+            "trust_env": trusts_environment(self._settings["base_url"]),
+            "verify": httpx.create_ssl_context(),
+        }
 
     def _in_order(self, response: Any, count: int) -> list[float]:
         by_index = {item.index: float(item.relevance_score) for item in response.results}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from datetime import timezone as fixed_offset
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
@@ -52,6 +52,15 @@ def clause(
         return test
 
     return decorate
+
+
+class _ByLength:
+    """A reranker that finds the shortest text best."""
+
+    model = "by-length"
+
+    def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
+        return [1 / (1 + len(text)) for text in texts]
 
 
 class ConformanceSuite:
@@ -966,6 +975,25 @@ class ConformanceSuite:
         assert scores == sorted(scores, reverse=True)
         if token_budget >= 500:
             assert texts[block.citations[0].memory_id] == self.CORPUS[1]
+
+    @clause("add", "context", "scopes")
+    @pytest.mark.parametrize("setting", ["none", "token_counter", "reranker"])
+    async def test_context_takes_in_what_is_below_a_scope(self, setting: str) -> None:
+        """Also where the text is made by the client, from what it searched for itself."""
+        inside = [
+            await self.memory.add(content=f"she drinks green tea ({place})", user_id=self.user, scope=scope)
+            for place, scope in enumerate(("food", "food/drinks", "food/drinks/hot"))
+        ]
+        await self.memory.add(content="green tea in another place", user_id=self.user, scope="foods")
+        settings: dict[str, Any] = {"token_counter": len} if setting == "token_counter" else {}
+        if setting == "reranker":
+            settings["reranker"] = _ByLength()
+        async with self.client(**settings) as client:
+            block = await client.context("green tea", self.user, scope="food", token_budget=1000)
+            assert {citation.memory_id for citation in block.citations} == {record.id for record in inside}
+            if setting == "reranker":
+                found = await client.search("green tea", self.user, scope="food")
+                assert [result.memory.id for result in found] == [inside[0].id]
 
     @clause("add", "context")
     async def test_a_memory_of_many_lines_is_one_line_of_context(self) -> None:
