@@ -176,7 +176,7 @@ def test_sessions_with_other_settings(pooled: tuple[str, str], admin: psycopg.Co
     run(main())
     with Memory(url=pooled[0], embedder="hashing") as memory:
         memory.add(content="tea", user_id="maya")
-        assert [hit.memory.content for hit in memory.search("tea", user_id="maya")][0] == "tea"
+        assert memory.search("tea", user_id="maya")[0].memory.content == "tea"
     plain = pooled[0].partition("?")[0]
     with psycopg.connect(plain, autocommit=True, prepare_threshold=None) as stranger:
         assert stranger.execute("SHOW default_transaction_isolation").fetchone() == ("serializable",)
