@@ -130,12 +130,14 @@ class Client:
             await self._provider.ping()
 
     async def capabilities(self) -> Capabilities:
-        """What the backend can do, asked once."""
-        if self._capabilities is None:
-            with self._identified(self._call()):
-                if self._provider.capabilities_are_remote:
-                    await self._open()
-                self._capabilities = await self._provider.capabilities()
+        """What the backend can do; another server is asked once."""
+        if self._capabilities is not None:
+            return self._capabilities
+        with self._identified(self._call()):
+            if not self._provider.capabilities_are_remote:
+                return await self._provider.capabilities()
+            await self._open()
+            self._capabilities = await self._provider.capabilities()
         return self._capabilities
 
     async def close(self) -> None:

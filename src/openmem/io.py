@@ -176,21 +176,40 @@ class PostgresSettings:
     timeout: float
 
 
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A schema with openmem's tables.
+
+    Attributes:
+        vector_schema: the quoted name of pgvector's schema.
+        lacks: what the role may not do with the tables, in the words of ``GRANT``.
+        role: the quoted name of the role.
+    """
+
+    vector_schema: str
+    lacks: frozenset[str]
+    role: str
+
+
 @dataclass(slots=True)
 class Learned:
     """What is known of a database, so that it need not be asked again.
 
     Attributes:
-        vector_schemas: by the name of a schema with openmem's tables, the quoted name of pgvector's schema.
+        stores: by the name of a schema with openmem's tables, what was found there.
         outgrown: users, each with such a schema, who have too many memories for the way small ones are searched.
+        is_read_only: whether the database refused to write when it was asked last.
+        asks_again: when a database that refused to write is to be asked again, on the clock of the ports.
     """
 
-    vector_schemas: dict[str, str] = field(default_factory=dict)
+    stores: dict[str, Store] = field(default_factory=dict)
     outgrown: set[tuple[str, str]] = field(default_factory=set)
+    is_read_only: bool = False
+    asks_again: float = 0.0
 
     def forget(self) -> None:
         """Ask again."""
-        self.vector_schemas.clear()
+        self.stores.clear()
         self.outgrown.clear()
 
 
@@ -265,6 +284,12 @@ class HttpResponse:
 
 class ConnectionFailedError(ProviderError):
     """The connection could not be made, or broke before a reply; another try may succeed."""
+
+    default_code = "provider_unavailable"
+
+
+class ReadOnlyDatabaseError(ProviderError):
+    """The database takes no changes, for the time being or for good. Nothing was changed."""
 
     default_code = "provider_unavailable"
 

@@ -26,7 +26,17 @@ from weakref import WeakSet
 import asyncpg
 
 from ..errors import OMPError, ProviderError
-from ..io import Copy, HalfVector, Learned, PostgresHost, PostgresSettings, Row, Statement, Transaction
+from ..io import (
+    Copy,
+    HalfVector,
+    Learned,
+    PostgresHost,
+    PostgresSettings,
+    ReadOnlyDatabaseError,
+    Row,
+    Statement,
+    Transaction,
+)
 from ..providers.postgres.errors import connection_refused, is_missing, server_error, unreachable
 from . import tls
 from .dialing import Line, in_order
@@ -235,6 +245,8 @@ class AsyncpgIO:
             cause = error.__cause__
             if _may_be_another_database(cause):
                 self.learned.forget()
+            if isinstance(error, ReadOnlyDatabaseError):
+                self._pool.retire(connection)
             if isinstance(cause, _DRIVER_ERRORS) and not isinstance(cause, asyncpg.PostgresError):
                 self._pool.distrust(connection)
             if isinstance(cause, asyncpg.PostgresError) and not connection.is_in_transaction():

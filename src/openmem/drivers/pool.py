@@ -188,6 +188,13 @@ class Pool(Generic[C]):
         if member is not None:
             self._distrusted = max(self._distrusted, member.lent)
 
+    def retire(self, connection: C) -> None:
+        """Lend neither this connection again nor those that are idle since before it was lent."""
+        self.distrust(connection)
+        member = self._lent.get(connection)
+        if member is not None:
+            member.retires = member.lent
+
     def _check_open(self) -> None:
         if self._closed:
             raise unavailable("the client was closed while this call ran")

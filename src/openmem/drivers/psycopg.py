@@ -29,6 +29,7 @@ from ..io import (
     HalfVector,
     Learned,
     PostgresSettings,
+    ReadOnlyDatabaseError,
     Statement,
     Transaction,
     run_blocking,
@@ -154,11 +155,9 @@ class PsycopgIO:
 
     async def run_script(self, sql: str) -> None:
         def run(connection: BoundedConnection) -> None:
-            if connection.pins:
-                sql_pinned = f"{self._settings.session.begin_pinned}; {sql}; COMMIT"
-                connection.execute(sql_pinned.encode(), prepare=False)
-            else:
-                connection.execute(sql.encode(), prepare=False)
+            script = f"{self._settings.session.begin_pinned}; {sql}; COMMIT" if connection.pins else sql
+            with _translated_errors(self._settings.timeout):
+                connection.execute(script.encode(), prepare=False)
 
         await self._lend(run)
 
@@ -210,6 +209,8 @@ class PsycopgIO:
         except BaseException as error:
             reusable = _is_idle(connection)
             cause = error.__cause__
+            if isinstance(error, ReadOnlyDatabaseError):
+                self._pool.retire(connection)
             if connection.broken or isinstance(cause, TimeoutError):
                 self._pool.distrust(connection)
             if isinstance(cause, psycopg.Error) and (connection.broken or is_missing(cause.sqlstate)):

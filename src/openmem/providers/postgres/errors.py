@@ -9,10 +9,12 @@ import re
 from typing import Final
 
 from ...errors import OMPError, ProviderError, UnauthorizedError, unavailable
+from ...io import ReadOnlyDatabaseError
 
 _UNAVAILABLE_CLASSES = ("08", "53", "57P")
 _NOT_PREPARED = ("26000", "42P05")
-_RETRYABLE = ("40001", "40P01", "55P03", "57014", "25006")
+_RETRYABLE = ("40001", "40P01", "55P03", "57014")
+_READ_ONLY = "25006"
 
 # undefined_table, undefined_function, undefined_object, invalid_schema_name, undefined_column
 _MISSING = ("42P01", "42883", "42704", "3F000", "42703")
@@ -47,6 +49,8 @@ def server_error(sqlstate: str | None, message: str) -> OMPError:
         return ProviderError(f"PostgreSQL: {message}; create the database, or correct its name in url")
     if state == "42501":
         return ProviderError(f"PostgreSQL refused: {message}; grant the role of url what it lacks")
+    if state == _READ_ONLY:
+        return ReadOnlyDatabaseError(f"PostgreSQL: the database is read-only: {message}")
     if state in _NOT_PREPARED:
         return ProviderError(
             f"PostgreSQL: a prepared statement is on another connection (SQLSTATE {state}); "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -13,9 +13,10 @@ from ..._ids import new_memory_id, new_memory_ids
 from ...config import DEFAULT_POOL_TIMEOUT, ClientConfig
 from ...context import build_context
 from ...errors import ConflictError, NotFoundError, ProviderError
-from ...io import EmbedderIO, Ports, PostgresIO, PostgresSettings, Statement, Transaction
+from ...io import EmbedderIO, Ports, PostgresIO, PostgresSettings, ReadOnlyDatabaseError, Statement, Transaction
 from ...models import (
     AuditEntries,
+    Capabilities,
     CapabilityFeatures,
     CapabilityLimits,
     ContextBlock,
@@ -48,6 +49,7 @@ CONNECT_TIMEOUT = 10.0
 STATEMENT_TIMEOUT = 60.0
 MAX_OUTGROWN = 10_000
 REST = 100
+ASK_AGAIN = 30.0
 BATCH_MEMORIES = 500
 BATCH_CHARACTERS = 250_000
 
@@ -87,7 +89,7 @@ class PostgresProvider(Provider):
             self._replica = Replica(config.replica_url)
         self._io: PostgresIO | None = None
         self._statements: Statements | None = None
-        self._reads: Statements | None = None
+        self._unaudited: Statements | None = None
         if config.audit == "off":
             self.features = self.features.model_copy(update={"supports_audit": False})
         if config.audit != "all" or self._replica is not None:
@@ -105,12 +107,14 @@ class PostgresProvider(Provider):
             self._io = await self.ports.postgres(settings)
             if self._replica is not None and replica is not None:
                 self._replica.io = await self.ports.postgres(replica)
-        vector_schema = await schema.ensure(self._io, self._schema)
-        audit = self.config.audit
-        self._statements = statements_of(self._schema, vector_schema, audit)
-        self._reads = self._statements
-        if self._replica is not None and audit == "all":
-            self._reads = statements_of(self._schema, vector_schema, "writes")
+        store = await schema.ensure(self._io, self._schema)
+        learned, audit = self._io.learned, self.config.audit
+        if learned.is_read_only and not learned.asks_again:
+            learned.asks_again = self.ports.monotonic() + ASK_AGAIN
+        if audit != "off" and not schema.check_audit(store, self._schema):
+            self.features = self.features.model_copy(update={"audits_reads": False})
+        self._statements = statements_of(self._schema, store.vector_schema, audit)
+        self._unaudited = statements_of(self._schema, store.vector_schema, "writes" if audit == "all" else audit)
         await self._io.fill()
         await self._embedder.load()
 
@@ -160,13 +164,13 @@ class PostgresProvider(Provider):
         [vector] = await self._embedder.embed([op.content])
         id, model = new_memory_id(op.user_id), self._embedder.model
         if call.idempotency_key is None:
-            return await self._run.execute(self._sql.add(id, op, call, model, vector))
+            return await self._write(self._sql.add(id, op, call, model, vector))
         statement = self._sql.add_once(id, op, call, model, vector)
         try:
-            added = await self._run.execute(statement)
+            added = await self._write(statement)
         except ConflictError:
             # It may have waited for another one with its key, which the second time is seen.
-            added = await self._run.execute(statement)
+            added = await self._write(statement)
         if isinstance(added, MemoryRecord):
             return added
         return await self._run.execute(self._sql.added_before(op, call, added))
@@ -175,7 +179,9 @@ class PostgresProvider(Provider):
         """Batch by batch in one transaction; the next one is embedded while the server stores the one before."""
         if not op.records:
             return []
-        records = await self._run.transact(lambda transaction: self._add_all(op, call, transaction))
+        records = await self._changed(
+            lambda: self._run.transact(lambda transaction: self._add_all(op, call, transaction))
+        )
         if op.progress is not None:
             op.progress(len(records), len(records))
         return records
@@ -221,10 +227,10 @@ class PostgresProvider(Provider):
         vector: Sequence[float] | None = None
         if "content" in op.changes:
             [vector] = await self._embedder.embed([op.content])
-        return await self._run.execute(self._sql.update(op, call, self._embedder.model, vector))
+        return await self._write(self._sql.update(op, call, self._embedder.model, vector))
 
     async def delete(self, op: Delete, call: Call) -> None:
-        await self._run.execute(self._sql.delete(op, call))
+        await self._write(self._sql.delete(op, call))
 
     async def list(self, op: List, call: Call) -> MemoryPage:
         return await self._read(lambda sql: sql.list(op, call))
@@ -253,7 +259,7 @@ class PostgresProvider(Provider):
         last_id = ""
         while batch := await self._run.execute(self._sql.foreign(model, last_id, op.batch_size)):
             vectors = await self._embedder.embed([memory.content for memory in batch])
-            done += await self._run.execute(self._sql.store_vectors(model, batch, vectors))
+            done += await self._write(self._sql.store_vectors(model, batch, vectors))
             last_id = batch[-1].id
             if op.progress is not None:
                 op.progress(done, max(done, total))
@@ -284,8 +290,10 @@ class PostgresProvider(Provider):
 
     async def _read(self, statement_of: Callable[[Statements], Statement[R]]) -> R:
         """Run a read on the replica, if there is one that answers, else on the server itself."""
-        assert self._reads is not None, "open() comes first"
-        statement = statement_of(self._reads)
+        assert self._unaudited is not None, "open() comes first"
+        if self.features.audits_reads:
+            return await self._read_audited(statement_of)
+        statement = statement_of(self._unaudited)
         if self._replica is not None and self._replica.take_read():
             assert self._replica.io is not None
             try:
@@ -295,6 +303,46 @@ class PostgresProvider(Provider):
                     raise
                 self._replica.rest()
         return await self._run.execute(statement)
+
+    async def _read_audited(self, statement_of: Callable[[Statements], Statement[R]]) -> R:
+        """Run a read with its entry in the audit log, or without one while the database takes no changes."""
+        assert self._unaudited is not None, "open() comes first"
+        learned = self._run.learned
+        if not learned.is_read_only or self.ports.monotonic() >= learned.asks_again:
+            try:
+                return await self._write(statement_of(self._sql))
+            except ReadOnlyDatabaseError:
+                pass
+        return await self._run.execute(statement_of(self._unaudited))
+
+    async def _write(self, statement: Statement[R]) -> R:
+        return await self._changed(lambda: self._run.execute(statement))
+
+    async def _changed(self, change: Callable[[], Awaitable[R]]) -> R:
+        """What `change` returns. A session may be read-only when new ones are not; then it is tried on a new one.
+
+        Raises:
+            ReadOnlyDatabaseError: the database takes no changes, and why.
+        """
+        learned = self._run.learned
+        try:
+            result = await change()
+        except ReadOnlyDatabaseError as error:
+            reason = (await self._run.execute(schema.read_only())).reason
+            if reason is not None:
+                learned.is_read_only = True
+                learned.asks_again = self.ports.monotonic() + ASK_AGAIN
+                raise ReadOnlyDatabaseError(f"the database is read-only: {reason}") from error.__cause__
+            result = await change()
+        learned.is_read_only = False
+        return result
+
+    async def capabilities(self) -> Capabilities:
+        known = await super().capabilities()
+        if self._io is None or not self._io.learned.is_read_only:
+            return known
+        features = known.features.model_copy(update={"audits_reads": False})
+        return known.model_copy(update={"features": features})
 
     @property
     def _run(self) -> PostgresIO:
