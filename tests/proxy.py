@@ -22,13 +22,15 @@ class Proxy:
 
     Args:
         target: the server's port.
+        host: the address that clients connect to.
 
     Attributes:
         port: where clients connect.
         requests: pieces of data that came from clients.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, host: str = "127.0.0.1") -> None:
+        self._host = host
         self._target = target
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
@@ -99,7 +101,7 @@ class Proxy:
 
     async def _listen(self) -> None:
         if self._listener is None:
-            self._listener = await asyncio.start_server(self._accepted, "127.0.0.1", self.port, backlog=256)
+            self._listener = await asyncio.start_server(self._accepted, self._host, self.port, backlog=256)
             self.port = self._listener.sockets[0].getsockname()[1]
 
     async def _unlisten(self) -> None:

@@ -130,14 +130,16 @@ class Client:
             await self._provider.ping()
 
     async def capabilities(self) -> Capabilities:
-        """What the backend can do; another server is asked once."""
-        if self._capabilities is not None:
+        """What the backend can do; the same object unless that has changed. Another server is asked once."""
+        is_remote = self._provider.capabilities_are_remote
+        if self._capabilities is not None and is_remote:
             return self._capabilities
         with self._identified(self._call()):
-            if not self._provider.capabilities_are_remote:
-                return await self._provider.capabilities()
-            await self._open()
-            self._capabilities = await self._provider.capabilities()
+            if is_remote:
+                await self._open()
+            capabilities = await self._provider.capabilities()
+        if self._capabilities is None or self._capabilities != capabilities:
+            self._capabilities = capabilities
         return self._capabilities
 
     async def close(self) -> None:
