@@ -166,6 +166,17 @@ def test_how_many_connections_are_allowed() -> None:
     assert few == MIN_CONNECTIONS <= many <= MAX_CONNECTIONS
 
 
+def test_who_has_asked_before_the_end_is_answered(settings: dict[str, object]) -> None:
+    with contextlib.ExitStack() as stack:
+        with running(OmpServerConfig(settings=settings)) as server:
+            assert server.server._task is not None
+            server.server._task.get_loop().call_soon_threadsafe(time.sleep, 0.5)
+            wires = [stack.enter_context(server.connect()) for _ in range(20)]
+            for wire in wires:
+                wire.sendall(GET)
+        assert [wire.recv(12) for wire in wires] == [b"HTTP/1.1 200"] * 20
+
+
 def test_the_end_does_not_wait_for_those_who_wait(settings: dict[str, object]) -> None:
     started = time.perf_counter()
     with running(OmpServerConfig(settings=settings, max_connections=1)) as server, flood(server.port, 20):

@@ -76,12 +76,14 @@ class Acceptor:
         self._make_protocol = make_protocol
         self._connections = connections
         self._limit = limit
+        self._connecting = asyncio.Lock()
+        self._is_stopping = False
         self._told_at: dict[str, float] = {}
 
     async def run(self) -> None:
-        """Accept connections until cancelled."""
+        """Accept connections until `stop`."""
         loop = asyncio.get_running_loop()
-        while True:
+        while not self._is_stopping:
             try:
                 connection, _ = await loop.sock_accept(self._listener)
             except OSError as error:
@@ -92,13 +94,36 @@ class Acceptor:
                 continue
             try:
                 await self._wait_for_room()
-                # It takes a turn of the loop, in which those who are connected are answered.
-                await loop.connect_accepted_socket(self._make_protocol, connection)
-            except OSError:
-                connection.close()
             except BaseException:
                 connection.close()
                 raise
+            await self._connect(connection)
+
+    async def stop(self, running: asyncio.Task[None]) -> None:
+        """End `run`, which is `running`. Clients whose connections the kernel has taken already are still served."""
+        self._is_stopping = True
+        with contextlib.suppress(NotImplementedError):
+            # Cancelled in the turn of the loop in which it accepts one, `sock_accept` would lose that connection.
+            asyncio.get_running_loop().remove_reader(self._listener)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        async with self._connecting:
+            running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        with contextlib.suppress(OSError):
+            while len(self._connections) < self._limit:
+                connection, _ = self._listener.accept()
+                connection.setblocking(False)
+                await self._connect(connection)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        """Serve a connection. It takes a turn of the loop, in which those who are connected are answered."""
+        async with self._connecting:
+            try:
+                await asyncio.get_running_loop().connect_accepted_socket(self._make_protocol, connection)
+            except OSError:
+                connection.close()
 
     async def _wait_for_room(self) -> None:
         while len(self._connections) >= self._limit:

@@ -25,6 +25,7 @@ from .protocol import BoundedProtocol
 
 BACKLOG = 512
 CANCELLED_GRACE = 2.0
+SETTLE = 0.02
 
 logger = logging.getLogger("openmem.server")
 
@@ -98,6 +99,7 @@ class OmpServer(uvicorn.Server):
         self._announce = announce
         self._is_stopped = False
         self._task: asyncio.Task[None] | None = None
+        self._acceptor: Acceptor | None = None
         self._accepting: asyncio.Task[None] | None = None
 
     async def open_and_serve(self) -> None:
@@ -139,20 +141,23 @@ class OmpServer(uvicorn.Server):
         limit = self._settings.max_connections or connections_allowed(self._settings.pool_size)
         connections = cast(Collection[BoundedProtocol], self.server_state.connections)
         self.servers = []
-        self._accepting = loop.create_task(Acceptor(self._listener, make_protocol, connections, limit).run())
+        self._acceptor = Acceptor(self._listener, make_protocol, connections, limit)
+        self._accepting = loop.create_task(self._acceptor.run())
         self._accepting.add_done_callback(self._on_deaf)
         self.started = True
         self._announce()
 
     def _on_deaf(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
+        if not task.cancelled() and task.exception() is not None:
             self.stop()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         assert self._accepting is not None
-        self._accepting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._accepting
+        assert self._acceptor is not None
+        await self._acceptor.stop(self._accepting)
+        self._listener.close()
+        # What clients have sent is read; those of whom there is nothing will be disconnected.
+        await asyncio.sleep(SETTLE)
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
