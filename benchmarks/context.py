@@ -80,7 +80,7 @@ def build_all(searched: Sequence[Searched], counter: str, budget: int) -> Blocks
     blocks = Blocks()
     for each in searched:
         started = time.thread_time()
-        block = build_context(each.results, budget, count)
+        block = build_context(each.results, each.question.text, budget, count)
         blocks.milliseconds.append((time.thread_time() - started) * 1000)
         cited = {each.refs[citation.memory_id] for citation in block.citations}
         blocks.recall.append(len(each.question.evidence & cited) / len(each.question.evidence))

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         MemoryPage,
         MemoryRecord,
         MemorySource,
+        OmittedMemory,
         SearchResult,
     )
     from .operations import MemoryInput
@@ -54,7 +55,7 @@ _HOMES = {
     **dict.fromkeys(
         (
             "AuditEntry", "Capabilities", "CapabilityFeatures", "CapabilityLimits", "Citation",
-            "ContextBlock", "MemoryPage", "MemoryRecord", "MemorySource", "SearchResult",
+            "ContextBlock", "MemoryPage", "MemoryRecord", "MemorySource", "OmittedMemory", "SearchResult",
         ),
         "models",
     ),
@@ -77,6 +78,7 @@ __all__ = [
     "MemorySource",
     "NotFoundError",
     "OMPError",
+    "OmittedMemory",
     "ProviderError",
     "RateLimitedError",
     "ScopeDeniedError",

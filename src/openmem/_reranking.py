@@ -25,7 +25,7 @@ async def context(provider: Provider, reranker: RerankerIO, op: Context, call: C
     """The same as cited text within the budget."""
     search = op.as_search(provider.most_results(CONTEXT_CANDIDATES))
     ranked = await _reranked(await provider.search(search, call), reranker, op.query)
-    return await provider.ports.compute(build_context, ranked, op.token_budget, provider.config.token_counter)
+    return await provider.ports.compute(build_context, ranked, op.query, op.token_budget, provider.config.token_counter)
 
 
 async def _reranked(results: SearchResults, reranker: RerankerIO, query: str) -> SearchResults:

@@ -359,6 +359,9 @@ class AsyncMemory:
     ) -> ContextBlock:
         """The best memories for `query` as text for a system prompt, each cited by its id.
 
+        A memory that is longer than the whole budget is quoted by an excerpt, which its citation says. Which memories
+        were found but not quoted, and why, is in ``omitted``.
+
         Args:
             query: the question the model is about to answer.
             user_id: whose memories.

@@ -3,51 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
-from .models import Citation, ContextBlock, SearchResult
+from ._excerpts import MARK, SHORTEST, excerpt
+from .models import Citation, ContextBlock, OmittedMemory, SearchResult
 from .tokens import TokenCounter
 
 # Neither "?" nor what numbers and names such as "-5", "C++" or "C#" may have at their ends.
 _EDGES: Final = ".,;:!\"'()[]\u2018\u2019\u201c\u201d\u2026"
-_SILENT: Final = frozenset(("a", "an", "the", "is", "are"))
+_STOP_WORDS: Final = frozenset(("a", "an", "the", "is", "are"))
+# Longer texts are told apart by all their characters, which takes a hundredth of the time.
+_LONG_TEXT: Final = 4_096
+# No common tokenizer makes so few tokens of so many characters, so that the beginning tells that the whole is too long.
+_CHARACTERS_PER_TOKEN: Final = 16
+
+_Key: TypeAlias = tuple[str, ...]
 
 
-def build_context(results: Iterable[SearchResult], token_budget: int, count: TokenCounter) -> ContextBlock:
+def build_context(results: Iterable[SearchResult], query: str, token_budget: int, count: TokenCounter) -> ContextBlock:
     """The best of `results`, one a line with its citation, in at most `token_budget` tokens.
 
     A memory that does not fit is passed over for the shorter ones behind it; of memories that say the
-    same only the best is quoted.
+    same only the best is quoted. A memory that is longer than the whole budget is quoted by an excerpt around the
+    words of `query`, which takes half of what is left of the budget, or all of it for the last one.
 
     Args:
         results: ranked, best first.
+        query: what the excerpts are to answer.
         token_budget: most tokens of the whole text, counted by `count`.
     """
+    ranked = list(results)
     lines: list[str] = []
     citations: list[Citation] = []
-    quoted: set[tuple[str, ...]] = set()
+    quoted: set[_Key] = set()
+    duplicates: set[str] = set()
     used = 0
-    for result in results:
+    for place, result in enumerate(ranked):
         id, content = result.memory.id, " ".join(result.memory.content.split())
-        if used + _cost(_line("", id), lines, count) > token_budget:
+        left = token_budget - used
+        if _cost(_line("", id), lines, count) > left:
             break
-        said = _said(content)
-        if said in quoted:
+        key = _dedup_key(content)
+        if key in quoted:
+            duplicates.add(id)
             continue
-        line = _line(content, id)
-        cost = _cost(line, lines, count)
-        if used + cost > token_budget:
-            continue
-        quoted.add(said)
+        part, is_excerpt = content, False
+        if not _fits(_line(content, id), lines, count, left):
+            if _fits(_line(content, id), [], count, token_budget):
+                continue
+            shares = (left,) if place == len(ranked) - 1 else (left // 2, left)
+            answer = next(filter(None, (_excerpt(content, query, id, lines, count, share) for share in shares)), None)
+            if answer is None:
+                continue
+            part, is_excerpt = answer, True
+        line = _line(part, id)
+        quoted.add(key)
+        used += _cost(line, lines, count)
         lines.append(line)
-        citations.append(Citation(memory_id=id, score=result.score))
-        used += cost
+        citations.append(Citation(memory_id=id, score=result.score, excerpt=is_excerpt))
     # A counter may find more tokens in the whole than in its parts.
     while lines and count("\n".join(lines)) > token_budget:
         lines.pop()
         citations.pop()
+    cited = {citation.memory_id for citation in citations}
     text = "\n".join(lines)
-    return ContextBlock(text=text, citations=citations, token_count=count(text) if lines else 0)
+    return ContextBlock(
+        text=text,
+        citations=citations,
+        token_count=count(text) if lines else 0,
+        omitted=[
+            OmittedMemory(memory_id=id, reason=_reason(id in duplicates))
+            for id in (result.memory.id for result in ranked)
+            if id not in cited
+        ],
+    )
+
+
+def _reason(is_duplicate: bool) -> Literal["budget", "duplicate"]:
+    return "duplicate" if is_duplicate else "budget"
+
+
+def _excerpt(content: str, query: str, id: str, before: list[str], count: TokenCounter, budget: int) -> str | None:
+    """A part of a memory that makes a line of at most `budget` tokens; None if no useful part does."""
+
+    def fits(part: str) -> bool:
+        return _fits(_line(part, id), before, count, budget)
+
+    return excerpt(content, query, fits) if fits(f"{MARK}{content[: SHORTEST // 2]}{MARK}") else None
 
 
 def _line(content: str, id: str) -> str:
@@ -59,7 +101,15 @@ def _cost(line: str, before: list[str], count: TokenCounter) -> int:
     return count(f"]\n{line}") - count("]") if before else count(line)
 
 
-def _said(content: str) -> tuple[str, ...]:
+def _fits(line: str, before: list[str], count: TokenCounter, budget: int) -> bool:
+    """Whether a line takes at most `budget` tokens; of one that is far too long only the beginning is counted."""
+    head = line[: _CHARACTERS_PER_TOKEN * budget + _LONG_TEXT]
+    return (head == line or _cost(head, before, count) <= budget) and _cost(line, before, count) <= budget
+
+
+def _dedup_key(content: str) -> _Key:
     """The words that tell two memories apart, in order: without case, articles, "is" and punctuation."""
+    if len(content) > _LONG_TEXT:
+        return (content.casefold(),)
     words = [word.strip(_EDGES).removesuffix("'s").removesuffix("\u2019s") for word in content.casefold().split()]
-    return tuple(word for word in words if word and word not in _SILENT) or tuple(words)
+    return tuple(word for word in words if word and word not in _STOP_WORDS) or tuple(words)

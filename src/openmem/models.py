@@ -207,10 +207,25 @@ class Citation(WireModel):
     Attributes:
         memory_id: id of the memory.
         score: its relevance, from 0 to 1, as in a `SearchResult`.
+        excerpt: whether only a part of the memory is quoted, with an ellipsis at each end that was cut.
     """
 
     memory_id: str
     score: float
+    excerpt: bool = False
+
+
+class OmittedMemory(WireModel):
+    """A memory that was found for a `ContextBlock` and is not quoted in it.
+
+    Attributes:
+        memory_id: the memory's id.
+        reason: ``budget``: there was no room for it within the token budget; ``duplicate``: a better one that is
+            quoted says the same.
+    """
+
+    memory_id: str
+    reason: Literal["budget", "duplicate"]
 
 
 class ContextBlock(WireModel):
@@ -220,11 +235,13 @@ class ContextBlock(WireModel):
         text: one memory a line, best first, each ending in its id in brackets.
         citations: the quoted memories, in the order of the text.
         token_count: tokens of ``text`` by the configured counter.
+        omitted: the memories that were found but are not quoted, best first; empty if a server does not tell.
     """
 
     text: str
     citations: list[Citation]
     token_count: int
+    omitted: list[OmittedMemory] = []
 
 
 class CapabilityFeatures(WireModel):

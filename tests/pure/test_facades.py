@@ -118,6 +118,7 @@ def test_exported_members() -> None:
         "MemorySource",
         "NotFoundError",
         "OMPError",
+        "OmittedMemory",
         "ProviderError",
         "RateLimitedError",
         "ScopeDeniedError",

@@ -217,7 +217,7 @@ class Provider:
     async def context(self, op: Context, call: Call) -> ContextBlock:
         """By default the results of `search`, cited within the budget."""
         results = await self.search(op.as_search(self.most_results(CONTEXT_CANDIDATES)), call)
-        return await self.ports.compute(build_context, results, op.token_budget, self.config.token_counter)
+        return await self.ports.compute(build_context, results, op.query, op.token_budget, self.config.token_counter)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         self._unsupported(op)

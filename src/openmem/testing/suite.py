@@ -968,7 +968,11 @@ class ConformanceSuite:
         lines = block.text.splitlines()
         assert len(lines) == len(block.citations)
         for line, citation in zip(lines, block.citations, strict=True):
-            assert texts[citation.memory_id] in line
+            quoted = line.removeprefix("- ").removesuffix(f" [{citation.memory_id}]")
+            if citation.excerpt:
+                assert quoted.strip("\u2026") in texts[citation.memory_id]
+            else:
+                assert quoted == texts[citation.memory_id]
             assert f"[{citation.memory_id}]" in line
             assert 0.0 <= citation.score <= 1.0
         scores = [citation.score for citation in block.citations]
@@ -1001,6 +1005,25 @@ class ConformanceSuite:
         block = await self.memory.context("green tea", self.user)
         assert len(block.text.splitlines()) == 1
         assert [citation.memory_id for citation in block.citations] == [record.id]
+
+    @clause("add", "context")
+    async def test_a_memory_over_the_budget_is_quoted_in_part(self) -> None:
+        answer = "The spare key lies under the blue flowerpot."
+        talk = "She asked where the spare key is. " * 20
+        record = await self.memory.add(content=f"{talk}{answer} {talk.strip()}", user_id=self.user)
+        block = await self.memory.context("spare key, blue flowerpot", self.user, token_budget=120)
+        assert answer in block.text
+        assert block.token_count <= 120
+        [citation] = block.citations
+        assert (citation.memory_id, citation.excerpt) == (record.id, True)
+        assert block.omitted == []
+
+    @clause("add", "context")
+    async def test_context_tells_what_it_leaves_out(self) -> None:
+        record = await self.memory.add(content="green tea", user_id=self.user)
+        block = await self.memory.context("green tea", self.user, token_budget=1)
+        assert (block.text, block.citations, block.token_count) == ("", [], 0)
+        assert [(memory.memory_id, memory.reason) for memory in block.omitted] == [(record.id, "budget")]
 
     @clause("context")
     async def test_context_of_nothing(self) -> None:

@@ -240,7 +240,7 @@ class PostgresProvider(Provider):
 
     async def context(self, op: Context, call: Call) -> ContextBlock:
         results = await self._ranked(op, call, CONTEXT_CANDIDATES)
-        return await self.ports.compute(build_context, results, op.token_budget, self.config.token_counter)
+        return await self.ports.compute(build_context, results, op.query, op.token_budget, self.config.token_counter)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         return await self._read(lambda sql: sql.audit(op, call))
