@@ -211,11 +211,27 @@ def test_nothing_secret_is_told_anywhere(database: str, tmp_path: Path) -> None:
                 client.get("/memories", headers=auth | {"X-User-Id": secret("Head"), "X-Request-Id": secret("Id !")}),
                 client.get("/memories", headers={"Authorization": f"Bearer {secret('Wrong')}"}),
                 client.get("/memories", headers={"Cookie": secret("Cookie"), "Referer": secret("Referer")}),
+                client.get(f"/memories?user_id={secret('Latin')}%FC", headers=auth),
+                client.get("/memories", params={"user_id": user, secret("Unknown"): secret("Value")}, headers=auth),
+                client.get("/memories", params={"user_id": [secret("One"), secret("Two")]}, headers=auth),
+                client.post("/memories", json={"content": secret("Text"), "created_at": secret("At")}, headers=auth),
+                client.get("/memories", headers={"Host": secret("Host") + "@localhost"}),
             ]
             assert {call.status_code for call in wrong} <= {200, 400, 401, 404}
         with socket.create_connection(("127.0.0.1", int(omp.url.rpartition(":")[2]))) as wire:
             wire.sendall(f"GET /{secret('Raw')}\r\n{secret('Garbage')}\r\n\r\n".encode())
             wire.recv(1000)
+        for raw in (
+            f"GET http://{secret('Name')}:{secret('Word')}@localhost/memories?user_id={secret('Asked')} HTTP/1.1\r\n"
+            f"Host: localhost\r\nAuthorization: Bearer {secret('Bearer')}\r\n\r\n",
+            f"POST /memories?user_id={secret('Both')} HTTP/1.1\r\nHost: localhost\r\nX-User-Id: {secret('Of')}\r\n"
+            f"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n{secret('Body')}",
+            f"GET /memories?user_id={secret('Upgraded')} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+            f"Upgrade: {secret('Protocol')}\r\n\r\n",
+        ):
+            with socket.create_connection(("127.0.0.1", int(omp.url.rpartition(":")[2]))) as wire:
+                wire.sendall(raw.encode())
+                assert wire.recv(1000).startswith(b"HTTP/1.1 4")
         with psycopg.connect(database, autocommit=True) as admin:
             admin.execute("ALTER TABLE openmem.memories RENAME TO hidden")
             failed = client.get("/memories", params={"user_id": user}, headers={"X-API-Key": key})

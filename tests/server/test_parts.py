@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
@@ -16,6 +17,7 @@ from openmem import InvalidRequestError, MemoryRecord
 from openmem.operations import Add
 from openmem.server import OmpServerConfig, create_app
 from openmem.server.idempotency import LIFETIME, MAX_KEYS, RememberedAdds
+from openmem.server.serve import _log_without_values
 from openmem.server.telemetry import Tracing
 
 from .harness import envelope, running
@@ -43,13 +45,13 @@ class Backend:
         return MemoryRecord(id=f"mem_{number}", content="tea", user_id="u", created_at=datetime.now(UTC))
 
 
-def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+def on_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """A test that is a coroutine."""
 
-    def run() -> None:
-        asyncio.run(test())
+    @functools.wraps(test)
+    def run(**fixtures: Any) -> None:
+        asyncio.run(test(**fixtures))
 
-    run.__name__ = test.__name__
     return run
 
 
@@ -182,6 +184,20 @@ def _with_tracer(made: Callable[[Tracing], None], tracer: Spans) -> Callable[[Tr
         tracing._tracer = tracer
 
     return make
+
+
+@on_a_loop
+async def test_trouble_on_the_loop_is_logged_without_values(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(value: str) -> None:
+        raise ValueError(f"{value} is not good")
+
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_log_without_values)
+    loop.call_soon(fail, "the secret value")
+    await asyncio.sleep(0)
+    assert "Exception in callback: ValueError at " in caplog.text
+    assert "test_parts.py" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_grants_belong_to_keys() -> None:
