@@ -283,9 +283,14 @@ class HttpResponse:
 
 
 class ConnectionFailedError(ProviderError):
-    """The connection could not be made, or broke before a reply; another try may succeed."""
+    """The connection could not be made, or broke before a reply; another try may succeed.
+
+    Attributes:
+        nothing_done: whether it is certain that nothing was done of what was asked, so that it can be asked again.
+    """
 
     default_code = "provider_unavailable"
+    nothing_done = False
 
 
 class ReadOnlyDatabaseError(ProviderError):

@@ -64,7 +64,7 @@ class Load:
 
 def check_unavailable(error: BaseException) -> None:
     """The error is openmem's, says that a retry may help, and shows no secret."""
-    assert type(error) is ProviderError
+    assert isinstance(error, ProviderError)
     assert error.code == "provider_unavailable"
     assert "secret" not in str(error)
 

@@ -1,6 +1,6 @@
 """An application that uses the local provider, driven by lines on its standard input.
 
-``application.py COLOUR PATH`` answers every command with one line. At the end of its input it ends
+``application.py MODE PATH`` answers every command with one line. At the end of its input it ends
 without closing the client. ``become`` makes an application of root one of an ordinary user, who may
 be unable to start Python from root's directories.
 """
@@ -13,7 +13,7 @@ import os
 import sys
 from typing import Any
 
-from openmem import AsyncMemory, Memory
+from openmem import AsyncMemory, Memory, OMPError
 
 
 def main(colour: str, path: str) -> None:
@@ -25,6 +25,12 @@ def main(colour: str, path: str) -> None:
         def finished(result: Any) -> Any:
             return runner.run(result) if inspect.iscoroutine(result) else result
 
+        def tried(text: str) -> str:
+            try:
+                return str(finished(memory.add(content=text, user_id="u")).id)
+            except OMPError as error:
+                return f"{error.code}: {error}".replace("\n", " ")
+
         for line in sys.stdin:
             match line.split():
                 case ["open"]:
@@ -32,9 +38,11 @@ def main(colour: str, path: str) -> None:
                     answer = "opened"
                 case ["add", text]:
                     answer = finished(memory.add(content=text, user_id="u")).id
+                case ["try", text]:
+                    answer = tried(text)
                 case ["flood"]:
                     while True:
-                        print(finished(memory.add(content="one of many", user_id="u")).id, flush=True)
+                        print(tried("one of many"), flush=True)
                 case ["list"]:
                     answer = " ".join(record.id for record in finished(memory.list("u", limit=500)).items)
                 case ["fork"]:

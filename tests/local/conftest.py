@@ -7,7 +7,7 @@ import pwd
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import psutil
 import pytest
 
+from openmem import Memory
 from openmem.providers.postgres.cluster import Cluster
 
 APPLICATION = Path(__file__).with_name("application.py")
@@ -38,17 +39,31 @@ class Home:
     def is_running(self) -> bool:
         return self.cluster.state() == "ready"
 
+    def everything(self) -> set[str]:
+        """The ids of all memories of the user ``u``."""
+        found: set[str] = set()
+        with Memory("local", path=self.path, embedder="hashing") as memory:
+            page = memory.list("u", limit=500)
+            while page.next_cursor is not None:
+                found |= {record.id for record in page.items}
+                page = memory.list("u", limit=500, cursor=page.next_cursor)
+            return found | {record.id for record in page.items}
+
     def postmaster(self) -> psutil.Process:
         """The server's main process."""
         return psutil.Process(int((self.data / "postmaster.pid").read_text().splitlines()[0]))
 
 
 class Application:
-    """A process that uses the local provider."""
+    """A process that uses the local provider.
 
-    def __init__(self, path: Path | str, colour: str = "sync", **options: Any) -> None:
+    Args:
+        inside: a command that runs the application, such as one that makes a container for it.
+    """
+
+    def __init__(self, path: Path | str, colour: str = "sync", inside: Sequence[str] = (), **options: Any) -> None:
         self.process: subprocess.Popen[str] = subprocess.Popen(
-            [sys.executable, "-W", "error", str(APPLICATION), colour, str(path)],
+            [*inside, sys.executable, "-W", "error", str(APPLICATION), colour, str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -142,5 +157,5 @@ def _clean(path: Path) -> Iterator[Home]:
     yield home
     if home.data.exists():
         was_running = home.is_running
-        home.cluster.kill()
+        home.cluster.clean_up()
         assert not was_running, "the test left its server running"

@@ -7,7 +7,7 @@ import signal
 import psutil
 import pytest
 
-from openmem import Memory, ProviderError
+from openmem import Memory
 
 from .conftest import Home, Start
 
@@ -41,8 +41,7 @@ def test_what_a_killed_application_was_told_is_stored(home: Home, start: Start, 
     application.kill()
     assert home.is_running
 
-    with Memory("local", path=home.path, embedder="hashing") as memory:
-        assert acknowledged <= {record.id for record in memory.list("u", limit=500).items}
+    assert acknowledged <= home.everything()
     assert home.cluster.state() is None
 
 
@@ -101,15 +100,32 @@ def test_a_crashed_server_is_started_again_by_the_next_client(home: Home, start:
     assert home.cluster.state() is None
 
 
-def test_a_client_starts_its_crashed_server_again(home: Home) -> None:
-    with Memory("local", path=home.path, embedder="hashing") as memory:
-        written = memory.add(content="precious", user_id="u").id
-        home.cluster.kill()
-        with pytest.raises(ProviderError) as caught:
-            memory.get(written)
-        assert caught.value.code == "provider_unavailable"
-        assert memory.get(written).content == "precious"
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_client_starts_its_crashed_server_again(home: Home, start: Start, colour: str) -> None:
+    application = start(home.path, colour)
+    written = application.do("add precious")
+    home.cluster.kill()
+    noticed = application.do("try again")
+    assert noticed.startswith(("mem_", "provider_unavailable: "))
+    assert written in application.do("list")
+    application.do("close")
     assert home.cluster.state() is None
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_server_that_was_shut_down_is_started_by_the_next_call(home: Home, start: Start, colour: str) -> None:
+    application = start(home.path, colour)
+    application.do("open")
+    application.begin("flood")
+    acknowledged = {application.answer() for _ in range(10)}
+    for _ in range(3):
+        server = home.postmaster()
+        server.send_signal(signal.SIGINT)
+        psutil.wait_procs([server], timeout=10)
+        acknowledged |= {application.answer() for _ in range(30)}
+    application.kill()
+    assert all(answer.startswith("mem_") for answer in acknowledged), acknowledged
+    assert acknowledged <= home.everything()
 
 
 def test_a_process_that_took_the_number_of_a_crashed_server_is_left_alone(home: Home, start: Start) -> None:

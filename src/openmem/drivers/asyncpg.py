@@ -529,7 +529,13 @@ async def _close(*connections: Connection) -> None:
 
 def _translated(error: BaseException) -> OMPError:
     if isinstance(error, asyncpg.PostgresError):
-        return server_error(error.sqlstate, str(error))
+        farewell = error.__cause__ if isinstance(error, asyncpg.ConnectionDoesNotExistError) else None
+        said = farewell if isinstance(farewell, asyncpg.PostgresError) else error
+        return server_error(said.sqlstate, str(said))
+    if isinstance(error, asyncpg.InternalClientError) and str(error).startswith("cannot switch to state"):
+        ended = unreachable("the server ended the connection")
+        ended.nothing_done = True
+        return ended
     if isinstance(error, ValueError) and not isinstance(error, OSError):
         return ProviderError(f"PostgreSQL: {error}")
     return connection_refused(str(error))

@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
 from ..errors import unavailable
+from ..io import ConnectionFailedError
 
 C = TypeVar("C")
 
@@ -156,8 +157,11 @@ class Pool(Generic[C]):
         return now() - self._lent[connection].opened
 
     async def _open(self, within: float | None) -> Member[C]:
-        connection = await self._connect(within)
-        return self._member(connection)
+        try:
+            return self._member(await self._connect(within))
+        except ConnectionFailedError as error:
+            error.nothing_done = True
+            raise
 
     def _member(self, connection: C) -> Member[C]:
         # Connections that were opened together do not end together.

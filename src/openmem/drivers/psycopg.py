@@ -20,6 +20,7 @@ import psycopg
 from psycopg import RawCursor, waiting
 from psycopg.abc import PQGen
 from psycopg.adapt import Dumper
+from psycopg.errors import Diagnostic
 from psycopg.pq import Conninfo, Format, TransactionStatus
 
 from ..errors import OMPError, ProviderError
@@ -80,12 +81,19 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
         pins: whether each transaction sets what its statements rely on, as the session does not have it.
         is_forgotten: whether the network has lost it; set once the connection is in a pool.
         is_brief: whether the server has received the statement by the time that an answer is missed.
+        ended: whether the server said goodbye between two statements, which libpq takes for a notice.
     """
 
     timeout: float = 60.0
     pins: bool = False
     is_forgotten: Callable[[], bool] | None = None
     is_brief: bool = True
+    ended: bool = False
+
+    def heed(self, notice: Diagnostic) -> None:
+        """Take note of a notice."""
+        if notice.severity_nonlocalized == "FATAL":
+            self.ended = True
 
     def wait(self, gen: PQGen[R], *args: Any, **kwargs: Any) -> R:
         bounded = _until(time.monotonic(), self.timeout, gen, self.is_forgotten if self.is_brief else None)
@@ -138,7 +146,7 @@ class PsycopgIO:
             BlockingSlots(settings.pool_max_size),
             self._connect,
             self._check,
-            lambda connection: not connection.closed and not has_input(connection.fileno()),
+            lambda connection: not (connection.closed or connection.ended or has_input(connection.fileno())),
             lambda connection: connection.close(),
             min_size=settings.pool_min_size,
             max_size=settings.pool_max_size,
@@ -260,6 +268,7 @@ class PsycopgIO:
                 connection = _connect(settings, within or settings.connect_timeout)
                 connection.adapters.register_dumper(HalfVector, HalfVectorDumper)
                 connection.timeout = settings.timeout
+                connection.add_notice_handler(connection.heed)
                 connection.execute(settings.session.on_connect.encode(), prepare=False)
                 if settings.session.probe:
                     row = connection.execute(settings.session.probe.encode(), prepare=False).fetchone()

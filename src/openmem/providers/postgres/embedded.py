@@ -189,6 +189,8 @@ class SharedServer:
             self._users.acquire_read_lock()
 
     def _stop(self) -> None:
+        if not (self._home / "data").exists():
+            return
         cluster = Cluster(self._home / "data")
         lock = DataLock(cluster.data)
         if cluster.state() is not None:
@@ -207,6 +209,7 @@ class SharedServer:
                         lock.sign(None)
                     return
             time.sleep(0.005)
+        logger.warning("the server of %s could not be stopped and runs on", self._home)
 
     def _listening(self, cluster: Cluster) -> str:
         """The options that say where the server listens: on a socket that only its user can reach."""
@@ -353,10 +356,9 @@ def _stop_from_within(url: str) -> None:
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=STOP_TIMEOUT) as connection:
             connection.execute("COPY (SELECT) TO PROGRAM 'read -r number < postmaster.pid && kill -INT $number'")
-    except psycopg.errors.AdminShutdown:
-        return
     except psycopg.Error as error:
-        logger.warning("the server in another container could not be stopped and runs on: %s", error)
+        # The server ends this connection and the program, too.
+        logger.debug("stopping a server from within: %s", error)
 
 
 def _leave_all() -> None:

@@ -9,9 +9,14 @@ import re
 from typing import Final
 
 from ...errors import OMPError, ProviderError, UnauthorizedError, unavailable
-from ...io import ReadOnlyDatabaseError
+from ...io import ConnectionFailedError, ReadOnlyDatabaseError
 
-_UNAVAILABLE_CLASSES = ("08", "53", "57P")
+# connection_exception; admin_shutdown, crash_shutdown and cannot_connect_now
+_LOST_CLASSES = ("08", "57P")
+# The server ended the session, and rolled back what it was doing, or did not let it begin.
+_ENDED = ("57P01", "57P03")
+# insufficient_resources
+_UNAVAILABLE_CLASS = "53"
 _NOT_PREPARED = ("26000", "42P05")
 _RETRYABLE = ("40001", "40P01", "55P03", "57014")
 _READ_ONLY = "25006"
@@ -56,14 +61,18 @@ def server_error(sqlstate: str | None, message: str) -> OMPError:
             f"PostgreSQL: a prepared statement is on another connection (SQLSTATE {state}); "
             "where a pooler in transaction mode stands between, url needs ?pgbouncer=true"
         )
-    if state.startswith(_UNAVAILABLE_CLASSES) or state in _RETRYABLE:
+    if state.startswith(_LOST_CLASSES):
+        lost = ConnectionFailedError(f"PostgreSQL is not available: {message} (SQLSTATE {state})")
+        lost.nothing_done = state in _ENDED
+        return lost
+    if state.startswith(_UNAVAILABLE_CLASS) or state in _RETRYABLE:
         return unavailable(f"PostgreSQL is not available: {message} (SQLSTATE {state})")
     return ProviderError(f"PostgreSQL: {message} (SQLSTATE {state or 'unknown'})")
 
 
-def unreachable(reason: str) -> ProviderError:
+def unreachable(reason: str) -> ConnectionFailedError:
     """The error for a server that cannot be reached or stopped answering."""
-    return unavailable(
+    return ConnectionFailedError(
         f"PostgreSQL cannot be reached: {reason.strip() or 'the connection was lost'}; "
         "check that the server runs and url names its host and port"
     )

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ...config import ClientConfig
-from ...errors import InvalidRequestError, ProviderError
-from ...io import Ports, PostgresIO, Statement, Transaction
+from ...errors import InvalidRequestError
+from ...io import ConnectionFailedError, Ports, PostgresIO, PostgresSettings, Statement, Transaction
 from .provider import PostgresProvider
 from .urls import read_url
 
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from .embedded import Lease
 
 R = TypeVar("R")
+
+# Seconds between the tries of a call that finds no server.
+PAUSES = (0.0, 0.05, 0.2)
+
+# Seconds after which a failed call has taken long enough to fail for good.
+PATIENCE = 2.0
 
 
 class LocalProvider(PostgresProvider):
@@ -41,8 +47,9 @@ class LocalProvider(PostgresProvider):
     async def open(self) -> None:
         await self._start()
         await super().open()
-        if self._io is not None and not isinstance(self._io, RestartingIO):
-            self._io = RestartingIO(self._io, self._start)
+
+    async def _connections(self, settings: PostgresSettings) -> PostgresIO:
+        return RestartingIO(await super()._connections(settings), self._restarted, self.ports)
 
     async def close(self) -> None:
         try:
@@ -51,41 +58,101 @@ class LocalProvider(PostgresProvider):
             if self._lease is not None:
                 await self.ports.call(self._lease.release)
 
-    async def _start(self) -> None:
-        """Start the server unless it runs."""
+    async def _start(self) -> bool:
+        """Start the server unless it runs, and tell whether it is where it was before."""
         if self._lease is None:
             embedded = await self.ports.load("openmem.providers.postgres.embedded")
             self._lease = embedded.Lease(self._path)
-        self._url = read_url(await self.ports.call(self._lease.acquire))
+        before, self._url = self._url, read_url(await self.ports.call(self._lease.acquire))
+        return before == self._url
+
+    async def _restarted(self) -> PostgresIO | None:
+        """Start the server unless it runs. Connections to it if it is in another place now, as on Windows."""
+        if await self._start():
+            return None
+        return await self.ports.postgres(await self._settings(self._url, "url"))
 
 
 class RestartingIO:
-    """Connections to a server that is started again when it crashed. The call that noticed fails."""
+    """Connections to a server that is started again when it is gone.
 
-    def __init__(self, io: PostgresIO, start: Callable[[], Awaitable[None]]) -> None:
+    A call is repeated if it is certain that the server did nothing of it. Otherwise the call that noticed fails.
+
+    Args:
+        io: the connections.
+        restart: starts the server; returns other connections if these lead nowhere any more.
+        ports: the outside world.
+    """
+
+    def __init__(
+        self,
+        io: PostgresIO,
+        restart: Callable[[], Awaitable[PostgresIO | None]],
+        ports: Ports,
+    ) -> None:
         self._io = io
-        self._start = start
         self.learned = io.learned
-        self.fill = io.fill
-        self.usage = io.usage
-        self.close = io.close
+        self._restart = restart
+        self._ports = ports
+        self._lock = ports.lock()
+        self._closed = False
 
     async def execute(self, statement: Statement[R]) -> R:
-        return await self._try(self._io.execute(statement))
+        return await self._try(lambda io: io.execute(statement))
 
     async def run_script(self, sql: str) -> None:
-        await self._try(self._io.run_script(sql))
+        await self._try(lambda io: io.run_script(sql))
 
     async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
-        return await self._try(self._io.transact(work))
+        begun = False
 
-    async def _try(self, call: Awaitable[R]) -> R:
-        try:
-            return await call
-        except ProviderError as error:
-            if error.code == "provider_unavailable":
-                await self._start()
-            raise
+        async def begin(transaction: Transaction) -> R:
+            nonlocal begun
+            begun = True
+            return await work(transaction)
+
+        return await self._try(lambda io: io.transact(begin), lambda: not begun)
+
+    async def fill(self) -> None:
+        await self._try(lambda io: io.fill())
+
+    def usage(self) -> tuple[int, int]:
+        return self._io.usage()
+
+    async def close(self) -> None:
+        self._closed = True
+        await self._io.close()
+
+    async def _try(
+        self, call: Callable[[PostgresIO], Awaitable[R]], is_repeatable: Callable[[], bool] = lambda: True
+    ) -> R:
+        # One that is about to end may still let a connection begin.
+        for pause in PAUSES:
+            io, began = self._io, self._ports.monotonic()
+            try:
+                return await call(io)
+            except ConnectionFailedError as error:
+                if self._closed:
+                    raise
+                was_quick = self._ports.monotonic() - began < PATIENCE
+                await self._renew(io)
+                if not (error.nothing_done and is_repeatable() and was_quick):
+                    raise
+            await self._ports.sleep(pause)
+        return await call(self._io)
+
+    async def _renew(self, failed: PostgresIO) -> None:
+        """Start the server again, unless another call has done so and found it elsewhere."""
+        async with self._lock:
+            if self._io is not failed:
+                return
+            renewed = await self._restart()
+            if renewed is None:
+                return
+            self._io, self.learned = renewed, renewed.learned
+            await failed.close()
+            if self._closed:
+                await renewed.close()
 
 
 def _check_path(path: str | os.PathLike[str] | None) -> str | None:

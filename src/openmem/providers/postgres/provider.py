@@ -104,7 +104,7 @@ class PostgresProvider(Provider):
             replica = None
             if self._replica is not None:
                 replica = replace(await self._settings(self._replica.url, "replica_url"), pool_min_size=0)
-            self._io = await self.ports.postgres(settings)
+            self._io = await self._connections(settings)
             if self._replica is not None and replica is not None:
                 self._replica.io = await self.ports.postgres(replica)
         store = await schema.ensure(self._io, self._schema)
@@ -117,6 +117,10 @@ class PostgresProvider(Provider):
         self._unaudited = statements_of(self._schema, store.vector_schema, "writes" if audit == "all" else audit)
         await self._io.fill()
         await self._embedder.load()
+
+    async def _connections(self, settings: PostgresSettings) -> PostgresIO:
+        """Connections to the server itself."""
+        return await self.ports.postgres(settings)
 
     async def _settings(self, url: PastedUrl | None, setting: str) -> PostgresSettings:
         """How to reach the server of `url`, as libpq reads it together with the environment of this moment."""
