@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from ._extras import require_extra
+from ._text import quoted
 from .errors import InvalidRequestError, OMPError, ProviderError
 
 T = TypeVar("T")
@@ -71,7 +72,9 @@ class Registry(Generic[T]):
         if name not in self._found:
             installed = entry_points(group=self._group)
             if name not in installed.names:
-                raise InvalidRequestError(f"{self._kind}: there is no {name!r}; {self._choices(installed.names)}")
+                raise InvalidRequestError(
+                    f"{self._kind}: there is no {quoted(name, 'such name')}; {self._choices(installed.names)}"
+                )
             self._found[name] = installed[name]
         return self._found[name]
 

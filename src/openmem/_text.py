@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+_PLAIN: Final = re.compile(r"(?!.*//)[\w .:/*-]{1,24}")
 _SURROGATE_PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _RARE: Final = re.compile("[\x00\ud800-\udfff]")
 _FORBIDDEN: Final = re.compile("\x00|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]")
@@ -24,6 +25,20 @@ def check_text(text: str) -> str:
         kind = "a NUL character" if found.group() == "\0" else "a lone surrogate"
         raise ValueError(f"has {kind} at position {found.start()}; remove it")
     return _SURROGATE_PAIR.sub(_joined, text)
+
+
+def quoted(setting: object, instead: str = "what was given") -> str:
+    """A setting that is refused, for the message.
+
+    Anything may stand where it does not belong, also a URL with a password or a key. So only what looks like a
+    short name or a number is quoted.
+
+    Args:
+        instead: what to say of other text.
+    """
+    if setting is None or isinstance(setting, int | float) or (isinstance(setting, str) and _PLAIN.fullmatch(setting)):
+        return ascii(setting)
+    return instead if isinstance(setting, str) else f"a value of type {type(setting).__name__}"
 
 
 def _joined(pair: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast, get_args
 
 from ._scopes import ScopeFilter, check_pattern
-from ._text import check_text
+from ._text import check_text, quoted
 from .errors import InvalidRequestError, ScopeDeniedError
 
 Access: TypeAlias = Literal["read", "write", "delete"]
@@ -36,7 +36,7 @@ class Grants:
         if grants is None:
             return UNRESTRICTED
         if isinstance(grants, str):
-            raise InvalidRequestError(f"grants: pass a list of strings, as in [{grants!r}]")
+            raise InvalidRequestError("grants: pass a list of strings, as in ['read:coding/*']")
         patterns: dict[Access, list[str]] = {"read": [], "write": [], "delete": []}
         for grant in grants:
             access, pattern = _parse(grant)
@@ -86,9 +86,9 @@ def _parse(grant: object) -> tuple[Access, str]:
             try:
                 return cast(Access, access), check_pattern(check_text(pattern))
             except ValueError as error:
-                raise InvalidRequestError(f"grants: the scope of {grant!r} {error}") from None
+                raise InvalidRequestError(f"grants: the scope of {quoted(grant)} {error}") from None
     raise InvalidRequestError(
-        f"grants: {grant!r} is not of the form '<read|write|delete>:<scope>', as in 'read:coding/*'"
+        f"grants: {quoted(grant)} is not of the form '<read|write|delete>:<scope>', as in 'read:coding/*'"
     )
 
 

@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any, Literal, TypeAlias, get_args
 
 from ._suggestions import closest
-from ._text import check_text
+from ._text import check_text, quoted
 from .access import Grants
 from .errors import InvalidRequestError
 from .operations import MAX_NAME_LENGTH
@@ -89,11 +89,11 @@ class ClientConfig:
 
     def _check(self) -> None:
         if self.audit not in get_args(AuditMode):
-            raise InvalidRequestError(f"audit: {self.audit!r} is not one of 'all', 'writes', 'off'")
+            raise InvalidRequestError(f"audit: {quoted(self.audit)} is not one of 'all', 'writes', 'off'")
         for name in ("pool_min_size", "pool_max_size", "executor_max_workers"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-                raise InvalidRequestError(f"{name}: {value!r} is not a whole number from 0")
+                raise InvalidRequestError(f"{name}: {quoted(value)} is not a whole number from 0")
         if self.executor_max_workers == 0:
             raise InvalidRequestError("executor_max_workers: at least one thread is needed")
         if self.pool_max_size < max(1, self.pool_min_size):
@@ -103,7 +103,7 @@ class ClientConfig:
         for name in ("pool_timeout", "timeout"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
-                raise InvalidRequestError(f"{name}: {value!r} is not a positive number of seconds")
+                raise InvalidRequestError(f"{name}: {quoted(value)} is not a positive number of seconds")
         if self.api_key is not None and re.search(r"[^\x21-\x7e]", self.api_key):
             raise InvalidRequestError("api_key: it has white space in or around it, or characters that no key has")
         if self.app is not None and len(self.app) > MAX_NAME_LENGTH:

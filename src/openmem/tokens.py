@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from typing import Any, Final, TypeAlias
 
 from ._extras import require_extra
+from ._text import quoted
 from .errors import InvalidRequestError, unavailable
 
 TokenCounter: TypeAlias = Callable[[str], int]
@@ -144,7 +145,7 @@ class TiktokenCounter:
             names = importlib.import_module("tiktoken").list_encoding_names()
             if encoding not in names:
                 raise InvalidRequestError(
-                    f"token_counter: tiktoken has no encoding {encoding!r}; choose from {', '.join(sorted(names))}"
+                    f"token_counter: tiktoken has no encoding {quoted(encoding, 'of that name')}; choose from {', '.join(sorted(names))}"
                 )
         self.encoding = encoding
         self._loaded: Any = None
@@ -187,6 +188,6 @@ def resolve_token_counter(counter: TokenCounter | str | None) -> TokenCounter:
     if kind == "tiktoken" and encoding:
         return TiktokenCounter(encoding)
     raise InvalidRequestError(
-        f"token_counter: {counter!r} is neither a function from text to its number of tokens nor "
+        f"token_counter: {quoted(counter)} is neither a function from text to its number of tokens nor "
         f"'tiktoken:<encoding>', as in 'tiktoken:{TIKTOKEN_ENCODINGS[0]}'"
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from openmem import AsyncMemory, InvalidRequestError, Memory, UnsupportedProviderError
+from openmem import AsyncMemory, InvalidRequestError, Memory, OMPError, UnsupportedProviderError
 from openmem._text import check_text
 
 URL = "postgresql://someone:s3cret@localhost:1/x"
@@ -93,3 +93,57 @@ def test_secrets_stay_out_of_sight(client: type[Memory | AsyncMemory]) -> None:
 @pytest.mark.parametrize("text", ["", "a", "\x01", "🙂", "\uffff", "\U0010ffff"])
 def test_text_that_can_be_stored(text: str) -> None:
     assert check_text(text) == text
+
+
+MISPLACED = [
+    URL,
+    f" '{URL}'",
+    "host=localhost user=someone password=s3cret",
+    "http://someone:s3cret@localhost:1",
+    "someone:s3cret@localhost",
+    "sk-s3cret-0123456789abcdef0123456789",
+    b"postgresql://someone:s3cret@localhost/x",
+    {"password": "s3cret"},
+]
+
+
+@CLIENTS
+@pytest.mark.parametrize("value", MISPLACED, ids=ascii)
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "provider", "url", "replica_url", "base_url", "path", "schema", "audit", "embedder", "reranker", "token_counter",
+        "grants", "timeout", "pool_timeout", "pool_min_size", "pool_max_size", "executor_max_workers",
+    ],
+)  # fmt: skip
+def test_what_stands_in_the_wrong_place_is_not_shown(
+    client: type[Memory | AsyncMemory], setting: str, value: Any
+) -> None:
+    given: dict[str, Any] = {"provider": "local"} if setting == "path" else {"url": "postgresql://localhost:1/x"}
+    given[setting] = [value] if setting == "grants" else value
+    try:
+        client(**given)
+    except OMPError as error:
+        assert "s3cret" not in f"{error} {error!r} {error.args}"
+
+
+@CLIENTS
+@pytest.mark.parametrize(("url", "setting"), [(URL, "url"), ("https://someone:s3cret@localhost", "base_url")])
+def test_a_url_as_the_provider(client: type[Memory | AsyncMemory], url: str, setting: str) -> None:
+    with pytest.raises(UnsupportedProviderError, match=f"pass it as {setting}="):
+        client(url)
+
+
+@CLIENTS
+def test_short_names_and_numbers_are_shown(client: type[Memory | AsyncMemory]) -> None:
+    with pytest.raises(UnsupportedProviderError, match="there is no provider 'postgre'"):
+        client("postgre")
+    with pytest.raises(InvalidRequestError, match="pool_max_size: -3 is"):
+        client(url=URL, pool_max_size=-3)
+
+
+@CLIENTS
+@pytest.mark.parametrize("path", [URL, "a\ud800b", "a\0b"], ids=ascii)
+def test_a_path_that_is_none(client: type[Memory | AsyncMemory], path: str) -> None:
+    with pytest.raises(InvalidRequestError, match="path: "):
+        client("local", path=path)

@@ -7,12 +7,14 @@ entry point's name is the provider's, its value a subclass of `openmem.providers
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Final
 
 from .._extras import require_extra
+from .._text import quoted
 from ..config import ClientConfig
 from ..errors import InvalidRequestError, UnsupportedProviderError
 from ..io import Ports
@@ -56,6 +58,8 @@ def create_provider(name: str, config: ClientConfig, ports: Ports) -> Provider:
         InvalidRequestError: a setting is missing or wrong.
         ImportError: the provider's extra is not installed; the message has the command.
     """
+    if not isinstance(name, str):
+        raise InvalidRequestError(f"provider: {quoted(name)} is not the name of a provider")
     if name in BUILT_IN:
         provider = _load(name, BUILT_IN[name])
         config.refuse_options(provider.options)
@@ -74,8 +78,6 @@ def _load(name: str, place: BuiltIn) -> type[Provider]:
 
 
 def _find_installed(name: str) -> type[Provider]:
-    if not isinstance(name, str):
-        raise InvalidRequestError(f"provider: {name!r} is not the name of a provider")
     installed = entry_points(group=ENTRY_POINT_GROUP)
     for entry_point in installed.select(name=name):
         provider = entry_point.load()
@@ -86,4 +88,11 @@ def _find_installed(name: str) -> type[Provider]:
             "openmem.providers.base.Provider"
         )
     known = sorted({*BUILT_IN, *installed.names})
-    raise UnsupportedProviderError(f"there is no provider {name!r}; choose from {', '.join(known)}")
+    if "://" in name:
+        setting = "base_url" if re.match(r"\W*https?:", name) else "url"
+        raise UnsupportedProviderError(
+            f"provider: it is a URL; pass it as {setting}=, and one of {', '.join(known)} here"
+        )
+    raise UnsupportedProviderError(
+        f"there is no provider {quoted(name, 'of that name')}; choose from {', '.join(known)}"
+    )

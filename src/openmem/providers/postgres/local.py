@@ -6,6 +6,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from ..._text import quoted
 from ...config import ClientConfig
 from ...errors import InvalidRequestError
 from ...io import ConnectionFailedError, Ports, PostgresIO, PostgresSettings, Statement, Transaction
@@ -160,5 +161,13 @@ def _check_path(path: str | os.PathLike[str] | None) -> str | None:
         return None
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str) or not text.strip() or any(ord(character) < 32 for character in text):
-        raise InvalidRequestError(f"path: {path!r} is not the name of a directory")
+        raise InvalidRequestError(f"path: {quoted(path)} is not the name of a directory")
+    if "://" in text:
+        raise InvalidRequestError(
+            "path: it is a URL, not a directory; to use a server pass url= and provider='postgres'"
+        )
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise InvalidRequestError("path: it has a character that no name of a file can have; remove it") from None
     return os.path.abspath(os.path.expanduser(text))

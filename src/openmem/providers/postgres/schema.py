@@ -24,6 +24,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
+from ..._text import quoted
 from ...errors import InvalidRequestError, ProviderError
 from ...io import PostgresIO, ReadOnlyDatabaseError, Row, Statement, Store
 
@@ -230,7 +231,7 @@ def check_schema_name(name: str) -> str:
     """`name` if it can be a schema's name without quoting, else `InvalidRequestError`."""
     if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name) or name.startswith("pg_"):
         raise InvalidRequestError(
-            f"schema: {name!r} is not a lower-case identifier of at most 63 letters, digits and underscores"
+            f"schema: {quoted(name)} is not a lower-case identifier of at most 63 letters, digits and underscores"
         )
     return name
 
