@@ -275,11 +275,16 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A response as a value; header names are in lower case."""
+    """A response as a value; header names are in lower case.
+
+    Attributes:
+        is_repeated: whether the request was sent before, and the server may have performed it then.
+    """
 
     status: int
     headers: Mapping[str, str]
     content: bytes
+    is_repeated: bool = False
 
 
 class ConnectionFailedError(ProviderError):
@@ -291,6 +296,12 @@ class ConnectionFailedError(ProviderError):
 
     default_code = "provider_unavailable"
     nothing_done = False
+
+
+class DeadlockError(ProviderError):
+    """Two transactions waited for each other, and the server gave this one up. Another try may succeed."""
+
+    default_code = "provider_unavailable"
 
 
 class ReadOnlyDatabaseError(ProviderError):

@@ -145,7 +145,8 @@ class TiktokenCounter:
             names = importlib.import_module("tiktoken").list_encoding_names()
             if encoding not in names:
                 raise InvalidRequestError(
-                    f"token_counter: tiktoken has no encoding {quoted(encoding, 'of that name')}; choose from {', '.join(sorted(names))}"
+                    f"token_counter: tiktoken has no encoding {quoted(encoding, 'of that name')}; "
+                    f"choose from {', '.join(sorted(names))}"
                 )
         self.encoding = encoding
         self._loaded: Any = None

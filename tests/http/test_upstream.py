@@ -326,6 +326,83 @@ def test_the_timeout_bounds_the_whole_wait(mode: Colour, answer: Answer) -> None
     assert took < 3.5
 
 
+def _endless_pages(request: Request) -> Iterable[Piece]:
+    return [0.05, *reply({"items": [record(request, scope="work")], "next_cursor": str(time.monotonic())})]
+
+
+def _many_names(request: Request) -> Iterable[Piece]:
+    if request.path.count("/") == 2 and not request.path.endswith("/search"):
+        return [0.05, *reply(record(request, scope="food"))]
+    return good(request, scope="food", supersedes=[f"m{number}" for number in range(10_000)])
+
+
+@pytest.mark.parametrize(
+    ("answer", "call"),
+    [
+        (_endless_pages, CALLS["list"]),
+        (_many_names, CALLS["list"]),
+        (_many_names, CALLS["search"]),
+        (_many_names, CALLS["context"]),
+        (_many_names, lambda memory: memory.add_many([{"content": "tea", "user_id": "maya", "scope": "food"}])),
+    ],
+    ids=["pages", "list", "search", "context", "add_many"],
+)
+def test_the_timeout_bounds_all_requests_of_a_call(mode: Colour, answer: Answer, call: Call) -> None:
+    """A client with grants asks for more than once where the server does not know of them."""
+    begun = time.monotonic()
+    outcome(mode, answer, call, timeout=1.5, grants=["read:food", "write:food"])
+    assert time.monotonic() - begun < 4
+
+
+@pytest.mark.parametrize("verb", ["add", "update"])
+def test_what_was_stored_is_told_though_the_server_fails_then(mode: Colour, verb: str) -> None:
+    def answer(request: Request) -> Iterable[Piece]:
+        if request.method == "GET" and request.path == "/memories/old" and is_stored:
+            return reply({}, 500)
+        if request.method in ("POST", "PATCH"):
+            is_stored.append(True)
+            return good(request, scope="food", supersedes=["old"])
+        return good(request, scope="food")
+
+    is_stored: list[bool] = []
+    stored = outcome(
+        mode,
+        answer,
+        {
+            "add": lambda memory: memory.add(content="tea", user_id="maya", scope="food", supersedes=["old"]),
+            "update": lambda memory: memory.update("m1", supersedes=["old"]),
+        }[verb],
+        grants=["read:food", "write:food"],
+    )
+    assert stored.content == "tea"
+    assert stored.supersedes is None
+
+
+def test_a_wait_ends_in_time_though_the_server_is_slow(mode: Colour) -> None:
+    def answer(request: Request) -> Iterable[Piece]:
+        return [0.5, *good(request, status="queued")]
+
+    begun = time.monotonic()
+    error = outcome(mode, answer, lambda memory: memory.wait_for_ingest(["m1"], "maya", timeout=1.0))
+    assert error.code == "ingestion_timeout"
+    assert time.monotonic() - begun < 2.9
+
+
+@pytest.mark.parametrize("first", [[HANG_UP], reply({}, 503)], ids=["lost", "unavailable"])
+def test_what_the_first_try_deleted_is_deleted(mode: Colour, first: list[Piece]) -> None:
+    """Its reply was lost, and the second try finds nothing."""
+    answers = [first, reply({"error": {"code": "not_found", "message": "there is no memory 'm1'"}}, 404)]
+    assert outcome(mode, lambda request: answers.pop(0), lambda memory: memory.delete("m1")) is None
+
+
+@pytest.mark.parametrize("first", [[], reply({}, 429)], ids=["none", "refused"])
+def test_what_was_not_there_is_not_deleted(mode: Colour, first: list[Piece]) -> None:
+    answers = [first, reply({"error": {"code": "not_found", "message": "there is no memory 'm1'"}}, 404)]
+    answers = [answer for answer in answers if answer]
+    error = outcome(mode, lambda request: answers.pop(0), lambda memory: memory.delete("m1"))
+    assert isinstance(error, NotFoundError)
+
+
 def test_tries_are_within_the_timeout(mode: Colour) -> None:
     def answer(request: Request) -> Iterable[Piece]:
         return [0.7, *reply({}, 503, "Retry-After: 1")]

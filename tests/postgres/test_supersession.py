@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from openmem import ConflictError, Memory, MemoryRecord
+from openmem import AsyncMemory, ConflictError, Memory, MemoryRecord
 from openmem.io import run_blocking
 from openmem.operations import Add
 from openmem.providers.base import Call
@@ -135,3 +136,35 @@ def test_many_at_once_leave_one(memory: Memory) -> None:
         assert {type(future.exception()) for future in futures} == {ConflictError, type(None)}
         old = winner
     assert [hit.memory.id for hit in memory.search("Maya lives", USER)] == [old.id]
+
+
+def update_async(url: str, id: str, supersedes: str) -> MemoryRecord:
+    async def update() -> MemoryRecord:
+        async with AsyncMemory(url=url, embedder="hashing") as memory:
+            return await memory.update(id, supersedes=[supersedes])
+
+    return asyncio.run(update())
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_write_that_met_another_in_a_deadlock_is_tried_again(
+    database: str, admin: psycopg.Connection, threads: ThreadPoolExecutor, is_async: bool
+) -> None:
+    # The server looks for a deadlock once, so that it must be there by then.
+    admin.execute(f"ALTER DATABASE {admin.info.dbname} SET deadlock_timeout = '3s'")
+    admin.commit()
+    with Memory(url=database, embedder="hashing") as memory:
+        first = memory.add(content="Maya lives in Leeds", user_id=USER)
+        second = memory.add(content="Maya lives in Porto", user_id=USER)
+        hold(admin, second.id)
+        if is_async:
+            late = threads.submit(update_async, database, first.id, second.id)
+        else:
+            late = threads.submit(memory.update, first.id, supersedes=[second.id])
+        wait_until_waiting(admin, 1)
+        admin.execute("SET LOCAL deadlock_timeout = '60s'")
+        hold(admin, first.id)
+        admin.rollback()
+        assert late.result(timeout=30).supersedes == [second.id]
+        assert memory.get(second.id).valid_to is not None
+        assert [entry.action for entry in memory.audit(USER)] == ["get", "update", "add", "add"]

@@ -77,6 +77,7 @@ class Call:
         users: the users the caller may act for; None for any. Memories of others do not exist for it.
         idempotency_key: an `add` with a key that its user has used before stores nothing and returns
             the memory of that time. Only for providers that say they remember keys.
+        deadline: when all requests on its behalf must be done, on the clock of the ports; None for no such moment.
     """
 
     request_id: str
@@ -84,6 +85,7 @@ class Call:
     grants: Grants = UNRESTRICTED
     users: frozenset[str] | None = None
     idempotency_key: str | None = None
+    deadline: float | None = None
 
     def may_act_for(self, user_id: str) -> bool:
         """Whether this user's memories exist for the caller."""
@@ -272,15 +274,14 @@ class Provider:
         Raises:
             ProviderError: ``ingestion_timeout``; one was not in time.
         """
-        waited = 0.0
+        began = self.ports.monotonic()
         for id in op.ids:
             while not await is_ingested(id):
-                if op.timeout is not None and waited >= op.timeout:
+                if op.timeout is not None and self.ports.monotonic() - began >= op.timeout:
                     raise ProviderError(
                         f"memory {id!r} was still queued after {op.timeout:g} s", code="ingestion_timeout"
                     )
                 await self.ports.sleep(POLL_PAUSE)
-                waited += POLL_PAUSE
 
     def most_results(self, wanted: int) -> int:
         """How many memories to ask `search` for: as many as are wanted, if the backend finds so many."""

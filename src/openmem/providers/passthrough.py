@@ -143,14 +143,16 @@ class PassthroughProvider(Provider):
         return self._remote
 
     async def add(self, op: Add, call: Call) -> MemoryRecord:
+        call = self._in_time(call)
         await self._check_stored(op, op.supersedes or (), call)
         key = uuid.uuid4().hex if call.idempotency_key is None else hashed(call.idempotency_key)
         record = await self._perform(routes.ADD, op, call, {routes.IDEMPOTENCY_HEADER: key})
         self._check_added([record], [op])
-        return await self._shown(record, call)
+        return await self._written(record, call)
 
     async def add_many(self, op: AddMany, call: Call) -> MemoryRecords:
         """In one request, which the server performs whole or not at all."""
+        call = self._in_time(call)
         for number, add in enumerate(op.records):
             with InRecord(number):
                 await self._check_stored(add, add.supersedes or (), call)
@@ -159,21 +161,25 @@ class PassthroughProvider(Provider):
         request = await self.ports.call(routes.ADD_MANY.request, op)
         headers = {routes.REQUEST_ID_HEADER: call.request_id}
         most = self._most_reply_bytes(len(op.records))
-        response = await self._send(replace(request, headers=headers, may_repeat=False, max_reply_bytes=most))
+        request = replace(request, headers=headers, may_repeat=False, max_reply_bytes=most)
+        response = await self._send(request, call.deadline)
         records = await self.ports.call(self._decode, routes.ADD_MANY, response)
         self._check_added(records, op.records)
-        records = list(await self.with_readable_names(records, call, self._looking_up(call)))
+        records = list(await self.with_readable_names(records, call, self._looking_up(call, after_write=True)))
         if op.progress is not None:
             op.progress(len(records), len(records))
         return records
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:
+        call = self._in_time(call)
         record = await self._perform(routes.GET, op, call)
         self._check_id(record, op.id)
         _require_access(record, op, call)
-        return await self._shown(record, call)
+        [shown] = await self.with_readable_names([record], call, self._looking_up(call))
+        return shown
 
     async def update(self, op: Update, call: Call) -> MemoryRecord:
+        call = self._in_time(call)
         await self._check_stored(op, (op.id, *(op.supersedes or ())), call)
         record = await self._perform(routes.UPDATE, op, call)
         self._check_id(record, op.id)
@@ -181,13 +187,21 @@ class PassthroughProvider(Provider):
             raise self._foreign()
         if op.content not in ("", record.content):
             raise self._malformed("a memory with another text than it was given")
-        return await self._shown(record, call)
+        return await self._written(record, call)
 
     async def delete(self, op: Delete, call: Call) -> None:
+        call = self._in_time(call)
         await self._check_stored(op, (op.id,), call)
-        await self._perform(routes.DELETE, op, call)
+        response = await self._respond(routes.DELETE, op, call)
+        try:
+            self._decode(routes.DELETE, response)
+        except NotFoundError:
+            # Of two tries, the first may have deleted it, and its reply was lost.
+            if not response.is_repeated:
+                raise
 
     async def list(self, op: List, call: Call) -> MemoryPage:
+        call = self._in_time(call)
         page = await self._page(op, call)
         granted = self._granted(op, call)
         if granted is None:
@@ -209,6 +223,7 @@ class PassthroughProvider(Provider):
 
     async def search(self, op: Search, call: Call) -> SearchResults:
         """In one request, or in one per scope where the server cannot be asked for all of them at once."""
+        call = self._in_time(call)
         patterns = self._patterns(op, call)
         if patterns == (op.scope,):
             return await self._search(op, call)
@@ -257,13 +272,18 @@ class PassthroughProvider(Provider):
     async def _perform(
         self, route: routes.Route[R], op: Operation, call: Call, headers: Mapping[str, str] | None = None
     ) -> R:
+        return self._decode(route, await self._respond(route, op, call, headers))
+
+    async def _respond(
+        self, route: routes.Route[R], op: Operation, call: Call, headers: Mapping[str, str] | None = None
+    ) -> HttpResponse:
         all_headers = {routes.REQUEST_ID_HEADER: call.request_id, **(headers or {})}
         user_id = getattr(op, "user_id", None)
         if user_id is not None:
             all_headers[routes.USER_ID_HEADER] = quote(user_id)
         most = self._most_reply_bytes(getattr(op, "limit", 1))
         request = replace(route.request(op), headers=all_headers, max_reply_bytes=most)
-        return self._decode(route, await self._send(request))
+        return await self._send(request, call.deadline)
 
     def _decode(self, route: routes.Route[R], response: HttpResponse) -> R:
         if response.status != route.status:
@@ -282,14 +302,23 @@ class PassthroughProvider(Provider):
         length = max(USUAL_CONTENT_LENGTH, self.features.max_content_length or 0)
         return min(MAX_REPLY_BYTES, SPARE_REPLY_BYTES + records * length * CHARACTER_BYTES)
 
-    async def _send(self, request: HttpRequest) -> HttpResponse:
+    def _in_time(self, call: Call) -> Call:
+        """`call`, whose requests together take no longer than ``timeout``, however many the server makes necessary."""
+        return call if call.deadline is not None else replace(call, deadline=self._end_of_time())
+
+    def _end_of_time(self) -> float:
+        return self.ports.monotonic() + (self.config.timeout or DEFAULT_TIMEOUT)
+
+    async def _send(self, request: HttpRequest, deadline: float | None = None) -> HttpResponse:
         """The reply, trying again after a lost connection and where the server asks for it.
 
-        All of it takes no longer than ``timeout``.
+        Args:
+            deadline: when all of it must be done; by default it takes no longer than ``timeout``.
         """
         assert self._io is not None, "open() comes first"
         tries = Tries()
-        deadline = self.ports.monotonic() + (self.config.timeout or DEFAULT_TIMEOUT)
+        deadline = self._end_of_time() if deadline is None else deadline
+        is_repeated = False
         while True:
             remaining = deadline - self.ports.monotonic()
             try:
@@ -298,11 +327,13 @@ class PassthroughProvider(Provider):
                 pause = tries.pause() if request.may_repeat else None
                 if pause is None or self.ports.monotonic() + pause >= deadline:
                     raise
+                is_repeated = True
             else:
                 is_retried = response.status in RETRIED_STATUSES if request.may_repeat else response.status == 429
                 pause = tries.pause(routes.asked_to_wait(response)) if is_retried else None
                 if pause is None or self.ports.monotonic() + pause >= deadline:
-                    return response
+                    return replace(response, is_repeated=is_repeated)
+                is_repeated = is_repeated or response.status != 429
             await self.ports.sleep(pause)
 
     # What the server answers is held against what it was asked for
@@ -346,20 +377,28 @@ class PassthroughProvider(Provider):
         scopes = op.scope_filter(call.grants)
         return (None,) if scopes is None else scopes.patterns
 
-    def _looking_up(self, call: Call) -> Callable[[str], Awaitable[MemoryRecord | None]]:
-        """The memory with an id, as far as the server shows it."""
+    def _looking_up(self, call: Call, *, after_write: bool = False) -> Callable[[str], Awaitable[MemoryRecord | None]]:
+        """The memory with an id, as far as the server shows it.
+
+        Args:
+            after_write: the call has done its work, and does not fail any more.
+        """
 
         async def look_up(id: str) -> MemoryRecord | None:
             try:
                 return await self._perform(routes.GET, Get(id=id), call)
             except (NotFoundError, ScopeDeniedError):
                 return None
+            except OMPError:
+                if after_write:
+                    return None
+                raise
 
         return look_up
 
-    async def _shown(self, record: MemoryRecord, call: Call) -> MemoryRecord:
-        """`record` as the caller may see it, whose grants the server does not know."""
-        [shown] = await self.with_readable_names([record], call, self._looking_up(call))
+    async def _written(self, record: MemoryRecord, call: Call) -> MemoryRecord:
+        """`record`, which the server stored, as the caller may see it, whose grants the server does not know."""
+        [shown] = await self.with_readable_names([record], call, self._looking_up(call, after_write=True))
         return shown
 
     def _granted(self, op: ScopedQuery, call: Call) -> ScopeFilter | None:

@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from ...errors import OMPError, ProviderError, UnauthorizedError, unavailable
-from ...io import ConnectionFailedError, ReadOnlyDatabaseError
+from ...io import ConnectionFailedError, DeadlockError, ReadOnlyDatabaseError
 
 # connection_exception; admin_shutdown, crash_shutdown and cannot_connect_now
 _LOST_CLASSES = ("08", "57P")
@@ -18,7 +18,8 @@ _ENDED = ("57P01", "57P03")
 # insufficient_resources
 _UNAVAILABLE_CLASS = "53"
 _NOT_PREPARED = ("26000", "42P05")
-_RETRYABLE = ("40001", "40P01", "55P03", "57014")
+_DEADLOCK = "40P01"
+_RETRYABLE = ("40001", "55P03", "57014")
 _READ_ONLY = "25006"
 
 # undefined_table, undefined_function, undefined_object, invalid_schema_name, undefined_column
@@ -56,6 +57,8 @@ def server_error(sqlstate: str | None, message: str) -> OMPError:
         return ProviderError(f"PostgreSQL refused: {message}; grant the role of url what it lacks")
     if state == _READ_ONLY:
         return ReadOnlyDatabaseError(f"PostgreSQL: the database is read-only: {message}")
+    if state == _DEADLOCK:
+        return DeadlockError(f"PostgreSQL: {message.partition(chr(10))[0]}; nothing was changed, try again")
     if state in _NOT_PREPARED:
         return ProviderError(
             f"PostgreSQL: a prepared statement is on another connection (SQLSTATE {state}); "

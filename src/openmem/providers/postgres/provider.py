@@ -10,10 +10,20 @@ from typing import TypeVar
 
 from ..._cursor import decode_cursor
 from ..._ids import new_memory_id, new_memory_ids
+from ..._retrying import TRIES
 from ...config import DEFAULT_POOL_TIMEOUT, ClientConfig
 from ...context import build_context
 from ...errors import ConflictError, NotFoundError, ProviderError
-from ...io import EmbedderIO, Ports, PostgresIO, PostgresSettings, ReadOnlyDatabaseError, Statement, Transaction
+from ...io import (
+    DeadlockError,
+    EmbedderIO,
+    Ports,
+    PostgresIO,
+    PostgresSettings,
+    ReadOnlyDatabaseError,
+    Statement,
+    Transaction,
+)
 from ...models import (
     AuditEntries,
     Capabilities,
@@ -330,14 +340,14 @@ class PostgresProvider(Provider):
         """
         learned = self._run.learned
         try:
-            result = await change()
+            result = await _untangled(change)
         except ReadOnlyDatabaseError as error:
             reason = (await self._run.execute(schema.read_only())).reason
             if reason is not None:
                 learned.is_read_only = True
                 learned.asks_again = self.ports.monotonic() + ASK_AGAIN
                 raise ReadOnlyDatabaseError(f"the database is read-only: {reason}") from error.__cause__
-            result = await change()
+            result = await _untangled(change)
         learned.is_read_only = False
         return result
 
@@ -357,6 +367,16 @@ class PostgresProvider(Provider):
     def _sql(self) -> Statements:
         assert self._statements is not None, "open() comes first"
         return self._statements
+
+
+async def _untangled(change: Callable[[], Awaitable[R]]) -> R:
+    """What `change` returns, tried again after a deadlock: writes that replace each other's memories can meet so."""
+    for _ in range(TRIES - 1):
+        try:
+            return await change()
+        except DeadlockError:
+            continue
+    return await change()
 
 
 class Replica:
