@@ -117,9 +117,9 @@ class Ranking:
             scored AS MATERIALIZED ({self.scored("term", "mask_count", order="memories")}),
             {self.own_mask},
             weighted AS MATERIALIZED (
-                SELECT bit, number, 1 AS words FROM scored WHERE bit < {NO_BIT}
-                UNION ALL SELECT {SPEAKER}, NULL, 1 WHERE EXISTS (SELECT FROM term)
-                UNION ALL SELECT {NO_BIT}, NULL, count(*) FROM scored WHERE bit = {NO_BIT} AND memories IS NULL
+                SELECT bit, 1 AS words FROM scored WHERE bit < {NO_BIT}
+                UNION ALL SELECT {SPEAKER}, 1 WHERE EXISTS (SELECT FROM term)
+                UNION ALL SELECT {NO_BIT}, count(*) FROM scored WHERE bit = {NO_BIT} AND memories IS NULL
                     HAVING count(*) > 0
             ),
             measured AS MATERIALIZED (
@@ -131,13 +131,13 @@ class Ranking:
             weight AS MATERIALIZED (
                 SELECT {flag("bit")} AS flag, words * {weight("bit", "memories", "total")} AS weight
                 FROM (
-                    SELECT bit, number, words, {having("bit", "memories")} AS memories,
-                        coalesce(sum(memories), 0) AS total
-                    FROM weighted LEFT JOIN pattern ON true GROUP BY bit, number, words
+                    SELECT bit, words, (SELECT coalesce(sum(memories), 0) FROM pattern) AS total,
+                        (SELECT coalesce(sum(memories), 0) FROM pattern WHERE own & {flag("bit")} <> 0) AS memories
+                    FROM weighted OFFSET 0
                 ) counted
             ),
             coverage AS MATERIALIZED (
-                SELECT own, said FROM pattern CROSS JOIN LATERAL (SELECT {share("own")} AS said FROM weight) shares
+                SELECT own, {share("own")} AS said FROM pattern
             ),
             best AS MATERIALIZED (
                 SELECT id, ordinal, at, nearness, own, said, {score("nearness", "said")} * {factor()} AS score
@@ -336,14 +336,13 @@ class Ranking:
                         AND (lender.nearness > m.nearness OR {new_words} <> 0)
                 ) m
                 CROSS JOIN LATERAL (SELECT {own_score} AS own_score) own_scores
-                CROSS JOIN LATERAL (SELECT {share("around")} AS said_around FROM weight) shares
+                CROSS JOIN LATERAL (SELECT {share("around")} AS said_around) shares
                 WHERE {boosted("most_around")} * {factor()} >= coalesce((SELECT score FROM cutoff), 0)
             ),
             ceiling AS MATERIALIZED (
-                SELECT lender.id AS lender_id, greatest(own_score, (
-                    SELECT max(n.boosted_score) FROM neighbor n WHERE n.id = lender.id AND NOT n.is_below
-                )) AS score
-                FROM lender
+                SELECT lender.id AS lender_id, greatest(lender.own_score, max(n.boosted_score)) AS score
+                FROM lender LEFT JOIN neighbor n ON n.id = lender.id AND NOT n.is_below
+                GROUP BY lender.id, lender.own_score
             ),
             ranked AS MATERIALIZED (
                 SELECT id, least(score, 1) AS score, own_score
@@ -402,11 +401,6 @@ def has_bit(word: str, count: str) -> str:
     return f"({count}.chunk = {word}.bit / {MASK_BITS} AND {count}.found & {flag(f'({word}.bit % {MASK_BITS})')} <> 0)"
 
 
-def having(bit: str, count: str) -> str:
-    """The sum of `count` over the masks ``own`` that have a word."""
-    return f"coalesce(sum({count}) FILTER (WHERE own & {flag(bit)} <> 0), 0)"
-
-
 def weight(bit: str, memories: str, total: str) -> str:
     """The weight of a word that so many of the memories have."""
     factor = f"CASE WHEN {bit} <> {SPEAKER} THEN 1 WHEN {memories} > 0 THEN {SPEAKER_WEIGHT}::float8 ELSE 0 END"
@@ -415,4 +409,5 @@ def weight(bit: str, memories: str, total: str) -> str:
 
 def share(mask: str) -> str:
     """The share of the query that a mask covers, from all words' weights; null if there are none."""
-    return f"coalesce(sum(weight) FILTER (WHERE {mask} & flag <> 0), 0) / sum(weight)"
+    covered = f"SELECT coalesce(sum(weight), 0) FROM weight WHERE {mask} & flag <> 0"
+    return f"(({covered}) / (SELECT sum(weight) FROM weight))"
