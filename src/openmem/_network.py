@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import urllib.request
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -61,6 +60,8 @@ def proxy_for(url: str) -> str | None:
     host = parts.hostname or ""
     if is_loopback(host):
         return None
+    import urllib.request  # noqa: PLC0415 - it takes longer than all else that choosing an embedder loads
+
     proxies = urllib.request.getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     where = f"{host}:{parts.port}" if parts.port else host

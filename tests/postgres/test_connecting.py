@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import ssl
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -433,16 +435,17 @@ def test_a_wrong_password(use: Use, server: Server, name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def socket_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
-    directory = tmp_path_factory.mktemp("socket")
-    for path in (directory, *directory.parents[:3]):
-        path.chmod(0o777)
+def socket_server() -> Iterator[tuple[Server, Path]]:
+    # Not among pytest's directories, which another run closes to the account of the server.
+    directory = Path(tempfile.mkdtemp(prefix="om-"))
+    directory.chmod(0o777)
     server = Server(unix_socket_directories=str(directory))
     server.start()
     try:
         yield server, directory
     finally:
         server.remove()
+        shutil.rmtree(directory)
 
 
 def test_sockets(use: Use, socket_server: tuple[Server, Path]) -> None:

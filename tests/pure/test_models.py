@@ -20,6 +20,7 @@ from openmem.models import (
     MemoryPage,
     MemoryRecord,
     MemorySource,
+    OmittedMemory,
     SearchResult,
     WireModel,
     trusted_record,
@@ -94,13 +95,15 @@ def models() -> list[WireModel]:
     extra: dict[str, Any] = {"x-none": None, "x-deep": {"list": [1, {"none": None}], "none": None}}
     record = MemoryRecord(**fields() | {"supersedes": ["mem_2"], "source": MemorySource(app="chat", **extra)}, **extra)
     citation = Citation(memory_id="mem_1", score=0.5, **extra)
+    omitted = OmittedMemory(memory_id="mem_2", reason="duplicate", **extra)
     return [
         record,
         MemorySource(app="chat", **extra),
         MemoryPage(items=[record], **extra),
         SearchResult(memory=record, score=0.5, **extra),
         citation,
-        ContextBlock(text="", citations=[citation], token_count=0, **extra),
+        omitted,
+        ContextBlock(text="", citations=[citation], token_count=0, omitted=[omitted], **extra),
         CapabilityFeatures(**extra),
         CapabilityLimits(**extra),
         Capabilities(provider="p", verbs=["add"], features=CapabilityFeatures(**extra), **extra),

@@ -12,11 +12,10 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
-
-import httpx
 
 from .._extras import require_extra
 from .._forking import PerProcess
@@ -253,6 +252,8 @@ class OpenAIEmbedder:
         """Connections to a loopback address, which never goes through a proxy; None for what the SDK makes itself."""
         if trusts_environment(self._url):
             return None
+        import httpx  # noqa: PLC0415
+
         return make(trust_env=False, verify=httpx.create_ssl_context())
 
     async def _embed(
@@ -294,6 +295,9 @@ class OpenAIEmbedder:
         if "encoding_format" not in self._body and re.search("base64|encoding_format", reason, re.I):
             self._learned.knows_base64 = False
             return [batch]
+        says_why = reason.lower() not in ("", HTTPStatus(error.status_code).phrase.lower())
+        if says_why and error.status_code != 413 and not (_OF_BATCH.search(reason) or _OF_LENGTH.search(reason)):
+            return None
         if len(batch) > 1:
             size = len(batch) // 2
             named = [int(number) for number in re.findall(r"\b\d{1,5}\b", reason) if 0 < int(number) < len(batch)]
