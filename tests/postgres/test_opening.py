@@ -13,6 +13,7 @@ import pytest
 
 from openmem import AsyncMemory, Memory, ProviderError
 from openmem.providers.postgres import provider
+from openmem.testing.colours import Async, Colour, Sync
 
 from ..servers import Server, Standby
 from .test_replica import catch_up
@@ -368,3 +369,31 @@ def test_a_role_that_may_not_make_the_tables(filled: str, database: str, role: s
 
 def test_the_extension_that_is_missing(server: Server, role: str) -> None:
     refused(as_role(server.create_database(), role), "the database has no pgvector, and it cannot be created here")
+
+
+@pytest.mark.parametrize("colour", [Sync, Async])
+def test_what_the_server_refuses_is_not_quoted(database: str, colour: type[Colour]) -> None:
+    """A row that breaks a constraint is in the details of the server's answer."""
+    mode = colour()
+    secret = "the s3cret of Maya"
+
+    async def body() -> None:
+        async with mode.client(url=database, embedder="hashing") as memory:
+            stored = await memory.add(content="tea", user_id="maya")
+            with psycopg.connect(database, autocommit=True) as connection:
+                connection.execute(
+                    "ALTER TABLE openmem.memories ADD CONSTRAINT plain CHECK (content NOT LIKE '%s3cret%')"
+                )
+            for refused in (
+                memory.add(content=secret, user_id="maya"),
+                memory.add_many([{"content": secret, "user_id": "maya"}]),
+                memory.update(stored.id, content=secret),
+            ):
+                with pytest.raises(ProviderError, match='constraint "plain"') as refusal:
+                    await refused
+                assert "s3cret" not in str(refusal.value)
+
+    try:
+        mode.run(body())
+    finally:
+        mode.close()

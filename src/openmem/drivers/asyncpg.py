@@ -528,6 +528,9 @@ async def _close(*connections: Connection) -> None:
 
 
 def _translated(error: BaseException) -> OMPError:
+    if isinstance(error, asyncpg.DataError) and error.severity is None:
+        # The driver's own, whose message quotes the value.
+        return ProviderError("PostgreSQL: a value cannot be sent; see the __cause__ of this error")
     if isinstance(error, asyncpg.PostgresError):
         farewell = error.__cause__ if isinstance(error, asyncpg.ConnectionDoesNotExistError) else None
         said = farewell if isinstance(farewell, asyncpg.PostgresError) else error

@@ -425,4 +425,7 @@ def _translated(error: psycopg.Error) -> OMPError:
         return server_error(error.sqlstate, str(error))
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return connection_refused(str(error))
+    if isinstance(error, psycopg.DataError):
+        # Its message may quote the value.
+        return ProviderError("PostgreSQL: a value cannot be sent; see the __cause__ of this error")
     return ProviderError(f"PostgreSQL: {error}")

@@ -47,8 +47,13 @@ def is_missing(sqlstate: str | None) -> bool:
 
 
 def server_error(sqlstate: str | None, message: str) -> OMPError:
-    """The error for what a PostgreSQL server answered."""
+    """The error for what a PostgreSQL server answered.
+
+    Args:
+        message: its first line is taken. Those that follow, such as DETAIL and CONTEXT, may quote whole rows.
+    """
     state = sqlstate or ""
+    message = message.strip().partition("\n")[0]
     if state.startswith("28"):
         return UnauthorizedError(f"PostgreSQL refused the login: {message}; check the user and password in url")
     if state == "3D000":
@@ -58,7 +63,7 @@ def server_error(sqlstate: str | None, message: str) -> OMPError:
     if state == _READ_ONLY:
         return ReadOnlyDatabaseError(f"PostgreSQL: the database is read-only: {message}")
     if state == _DEADLOCK:
-        return DeadlockError(f"PostgreSQL: {message.partition(chr(10))[0]}; nothing was changed, try again")
+        return DeadlockError(f"PostgreSQL: {message}; nothing was changed, try again")
     if state in _NOT_PREPARED:
         return ProviderError(
             f"PostgreSQL: a prepared statement is on another connection (SQLSTATE {state}); "
