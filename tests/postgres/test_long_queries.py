@@ -16,7 +16,7 @@ from ..servers import Server
 SYLLABLES = ("ba", "do", "ki", "lu", "me", "no", "pa", "ri")
 # Known by some memories each, and in no dictionary of stems or stop words.
 COMMON = [f"{a}{b}{c}x" for a in SYLLABLES for b in SYLLABLES for c in SYLLABLES][:300]
-ANSWER = "the spare quokka key hides under a flowerpot"
+ANSWER = "a walnut zither hums inside the quokka cupboard"
 COUNTS = {"few": 300, "many": FEW + 400}
 BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
 
@@ -79,7 +79,7 @@ def test_the_rarest_words_of_a_query_count(
     mode: Colour, client: AsyncMemory, user: str, words: int, last: bool, fillers: Callable[[int], list[str]]
 ) -> None:
     others = fillers(words - 4)
-    query = " ".join([*others, "spare quokka key flowerpot"] if last else ["spare quokka key flowerpot", *others])
+    query = " ".join([*others, "walnut zither quokka cupboard"] if last else ["walnut zither quokka cupboard", *others])
 
     async def body() -> None:
         async with client:
@@ -98,7 +98,7 @@ def test_words_that_nobody_has_lessen_a_score_alike_however_many(mode: Colour, c
     async def body() -> None:
         async with client:
             for count in (30, 57, 58, 100):
-                [hit] = await client.search(" ".join([*unknown(count), "spare quokka key flowerpot"]), user, limit=1)
+                [hit] = await client.search(" ".join([*unknown(count), "walnut zither quokka cupboard"]), user, limit=1)
                 share = (hit.score - 0.35) / 0.65
                 # The weights of unknown words are up to a seventh above those of words that one memory has.
                 assert 4 / (count + 4) * 0.85 < share <= 4 / (count + 4) + 1e-6
@@ -113,7 +113,7 @@ def test_a_query_of_any_length_is_searched(
     mode: Colour, client: AsyncMemory, user: str, end: bool, separator: str
 ) -> None:
     filler = separator.join(unknown(6_500))
-    query = f"{filler} spare quokka key flowerpot" if end else f"spare quokka key flowerpot {filler}"
+    query = f"{filler} walnut zither quokka cupboard" if end else f"walnut zither quokka cupboard {filler}"
 
     async def body() -> None:
         async with client:

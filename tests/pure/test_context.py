@@ -146,16 +146,16 @@ def test_nothing_fits() -> None:
 
 
 FILLER = "The meeting went on about budgets. Somebody asked for water! Was the window open? It was not."
-ANSWERED = f"{' '.join([FILLER] * 40)} The spare key lies under the blue flowerpot. {' '.join([FILLER] * 40)}"
+ANSWERED = f"{' '.join([FILLER] * 40)} The piano tuner comes on the last Friday. {' '.join([FILLER] * 40)}"
 
 
 def test_a_memory_over_the_budget_is_quoted_around_the_answer() -> None:
-    block = build_context(hits(ANSWERED, "likes tea"), "Where is the spare key?", 100, words)
+    block = build_context(hits(ANSWERED, "likes tea"), "When does the piano tuner come?", 100, words)
     [excerpt, whole] = block.citations
     assert (excerpt.memory_id, excerpt.excerpt) == ("mem_0", True)
     assert (whole.memory_id, whole.excerpt) == ("mem_1", False)
     line = block.text.splitlines()[0]
-    assert "The spare key lies under the blue flowerpot." in line
+    assert "The piano tuner comes on the last Friday." in line
     assert line.startswith("- …")
     assert line.endswith("… [mem_0]")
     assert 25 < block.token_count == words(block.text) <= 100
@@ -164,7 +164,7 @@ def test_a_memory_over_the_budget_is_quoted_around_the_answer() -> None:
 
 def test_an_excerpt_is_of_whole_sentences_or_words() -> None:
     for budget in range(8, 200, 7):
-        text = build_context(hits(ANSWERED), "the spare key", budget, words).text
+        text = build_context(hits(ANSWERED), "the piano tuner", budget, words).text
         quoted = text.removeprefix("- ").removesuffix(" [mem_0]").strip("…")
         assert quoted in ANSWERED
         assert f" {quoted} " in ANSWERED
@@ -183,8 +183,8 @@ def test_the_ends_that_were_cut_are_marked() -> None:
 
 
 def test_the_only_long_memory_may_fill_the_budget_and_one_of_many_the_half() -> None:
-    alone = build_context(hits(ANSWERED), "spare key", 200, words)
-    first = build_context(hits(ANSWERED, "likes tea", "plays the cello"), "spare key", 200, words)
+    alone = build_context(hits(ANSWERED), "piano tuner", 200, words)
+    first = build_context(hits(ANSWERED, "likes tea", "plays the cello"), "piano tuner", 200, words)
     assert alone.token_count > 150
     assert len(first.citations) == 3
     assert words(first.text.splitlines()[0]) <= 100
@@ -193,12 +193,12 @@ def test_the_only_long_memory_may_fill_the_budget_and_one_of_many_the_half() -> 
 @pytest.mark.parametrize(
     ("filler", "answer", "query"),
     [
-        ("我们今天开会讨论了预算和天气。", "备用钥匙放在蓝色花盆下面。", "备用钥匙在哪里"),
-        ("きょうは会議で予算について話しました。", "合鍵は青い植木鉢の下にあります。", "合鍵はどこですか"),
-        ("วันนี้เราประชุมเรื่องงบประมาณและอากาศ", "กุญแจสำรองอยู่ใต้กระถางดอกไม้สีฟ้า", "กุญแจสำรองอยู่ที่ไหน"),
-        ("Сегодня говорили про погоду. ", "Запасной ключ лежит под синим горшком. ", "Где запасной ключ?"),
-        ("تحدثنا اليوم عن الطقس. ", "المفتاح الاحتياطي تحت الوعاء الأزرق. ", "أين المفتاح الاحتياطي؟"),
-        ("आज हमने मौसम की बात की। ", "अतिरिक्त चाबी नीले गमले के नीचे है। ", "अतिरिक्त चाबी कहाँ है?"),
+        ("我们今天开会讨论了预算和天气。", "钢琴调音师最后一个星期五来。", "钢琴调音师什么时候来"),
+        ("きょうは会議で予算について話しました。", "ピアノの調律師は最後の金曜日に来ます。", "調律師はいつ来ますか"),
+        ("วันนี้เราประชุมเรื่องงบประมาณและอากาศ", "ช่างตั้งเปียโนมาวันศุกร์สุดท้าย", "ช่างตั้งเปียโนมาวันไหน"),
+        ("Сегодня говорили про погоду. ", "Настройщик рояля приходит в пятницу. ", "Когда приходит настройщик?"),
+        ("تحدثنا اليوم عن الطقس. ", "يأتي ضابط البيانو يوم الجمعة. ", "متى يأتي ضابط البيانو؟"),
+        ("आज हमने मौसम की बात की। ", "पियानो ठीक करने वाला शुक्रवार को आता है। ", "पियानो वाला कब आता है?"),
     ],
 )
 def test_languages_have_usable_excerpts(filler: str, answer: str, query: str) -> None:
@@ -231,14 +231,14 @@ COUNTERS: dict[str, Callable[[str], int]] = {
     "uneven": lambda text: sum(len(word) * (number % 3) for number, word in enumerate(text.split())),
 }
 PIECES = st.sampled_from(
-    ["tea ", "The key. ", "x" * 50, "钥匙在花盆下面。", "…", "\u0301", "🙂", "? ", "spare key ", FILLER]
+    ["tea ", "The tuner. ", "x" * 50, "调音师星期五来。", "…", "\u0301", "🙂", "? ", "piano tuner ", FILLER]
 )
 
 
 @settings(max_examples=150)
 @given(
     contents=st.lists(st.lists(PIECES, min_size=1, max_size=30).map("".join), max_size=6),
-    query=st.sampled_from(["spare key", "钥匙", "?", "x"]),
+    query=st.sampled_from(["piano tuner", "调音师", "?", "x"]),
     token_budget=st.integers(1, 400),
     counter=st.sampled_from(sorted(COUNTERS)),
 )
@@ -273,9 +273,9 @@ def test_long_memories_are_not_read_to_their_end_to_be_passed_over() -> None:
         return words(text)
 
     long = [f"{number} {ANSWERED * 8}"[:65_536] for number in range(100)]
-    block = build_context(hits(*long), "Where is the spare key?", 500, count)
+    block = build_context(hits(*long), "When does the piano tuner come?", 500, count)
     assert block.citations[0].excerpt
-    assert "flowerpot" in block.text
+    assert "last Friday" in block.text
     assert len(block.citations) + len(block.omitted) == 100
     assert counted < 100 * 65_536 / 2
 

@@ -1008,10 +1008,10 @@ class ConformanceSuite:
 
     @clause("add", "context")
     async def test_a_memory_over_the_budget_is_quoted_in_part(self) -> None:
-        answer = "The spare key lies under the blue flowerpot."
-        talk = "She asked where the spare key is. " * 20
+        answer = "The piano tuner comes on the last Friday."
+        talk = "She asked when the piano tuner comes. " * 20
         record = await self.memory.add(content=f"{talk}{answer} {talk.strip()}", user_id=self.user)
-        block = await self.memory.context("spare key, blue flowerpot", self.user, token_budget=120)
+        block = await self.memory.context("piano tuner, last Friday", self.user, token_budget=120)
         assert answer in block.text
         assert block.token_count <= 120
         [citation] = block.citations
