@@ -7,6 +7,7 @@ data and the programs, but not list them.
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import logging
 import os
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +37,7 @@ STOP_TIMEOUT: Final = 10
 LOG_LIMIT: Final = 1_000_000
 
 _LC_CTYPE = {"linux": "C.UTF-8", "darwin": "en_US.UTF-8"}.get(sys.platform, "C")
+_CLONE_NEWUSER = 0x10000000
 _REASON = re.compile("FATAL|PANIC|ERROR|HINT|error:")
 
 logger = logging.getLogger("openmem.local")
@@ -78,13 +80,32 @@ class Cluster:
         new = Path(tempfile.mkdtemp(prefix="new-", dir=self.data.parent))
         try:
             self.hand_over(new)
-            self._run(
-                new, "initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8",
+            self._make(
+                new, "--username=postgres", "--auth=trust", "--encoding=UTF8",
                 "--locale=C", f"--lc-ctype={_LC_CTYPE}", "--text-search-config=english",
             )  # fmt: skip
             new.rename(self.data)
         finally:
             shutil.rmtree(new, ignore_errors=True)
+
+    def _make(self, new: Path, *options: str) -> None:
+        """Run ``initdb``, which asks for the name of the user that it runs as, and fails if there is none.
+
+        The server itself does not ask. So where containers run under any number, only ``initdb`` runs in a name
+        space in which the number is that of a user with a name; the files belong to the same user in both.
+        """
+        number = None if self._account is not None else _nameless_user()
+        if number is None:
+            self._run(new, "initdb", *options)
+            return
+        try:
+            self._run(new, "initdb", *options, renamed=True)
+        except ProviderError as error:
+            raise ProviderError(
+                f"PostgreSQL's initdb wants a name for the user id {number}, and this system lets none be lent to it: "
+                f"add the line 'openmem:x:{number}:{os.getgid()}::/:/sbin/nologin' to /etc/passwd, or make the data as "
+                f"a user that has a name, or use provider='postgres' with a server ({error.message})"
+            ) from error
 
     def start(self, options: str, inherited: Sequence[int] = ()) -> None:
         """Start the server with these command-line options, and wait until it is ready.
@@ -149,22 +170,34 @@ class Cluster:
     def _pid_file(self) -> list[str]:
         return os.fsdecode((self.data / "postmaster.pid").read_bytes()).splitlines()
 
-    def _run(self, data: Path, program: str, *arguments: str, inherited: Sequence[int] = ()) -> None:
-        """Run a program on `data`, named by the environment, since pg_ctl does not quote ``-D`` for its shell."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        identity: dict[str, Any] = {}
+    def _run(
+        self, data: Path, program: str, *arguments: str, inherited: Sequence[int] = (), renamed: bool = False
+    ) -> None:
+        """Run a program on `data`, named by the environment, since pg_ctl does not quote ``-D`` for its shell.
+
+        Args:
+            inherited: open files that it keeps open.
+            renamed: whether it takes itself for a user that has a name.
+        """
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PG", "LC_")) and name not in ("LANG", "LANGUAGE")
+        }
+        command = [str(self._programs / program), *arguments]
+        identity: dict[str, Any] = {"preexec_fn": _taking_a_name()} if renamed else {}
         if self._account is not None:
             user, group = self._account
-            identity = {"user": user, "group": group, "extra_groups": []}
+            identity |= {"user": user, "group": group, "extra_groups": []}
             _let_through(user, data)
             _let_through(user, self._programs / program)
             _let_run(self._programs)
         with open(self._log, "a+b", opener=_private) as log:
             said_before = log.seek(0, os.SEEK_END)
             done = subprocess.run(
-                [self._programs / program, *arguments],
+                command,
                 cwd=data,
-                env=environment | {"PGDATA": str(data)},
+                env=environment | {"PGDATA": str(data), "LC_ALL": _LC_CTYPE},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -177,6 +210,41 @@ class Cluster:
                 said = log.read().decode(errors="replace").strip().splitlines()
                 reasons = [line for line in said if _REASON.search(line)] or said
                 raise ProviderError(f"{program} failed on {data}: {' / '.join(reasons[-4:])} (more in {self._log})")
+
+
+def _nameless_user() -> int | None:
+    """The user id of this process if no name belongs to it."""
+    if sys.platform == "win32":
+        return None
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return os.geteuid()
+    return None
+
+
+def _taking_a_name() -> Callable[[], None]:
+    """What a child process does to take itself for a user that has a name: it enters a name space of users (Linux).
+
+    Only system calls are left for the child to make, since it is forked from a process that may have threads.
+    """
+    named = min((entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid != 0), default=None)
+    unshare = getattr(ctypes.CDLL(None), "unshare", None)
+    maps = {
+        "/proc/self/setgroups": b"deny",
+        "/proc/self/uid_map": b"%d %d 1" % (named or 0, os.geteuid()),
+        "/proc/self/gid_map": b"%d %d 1" % (os.getegid(), os.getegid()),
+    }
+
+    def take() -> None:
+        if named is None or unshare is None or unshare(_CLONE_NEWUSER) != 0:
+            return
+        for path, text in maps.items():
+            file = os.open(path, os.O_WRONLY)
+            os.write(file, text)
+            os.close(file)
+
+    return take
 
 
 def is_root() -> bool:

@@ -47,6 +47,7 @@ from .ownership import DataLock, Owner, forget_all
 ROOT_HOME: Final = Path("/var/lib/openmem/postgres")
 SOCKET: Final = ".s.PGSQL.5432"
 ORPHANS_TIMEOUT: Final = 1.0
+MAX_PATH: Final = 900
 SETTINGS: Final = "-c max_connections=100 -c shared_buffers=128MB"
 
 # Of what fits a socket's address (103 bytes) and needs no quoting in a URL or a list of hosts.
@@ -308,6 +309,8 @@ class Lease:
             if self._released:
                 raise unavailable("the client was closed")
             home = Path(os.path.realpath(self._path)) if self._path is not None else default_home()
+            if len(os.fsencode(home)) > MAX_PATH:
+                raise InvalidRequestError(f"path: it is longer than {MAX_PATH} bytes, which PostgreSQL cannot handle")
             try:
                 home.mkdir(mode=0o711 if is_root() else 0o700, parents=True, exist_ok=True)
                 self._server = _servers.setdefault(home, SharedServer(home))
@@ -336,7 +339,12 @@ def default_home() -> Path:
     Root's own directory is closed to other accounts and stays so; the server, which cannot run as
     root, has its data in `ROOT_HOME` instead.
     """
-    home = platformdirs.user_data_path("openmem") / "postgres"
+    try:
+        home = platformdirs.user_data_path("openmem") / "postgres"
+    except RuntimeError:
+        home = Path("~")
+    if not home.is_absolute():
+        raise InvalidRequestError("path: this user has no home directory: pass path= a directory, or set HOME")
     if is_root() and home.is_relative_to(os.path.expanduser("~root")):
         return ROOT_HOME
     return home
