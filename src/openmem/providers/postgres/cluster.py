@@ -126,7 +126,8 @@ class Cluster:
 
         Nobody holds the data any more, but for what this process can see and ends.
         """
-        self.kill()
+        if (self.data / "postmaster.pid").exists():
+            self.kill()
         for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
             (self.data / name).unlink(missing_ok=True)
 

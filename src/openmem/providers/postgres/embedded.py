@@ -157,8 +157,8 @@ class SharedServer:
                     return cluster.status() == "ready"
                 if os.name != "nt":
                     self._check_abandoned(cluster, owner, here)
-                cluster.clean_up()
             try:
+                cluster.clean_up()
                 lock.sign(here)
                 cluster.start(f"{self._listening(cluster)} {SETTINGS}", lock.descriptors)
             finally:
