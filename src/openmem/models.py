@@ -221,11 +221,11 @@ class OmittedMemory(WireModel):
     Attributes:
         memory_id: the memory's id.
         reason: ``budget``: there was no room for it within the token budget; ``duplicate``: a better one that is
-            quoted says the same.
+            quoted says the same. Another word is one that a newer server knows.
     """
 
     memory_id: str
-    reason: Literal["budget", "duplicate"]
+    reason: Literal["budget", "duplicate"] | str
 
 
 class ContextBlock(WireModel):

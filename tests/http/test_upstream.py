@@ -95,6 +95,18 @@ def test_an_id_that_belongs_to_another_user_is_withheld(mode: Colour, verb: str)
     assert not isinstance(outcome(mode, lambda request: good(request, id=own), CALLS[verb]), OMPError)
 
 
+def test_what_a_context_leaves_out_is_of_the_same_user(mode: Colour) -> None:
+    def answer(id: str) -> Answer:
+        omitted = [{"memory_id": id, "reason": "outdated"}]
+        return lambda request: reply({"text": "", "citations": [], "token_count": 0, "omitted": omitted})
+
+    error = outcome(mode, answer(new_memory_id("ben")), CALLS["context"])
+    assert isinstance(error, ProviderError)
+    assert "another user" in error.message
+    [omitted] = outcome(mode, answer(new_memory_id("maya")), CALLS["context"]).omitted
+    assert omitted.reason == "outdated"
+
+
 @pytest.mark.parametrize("verb", ["get", "update"])
 def test_another_memory_than_was_asked_for_is_withheld(mode: Colour, verb: str) -> None:
     error = outcome(mode, lambda request: good(request, id="m2"), CALLS[verb])
