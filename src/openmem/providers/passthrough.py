@@ -243,7 +243,8 @@ class PassthroughProvider(Provider):
         if self._granted(op, call) is not None or self.config.token_counter is not estimate_tokens:
             return await super().context(op, call)
         block = await self._perform(routes.CONTEXT, op, call)
-        self._check_ids((named.memory_id for named in (*block.citations, *block.omitted)), op.user_id)
+        self._check_ids((citation.memory_id for citation in block.citations), op.user_id)
+        self._check_ids((omitted.memory_id for omitted in block.omitted), op.user_id)
         return block
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
