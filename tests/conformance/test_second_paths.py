@@ -1,0 +1,96 @@
+"""The same verbs on their other ways: reads from a replica, contexts counted and results reranked by the client."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import psycopg
+import pytest
+
+from openmem.testing import ConformanceSuite, clause
+
+from ..http.test_conformance import TestPassthrough as Passthrough
+from ..servers import Server, Standby
+from .test_postgres import TestPostgres as Postgres
+
+__all__ = ["TestCounted", "TestReplica", "TestReranked"]
+
+
+class TestReplica(ConformanceSuite):
+    """A write returns once the replica has it too, as ``synchronous_commit = remote_apply`` promises."""
+
+    url: ClassVar[str]
+    replica_url: ClassVar[str]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls) -> Iterator[None]:
+        primary = Server()
+        primary.start()
+        try:
+            standby = Standby(primary)
+            try:
+                with psycopg.connect(primary.url(), autocommit=True) as admin:
+                    admin.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                    admin.execute("ALTER SYSTEM SET synchronous_commit = remote_apply")
+                    admin.execute("SELECT pg_reload_conf()")
+                cls.url = primary.create_database()
+                cls.replica_url = standby.url(cls.url)
+                yield
+            finally:
+                standby.remove()
+        finally:
+            primary.remove()
+
+    def make(self, **settings: Any) -> dict[str, Any]:
+        return {"url": self.url, "replica_url": self.replica_url, "embedder": "hashing", **settings}
+
+
+class WordsInCommon:
+    """A reranker that counts the words that a text shares with the query."""
+
+    model = "words-in-common"
+
+    def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
+        wanted = words(query)
+        return [len(wanted & words(text)) / (1 + len(wanted)) for text in texts]
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
+
+
+def count_words(text: str) -> int:
+    return len(re.findall(r"\w+|[^\w\s]", text))
+
+
+class TestReranked(Postgres):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls, server: Server) -> None:
+        cls.url = server.create_database()
+
+    def make(self, **settings: Any) -> dict[str, Any]:
+        return super().make(**{"reranker": WordsInCommon(), **settings})
+
+
+class TestCounted(Passthrough):
+    """The client searches, and makes the context by itself."""
+
+    def make(self, **settings: Any) -> dict[str, Any]:
+        return super().make(**{"token_counter": count_words, **settings})
+
+    @clause("add", "context", "audit", "supports_audit")
+    async def test_every_verb_leaves_one_entry(self) -> None:
+        """The server is asked for the memories of the scope, and for those below it, and logs both."""
+        async with self.client() as client:
+            await client.add(content="tea", user_id=self.user, scope="a/b")
+            await client.context("tea", self.user, scope="a")
+            entries = await client.audit(self.user)
+        assert sorted((entry.action, entry.scope) for entry in entries) == [
+            ("add", "a/b"),
+            ("search", "a"),
+            ("search", "a/*"),
+        ]
