@@ -8,7 +8,7 @@ A network may forget a connection and tell neither end: a NAT gateway or a load 
 packet for some minutes, a tunnel whose other half is gone. Four rules keep callers from waiting for
 answers that cannot come:
 
-* The kernel gives up a connection whose packets nobody acknowledges; see `.tcp`.
+* The kernel gives up a connection whose packets nobody acknowledges; see `.liveness`.
 * A connection that was idle for `CHECK_AFTER` seconds is asked for a sign of life before it is lent.
 * When a connection turns out to be dead, those that have been idle since before are dropped unasked,
   since the same network carried them. So one caller pays for all of them.
