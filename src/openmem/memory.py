@@ -59,8 +59,9 @@ class Memory:
             (a server of the protocol), ``mem0``, ``supermemory``, ``letta``, or the name of an
             installed third-party provider.
         url: libpq URL of the PostgreSQL server; `dsn` is another name for it.
-        replica_url: libpq URL of a replica of that server. `search`, `context`, `get`, `list`, `audit` and
-            `wait_for_ingest` go there, and leave no audit entry; to the server itself while the replica is away.
+        replica_url: libpq URL of a replica of that server. `search`, `context`, `get`, `list` and `audit` go
+            there, and leave no audit entry; to the server itself while the replica is away. What was just
+            added can be missing there; `wait_for_ingest` waits for it.
         base_url: URL of an OMP server, whatever `provider` says; if no OMP server answers there, the
             vendor's own.
         api_key: credential of the server or the vendor; also from ``MEM0_API_KEY``,
@@ -383,7 +384,7 @@ class Memory:
         return run_blocking(self._client.capabilities())
 
     def wait_for_ingest(self, ids: Sequence[str], user_id: str, *, timeout: float | None = None) -> None:
-        """Return when the memories can be searched. Backends that store at once only check the ids.
+        """Return when the memories can be searched, on a replica too. Backends that store at once only check the ids.
 
         Args:
             ids: memories whose ``status`` is ``queued``.

@@ -15,7 +15,7 @@ from ..http.test_conformance import TestPassthrough as Passthrough
 from ..servers import Server, Standby
 from .test_postgres import TestPostgres as Postgres
 
-__all__ = ["TestCounted", "TestReplica", "TestReranked"]
+__all__ = ["TestCounted", "TestReplica", "TestReranked", "TestRerankedOverHttp"]
 
 
 class TestReplica(ConformanceSuite):
@@ -74,6 +74,18 @@ class TestReranked(Postgres):
 
     def make(self, **settings: Any) -> dict[str, Any]:
         return super().make(**{"reranker": WordsInCommon(), **settings})
+
+
+class TestRerankedOverHttp(Passthrough):
+    """What depends on the reranker; the rest is the same as without one."""
+
+    def make(self, **settings: Any) -> dict[str, Any]:
+        return super().make(**{"reranker": WordsInCommon(), **settings})
+
+
+for name in dir(TestRerankedOverHttp):
+    if name.startswith("test_") and not re.search(r"search|context|scope|select|query|narrow|reader|halves", name):
+        setattr(TestRerankedOverHttp, name, None)
 
 
 class TestCounted(Passthrough):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
-from openmem import AsyncMemory, InvalidRequestError, Memory
+from openmem import AsyncMemory, InvalidRequestError, Memory, NotFoundError, ProviderError
 from openmem.providers.postgres.provider import REST
+from openmem.testing.colours import Async, Colour, Sync
 
 from ..servers import Server, Standby
 
@@ -102,6 +104,69 @@ def test_the_asynchronous_client(urls: tuple[str, str]) -> None:
             assert [entry.action for entry in await memory.audit(USER)] == ["add"]
 
     asyncio.run(main())
+
+
+@pytest.fixture(params=[Sync, Async])
+def mode(request: pytest.FixtureRequest) -> Iterator[Colour]:
+    mode: Colour = request.param()
+    yield mode
+    mode.close()
+
+
+@pytest.fixture
+def replay(urls: tuple[str, str]) -> Iterator[psycopg.Connection]:
+    """A connection to the replica, which takes in nothing until it is told to."""
+    with psycopg.connect(urls[1], autocommit=True) as connection:
+        connection.execute("SELECT pg_wal_replay_pause()")
+        while connection.execute("SELECT pg_get_wal_replay_pause_state()").fetchone() != ("paused",):
+            time.sleep(0.01)
+        yield connection
+        connection.execute("SELECT pg_wal_replay_resume()")
+
+
+def test_a_replica_that_lags_is_waited_for(urls: tuple[str, str], replay: psycopg.Connection, mode: Colour) -> None:
+    url, replica_url = urls
+
+    async def wait(memory: AsyncMemory) -> None:
+        [old] = (await memory.list(USER)).items
+        await memory.wait_for_ingest([old.id], USER, timeout=30)
+        new = await memory.add(content="Maya plays the cello", user_id=USER)
+        with pytest.raises(NotFoundError):
+            await memory.get(new.id)
+        with pytest.raises(ProviderError) as late:
+            await memory.wait_for_ingest([old.id, new.id], USER, timeout=0.3)
+        assert late.value.code == "ingestion_timeout"
+        with pytest.raises(NotFoundError, match="mem_unknown"):
+            await memory.wait_for_ingest([new.id, "mem_unknown"], USER, timeout=30)
+        with pytest.raises(NotFoundError, match=new.id):
+            await memory.wait_for_ingest([new.id], "somebody else", timeout=30)
+        resuming = threading.Timer(0.5, lambda: replay.execute("SELECT pg_wal_replay_resume()"))
+        resuming.start()
+        await memory.wait_for_ingest([old.id, new.id], USER, timeout=60)
+        assert await memory.get(new.id) == new
+        resuming.join()
+
+    async def body() -> None:
+        async with mode.client(url=url, replica_url=replica_url, embedder="hashing") as memory:
+            await wait(memory)
+
+    mode.run(body())
+
+
+def test_what_is_deleted_while_a_replica_is_waited_for_is_not_found(
+    urls: tuple[str, str], replay: psycopg.Connection
+) -> None:
+    url, replica_url = urls
+    with (
+        Memory(url=url, replica_url=replica_url, embedder="hashing") as memory,
+        Memory(url=url, embedder="hashing") as other,
+    ):
+        new = memory.add(content="Maya plays the cello", user_id=USER)
+        deleting = threading.Timer(0.5, other.delete, [new.id])
+        deleting.start()
+        with pytest.raises(NotFoundError, match=new.id):
+            memory.wait_for_ingest([new.id], USER, timeout=60)
+        deleting.join()
 
 
 def test_reads_go_on_at_the_server_while_the_replica_is_away(urls: tuple[str, str], standby: Standby) -> None:

@@ -14,7 +14,14 @@ from unittest import mock
 import pytest
 
 from ..async_memory import AsyncMemory
-from ..errors import ConflictError, InvalidRequestError, NotFoundError, ScopeDeniedError, UnsupportedCapabilityError
+from ..errors import (
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    ProviderError,
+    ScopeDeniedError,
+    UnsupportedCapabilityError,
+)
 from ..models import Capabilities, CapabilityFeatures, MemoryRecord
 from . import cases
 from .colours import Async, Colour, Settled, Sync
@@ -930,6 +937,17 @@ class ConformanceSuite:
         hits = await self.memory.search(chatter, self.user)
         assert texts[hits[0].memory.id] == self.CORPUS[5]
 
+    @clause("add", "search", "context", "keyword_search")
+    @pytest.mark.parametrize("number", [1, 20, 29, 61, 99])
+    async def test_a_word_counts_wherever_it_stands_in_a_long_query(self, number: int) -> None:
+        texts = await self._corpus()
+        words = [f"{first}{second}q" for first in "bcdfghklmn" for second in "aeiouyjvwx"]
+        query = " ".join([*words[:number], "zwischenzug", *words[number:]])
+        hits = await self.memory.search(query, self.user)
+        assert texts[hits[0].memory.id] == self.CORPUS[5]
+        block = await self.memory.context(query, self.user)
+        assert block.citations[0].memory_id == hits[0].memory.id
+
     @clause("add", "search")
     async def test_limit_and_min_score_cut_the_same_ranking(self) -> None:
         await self._corpus()
@@ -1376,6 +1394,26 @@ class ConformanceSuite:
                 assert (await client.list(self.user)).items == []
         finally:
             await client.close()
+
+    @clause()
+    async def test_calls_that_wait_for_one_failed_connection_have_errors_of_their_own(self) -> None:
+        capabilities = await self.memory.capabilities()
+        client = self.client()
+
+        async def fail() -> None:
+            await client._client.provider.ports.sleep(0.2)
+            raise ProviderError("the backend is away", code="provider_unavailable")
+
+        with mock.patch.object(client._client.provider, "open", fail):
+            verbs = [verb for verb in cases.VALID if self.offers(capabilities, verb)]
+            calls = [functools.partial(getattr(client, verb), **cases.VALID[verb]) for verb in verbs]
+            errors = await self.colour.at_once(*calls)
+            for error in errors:
+                assert isinstance(error, ProviderError)
+                assert (error.code, error.message) == ("provider_unavailable", "the backend is away")
+                assert error.provider
+            assert len({error.request_id for error in errors} - {None}) == len(verbs)
+        await client.close()
 
     @clause()
     async def test_a_closed_client_says_so(self) -> None:

@@ -260,10 +260,22 @@ class PostgresProvider(Provider):
         return await self._read(lambda sql: sql.audit(op, call))
 
     async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None:
-        """Writes can be searched as soon as they return, so only the ids are checked."""
-        missing = await self._read(lambda sql: sql.missing(op))
-        if missing:
-            raise NotFoundError(f"ids: user {op.user_id!r} has no memory {', '.join(map(repr, missing))}")
+        """Writes can be searched as soon as they return, so the ids are checked, and a replica is waited for."""
+        behind = frozenset(op.ids)
+
+        async def is_ingested(id: str) -> bool:
+            nonlocal behind
+            if id in behind:
+                missing = await self._run.execute(self._sql.missing(op))
+                if missing:
+                    raise NotFoundError(f"ids: user {op.user_id!r} has no memory {', '.join(map(repr, missing))}")
+                missing_there: Sequence[str] = ()
+                if self._replica is not None:
+                    missing_there = await self._read(lambda sql: sql.missing(op))
+                behind = frozenset(missing_there)
+            return id not in behind
+
+        await self.poll(op, is_ingested)
 
     async def reembed(self, op: Reembed, call: Call) -> int:
         """Batch by batch, each stored before the next is begun, so that it may be stopped and run again."""
