@@ -15,6 +15,7 @@ SHORTEST: Final = 16
 
 _PREFIX: Final = 4
 _LONGEST_WORD: Final = 40
+_LONGEST_CHARACTER: Final = 40
 _LENGTHS: Final = (40, 80, 160, 320)
 _CHARACTERS_PER_WEIGHT: Final = 1_000
 _QUERY_CHARACTERS: Final = 20_000
@@ -30,7 +31,7 @@ _CLOSING: Final = "\"')\\]\u2019\u201d\u300d\u300f"
 _PATTERNS: Final = {
     "word": rf"[{_UNSPACED}]+|(?:[^\W{_UNSPACED}]|[{_VOWELS}])+",
     "unspaced": rf"[{_UNSPACED}]",
-    "sentence": rf"[.!?;\u061f\u06d4]+[{_CLOSING}]*\s+|[\u3002\uff01\uff1f\uff1b\u0964]+[{_CLOSING}]*\s*",
+    "sentence": rf"[.!?;\u061f\u06d4][{_CLOSING}]*\s+|[\u3002\uff01\uff1f\uff1b\u0964]+[{_CLOSING}]*\s*",
 }
 
 
@@ -157,12 +158,16 @@ def _unspaced(text: str, at: int) -> bool:
 
 
 def _whole_character(text: str, at: int) -> int:
-    """The place, or the one behind the marks that belong to the character before it."""
-    while 0 < at < len(text) and (
-        unicodedata.category(text[at]) in ("Mn", "Mc", "Me", "Sk") or "\u200d" in text[at - 1 : at + 1]
-    ):
-        at += 1
-    return at
+    """The place, or the one behind the marks that belong to the character before it; a pile of marks may be parted."""
+    for end in range(at, min(at + _LONGEST_CHARACTER, len(text))):
+        if not 0 < end or not _continues(text, end):
+            return end
+    return at if at + _LONGEST_CHARACTER < len(text) else len(text)
+
+
+def _continues(text: str, at: int) -> bool:
+    """Whether a character belongs to the one before it."""
+    return unicodedata.category(text[at]) in ("Mn", "Mc", "Me", "Sk") or "\u200d" in text[at - 1 : at + 1]
 
 
 def _sentences(text: str, start: int, end: int, first: int, last: int) -> tuple[int, int]:

@@ -52,7 +52,9 @@ def build_context(results: Iterable[SearchResult], query: str, token_budget: int
             if _fits(_line(content, id), [], count, token_budget):
                 continue
             shares = (left,) if place == len(ranked) - 1 else (left // 2, left)
-            answer = next(filter(None, (_excerpt(content, query, id, lines, count, share) for share in shares)), None)
+            answer = next(
+                filter(None, (_excerpt(content, query, id, lines, count, share, token_budget) for share in shares)), None
+            )
             if answer is None:
                 continue
             part, is_excerpt = answer, True
@@ -83,11 +85,17 @@ def _reason(is_duplicate: bool) -> Literal["budget", "duplicate"]:
     return "duplicate" if is_duplicate else "budget"
 
 
-def _excerpt(content: str, query: str, id: str, before: list[str], count: TokenCounter, budget: int) -> str | None:
-    """A part of a memory that makes a line of at most `budget` tokens; None if no useful part does."""
+def _excerpt(
+    content: str, query: str, id: str, before: list[str], count: TokenCounter, share: int, token_budget: int
+) -> str | None:
+    """A part of a memory that makes a line of at most `share` tokens; None if no useful part does.
+
+    It fills its share to the last token, so that the whole is counted too: a counter may find more in it.
+    """
 
     def fits(part: str) -> bool:
-        return _fits(_line(part, id), before, count, budget)
+        line = _line(part, id)
+        return _fits(line, before, count, share) and (not before or count("\n".join([*before, line])) <= token_budget)
 
     return excerpt(content, query, fits) if fits(f"{MARK}{content[: SHORTEST // 2]}{MARK}") else None
 

@@ -75,7 +75,7 @@ class Stores:
         self.url, self.mode = url, mode
         self._made: dict[bool, AsyncMemory] = {}
 
-    def scores(self, user: str, *, lending: bool) -> dict[str, float]:
+    def scores(self, user: str, *, lending: bool, limit: int = 100) -> dict[str, float]:
         """The scores by content, the best first."""
         found: dict[str, float] = {}
 
@@ -83,7 +83,7 @@ class Stores:
             client = self._made.get(lending)
             if client is None:
                 client = self._made[lending] = self.mode.client(url=self.url, embedder=Cone(), audit="off")
-            for hit in await client.search(QUERY, user, limit=100):
+            for hit in await client.search(QUERY, user, limit=limit):
                 found[hit.memory.content] = hit.score
 
         if lending:
@@ -198,3 +198,23 @@ def test_a_neighbor_is_still_helped(stores: Stores) -> None:
         helped, alone = hours[0][1].content(1), hours[1][0].content(10)
         assert own[helped] == pytest.approx(own[alone])
         assert final[helped] > final[alone] + 0.1
+
+
+@settings(max_examples=10)
+@given(hours=episodes(4, words=True))
+@example(hours=[[Said(0.1, frozenset({"alpha", "bravo"}), asks=True), Said(0.09, frozenset({"alpha", "delta"}))]])
+def test_fewer_results_are_the_first_of_more(stores: Stores, hours: list[list[Said]]) -> None:
+    user = uuid4().hex
+    with Memory(url=stores.url, embedder=Cone()) as memory:
+        memory.add_many(
+            {"content": said.content(10 * hour + number), "user_id": user, "valid_from": BEGIN + timedelta(hours=hour)}
+            for hour, episode in enumerate(hours)
+            for number, said in enumerate(episode)
+        )
+    for many in (False, True):
+        if many:
+            with psycopg.connect(stores.url, autocommit=True) as admin:
+                admin.execute("UPDATE openmem.memories SET ordinal = ordinal + 10000 WHERE user_id = %s", [user])
+        every = list(stores.scores(user, lending=True).items())
+        for limit in (1, 2, 3, 5):
+            assert list(stores.scores(user, lending=True, limit=limit).items()) == every[:limit]

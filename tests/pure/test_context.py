@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -114,6 +115,14 @@ def test_a_counter_that_finds_more_in_the_whole() -> None:
     assert [citation.memory_id for citation in block.citations] == ["mem_0", "mem_1"]
 
 
+@pytest.mark.parametrize("token_budget", range(40, 60))
+def test_an_excerpt_that_fills_the_budget_is_not_lost_to_rounding(token_budget: int) -> None:
+    long = ("alpha tea " * 200, "beta tea " * 200)
+    block = build_context(hits(*long), "tea", token_budget, lambda text: -(-len(text) // 4))
+    assert [citation.memory_id for citation in block.citations] == ["mem_0", "mem_1"]
+    assert token_budget - 3 <= block.token_count <= token_budget
+
+
 def test_nothing_is_counted_once_no_memory_can_fit() -> None:
     counted: list[str] = []
 
@@ -218,6 +227,13 @@ def test_a_letter_is_not_parted_from_its_marks() -> None:
     for budget in range(30, 60):
         quoted = build_context(hits(text), "q", budget, len).text.removeprefix("- ").removesuffix("… [mem_0]")
         assert any(quoted.endswith(whole) for whole in ("👩‍👩‍👧", "e\u0301", "👍🏽"))
+
+
+@pytest.mark.parametrize("piece", ["!", "?.", "x\u200d", "\u0301", "! ) ", "\u3002", "."])
+def test_marks_in_a_row_take_no_longer_than_words(piece: str) -> None:
+    started = time.process_time()
+    build_context(hits((piece * 65_536)[:65_536]), "q", 15_000, lambda text: -(-len(text) // 4))
+    assert time.process_time() - started < 1.0
 
 
 COUNTERS: dict[str, Callable[[str], int]] = {

@@ -14,7 +14,7 @@ Beyond `EXACT` memories, not all are read any more, but
 
 The share of the query that is said is found without masks, hence for any number of words. Only what a lender says and
 its neighbour does not takes the two masks ``own``; of a query of more than `SCORED_WORDS` words they hold those
-with the most weight among the words that the best memories have.
+with the most weight among the words that the lenders have.
 
 A GIN index finds 2 and 3. A memory that has none of this is hardly among the best, since many have more. If
 too few have any, everything is read after all: that is slow, but nothing is missed.
@@ -33,7 +33,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from .ranking import FEW, NEIGHBOURS, QUESTION, QUESTION_FACTOR, SPEAKER, Ranking, flag, has_bit, score, weight
+from .ranking import FEW, LENDERS, NEIGHBOURS, QUESTION, QUESTION_FACTOR, SPEAKER, Ranking, flag, has_bit, score, weight
 from .schema import HEAD
 
 EXACT: Final = FEW
@@ -129,7 +129,8 @@ def of_many(ranking: Ranking) -> str:
             SELECT * FROM other UNION ALL SELECT * FROM hit WHERE (SELECT yes FROM enough)
             ORDER BY score DESC, id DESC LIMIT {r.most}
         ),
-        top_count AS MATERIALIZED ({r.mask_counts("top m", "(SELECT is_long FROM query)")}),
+        lending AS (SELECT * FROM top ORDER BY score DESC, id DESC LIMIT {LENDERS}),
+        top_count AS MATERIALIZED ({r.mask_counts("lending m", "(SELECT is_long FROM query)")}),
         scored AS MATERIALIZED (
             {r.scored(words, "top_count", order="weight DESC", further=", weight")}
         ),

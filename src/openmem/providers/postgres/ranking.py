@@ -301,7 +301,8 @@ class Ranking:
         lender itself gets from memories below it, such as this one. Of equal own scores that of the newer memory is
         the higher. Own scores are compared before the deduction for questions: the reply may overtake its question.
 
-        A memory to which a lender cannot give enough is left out before the words of the two are compared.
+        A memory to which a lender cannot give enough is left out before the words of the two are compared. What a
+        question gets may still matter to those below it: their ceiling is not deducted from.
 
         Args:
             around: tables to be joined with ``lender``, such that there is a measured memory ``m`` for each that
@@ -337,7 +338,8 @@ class Ranking:
                 ) m
                 CROSS JOIN LATERAL (SELECT {own_score} AS own_score) own_scores
                 CROSS JOIN LATERAL (SELECT {share("around")} AS said_around) shares
-                WHERE {boosted("most_around")} * {factor()} >= coalesce((SELECT score FROM cutoff), 0)
+                WHERE {boosted("most_around")} * CASE WHEN (own_score, id) < (lender_score, lender_id) THEN {factor()}
+                    ELSE 1 END >= coalesce((SELECT score FROM cutoff), 0)
             ),
             ceiling AS MATERIALIZED (
                 SELECT lender.id AS lender_id, greatest(lender.own_score, max(n.boosted_score)) AS score
