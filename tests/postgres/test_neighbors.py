@@ -202,7 +202,9 @@ def test_a_neighbor_is_still_helped(stores: Stores) -> None:
 
 @settings(max_examples=10)
 @given(hours=episodes(4, words=True))
-@example(hours=[[Said(0.1, frozenset({"alpha", "bravo"}), asks=True), Said(0.09, frozenset({"alpha", "delta"}))]])
+@example(
+    hours=[[Said(0.02, frozenset({"alpha", "bravo", "delta"}), asks=True), Said(0.3, frozenset({"alpha", "gamma"}))]]
+)
 def test_fewer_results_are_the_first_of_more(stores: Stores, hours: list[list[Said]]) -> None:
     user = uuid4().hex
     with Memory(url=stores.url, embedder=Cone()) as memory:
