@@ -53,7 +53,8 @@ def build_context(results: Iterable[SearchResult], query: str, token_budget: int
                 continue
             shares = (left,) if place == len(ranked) - 1 else (left // 2, left)
             answer = next(
-                filter(None, (_excerpt(content, query, id, lines, count, share, token_budget) for share in shares)), None
+                filter(None, (_excerpt(content, query, id, lines, count, share, token_budget) for share in shares)),
+                None,
             )
             if answer is None:
                 continue
