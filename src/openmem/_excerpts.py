@@ -160,7 +160,7 @@ def _unspaced(text: str, at: int) -> bool:
 def _whole_character(text: str, at: int) -> int:
     """The place, or the one behind the marks that belong to the character before it; a pile of marks may be parted."""
     for end in range(at, min(at + _LONGEST_CHARACTER, len(text))):
-        if not 0 < end or not _continues(text, end):
+        if end == 0 or not _continues(text, end):
             return end
     return at if at + _LONGEST_CHARACTER < len(text) else len(text)
 
