@@ -165,6 +165,18 @@ def test_floats_only(service: Service, embed: Embed) -> None:
 
 
 @both
+def test_a_refusal_that_names_the_field_beside_its_message(service: Service, embed: Embed) -> None:
+    def refuse(body: dict[str, Any]) -> Reply | None:
+        wrong = {"type": "literal_error", "loc": ["body", "encoding_format"], "msg": "Input should be 'float'"}
+        return Reply(422, {"detail": [wrong]}) if body.get("encoding_format") != "float" else None
+
+    service.refuse = refuse
+    texts = [f"note {number}" for number in range(20)]
+    assert embed(small(), texts) == [vector_of(text, 4) for text in texts]
+    assert [len(body["input"]) for body in service.bodies] == [20, 20]
+
+
+@both
 def test_answers_without_an_index_are_in_order(service: Service, embed: Embed) -> None:
     def without_index(request: Any) -> Reply:
         response = answer(request.body)

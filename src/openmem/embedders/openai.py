@@ -439,12 +439,15 @@ def _average(group: list[tuple[int, list[float]]]) -> list[float]:
 def _reason(error: APIStatusError) -> str:
     """The message of a refusal: as OpenAI has it, or as others do; without the request, which some repeat."""
     found: object = error.body
+    where = ""
     for name in ("error", "message", "detail", "msg"):
         if isinstance(found, list) and found:
             found = found[0]
         if isinstance(found, dict) and found.get(name):
+            # Servers made with FastAPI name the field beside the message.
+            where = "encoding_format: " if name == "msg" and "encoding_format" in (found.get("loc") or ()) else where
             found = found[name]
-    return found if isinstance(found, str) else ""
+    return f"{where}{found}" if isinstance(found, str) else ""
 
 
 def _check_batch_size(size: int | None, host: str) -> int:
