@@ -27,6 +27,7 @@ class Proxy:
     Attributes:
         port: where clients connect.
         requests: pieces of data that came from clients.
+        accepted: how many connections clients have made so far.
     """
 
     def __init__(self, target: int, host: str = "127.0.0.1") -> None:
@@ -43,6 +44,7 @@ class Proxy:
         self._wires: set[asyncio.StreamWriter] = set()
         self.port = 0
         self.requests = 0
+        self.accepted = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -126,6 +128,7 @@ class Proxy:
             writer.transport.abort()
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         handler = self._loop.create_task(self._handle(reader, writer))
         self._handlers.add(handler)
         handler.add_done_callback(self._handlers.discard)

@@ -8,20 +8,29 @@ a lock that another thread held at the moment of the fork is never released in t
 So a child neither uses nor closes what it has inherited. Whatever holds connections, threads or locks is kept
 in a `PerProcess`. After a fork the child has nothing there, makes its own at the first use, and keeps what was its
 parent's until it ends, so that no finalizer closes it.
+
+A module that another thread was importing at the moment of the fork could never be imported in the child: Python's lock
+of it would stay taken. Much is imported at its first use, by vendors' SDKs too. So a fork waits for imports to end.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
+LONGEST_WAIT_SECONDS: Final = 5.0
+"""How long a fork waits for an import at most; some never end, such as that of a module that is a whole program."""
+
 _all: Final[weakref.WeakSet[PerProcess[Any]]] = weakref.WeakSet()
 _inherited: Final[list[object]] = []
+_endless_imports: Final[set[str]] = set()
 
 
 class PerProcess(Generic[T]):
@@ -75,5 +84,23 @@ def _make_immortal(thing: object) -> None:
         interpreter.Py_IncRef(ctypes.py_object(thing))
 
 
+def _wait_for_imports() -> None:
+    """Wait until no other thread is importing a module."""
+    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+    while names := _imported_by_others() - _endless_imports:
+        if time.monotonic() > deadline:
+            _endless_imports.update(names)
+            return
+        time.sleep(0.002)
+
+
+def _imported_by_others() -> set[str]:
+    """The modules whose import other threads are in the middle of, as far as this Python tells."""
+    locks: dict[str, Callable[[], Any]] = getattr(sys.modules.get("_frozen_importlib"), "_module_locks", {})
+    own = threading.get_ident()
+    held = ((name, getattr(lock(), "owner", None)) for name, lock in list(locks.items()))
+    return {name for name, owner in held if owner not in (None, own)}
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_child)
+    os.register_at_fork(before=_wait_for_imports, after_in_child=_begin_child)

@@ -23,6 +23,7 @@ from psycopg.adapt import Dumper
 from psycopg.errors import Diagnostic
 from psycopg.pq import Conninfo, Format, TransactionStatus
 
+from .._forking import PerProcess
 from ..errors import OMPError, ProviderError
 from ..io import (
     ConnectionParameters,
@@ -48,7 +49,7 @@ SIGNAL_INTERVAL = 0.1
 # What says nothing, where libpq does not take an empty value for that.
 _NEUTRAL = {"max_protocol_version": "3.0", "min_protocol_version": "3.0", "sslcertmode": "allow"}
 
-_environment = threading.Lock()
+_environment = PerProcess(threading.Lock)
 
 # The only environment variable that libpq obeys whatever it is given: it looks the service up, and fails if nobody
 # defines it.
@@ -308,7 +309,7 @@ def _without_service(connect: Callable[[], R]) -> R:
 
     No other connection of this process can rely on such a service.
     """
-    with _environment:
+    with _environment.get():
         os.unsetenv(_SERVICE)
         try:
             return connect()

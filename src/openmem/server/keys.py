@@ -24,6 +24,7 @@ from typing import Final
 import fasteners
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from .._forking import PerProcess
 from ..access import UNRESTRICTED, Grants
 from ..errors import InvalidRequestError
 from .errors import KeyRefusedError
@@ -32,7 +33,7 @@ PREFIX: Final = "omk"
 ENVIRONMENT_ID: Final = "environment"
 
 # A file lock belongs to the whole process.
-_between_threads = threading.Lock()
+_between_threads = PerProcess(threading.Lock)
 
 logger = logging.getLogger("openmem.server")
 
@@ -162,7 +163,7 @@ class KeysFile:
     ) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with _between_threads, fasteners.InterProcessLock(self.path.with_name(self.path.name + ".lock")):
+            with _between_threads.get(), fasteners.InterProcessLock(self.path.with_name(self.path.name + ".lock")):
                 document = KeysDocument() if create and not self.path.exists() else self.read()
                 self._write(document.model_copy(update={"keys": change(document.keys)}))
         except OSError as error:

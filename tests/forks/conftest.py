@@ -1,0 +1,52 @@
+"""Runs the application of this room."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+APPLICATION = "tests.forks.application"
+CHILDREN = 8
+
+Run: TypeAlias = Callable[..., None]
+
+
+@pytest.fixture
+def run() -> Run:
+    """Runs an application that forks 8 children, and checks what its calls gave. Its arguments are the plan's."""
+    if not hasattr(os, "fork"):
+        pytest.skip("this system has no fork")
+    return _run
+
+
+def _run(*, calls: int, hammers: int = 3, **plan: Any) -> None:
+    application = subprocess.Popen(
+        # Python warns of a fork beside threads, which is what is tried here.
+        [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", "-m", APPLICATION],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
+        start_new_session=True,
+    )
+    wanted = plan | {"children": CHILDREN, "calls": calls, "hammers": hammers}
+    try:
+        output, errors = application.communicate(json.dumps(wanted), timeout=60)
+    finally:
+        if application.poll() is None:
+            os.killpg(application.pid, 9)
+            application.communicate()
+    assert errors == ""
+    said = json.loads(output)
+    assert said["children"] == ({"own": CHILDREN * calls} if calls else {})
+    assert said["exits"] == [0] * CHILDREN
+    assert said["parent"].keys() == {"own"}

@@ -1,0 +1,37 @@
+"""Modules that one thread imports while another forks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import importlib, os, sys, threading
+import openmem.memory
+thread = threading.Thread(target=importlib.import_module, args=("slow",))
+thread.start()
+while "slow" not in sys.modules:
+    pass
+child = os.fork()
+if child == 0:
+    assert importlib.import_module("slow").IS_WHOLE
+    os._exit(0)
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_can_import_what_its_parent_was_importing(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(0.3)\nIS_WHOLE = True\n")
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    application = subprocess.Popen([sys.executable, "-c", SCRIPT], env=os.environ | {"PYTHONPATH": path})
+    try:
+        assert application.wait(20) == 0
+    finally:
+        application.kill()
+        application.wait()
