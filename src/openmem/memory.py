@@ -386,10 +386,13 @@ class Memory:
     def wait_for_ingest(self, ids: Sequence[str], user_id: str, *, timeout: float | None = None) -> None:
         """Return when the memories can be searched, on a replica too. Backends that store at once only check the ids.
 
+        With `replica_url`, they can be searched once the replica has them.
+
         Args:
             ids: memories whose ``status`` is ``queued``.
             user_id: their user.
-            timeout: seconds to wait at most; by default as long as it takes.
+            timeout: seconds to wait at most, however slow the backend answers; with 0 it is asked once; by default
+                as long as it takes.
 
         Raises:
             NotFoundError: the user has no such memory.

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from openmem import AsyncMemory, InvalidRequestError, Memory, NotFoundError, ProviderError
-from openmem.providers.postgres.provider import REST
+from openmem.providers.postgres import provider
 from openmem.testing.colours import Async, Colour, Sync
 
 from ..servers import Server, Standby
@@ -169,7 +169,10 @@ def test_what_is_deleted_while_a_replica_is_waited_for_is_not_found(
         deleting.join()
 
 
-def test_reads_go_on_at_the_server_while_the_replica_is_away(urls: tuple[str, str], standby: Standby) -> None:
+def test_reads_go_on_at_the_server_while_the_replica_is_away(
+    urls: tuple[str, str], standby: Standby, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider, "REST_SECONDS", 2.0)
     url, replica_url = urls
     with Memory(url=url, replica_url=replica_url, embedder="hashing") as memory:
         assert len(memory.search("tea", USER)) == 1
@@ -180,7 +183,10 @@ def test_reads_go_on_at_the_server_while_the_replica_is_away(urls: tuple[str, st
         finally:
             standby.start()
         assert calls(replica_url) == 0
-        for _ in range(REST):
+        memory.search("tea", USER)
+        assert calls(replica_url) == 0
+        time.sleep(provider.REST_SECONDS)
+        for _ in range(3):
             memory.search("tea", USER)
         assert calls(replica_url) == 1
 
@@ -193,14 +199,14 @@ def test_without_a_replica_reads_are_logged(urls: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("provider", "url"),
+    ("name", "url"),
     [
         ("postgres", "mysql://secret@host/db"),
         ("postgres", "postgresql://secret@host/db?pgbouncer=perhaps"),
         ("local", "postgresql://h/d"),
     ],
 )
-def test_a_wrong_replica_is_refused(provider: str, url: str) -> None:
+def test_a_wrong_replica_is_refused(name: str, url: str) -> None:
     with pytest.raises(InvalidRequestError, match="replica_url") as caught:
-        Memory(provider=provider, url="postgresql://h/d" if provider == "postgres" else None, replica_url=url)
+        Memory(provider=name, url="postgresql://h/d" if name == "postgres" else None, replica_url=url)
     assert "secret" not in str(caught.value)

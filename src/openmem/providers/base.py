@@ -269,19 +269,54 @@ class Provider:
         ]
 
     async def poll(self, op: WaitForIngest, is_ingested: Callable[[str], Awaitable[bool]]) -> None:
-        """Ask again and again until all memories are ingested.
+        """Ask again and again, memory by memory, until all are ingested.
 
         Raises:
             ProviderError: ``ingestion_timeout``; one was not in time.
         """
-        began = self.ports.monotonic()
-        for id in op.ids:
-            while not await is_ingested(id):
-                if op.timeout is not None and self.ports.monotonic() - began >= op.timeout:
-                    raise ProviderError(
-                        f"memory {id!r} was still queued after {op.timeout:g} s", code="ingestion_timeout"
-                    )
-                await self.ports.sleep(POLL_PAUSE)
+
+        async def queued(ids: Sequence[str]) -> Sequence[str]:
+            for place, id in enumerate(ids):
+                if not await is_ingested(id):
+                    return ids[place:]
+            return ()
+
+        await self.wait_until_ingested(op, queued)
+
+    async def wait_until_ingested(
+        self, op: WaitForIngest, queued: Callable[[Sequence[str]], Awaitable[Sequence[str]]]
+    ) -> None:
+        """Ask again and again until none is queued, for `op.timeout` seconds at most, however slow the answers are.
+
+        With a timeout of 0 the backend is asked once.
+
+        Args:
+            queued: those of some memories that are not ingested yet, or a few of which one is the first.
+
+        Raises:
+            ProviderError: ``ingestion_timeout``; one was not in time.
+        """
+        clock = self.ports.monotonic
+        deadline = None if op.timeout is None else clock() + op.timeout
+        left: Sequence[str] = op.ids
+
+        async def wait() -> None:
+            nonlocal left
+            while left := await queued(left):
+                remaining = POLL_PAUSE if deadline is None else deadline - clock()
+                if remaining <= 0:
+                    raise TimeoutError
+                await self.ports.sleep(min(POLL_PAUSE, remaining))
+
+        try:
+            if op.timeout:
+                await self.ports.within(op.timeout, wait)
+            else:
+                await wait()
+        except TimeoutError:
+            raise ProviderError(
+                f"memory {left[0]!r} was still queued after {op.timeout:g} s", code="ingestion_timeout"
+            ) from None
 
     def most_results(self, wanted: int) -> int:
         """How many memories to ask `search` for: as many as are wanted, if the backend finds so many."""

@@ -58,7 +58,7 @@ MAX_CONTENT_LENGTH = 65_536
 CONNECT_TIMEOUT = 10.0
 STATEMENT_TIMEOUT = 60.0
 MAX_OUTGROWN = 10_000
-REST = 100
+REST_SECONDS = 10.0
 ASK_AGAIN = 30.0
 BATCH_MEMORIES = 500
 BATCH_CHARACTERS = 250_000
@@ -96,7 +96,7 @@ class PostgresProvider(Provider):
         self._url = self._configured_url()
         self._replica: Replica | None = None
         if config.replica_url is not None:
-            self._replica = Replica(config.replica_url)
+            self._replica = Replica(config.replica_url, ports.monotonic)
         self._io: PostgresIO | None = None
         self._statements: Statements | None = None
         self._unaudited: Statements | None = None
@@ -261,21 +261,14 @@ class PostgresProvider(Provider):
 
     async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None:
         """Writes can be searched as soon as they return, so the ids are checked, and a replica is waited for."""
-        behind = frozenset(op.ids)
 
-        async def is_ingested(id: str) -> bool:
-            nonlocal behind
-            if id in behind:
-                missing = await self._run.execute(self._sql.missing(op))
-                if missing:
-                    raise NotFoundError(f"ids: user {op.user_id!r} has no memory {', '.join(map(repr, missing))}")
-                missing_there: Sequence[str] = ()
-                if self._replica is not None:
-                    missing_there = await self._read(lambda sql: sql.missing(op))
-                behind = frozenset(missing_there)
-            return id not in behind
+        async def queued(_: Sequence[str]) -> Sequence[str]:
+            missing = await self._run.execute(self._sql.missing(op))
+            if missing:
+                raise NotFoundError(f"ids: user {op.user_id!r} has no memory {', '.join(map(repr, missing))}")
+            return () if self._replica is None else await self._read(lambda sql: sql.missing(op))
 
-        await self.poll(op, is_ingested)
+        await self.wait_until_ingested(op, queued)
 
     async def reembed(self, op: Reembed, call: Call) -> int:
         """Batch by batch, each stored before the next is begun, so that it may be stopped and run again."""
@@ -320,14 +313,17 @@ class PostgresProvider(Provider):
         if self.features.audits_reads:
             return await self._read_audited(statement_of)
         statement = statement_of(self._unaudited)
-        if self._replica is not None and self._replica.take_read():
+        if self._replica is not None and self._replica.takes_reads():
             assert self._replica.io is not None
             try:
-                return await self._replica.io.execute(statement)
+                result = await self._replica.io.execute(statement)
             except ProviderError as error:
                 if error.code != "provider_unavailable":
                     raise
                 self._replica.rest()
+            else:
+                self._replica.trust()
+                return result
         return await self._run.execute(statement)
 
     async def _read_audited(self, statement_of: Callable[[Statements], Statement[R]]) -> R:
@@ -392,21 +388,34 @@ async def _untangled(change: Callable[[], Awaitable[R]]) -> R:
 
 
 class Replica:
-    """Where reads go. One that did not answer is left alone for the next `REST` reads."""
+    """Where reads go. One that did not answer is left alone for `REST_SECONDS`, then tried by one read at a time.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        clock: tells seconds; only differences mean something.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], float]) -> None:
         self.url = read_url(url, "replica_url")
         self.io: PostgresIO | None = None
-        self._left_alone = 0
+        self._clock = clock
+        self._rests_until: float | None = None
 
     def rest(self) -> None:
         """Leave it alone for a while."""
-        self._left_alone = REST
+        self._rests_until = self._clock() + REST_SECONDS
 
-    def take_read(self) -> bool:
-        """Count a read in, and tell whether the replica is to be tried with it."""
-        self._left_alone = max(0, self._left_alone - 1)
-        return self._left_alone == 0
+    def trust(self) -> None:
+        """Send it all reads again."""
+        self._rests_until = None
+
+    def takes_reads(self) -> bool:
+        """Whether a read goes there. After a rest that is one read, and no other before it has ended."""
+        if self._rests_until is None:
+            return True
+        if self._clock() < self._rests_until:
+            return False
+        self.rest()
+        return True
 
 
 def _places(adds: Sequence[Add], last: Mapping[str, int]) -> list[Place]:
