@@ -10,7 +10,8 @@ in a `PerProcess`. After a fork the child has nothing there, makes its own at th
 parent's until it ends, so that no finalizer closes it.
 
 A module that another thread was importing at the moment of the fork could never be imported in the child: Python's lock
-of it would stay taken. Much is imported at its first use, by vendors' SDKs too. So a fork waits for imports to end.
+of it would stay taken. So would pydantic's lock of the models that it builds. Vendors' SDKs import and build much when
+it is first used. So a fork waits until both have ended.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ LONGEST_WAIT_SECONDS: Final = 5.0
 _all: Final[weakref.WeakSet[PerProcess[Any]]] = weakref.WeakSet()
 _inherited: Final[list[object]] = []
 _endless_imports: Final[set[str]] = set()
+_held: Final[list[Any]] = []
 
 
 class PerProcess(Generic[T]):
@@ -84,14 +86,27 @@ def _make_immortal(thing: object) -> None:
         interpreter.Py_IncRef(ctypes.py_object(thing))
 
 
-def _wait_for_imports() -> None:
-    """Wait until no other thread is importing a module."""
+def _begin_fork() -> None:
+    """Wait until no other thread imports a module or builds a pydantic model; let none build before the fork is done."""
     deadline = time.monotonic() + LONGEST_WAIT_SECONDS
-    while names := _imported_by_others() - _endless_imports:
-        if time.monotonic() > deadline:
-            _endless_imports.update(names)
+    while True:
+        if names := _imported_by_others() - _endless_imports:
+            if time.monotonic() > deadline:
+                _endless_imports.update(names)
+            time.sleep(0.002)
+            continue
+        building = getattr(sys.modules.get("pydantic.main"), "_rebuild_lock", None)
+        if building is None or not building.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return
-        time.sleep(0.002)
+        if not _imported_by_others() - _endless_imports:
+            _held.append(building)
+            return
+        building.release()
+
+
+def _end_fork() -> None:
+    while _held:
+        _held.pop().release()
 
 
 def _imported_by_others() -> set[str]:
@@ -103,4 +118,5 @@ def _imported_by_others() -> set[str]:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_wait_for_imports, after_in_child=_begin_child)
+    os.register_at_fork(before=_begin_fork, after_in_parent=_end_fork, after_in_child=_end_fork)
+    os.register_at_fork(after_in_child=_begin_child)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 APPLICATION = "tests.forks.application"
 CHILDREN = 8
+# Python warns of a fork beside threads, which is what is tried here.
+OPTIONS = ("-X", "faulthandler", "-W", "error", "-W", "ignore:This process:DeprecationWarning")
 
 Run: TypeAlias = Callable[..., None]
 
@@ -29,8 +32,7 @@ def run() -> Run:
 
 def _run(*, calls: int, hammers: int = 3, **plan: Any) -> None:
     application = subprocess.Popen(
-        # Python warns of a fork beside threads, which is what is tried here.
-        [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", "-m", APPLICATION],
+        [sys.executable, *OPTIONS, "-m", APPLICATION],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -41,10 +43,10 @@ def _run(*, calls: int, hammers: int = 3, **plan: Any) -> None:
     wanted = plan | {"children": CHILDREN, "calls": calls, "hammers": hammers}
     try:
         output, errors = application.communicate(json.dumps(wanted), timeout=60)
-    finally:
-        if application.poll() is None:
-            os.killpg(application.pid, 9)
-            application.communicate()
+    except subprocess.TimeoutExpired:
+        # Each process says where it is.
+        os.killpg(application.pid, signal.SIGABRT)
+        pytest.fail(application.communicate()[1])
     assert errors == ""
     said = json.loads(output)
     assert said["children"] == ({"own": CHILDREN * calls} if calls else {})
