@@ -21,7 +21,8 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -32,7 +33,9 @@ LONGEST_WAIT_SECONDS: Final = 5.0
 _all: Final[weakref.WeakSet[PerProcess[Any]]] = weakref.WeakSet()
 _inherited: Final[list[object]] = []
 _endless_imports: Final[set[str]] = set()
+_forking: Final = threading.RLock()
 _held: Final[list[Any]] = []
+_busy: Final[list[int]] = []
 
 
 class PerProcess(Generic[T]):
@@ -71,6 +74,8 @@ class PerProcess(Generic[T]):
 
 
 def _begin_child() -> None:
+    own = threading.get_ident()
+    _busy[:] = [thread for thread in _busy if thread == own]
     if not _inherited:
         _make_immortal(_inherited)
     for thing in list(_all):
@@ -86,27 +91,46 @@ def _make_immortal(thing: object) -> None:
         interpreter.Py_IncRef(ctypes.py_object(thing))
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """A fork in another thread waits until the block has ended.
+
+    For work with locks that a library cannot make anew in a child, as OpenSSL cannot where it makes a context.
+    """
+    own = threading.get_ident()
+    with _forking:
+        _busy.append(own)
+    try:
+        yield
+    finally:
+        _busy.remove(own)
+
+
 def _begin_fork() -> None:
-    """Wait until no other thread imports a module or builds a pydantic model; let none build before the fork is done."""
+    """Wait until no other thread imports, builds or is undisturbed; hold back those that would begin to."""
     deadline = time.monotonic() + LONGEST_WAIT_SECONDS
     while True:
-        if names := _imported_by_others() - _endless_imports:
-            if time.monotonic() > deadline:
-                _endless_imports.update(names)
-            time.sleep(0.002)
-            continue
-        building = getattr(sys.modules.get("pydantic.main"), "_rebuild_lock", None)
-        if building is None or not building.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            return
-        if not _imported_by_others() - _endless_imports:
-            _held.append(building)
-            return
-        building.release()
+        late = time.monotonic() > deadline
+        if late or not _is_anybody_busy():
+            building = getattr(sys.modules.get("pydantic.main"), "_rebuild_lock", None)
+            held = [lock for lock in (_forking, building) if lock and lock.acquire(timeout=LONGEST_WAIT_SECONDS)]
+            if late or not _is_anybody_busy():
+                _held.extend(held)
+                _endless_imports.update(_imported_by_others())
+                return
+            for lock in held:
+                lock.release()
+        time.sleep(0.002)
 
 
 def _end_fork() -> None:
     while _held:
         _held.pop().release()
+
+
+def _is_anybody_busy() -> bool:
+    own = threading.get_ident()
+    return any(thread != own for thread in _busy) or bool(_imported_by_others() - _endless_imports)
 
 
 def _imported_by_others() -> set[str]:

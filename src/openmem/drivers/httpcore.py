@@ -24,6 +24,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 import httpcore
 import httpx
 
+from .._forking import undisturbed
 from .._network import proxy_for
 from .._quiet import quiet
 from ..errors import InvalidRequestError, ProviderError, unavailable
@@ -345,6 +346,7 @@ class BlockingHttpcoreIO:
 class _Target:
     """A server: how its requests are made, and what is said when one fails."""
 
+    @undisturbed()
     def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
         try:

@@ -23,6 +23,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
+from .._forking import undisturbed
 from .._network import trusts_environment
 from ..embedders import Embedder, embed_checked
 from ..errors import InvalidRequestError
@@ -95,6 +96,7 @@ class Hosted:
         timeout: seconds to wait for each part of a reply.
     """
 
+    @undisturbed()
     def __init__(self, api_key: str, host: str | None, timeout: float) -> None:
         limits = httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout))
         self._http = httpx.Client(timeout=limits, verify=_ssl_context(), trust_env=trusts_environment(host))

@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpx
 import supermemory
 
+from .._forking import undisturbed
 from .._network import trusts_environment
 
 CONNECT_TIMEOUT: Final = 5.0
@@ -32,6 +33,7 @@ class Hosted:
         timeout: seconds to wait for each part of a reply.
     """
 
+    @undisturbed()
     def __init__(self, api_key: str, base_url: str | None, timeout: float) -> None:
         limits = httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout))
         url = base_url or os.environ.get("SUPERMEMORY_BASE_URL")

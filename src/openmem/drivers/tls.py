@@ -6,10 +6,12 @@ import os
 import ssl
 from pathlib import Path
 
+from .._forking import undisturbed
 from ..errors import InvalidRequestError
 from ..io import ConnectionParameters
 
 
+@undisturbed()
 def context_of(parameters: ConnectionParameters) -> ssl.SSLContext:
     """What a connection asks of the server's certificate, and what it shows of its own. Reads files.
 

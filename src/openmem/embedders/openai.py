@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from .._extras import require_extra
-from .._forking import PerProcess
+from .._forking import PerProcess, undisturbed
 from .._network import trusts_environment
 from .._quiet import quiet
 from .._retrying import retry_after
@@ -213,6 +213,7 @@ class OpenAIEmbedder:
         if client is not None:
             await client.close()
 
+    @undisturbed()
     def _blocking_client(self) -> OpenAI:
         import openai  # noqa: PLC0415
 
@@ -231,6 +232,7 @@ class OpenAIEmbedder:
         client = self._connections.get().by_loop.get(loop)
         return client if client is not None else await asyncio.to_thread(self._async_client_of, loop)
 
+    @undisturbed()
     def _async_client_of(self, loop: asyncio.AbstractEventLoop) -> AsyncOpenAI:
         import openai  # noqa: PLC0415
 

@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any, Final
 
+from .._forking import undisturbed
 from .._network import trusts_environment
 from .._retrying import retry_after
 from .._scopes import ScopeFilter
@@ -141,7 +142,7 @@ class LettaProvider(VendorProvider):
         if self._client is None:
             self._sdk = await self.ports.load("letta_client")
             self._client = await self.call(
-                self._sdk.Letta,
+                undisturbed()(self._sdk.Letta),
                 api_key=self._key,
                 base_url=self._url,
                 timeout=self.timeout,

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from .._extras import require_extra
-from .._forking import PerProcess
+from .._forking import PerProcess, undisturbed
 from .._network import trusts_environment
 from .._quiet import quiet
 from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
@@ -131,6 +131,7 @@ class CohereReranker:
             "request_options": self._options,
         }
 
+    @undisturbed()
     def _blocking_client(self) -> Any:
         own = self._connections.get()
         with own.lock:
@@ -149,6 +150,7 @@ class CohereReranker:
         client = self._connections.get().by_loop.get(loop)
         return client if client is not None else await asyncio.to_thread(self._async_client_of, loop)
 
+    @undisturbed()
     def _async_client_of(self, loop: asyncio.AbstractEventLoop) -> Any:
         own = self._connections.get()
         with own.lock:
