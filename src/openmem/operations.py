@@ -42,6 +42,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from ._ids import new_request_id
 from ._scopes import MAX_SCOPE_LENGTH, ScopeFilter, check_path, check_pattern
+from ._suggestions import closest
 from ._text import check_text
 from .access import Access, Grants
 from .errors import InvalidRequestError, OMPError
@@ -170,8 +171,10 @@ def _extensions(value: dict[str, Any]) -> dict[str, Any]:
     extensions: dict[str, Any] = {}
     for key, item in value.items():
         if not _EXTENSION_KEY.fullmatch(key):
+            meant = closest(key, _ADD_ARGUMENTS, min_similarity=0.75)
+            hint = "" if meant is None else f"; did you mean {meant!r}?"
             raise ValueError(
-                f"{_shown(key)} is not a field of this verb; extensions are named 'x-<provider>', as in 'x-mem0'"
+                f"{_shown(key)} is not a field of this verb{hint}; extensions are named 'x-<provider>', as in 'x-mem0'"
             )
         try:
             extensions[key] = check_json(item)

@@ -57,6 +57,12 @@ def test_required_and_unknown_fields(verb: str) -> None:
         BY_NAME[verb](**cases.VALID[verb], nonsense=1)
 
 
+@pytest.mark.parametrize(("wrong", "meant"), [("tag", "tags"), ("superseded", "supersedes"), ("validto", "valid_to")])
+def test_a_misspelled_field_is_told_what_it_may_mean(wrong: str, meant: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"did you mean '{meant}'"):
+        Add(content="tea", user_id="u", extensions={wrong: {}})
+
+
 @pytest.mark.parametrize("field", ["user_id", "scope"])
 def test_names_are_bounded(field: str) -> None:
     assert List(**{"user_id": "u", field: "x" * 512})

@@ -94,6 +94,7 @@ def test_the_limits_of_prisma_and_supabase() -> None:
         ("postgresql://u:secret@h/d?sslmode", "not written as name=value"),
         ("postgresql://u:secret@h/d?options=endpoint=e", "'=' inside of a value is %3D"),
         ("postgresql://u:p?secret=1&x=y@z@h/d", "'@' is %40"),
+        ("postgresql://u:secret@h/d?sslmod=require", "the parameter sslmod is none of libpq's; did you mean sslmode"),
         ("postgresql://u/p?secret=1@h/d", "none of libpq's"),
     ],
 )

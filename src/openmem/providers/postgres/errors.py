@@ -81,7 +81,7 @@ def server_error(sqlstate: str | None, message: str) -> OMPError:
 def unreachable(reason: str) -> ConnectionFailedError:
     """The error for a server that cannot be reached or stopped answering."""
     return ConnectionFailedError(
-        f"PostgreSQL cannot be reached: {reason.strip() or 'the connection was lost'}; "
+        f"PostgreSQL cannot be reached: {' '.join(reason.split()) or 'the connection was lost'}; "
         "check that the server runs and url names its host and port"
     )
 

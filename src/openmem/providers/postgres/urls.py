@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
+from ..._suggestions import closest
 from ...errors import InvalidRequestError
 from ...io import ConnectionParameters
 
@@ -213,7 +214,8 @@ def _unknown(name: str, refused: Callable[[str], InvalidRequestError], *, is_sho
     """The error for a parameter, whose name is not shown where it might be a part of a password."""
     if not is_shown or not re.fullmatch(r"\w{1,40}", name):
         return refused("it has a parameter after '?' that is none of libpq's; special characters are percent-encoded")
-    hint = _ELSEWHERE.get(name, "remove it")
+    meant = closest(name, LIBPQ_PARAMETERS)
+    hint = _ELSEWHERE.get(name, "remove it" if meant is None else f"did you mean {meant}?")
     return refused(f"the parameter {name} is none of libpq's; {hint}")
 
 
