@@ -27,7 +27,7 @@ from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-LONGEST_WAIT_SECONDS: Final = 5.0
+LONGEST_WAIT_SECONDS: Final = 20.0
 """How long a fork waits for an import at most; some never end, such as that of a module that is a whole program."""
 
 _all: Final[weakref.WeakSet[PerProcess[Any]]] = weakref.WeakSet()
