@@ -1,0 +1,41 @@
+"""Statements with named parameters."""
+
+from __future__ import annotations
+
+import pytest
+
+from openmem.providers.postgres.sql import Query, render
+
+
+def test_parameters_are_numbered_as_they_are_mentioned() -> None:
+    query = Query("SELECT :b::text, :a::int, :b::text")
+    assert query.sql == "SELECT $1::text, $2::int, $1::text"
+    assert query.parameters == ("b", "a")
+
+
+def test_a_value_that_nothing_mentions_is_not_sent() -> None:
+    statement = Query("SELECT :a::int").bind({"a": 1, "other": 2}, len)
+    assert statement.args == (1,)
+
+
+def test_a_missing_value_is_an_error() -> None:
+    with pytest.raises(KeyError, match="a"):
+        Query("SELECT :a::int").bind({}, len)
+
+
+def test_texts_casts_and_comments_hold_no_parameters() -> None:
+    query = Query("SELECT ':a' || 'it''s :b', now()::date -- :c\nWHERE '{}' = :d::text")
+    assert query.sql == "SELECT ':a' || 'it''s :b', now()::date \nWHERE '{}' = $1::text"
+    assert query.parameters == ("d",)
+
+
+def test_parts_are_included_also_in_parts() -> None:
+    text = render(
+        "SELECT {columns} FROM {table} WHERE tags = '{}'", {"columns": "id", "table": "{schema}.t", "schema": "s"}
+    )
+    assert text == "SELECT id FROM s.t WHERE tags = '{}'"
+
+
+def test_a_point_without_a_part_is_an_error() -> None:
+    with pytest.raises(KeyError, match="table"):
+        render("SELECT FROM {table}", {})
