@@ -12,9 +12,9 @@ from typing import Any
 
 from openmem.config import ClientConfig
 from openmem.errors import InvalidRequestError
-from openmem.io import Ports
 from openmem.models import CapabilityFeatures, MemoryPage, MemoryRecord, SearchResult, SearchResults
 from openmem.operations import Add, Delete, Get, List, Search, Update
+from openmem.ports import Ports
 from openmem.providers.base import (
     Call,
     Position,

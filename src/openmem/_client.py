@@ -10,9 +10,9 @@ from . import _reranking
 from ._ids import new_request_id
 from .config import ClientConfig
 from .errors import OMPError, copied
-from .io import Ports
 from .models import Capabilities, MemoryRecords
 from .operations import AddMany, Context, Operation, Progress, Search, Verb, read_records
+from .ports import Ports
 from .providers import create_provider
 from .providers.base import Call, Provider
 
@@ -114,12 +114,12 @@ class Client:
         """Check the records where that may take its time, and store them."""
         call = self._call()
         with self._identified(call):
-            operation = await self._ports.call(AddMany.of, read_records(records), progress)
+            operation = await self._ports.to_thread(AddMany.of, read_records(records), progress)
         return await self.run(operation, call)
 
     async def _check(self, op: Operation, call: Call) -> None:
         if op.is_large:
-            await self._ports.call(self._provider.check, op, call)
+            await self._ports.to_thread(self._provider.check, op, call)
         else:
             self._provider.check(op, call)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from .context import build_context
-from .io import RerankerIO
 from .models import ContextBlock, SearchResults
 from .operations import Context, Search
+from .ports.models import RerankerIO
 from .providers.base import CONTEXT_CANDIDATES, Call, Provider
 
 SEARCH_CANDIDATES: Final = 50
@@ -25,7 +25,7 @@ async def context(provider: Provider, reranker: RerankerIO, op: Context, call: C
     """The same as cited text within the budget."""
     search = op.as_search(provider.most_results(CONTEXT_CANDIDATES))
     ranked = await _reranked(await provider.search(search, call), reranker, op.query)
-    return await provider.ports.compute(build_context, ranked, op.query, op.token_budget, provider.config.token_counter)
+    return await provider.ports.run_cpu(build_context, ranked, op.query, op.token_budget, provider.config.token_counter)
 
 
 async def _reranked(results: SearchResults, reranker: RerankerIO, query: str) -> SearchResults:

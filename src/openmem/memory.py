@@ -13,7 +13,6 @@ from ._forking import PerProcess
 from .config import AuditMode, ClientConfig
 from .drivers.blocking import BlockingPorts
 from .embedders import Embedder
-from .io import run_blocking
 from .models import (
     AuditEntries,
     Capabilities,
@@ -40,6 +39,7 @@ from .operations import (
     Verb,
     WaitForIngest,
 )
+from .ports import run_blocking
 from .rerankers import Reranker
 from .tokens import TokenCounter
 

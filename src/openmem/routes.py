@@ -30,7 +30,6 @@ from .errors import (
     UnauthorizedError,
     UnsupportedCapabilityError,
 )
-from .io import HttpRequest, HttpResponse
 from .models import (
     AuditEntries,
     AuditEntry,
@@ -58,6 +57,7 @@ from .operations import (
     check_json,
     read_records,
 )
+from .ports.http import HttpRequest, HttpResponse
 
 R = TypeVar("R")
 Json: TypeAlias = Any

@@ -11,7 +11,7 @@ import pytest
 from openmem import AsyncMemory, OMPError, ProviderError, RateLimitedError
 from openmem.drivers.asyncio import REQUEST_TEXTS, REQUESTS, AsyncPorts
 from openmem.embedders.openai import OpenAIEmbedder
-from openmem.io import EmbedderIO
+from openmem.ports.models import EmbedderIO
 
 from ..service import Reply
 from .service import Request, Service, error, vector_of

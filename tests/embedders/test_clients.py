@@ -14,7 +14,8 @@ from openmem.drivers.asyncio import AsyncPorts
 from openmem.drivers.blocking import BlockingPorts
 from openmem.embedders import resolve_embedder, wordllama
 from openmem.embedders.hashing import HashingEmbedder
-from openmem.io import EmbedderIO, Ports, Vectors, run_blocking
+from openmem.ports import Ports, run_blocking
+from openmem.ports.models import EmbedderIO, Vectors
 
 Use = Callable[[EmbedderIO], Awaitable[Any]]
 

@@ -14,7 +14,7 @@ import pytest
 from openmem import AsyncMemory, ProviderError
 from openmem.drivers import sharing
 from openmem.embedders.hashing import HashingEmbedder
-from openmem.io import Vectors
+from openmem.ports.models import Vectors
 
 from ..proxy import Proxy
 from .harness import CANCEL_BOUND, USER, Database, cancelled_after, run, until, until_blocking

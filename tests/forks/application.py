@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 
 from openmem import AsyncMemory, Memory
 from openmem.embedders.openai import OpenAIEmbedder
-from openmem.io import run_blocking
+from openmem.ports import run_blocking
 from openmem.rerankers.cohere import CohereReranker
 
 USERS = tuple(f"user{number}-{os.getpid()}" for number in range(8))

@@ -12,7 +12,7 @@ import pytest
 from qdrant_client import QdrantClient
 
 from openmem import AsyncMemory, InvalidRequestError
-from openmem.testing.colours import Async, Colour, Sync
+from openmem.testing.modes import Async, Mode, Sync
 
 from ..embedders import service as openai_service
 from ..letta import service as letta_service
@@ -75,15 +75,15 @@ BACKENDS: list[Callable[[ExitStack, pytest.MonkeyPatch, str], dict[str, Any]]] =
 
 
 @pytest.fixture(params=[Sync, Async])
-def mode(request: pytest.FixtureRequest) -> Iterator[Colour]:
-    mode: Colour = request.param()
+def mode(request: pytest.FixtureRequest) -> Iterator[Mode]:
+    mode: Mode = request.param()
     yield mode
     mode.close()
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.__name__[1:])
 def test_no_log_tells_a_secret(
-    mode: Colour,
+    mode: Mode,
     backend: Callable[[ExitStack, pytest.MonkeyPatch, str], dict[str, Any]],
     url: str,
     caplog: pytest.LogCaptureFixture,
@@ -131,7 +131,7 @@ async def _list(upstream: Upstream) -> None:
 
 @pytest.mark.parametrize("backend", [_passthrough, _supermemory, _mem0, _letta, _remote_models])
 def test_no_backend_on_loopback_goes_through_a_proxy(
-    mode: Colour,
+    mode: Mode,
     backend: Callable[[ExitStack, pytest.MonkeyPatch, str], dict[str, Any]],
     url: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -152,7 +152,7 @@ def test_no_backend_on_loopback_goes_through_a_proxy(
 
 
 @pytest.mark.parametrize("provider", ["supermemory", "mem0", "letta"])
-def test_a_password_in_the_url_of_a_hosted_backend_is_refused(mode: Colour, provider: str) -> None:
+def test_a_password_in_the_url_of_a_hosted_backend_is_refused(mode: Mode, provider: str) -> None:
     with pytest.raises(InvalidRequestError, match="pass api_key") as refused:
         mode.client(provider=provider, host="https://bob:s3cret@host", api_key="key-0123456789")
     assert "s3cret" not in str(refused.value)

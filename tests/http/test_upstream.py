@@ -20,7 +20,7 @@ from openmem import AsyncMemory, InvalidRequestError, NotFoundError, OMPError, P
 from openmem._ids import new_memory_id
 from openmem.models import CapabilityLimits
 from openmem.server import OmpServerConfig
-from openmem.testing.colours import Async, Colour, Sync
+from openmem.testing.modes import Async, Mode, Sync
 
 from .test_conformance import serving
 from .upstream import HANG_UP, Answer, Piece, Request, Upstream, dripping, good, head, record, reply, wait_until
@@ -40,19 +40,19 @@ CALLS: dict[str, Call] = {
 
 
 @pytest.fixture(params=[Sync, Async])
-def mode(request: pytest.FixtureRequest) -> Iterator[Colour]:
-    mode: Colour = request.param()
+def mode(request: pytest.FixtureRequest) -> Iterator[Mode]:
+    mode: Mode = request.param()
     yield mode
     mode.close()
 
 
 @asynccontextmanager
-async def client_of(mode: Colour, upstream: Upstream, **settings: Any) -> AsyncIterator[AsyncMemory]:
+async def client_of(mode: Mode, upstream: Upstream, **settings: Any) -> AsyncIterator[AsyncMemory]:
     async with mode.client(provider="passthrough", base_url=upstream.url, **settings) as memory:
         yield memory
 
 
-def outcome(mode: Colour, answer: Answer, call: Call, **settings: Any) -> Any:
+def outcome(mode: Mode, answer: Answer, call: Call, **settings: Any) -> Any:
     """What a call returns or raises, of our errors, where the server answers like this."""
     outcomes: list[Any] = []
 
@@ -69,7 +69,7 @@ def outcome(mode: Colour, answer: Answer, call: Call, **settings: Any) -> Any:
 
 
 @pytest.mark.parametrize("verb", CALLS)
-def test_a_good_answer_is_taken(mode: Colour, verb: str) -> None:
+def test_a_good_answer_is_taken(mode: Mode, verb: str) -> None:
     assert not isinstance(outcome(mode, good, CALLS[verb]), OMPError)
 
 
@@ -77,7 +77,7 @@ def test_a_good_answer_is_taken(mode: Colour, verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ["add", "add_many", "list", "search"])
-def test_a_memory_of_another_user_is_withheld(mode: Colour, verb: str) -> None:
+def test_a_memory_of_another_user_is_withheld(mode: Mode, verb: str) -> None:
     error = outcome(mode, lambda request: good(request, user_id="ben", content="tea"), CALLS[verb])
     assert isinstance(error, ProviderError)
     assert error.code == "provider_error"
@@ -86,7 +86,7 @@ def test_a_memory_of_another_user_is_withheld(mode: Colour, verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ["context", "audit"])
-def test_an_id_that_belongs_to_another_user_is_withheld(mode: Colour, verb: str) -> None:
+def test_an_id_that_belongs_to_another_user_is_withheld(mode: Mode, verb: str) -> None:
     foreign, own = new_memory_id("ben"), new_memory_id("maya")
     error = outcome(mode, lambda request: good(request, id=foreign), CALLS[verb])
     assert isinstance(error, ProviderError)
@@ -95,7 +95,7 @@ def test_an_id_that_belongs_to_another_user_is_withheld(mode: Colour, verb: str)
     assert not isinstance(outcome(mode, lambda request: good(request, id=own), CALLS[verb]), OMPError)
 
 
-def test_what_a_context_leaves_out_is_of_the_same_user(mode: Colour) -> None:
+def test_what_a_context_leaves_out_is_of_the_same_user(mode: Mode) -> None:
     def answer(id: str) -> Answer:
         omitted = [{"memory_id": id, "reason": "outdated"}]
         return lambda request: reply({"text": "", "citations": [], "token_count": 0, "omitted": omitted})
@@ -108,14 +108,14 @@ def test_what_a_context_leaves_out_is_of_the_same_user(mode: Colour) -> None:
 
 
 @pytest.mark.parametrize("verb", ["get", "update"])
-def test_another_memory_than_was_asked_for_is_withheld(mode: Colour, verb: str) -> None:
+def test_another_memory_than_was_asked_for_is_withheld(mode: Mode, verb: str) -> None:
     error = outcome(mode, lambda request: good(request, id="m2"), CALLS[verb])
     assert isinstance(error, ProviderError)
     assert "another memory" in error.message
 
 
 @pytest.mark.parametrize("verb", ["add", "add_many", "update"])
-def test_another_text_than_was_given_is_refused(mode: Colour, verb: str) -> None:
+def test_another_text_than_was_given_is_refused(mode: Mode, verb: str) -> None:
     error = outcome(mode, lambda request: good(request, content="coffee"), CALLS[verb])
     assert isinstance(error, ProviderError)
     assert "another text" in error.message
@@ -123,7 +123,7 @@ def test_another_text_than_was_given_is_refused(mode: Colour, verb: str) -> None
 
 
 @pytest.mark.parametrize("verb", ["list", "search"])
-def test_a_memory_outside_the_scope_is_withheld(mode: Colour, verb: str) -> None:
+def test_a_memory_outside_the_scope_is_withheld(mode: Mode, verb: str) -> None:
     calls: dict[str, Call] = {
         "list": lambda memory: memory.list(user_id="maya", scope="food/*"),
         "search": lambda memory: memory.search("tea", user_id="maya", scope="food/*"),
@@ -134,19 +134,19 @@ def test_a_memory_outside_the_scope_is_withheld(mode: Colour, verb: str) -> None
     assert not isinstance(outcome(mode, lambda request: good(request, scope="food/tea"), calls[verb]), OMPError)
 
 
-def test_fewer_memories_than_were_added_are_refused(mode: Colour) -> None:
+def test_fewer_memories_than_were_added_are_refused(mode: Mode) -> None:
     error = outcome(mode, lambda request: reply({"memories": []}, 201), CALLS["add_many"])
     assert isinstance(error, ProviderError)
 
 
-def test_entries_of_another_app_are_withheld(mode: Colour) -> None:
+def test_entries_of_another_app_are_withheld(mode: Mode) -> None:
     error = outcome(
         mode, lambda request: good(request, app="other"), lambda memory: memory.audit(user_id="maya", app="mine")
     )
     assert isinstance(error, ProviderError)
 
 
-def test_pages_that_lead_nowhere_end(mode: Colour) -> None:
+def test_pages_that_lead_nowhere_end(mode: Mode) -> None:
     """A client with grants reads on until it has enough."""
     error = outcome(
         mode,
@@ -215,7 +215,7 @@ WRONG: dict[str, list[Piece]] = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_what_is_no_reply_is_an_error_of_ours(mode: Colour, kind: str) -> None:
+def test_what_is_no_reply_is_an_error_of_ours(mode: Mode, kind: str) -> None:
     error = outcome(mode, lambda request: WRONG[kind], CALLS["list"], timeout=5)
     assert isinstance(error, ProviderError), error
     assert error.code in ("provider_error", "provider_unavailable")
@@ -225,7 +225,7 @@ def test_what_is_no_reply_is_an_error_of_ours(mode: Colour, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_capabilities_that_are_none_are_an_error_of_ours(mode: Colour, kind: str) -> None:
+def test_capabilities_that_are_none_are_an_error_of_ours(mode: Mode, kind: str) -> None:
     async def body(upstream: Upstream) -> None:
         with pytest.raises(ProviderError):
             async with client_of(mode, upstream, timeout=5):
@@ -266,7 +266,7 @@ def _endless(request: Request) -> Iterable[Piece]:
     ],
 )
 @pytest.mark.parametrize("verb", ["get", "list", "context"])
-def test_a_reply_is_bounded(mode: Colour, answer: Answer, verb: str) -> None:
+def test_a_reply_is_bounded(mode: Mode, answer: Answer, verb: str) -> None:
     tracemalloc.start()
     try:
         error = outcome(mode, answer, CALLS[verb])
@@ -279,7 +279,7 @@ def test_a_reply_is_bounded(mode: Colour, answer: Answer, verb: str) -> None:
     assert peak < 100 * MIB
 
 
-def test_the_longest_page_there_can_be_is_taken(mode: Colour) -> None:
+def test_the_longest_page_there_can_be_is_taken(mode: Mode) -> None:
     """500 memories of 65,536 characters that take four bytes each."""
     text = "\U0001f375" * 65_536
 
@@ -296,7 +296,7 @@ def test_the_longest_page_there_can_be_is_taken(mode: Colour) -> None:
     assert [len(item.content) for item in page.items] == [65_536] * 500
 
 
-def test_gzip_is_understood(mode: Colour) -> None:
+def test_gzip_is_understood(mode: Mode) -> None:
     def answer(request: Request) -> Iterable[Piece]:
         assert request.headers["accept-encoding"] == "gzip"
         content = json.dumps({"items": [record(request)]}).encode()
@@ -328,7 +328,7 @@ def _silent(request: Request) -> Iterable[Piece]:
 
 
 @pytest.mark.parametrize("answer", [_dripping_body, _dripping_headers, _informing, _silent])
-def test_the_timeout_bounds_the_whole_wait(mode: Colour, answer: Answer) -> None:
+def test_the_timeout_bounds_the_whole_wait(mode: Mode, answer: Answer) -> None:
     begun = time.monotonic()
     error = outcome(mode, answer, CALLS["list"], timeout=1.5)
     took = time.monotonic() - begun
@@ -359,7 +359,7 @@ def _many_names(request: Request) -> Iterable[Piece]:
     ],
     ids=["pages", "list", "search", "context", "add_many"],
 )
-def test_the_timeout_bounds_all_requests_of_a_call(mode: Colour, answer: Answer, call: Call) -> None:
+def test_the_timeout_bounds_all_requests_of_a_call(mode: Mode, answer: Answer, call: Call) -> None:
     """A client with grants asks for more than once where the server does not know of them."""
     begun = time.monotonic()
     outcome(mode, answer, call, timeout=1.5, grants=["read:food", "write:food"])
@@ -367,7 +367,7 @@ def test_the_timeout_bounds_all_requests_of_a_call(mode: Colour, answer: Answer,
 
 
 @pytest.mark.parametrize("verb", ["add", "update"])
-def test_what_was_stored_is_told_though_the_server_fails_then(mode: Colour, verb: str) -> None:
+def test_what_was_stored_is_told_though_the_server_fails_then(mode: Mode, verb: str) -> None:
     def answer(request: Request) -> Iterable[Piece]:
         if request.method == "GET" and request.path == "/memories/old" and is_stored:
             return reply({}, 500)
@@ -390,7 +390,7 @@ def test_what_was_stored_is_told_though_the_server_fails_then(mode: Colour, verb
     assert stored.supersedes is None
 
 
-def test_a_wait_ends_in_time_though_the_server_is_slow(mode: Colour) -> None:
+def test_a_wait_ends_in_time_though_the_server_is_slow(mode: Mode) -> None:
     def answer(request: Request) -> Iterable[Piece]:
         return [0.5, *good(request, status="queued")]
 
@@ -401,21 +401,21 @@ def test_a_wait_ends_in_time_though_the_server_is_slow(mode: Colour) -> None:
 
 
 @pytest.mark.parametrize("first", [[HANG_UP], reply({}, 503)], ids=["lost", "unavailable"])
-def test_what_the_first_try_deleted_is_deleted(mode: Colour, first: list[Piece]) -> None:
+def test_what_the_first_try_deleted_is_deleted(mode: Mode, first: list[Piece]) -> None:
     """Its reply was lost, and the second try finds nothing."""
     answers = [first, reply({"error": {"code": "not_found", "message": "there is no memory 'm1'"}}, 404)]
     assert outcome(mode, lambda request: answers.pop(0), lambda memory: memory.delete("m1")) is None
 
 
 @pytest.mark.parametrize("first", [[], reply({}, 429)], ids=["none", "refused"])
-def test_what_was_not_there_is_not_deleted(mode: Colour, first: list[Piece]) -> None:
+def test_what_was_not_there_is_not_deleted(mode: Mode, first: list[Piece]) -> None:
     answers = [first, reply({"error": {"code": "not_found", "message": "there is no memory 'm1'"}}, 404)]
     answers = [answer for answer in answers if answer]
     error = outcome(mode, lambda request: answers.pop(0), lambda memory: memory.delete("m1"))
     assert isinstance(error, NotFoundError)
 
 
-def test_tries_are_within_the_timeout(mode: Colour) -> None:
+def test_tries_are_within_the_timeout(mode: Mode) -> None:
     def answer(request: Request) -> Iterable[Piece]:
         return [0.7, *reply({}, 503, "Retry-After: 1")]
 
@@ -425,7 +425,7 @@ def test_tries_are_within_the_timeout(mode: Colour) -> None:
     assert time.monotonic() - begun < 3.5
 
 
-def test_a_body_that_nobody_takes_ends_in_time(mode: Colour) -> None:
+def test_a_body_that_nobody_takes_ends_in_time(mode: Mode) -> None:
     """The server accepts connections and never reads."""
     begun = time.monotonic()
 
@@ -468,7 +468,7 @@ def _failing(status: int, *headers: str, **envelope: Any) -> Answer:
     return lambda request: reply({"error": envelope}, status, *headers)
 
 
-def test_codes_are_ours(mode: Colour) -> None:
+def test_codes_are_ours(mode: Mode) -> None:
     error = outcome(mode, _failing(418, code="i_am_a_teapot", message="short and stout"), CALLS["get"])
     assert (type(error), error.code, error.type) == (ProviderError, "provider_error", "provider")
     assert error.message == "short and stout"
@@ -479,7 +479,7 @@ def test_codes_are_ours(mode: Colour) -> None:
         assert (type(error), error.code) == (ProviderError, "provider_error")
 
 
-def test_messages_are_bounded_and_plain(mode: Colour) -> None:
+def test_messages_are_bounded_and_plain(mode: Mode) -> None:
     message = "\x1b[31mred\x00\r\nX-Injected: 1\u202e" + "x" * 100_000
     error = outcome(
         mode,
@@ -493,7 +493,7 @@ def test_messages_are_bounded_and_plain(mode: Colour) -> None:
     assert error.provider == "passthrough"
 
 
-def test_the_key_is_not_in_a_message(mode: Colour) -> None:
+def test_the_key_is_not_in_a_message(mode: Mode) -> None:
     error = outcome(
         mode,
         lambda request: reply(
@@ -510,7 +510,7 @@ def test_the_key_is_not_in_a_message(mode: Colour) -> None:
 @pytest.mark.parametrize(
     ("header", "seconds"), [("17", 17.0), ("1e300", 86_400.0), ("-1", None), ("nan", None), ("soon", None)]
 )
-def test_how_long_to_wait_is_sane(mode: Colour, header: str, seconds: float | None) -> None:
+def test_how_long_to_wait_is_sane(mode: Mode, header: str, seconds: float | None) -> None:
     answer = _failing(429, f"Retry-After: {header}", code="rate_limited", message="slow down")
     error = outcome(mode, answer, CALLS["add_many"])
     assert isinstance(error, RateLimitedError)
@@ -520,7 +520,7 @@ def test_how_long_to_wait_is_sane(mode: Colour, header: str, seconds: float | No
 # What is sent
 
 
-def test_cookies_are_neither_kept_nor_sent(mode: Colour) -> None:
+def test_cookies_are_neither_kept_nor_sent(mode: Mode) -> None:
     async def body(upstream: Upstream) -> None:
         async with client_of(mode, upstream) as memory:
             for user_id in ("maya", "ben"):
@@ -534,7 +534,7 @@ def test_cookies_are_neither_kept_nor_sent(mode: Colour) -> None:
         assert not any("cookie" in request.headers for request in upstream.requests)
 
 
-def test_a_loopback_address_has_no_proxy(mode: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loopback_address_has_no_proxy(mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
     def watch(request: Request) -> Iterable[Piece]:
         raise AssertionError("the proxy got the request")
 
@@ -547,7 +547,7 @@ def test_a_loopback_address_has_no_proxy(mode: Colour, monkeypatch: pytest.Monke
         assert proxy.connections == 0
 
 
-def test_other_addresses_go_through_the_proxy(mode: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_addresses_go_through_the_proxy(mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
 
@@ -566,7 +566,7 @@ def test_other_addresses_go_through_the_proxy(mode: Colour, monkeypatch: pytest.
         assert request.headers["proxy-authorization"] == "Basic Ym9iOnB3"
 
 
-def test_a_proxy_that_is_no_http_proxy_is_refused(mode: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_is_no_http_proxy_is_refused(mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
     async def body() -> None:
         with pytest.raises(InvalidRequestError, match="HTTP_PROXY"):
             async with mode.client(provider="passthrough", base_url="http://memories.invalid"):
@@ -576,7 +576,7 @@ def test_a_proxy_that_is_no_http_proxy_is_refused(mode: Colour, monkeypatch: pyt
     mode.run(body())
 
 
-def test_netrc_is_not_read(mode: Colour, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_netrc_is_not_read(mode: Mode, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login bob password s3cret\n")
     netrc.chmod(0o600)
@@ -594,7 +594,7 @@ def test_netrc_is_not_read(mode: Colour, monkeypatch: pytest.MonkeyPatch, tmp_pa
         assert sent == [None if key is None else f"Bearer {key}"]
 
 
-def test_a_user_name_in_the_url_is_basic_authentication(mode: Colour) -> None:
+def test_a_user_name_in_the_url_is_basic_authentication(mode: Mode) -> None:
     async def body(upstream: Upstream) -> None:
         url = upstream.url.replace("//", "//bob%40home:s3%2Fcret@") + "/"
         async with mode.client(provider="passthrough", base_url=url) as memory:
@@ -617,14 +617,14 @@ def test_a_user_name_in_the_url_is_basic_authentication(mode: Colour) -> None:
     "url",
     ["http://h:port", "http://[::1", "ftp://h", "http://", "http://h?q=1", "http://h#f", "h", "http://h:99999999"],
 )
-def test_what_is_no_url_is_refused_without_being_shown(mode: Colour, url: str) -> None:
+def test_what_is_no_url_is_refused_without_being_shown(mode: Mode, url: str) -> None:
     with pytest.raises(InvalidRequestError, match="base_url") as refused:
         mode.client(provider="passthrough", base_url=url.replace("//", "//bob:s3cret@"))
     assert "s3cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("host", ["a" * 70 + ".example", "a b", "exa\u0000mple"])
-def test_a_host_that_is_none_is_an_error_of_ours(mode: Colour, host: str) -> None:
+def test_a_host_that_is_none_is_an_error_of_ours(mode: Mode, host: str) -> None:
     async def body() -> None:
         with pytest.raises(OMPError):
             async with mode.client(provider="passthrough", base_url=f"http://{host}"):
@@ -633,7 +633,7 @@ def test_a_host_that_is_none_is_an_error_of_ours(mode: Colour, host: str) -> Non
     mode.run(body())
 
 
-def test_limits_of_the_server_are_known(mode: Colour) -> None:
+def test_limits_of_the_server_are_known(mode: Mode) -> None:
     async def body(upstream: Upstream) -> None:
         async with client_of(mode, upstream) as memory:
             assert memory._client.provider.limits.max_search_results == 20
@@ -652,7 +652,7 @@ class _AsFound:
 
 
 @pytest.mark.parametrize("most", [20, 1, 0, -5, None])
-def test_no_more_is_asked_for_than_the_server_finds(mode: Colour, most: int | None) -> None:
+def test_no_more_is_asked_for_than_the_server_finds(mode: Mode, most: int | None) -> None:
     async def body(upstream: Upstream) -> None:
         async with client_of(mode, upstream, reranker=_AsFound()) as memory:
             await memory.search("tea", user_id="maya", limit=1)

@@ -16,9 +16,9 @@ from typing import Any
 from openmem import AsyncMemory, Memory, OMPError
 
 
-def main(colour: str, path: str) -> None:
+def main(mode: str, path: str) -> None:
     """Obey until the input ends."""
-    facade: Any = {"sync": Memory, "async": AsyncMemory}[colour]
+    facade: Any = {"sync": Memory, "async": AsyncMemory}[mode]
     memory = facade("local", path=path or None, embedder="hashing")
     with asyncio.Runner() as runner:
 
@@ -34,7 +34,7 @@ def main(colour: str, path: str) -> None:
         for line in sys.stdin:
             match line.split():
                 case ["open"]:
-                    finished(memory.__enter__() if colour == "sync" else memory.__aenter__())
+                    finished(memory.__enter__() if mode == "sync" else memory.__aenter__())
                     answer = "opened"
                 case ["add", text]:
                     answer = finished(memory.add(content=text, user_id="u")).id

@@ -61,9 +61,9 @@ class Application:
         inside: a command that runs the application, such as one that makes a container for it.
     """
 
-    def __init__(self, path: Path | str, colour: str = "sync", inside: Sequence[str] = (), **options: Any) -> None:
+    def __init__(self, path: Path | str, mode: str = "sync", inside: Sequence[str] = (), **options: Any) -> None:
         self.process: subprocess.Popen[str] = subprocess.Popen(
-            [*inside, sys.executable, "-W", "error", str(APPLICATION), colour, str(path)],
+            [*inside, sys.executable, "-W", "error", str(APPLICATION), mode, str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -110,8 +110,8 @@ def start() -> Iterator[Start]:
     """Starts applications; those that still run at the end of the test are killed."""
     with ExitStack() as stack:
 
-        def started(path: Path | str, colour: str = "sync", **options: Any) -> Application:
-            application = Application(path, colour, **options)
+        def started(path: Path | str, mode: str = "sync", **options: Any) -> Application:
+            application = Application(path, mode, **options)
             stack.callback(application.kill)
             return application
 

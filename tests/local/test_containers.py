@@ -16,7 +16,7 @@ from openmem import Memory
 
 from .conftest import Application, Home, Start
 
-COLOURS = ("sync", "async")
+MODES = ("sync", "async")
 
 # A container that ends with its first process, and with whoever made it. "pod" is what the containers of a pod share.
 KINDS = {
@@ -47,7 +47,7 @@ def contain(start: Start) -> Iterator[Contain]:
     with tempfile.TemporaryDirectory(prefix="om-elsewhere-", dir="/var/tmp") as elsewhere:
 
         def contained(
-            home: Home, colour: str = "sync", kind: str = "container", first: tuple[str, ...] = ()
+            home: Home, mode: str = "sync", kind: str = "container", first: tuple[str, ...] = ()
         ) -> Application:
             path = Path(elsewhere, "under", "another", "name") if kind == "stranger" else home.path
             environment = os.environ | {
@@ -56,7 +56,7 @@ def contain(start: Start) -> Iterator[Contain]:
             }
             flags = (*KINDS[kind], "--mount", "--fork", "--kill-child", "--mount-proc")
             inside = ("unshare", *flags, "sh", "-c", PREPARE, "sh", *first)
-            return start(path, colour, inside=inside, env=environment)
+            return start(path, mode, inside=inside, env=environment)
 
         yield contained
 
@@ -74,12 +74,12 @@ def failed(said: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("colour", COLOURS)
-def test_containers_share_one_server_and_lose_nothing(home: Home, contain: Contain, colour: str, kind: str) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_containers_share_one_server_and_lose_nothing(home: Home, contain: Contain, mode: str, kind: str) -> None:
     """The container whose server it is ends at once, in the middle of what both write."""
-    first = contain(home, colour)
+    first = contain(home, mode)
     first.do("open")
-    second = contain(home, colour, kind)
+    second = contain(home, mode, kind)
     second.do("open")
     first.begin("flood")
     second.begin("flood")
@@ -87,7 +87,7 @@ def test_containers_share_one_server_and_lose_nothing(home: Home, contain: Conta
     assert not failed(said)
     first.kill()
     after = answers(second, 100)
-    third = contain(home, colour, kind)
+    third = contain(home, mode, kind)
     after += [third.do("try later") for _ in range(20)]
     assert len(failed(after)) <= 1, failed(after)
     second.kill()
@@ -99,10 +99,10 @@ def test_containers_share_one_server_and_lose_nothing(home: Home, contain: Conta
     assert home.cluster.status() is None
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_the_last_client_of_a_container_hands_the_server_over(home: Home, contain: Contain, colour: str) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_the_last_client_of_a_container_hands_the_server_over(home: Home, contain: Contain, mode: str) -> None:
     """No call in the other container fails."""
-    first, second = contain(home, colour), contain(home, colour, "stranger")
+    first, second = contain(home, mode), contain(home, mode, "stranger")
     first.do("open")
     second.do("open")
     said = [first.do("add here")]
@@ -116,10 +116,10 @@ def test_the_last_client_of_a_container_hands_the_server_over(home: Home, contai
     assert stored(said) <= home.everything()
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_a_server_in_another_container_is_stopped_by_the_last_client(home: Home, contain: Contain, colour: str) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_a_server_in_another_container_is_stopped_by_the_last_client(home: Home, contain: Contain, mode: str) -> None:
     """Its container runs on, but the application in there was killed."""
-    first = contain(home, colour, first=("sh", "-c", '"$@"; sleep 60', "sh"))
+    first = contain(home, mode, first=("sh", "-c", '"$@"; sleep 60', "sh"))
     first.do("open")
     [application] = [
         process
@@ -128,7 +128,7 @@ def test_a_server_in_another_container_is_stopped_by_the_last_client(home: Home,
     ]
     application.kill()
     assert home.cluster.status() == "ready"
-    second = contain(home, colour)
+    second = contain(home, mode)
     written = second.do("add alone")
     second.do("close")
     assert second.end() == ""
@@ -136,10 +136,10 @@ def test_a_server_in_another_container_is_stopped_by_the_last_client(home: Home,
     assert written in home.everything()
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_a_crashed_server_in_another_container_is_started_here(home: Home, contain: Contain, colour: str) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_a_crashed_server_in_another_container_is_started_here(home: Home, contain: Contain, mode: str) -> None:
     """Everything of PostgreSQL ends at once; the container and the application in it run on."""
-    first, second = contain(home, colour), contain(home, colour)
+    first, second = contain(home, mode), contain(home, mode)
     said = [first.do("try first"), second.do("try second")]
     processes = [process for process in psutil.process_iter() if _is_in(home.data, process)]
     for process in processes:
@@ -153,15 +153,15 @@ def test_a_crashed_server_in_another_container_is_started_here(home: Home, conta
     assert stored(said) <= home.everything()
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_a_server_of_the_version_before_is_found_from_a_container(home: Home, contain: Contain, colour: str) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_a_server_of_the_version_before_is_found_from_a_container(home: Home, contain: Contain, mode: str) -> None:
     """It holds no lock. Nobody starts a second one beside it, and nobody removes what it left."""
     with Memory("local", path=home.path, embedder="hashing"):
         pass
     (home.data / "openmem.lock").unlink()
     home.cluster.start(f"-c listen_addresses= -k {home.data} -p 5432")
     before = (home.data / "postmaster.pid").read_text()
-    application = contain(home, colour)
+    application = contain(home, mode)
     assert application.do("add shared").startswith("mem_")
     assert (home.data / "postmaster.pid").read_text().splitlines()[:3] == before.splitlines()[:3]
     application.do("close")

@@ -15,7 +15,7 @@ from openmem.providers.postgres.ownership import Owner
 
 from .conftest import Home, Start
 
-COLOURS = ("sync", "async")
+MODES = ("sync", "async")
 ELSEWHERE = Owner("elsewhere", "another", "another", "nfs4")
 
 
@@ -77,11 +77,11 @@ def test_kernels_that_hold_the_lock_from_afar_are_named(fresh: Home) -> None:
     assert Owner.here(fresh.path.parent).is_on(Owner.here(fresh.path.parent))
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("lock", [True, False], ids=["now", "by the version before"])
-def test_a_copy_of_data_in_use_is_data_of_its_own(fresh: Home, start: Start, colour: str, *, lock: bool) -> None:
+def test_a_copy_of_data_in_use_is_data_of_its_own(fresh: Home, start: Start, mode: str, *, lock: bool) -> None:
     """A copy has the original's process id, socket and lock file in it."""
-    original = start(fresh.path, colour)
+    original = start(fresh.path, mode)
     written = original.do("add original")
     server = fresh.postmaster()
     copy = Home(fresh.path.parent / "copy")
@@ -91,7 +91,7 @@ def test_a_copy_of_data_in_use_is_data_of_its_own(fresh: Home, start: Start, col
         os.chown(path, status.st_uid, status.st_gid)
     if not lock:
         (copy.data / "openmem.lock").unlink()
-    copied = start(copy.path, colour)
+    copied = start(copy.path, mode)
     new = copied.do("add copied")
     assert copied.do("list").split() == [new, written]
     assert original.do("list").split() == [written]

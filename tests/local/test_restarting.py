@@ -14,7 +14,8 @@ import pytest
 from openmem import AsyncMemory, Memory, ProviderError
 from openmem.drivers.asyncio import AsyncPorts
 from openmem.drivers.blocking import BlockingPorts
-from openmem.io import Ports, PostgresIO, PostgresSettings, Statement, run_blocking
+from openmem.ports import Ports, run_blocking
+from openmem.ports.postgres import PostgresIO, PostgresSettings, Statement
 from openmem.providers.postgres.local import RestartingIO
 from openmem.providers.postgres.session import DIRECT
 

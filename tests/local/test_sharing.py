@@ -11,12 +11,12 @@ from openmem import Memory
 
 from .conftest import Home, Start
 
-COLOURS = ("sync", "async")
+MODES = ("sync", "async")
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_two_applications_share_a_server_that_the_last_one_stops(home: Home, start: Start, colour: str) -> None:
-    first, second = start(home.path, colour), start(home.path, colour)
+@pytest.mark.parametrize("mode", MODES)
+def test_two_applications_share_a_server_that_the_last_one_stops(home: Home, start: Start, mode: str) -> None:
+    first, second = start(home.path, mode), start(home.path, mode)
     first.do("open")
     server = home.postmaster()
     second.do("open")
@@ -32,9 +32,9 @@ def test_two_applications_share_a_server_that_the_last_one_stops(home: Home, sta
     assert [first.end(), second.end()] == ["", ""]
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_what_a_killed_application_was_told_is_stored(home: Home, start: Start, colour: str) -> None:
-    application = start(home.path, colour)
+@pytest.mark.parametrize("mode", MODES)
+def test_what_a_killed_application_was_told_is_stored(home: Home, start: Start, mode: str) -> None:
+    application = start(home.path, mode)
     application.do("open")
     application.begin("flood")
     acknowledged = {application.answer() for _ in range(40)}
@@ -45,9 +45,9 @@ def test_what_a_killed_application_was_told_is_stored(home: Home, start: Start, 
     assert home.cluster.state() is None
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_an_application_that_never_closes_stops_the_server_when_it_ends(home: Home, start: Start, colour: str) -> None:
-    application = start(home.path, colour)
+@pytest.mark.parametrize("mode", MODES)
+def test_an_application_that_never_closes_stops_the_server_when_it_ends(home: Home, start: Start, mode: str) -> None:
+    application = start(home.path, mode)
     application.do("open")
     assert home.is_running
     application.end()
@@ -100,9 +100,9 @@ def test_a_crashed_server_is_started_again_by_the_next_client(home: Home, start:
     assert home.cluster.state() is None
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_a_client_starts_its_crashed_server_again(home: Home, start: Start, colour: str) -> None:
-    application = start(home.path, colour)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_client_starts_its_crashed_server_again(home: Home, start: Start, mode: str) -> None:
+    application = start(home.path, mode)
     written = application.do("add precious")
     home.cluster.kill()
     noticed = application.do("try again")
@@ -112,9 +112,9 @@ def test_a_client_starts_its_crashed_server_again(home: Home, start: Start, colo
     assert home.cluster.state() is None
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_a_server_that_was_shut_down_is_started_by_the_next_call(home: Home, start: Start, colour: str) -> None:
-    application = start(home.path, colour)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_server_that_was_shut_down_is_started_by_the_next_call(home: Home, start: Start, mode: str) -> None:
+    application = start(home.path, mode)
     application.do("open")
     application.begin("flood")
     acknowledged = {application.answer() for _ in range(10)}

@@ -182,7 +182,7 @@ def test_context_variables_reach_the_thread() -> None:
     async def one(ports: AsyncPorts, value: str) -> tuple[str, str]:
         variable.set(value)
         await asyncio.sleep(0)
-        return await ports.call(lambda: (variable.get(), threading.current_thread().name))
+        return await ports.to_thread(lambda: (variable.get(), threading.current_thread().name))
 
     async def main() -> None:
         ports = AsyncPorts(2)

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.sql import Literal
 
-from openmem.io import HalfVector, Statement
+from openmem.ports.postgres import HalfVector, Statement
 
 
 def nodes(admin: psycopg.Connection[Any], statement: Statement[Any]) -> Iterator[dict[str, Any]]:

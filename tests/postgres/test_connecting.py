@@ -16,7 +16,7 @@ from psycopg import pq
 
 from openmem import AsyncMemory, InvalidRequestError, Memory, OMPError, ProviderError, UnauthorizedError
 from openmem.drivers.libpq import resolve
-from openmem.io import PostgresHost
+from openmem.ports.postgres import PostgresHost
 from openmem.providers.postgres.urls import LIBPQ_PARAMETERS, is_known_pooler
 
 from ..servers import Server, free_port

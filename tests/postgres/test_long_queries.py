@@ -9,7 +9,7 @@ import pytest
 
 from openmem import AsyncMemory, Memory
 from openmem.providers.postgres.ranking import FEW, QUERY_LENGTH
-from openmem.testing.colours import Async, Colour, Sync
+from openmem.testing.modes import Async, Mode, Sync
 
 from ..servers import Server
 
@@ -48,8 +48,8 @@ def stored(server: Server) -> str:
 
 
 @pytest.fixture(params=[Sync, Async], ids=["sync", "async"])
-def mode(request: pytest.FixtureRequest) -> Iterator[Colour]:
-    mode: Colour = request.param()
+def mode(request: pytest.FixtureRequest) -> Iterator[Mode]:
+    mode: Mode = request.param()
     try:
         yield mode
     finally:
@@ -57,7 +57,7 @@ def mode(request: pytest.FixtureRequest) -> Iterator[Colour]:
 
 
 @pytest.fixture
-def client(stored: str, mode: Colour) -> AsyncMemory:
+def client(stored: str, mode: Mode) -> AsyncMemory:
     return mode.client(url=stored, embedder=Constant())
 
 
@@ -76,7 +76,7 @@ def known(count: int) -> list[str]:
 @pytest.mark.parametrize("last", [True, False], ids=["said last", "said first"])
 @pytest.mark.parametrize("fillers", [unknown, known])
 def test_the_rarest_words_of_a_query_count(
-    mode: Colour, client: AsyncMemory, user: str, words: int, last: bool, fillers: Callable[[int], list[str]]
+    mode: Mode, client: AsyncMemory, user: str, words: int, last: bool, fillers: Callable[[int], list[str]]
 ) -> None:
     others = fillers(words - 4)
     query = " ".join([*others, "walnut zither quokka cupboard"] if last else ["walnut zither quokka cupboard", *others])
@@ -92,7 +92,7 @@ def test_the_rarest_words_of_a_query_count(
 
 
 @pytest.mark.parametrize("user", COUNTS)
-def test_words_that_nobody_has_lessen_a_score_alike_however_many(mode: Colour, client: AsyncMemory, user: str) -> None:
+def test_words_that_nobody_has_lessen_a_score_alike_however_many(mode: Mode, client: AsyncMemory, user: str) -> None:
     """A score is the share of the query that a memory covers, also for more words than a mask holds."""
 
     async def body() -> None:
@@ -110,7 +110,7 @@ def test_words_that_nobody_has_lessen_a_score_alike_however_many(mode: Colour, c
 @pytest.mark.parametrize("end", [True, False], ids=["at its end", "at its beginning"])
 @pytest.mark.parametrize("separator", [" ", "-", ":", "/", "."])
 def test_a_query_of_any_length_is_searched(
-    mode: Colour, client: AsyncMemory, user: str, end: bool, separator: str
+    mode: Mode, client: AsyncMemory, user: str, end: bool, separator: str
 ) -> None:
     filler = separator.join(unknown(6_500))
     query = f"{filler} walnut zither quokka cupboard" if end else f"walnut zither quokka cupboard {filler}"
@@ -124,7 +124,7 @@ def test_a_query_of_any_length_is_searched(
 
 
 @pytest.mark.parametrize("user", COUNTS)
-def test_as_many_different_words_as_a_query_can_have(mode: Colour, client: AsyncMemory, user: str) -> None:
+def test_as_many_different_words_as_a_query_can_have(mode: Mode, client: AsyncMemory, user: str) -> None:
     digits = "abcdefghijklmnopqrstuvwxyz0123456789"
     pieces = [f"{a}{b}" for a in digits for b in digits] + [
         f"{a}{b}{c}" for a in digits for b in digits for c in digits

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from openmem import AsyncMemory, Memory
 from openmem.providers.postgres import provider, ranking
-from openmem.testing.colours import Async, Colour, Sync
+from openmem.testing.modes import Async, Mode, Sync
 
 from ..servers import Server
 
@@ -71,7 +71,7 @@ def episodes(draw: st.DrawFn, size: int, words: bool) -> list[list[Said]]:
 class Stores:
     """Clients of one database that rank with and without what neighbours lend."""
 
-    def __init__(self, url: str, mode: Colour) -> None:
+    def __init__(self, url: str, mode: Mode) -> None:
         self.url, self.mode = url, mode
         self._made: dict[bool, AsyncMemory] = {}
 
@@ -106,7 +106,7 @@ class Stores:
 
 @pytest.fixture(scope="module", params=[Sync, Async], ids=["sync", "async"])
 def stores(request: pytest.FixtureRequest, server: Server) -> Iterator[Stores]:
-    mode: Colour = request.param()
+    mode: Mode = request.param()
     stores = Stores(server.create_database(), mode)
     try:
         yield stores

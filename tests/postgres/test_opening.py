@@ -13,7 +13,7 @@ import pytest
 
 from openmem import AsyncMemory, Memory, ProviderError
 from openmem.providers.postgres import provider
-from openmem.testing.colours import Async, Colour, Sync
+from openmem.testing.modes import Async, Mode, Sync
 
 from ..servers import Server, Standby
 from .test_replica import catch_up
@@ -371,10 +371,10 @@ def test_the_extension_that_is_missing(server: Server, role: str) -> None:
     refused(as_role(server.create_database(), role), "the database has no pgvector, and it cannot be created here")
 
 
-@pytest.mark.parametrize("colour", [Sync, Async])
-def test_what_the_server_refuses_is_not_quoted(database: str, colour: type[Colour]) -> None:
+@pytest.mark.parametrize("make_mode", [Sync, Async])
+def test_what_the_server_refuses_is_not_quoted(database: str, make_mode: type[Mode]) -> None:
     """A row that breaks a constraint is in the details of the server's answer."""
-    mode = colour()
+    mode = make_mode()
     secret = "the s3cret of Maya"
 
     async def body() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from openmem import AuditEntry, Memory
 from openmem._ids import bucket_of
-from openmem.io import Statement
+from openmem.ports.postgres import Statement
 
 from ..docs.pages import blocks
 from ..pure.test_statements import statements

@@ -13,8 +13,8 @@ from openmem import Memory
 from openmem._ids import bucket_of, new_memory_id
 from openmem.access import Grants
 from openmem.embedders.hashing import HashingEmbedder
-from openmem.io import Statement
 from openmem.operations import Add, AddMany, Delete, Get, List, Search, Update, WaitForIngest
+from openmem.ports.postgres import Statement
 from openmem.providers.base import Call
 from openmem.providers.postgres.session import DIRECT
 from openmem.providers.postgres.statements import Foreign, Statements

@@ -12,7 +12,7 @@ import pytest
 
 from openmem import AsyncMemory, InvalidRequestError, Memory, NotFoundError, ProviderError
 from openmem.providers.postgres import provider
-from openmem.testing.colours import Async, Colour, Sync
+from openmem.testing.modes import Async, Mode, Sync
 
 from ..servers import Server, Standby
 
@@ -107,8 +107,8 @@ def test_the_asynchronous_client(urls: tuple[str, str]) -> None:
 
 
 @pytest.fixture(params=[Sync, Async])
-def mode(request: pytest.FixtureRequest) -> Iterator[Colour]:
-    mode: Colour = request.param()
+def mode(request: pytest.FixtureRequest) -> Iterator[Mode]:
+    mode: Mode = request.param()
     yield mode
     mode.close()
 
@@ -124,7 +124,7 @@ def replay(urls: tuple[str, str]) -> Iterator[psycopg.Connection]:
         connection.execute("SELECT pg_wal_replay_resume()")
 
 
-def test_a_replica_that_lags_is_waited_for(urls: tuple[str, str], replay: psycopg.Connection, mode: Colour) -> None:
+def test_a_replica_that_lags_is_waited_for(urls: tuple[str, str], replay: psycopg.Connection, mode: Mode) -> None:
     url, replica_url = urls
 
     async def wait(memory: AsyncMemory) -> None:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from openmem import AsyncMemory, Memory, MemoryRecord
-from openmem.testing.colours import Async, Colour, Sync
+from openmem.testing.modes import Async, Mode, Sync
 
 from ..servers import Server
 
@@ -63,12 +63,12 @@ TRAPS = """
 
 
 @pytest.fixture(scope="module")
-def colours() -> Iterator[list[Colour]]:
+def modes() -> Iterator[list[Mode]]:
     """Both modes."""
-    colours: list[Colour] = [Sync(), Async()]
-    yield colours
-    for colour in colours:
-        colour.close()
+    modes: list[Mode] = [Sync(), Async()]
+    yield modes
+    for mode in modes:
+        mode.close()
 
 
 class Place:
@@ -118,45 +118,43 @@ def tables(server: Server) -> Place:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_every_verb_of_a_role_that_makes_the_tables(
-    setting: str, place: Place, colours: list[Colour], monkeypatch: pytest.MonkeyPatch
+    setting: str, place: Place, modes: list[Mode], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_for(place, "role", SETTINGS[setting], monkeypatch)
-    use_in(colours, place.url)
-    use_in(colours, f"{place.url}?pgbouncer=true")
+    use_in(modes, place.url)
+    use_in(modes, f"{place.url}?pgbouncer=true")
 
 
-def test_the_tables_are_made_through_a_pooler(
-    place: Place, colours: list[Colour], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_tables_are_made_through_a_pooler(place: Place, modes: list[Mode], monkeypatch: pytest.MonkeyPatch) -> None:
     for setting in ("serializable", "backslashes in strings", "a path with traps", "Latin 1"):
         set_for(place, "role", SETTINGS[setting], monkeypatch)
-    for colour in colours:
+    for mode in modes:
         place.ask("DROP SCHEMA IF EXISTS openmem CASCADE", "DROP EXTENSION IF EXISTS vector")
-        use_in([colour], f"{place.url}?pgbouncer=true")
+        use_in([mode], f"{place.url}?pgbouncer=true")
 
 
 @pytest.mark.parametrize("where", ["database", "environment"])
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_every_verb(
-    setting: str, where: str, tables: Place, colours: list[Colour], monkeypatch: pytest.MonkeyPatch
+    setting: str, where: str, tables: Place, modes: list[Mode], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_for(tables, where, SETTINGS[setting], monkeypatch)
     try:
-        use_in(colours, tables.url)
-        use_in(colours, f"{tables.url}?pgbouncer=true")
+        use_in(modes, tables.url)
+        use_in(modes, f"{tables.url}?pgbouncer=true")
     finally:
         tables.ask(f"ALTER DATABASE {tables.name} RESET ALL")
 
 
-def use_in(colours: list[Colour], url: str) -> None:
+def use_in(modes: list[Mode], url: str) -> None:
     """Every verb in both modes, as users of their own."""
 
-    async def body(colour: Colour) -> None:
-        async with colour.client(url=url, embedder="hashing") as memory:
+    async def body(mode: Mode) -> None:
+        async with mode.client(url=url, embedder="hashing") as memory:
             await use(memory, f"zoë {secrets.token_hex(4)}")
 
-    for colour in colours:
-        colour.run(body(colour))
+    for mode in modes:
+        mode.run(body(mode))
 
 
 async def use(memory: AsyncMemory, user: str) -> None:
@@ -224,7 +222,7 @@ def test_writes_at_the_same_moment(isolation: str, pooler: str, place: Place) ->
     asyncio.run(main())
 
 
-def test_an_administrators_bounds_stay(place: Place, colours: list[Colour]) -> None:
+def test_an_administrators_bounds_stay(place: Place, modes: list[Mode]) -> None:
     with Memory(url=place.url, embedder="hashing"):
         pass
     place.ask(
@@ -233,19 +231,19 @@ def test_an_administrators_bounds_stay(place: Place, colours: list[Colour]) -> N
         f"ALTER ROLE {place.role} SET synchronous_commit = 'local'",
     )
 
-    async def body(colour: Colour) -> None:
-        async with colour.client(url=place.url, embedder="hashing") as memory:
+    async def body(mode: Mode) -> None:
+        async with mode.client(url=place.url, embedder="hashing") as memory:
             with psycopg.connect(place.url) as blocker:
                 blocker.execute("LOCK TABLE openmem.memories IN ACCESS EXCLUSIVE MODE")
                 with pytest.raises(Exception, match="lock timeout"):
                     await memory.list("maya")
             await memory.list("maya")
 
-    for colour in colours:
-        colour.run(body(colour))
+    for mode in modes:
+        mode.run(body(mode))
 
 
-def test_pgvector_is_made_where_everybody_finds_it(place: Place, colours: list[Colour]) -> None:
+def test_pgvector_is_made_where_everybody_finds_it(place: Place, modes: list[Mode]) -> None:
     def schema_of_vector() -> Any:
         with psycopg.connect(place.url) as admin:
             return admin.execute(
@@ -253,15 +251,15 @@ def test_pgvector_is_made_where_everybody_finds_it(place: Place, colours: list[C
                 "WHERE extname = 'vector'"
             ).fetchone()
 
-    async def body(colour: Colour) -> None:
-        async with colour.client(url=place.url, embedder="hashing") as memory:
+    async def body(mode: Mode) -> None:
+        async with mode.client(url=place.url, embedder="hashing") as memory:
             await memory.add(content="tea", user_id="maya")
 
-    for colour in colours:
+    for mode in modes:
         place.ask("CREATE SCHEMA IF NOT EXISTS public")
-        colour.run(body(colour))
+        mode.run(body(mode))
         assert schema_of_vector() == ("public",)
         place.ask("DROP SCHEMA openmem CASCADE", "DROP SCHEMA public CASCADE")
-        colour.run(body(colour))
+        mode.run(body(mode))
         assert schema_of_vector() == ("openmem",)
         place.ask("DROP SCHEMA openmem CASCADE")

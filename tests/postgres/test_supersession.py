@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 from openmem import AsyncMemory, ConflictError, Memory, MemoryRecord
-from openmem.io import run_blocking
 from openmem.operations import Add
+from openmem.ports import run_blocking
 from openmem.providers.base import Call
 
 USER = "maya"

@@ -1,4 +1,4 @@
-"""The settings of a client: what is refused when it is made, in the same words in both colours."""
+"""The settings of a client: what is refused when it is made, in the same words in both modes."""
 
 from __future__ import annotations
 

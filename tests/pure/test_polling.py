@@ -13,8 +13,8 @@ from openmem import ProviderError
 from openmem.config import ClientConfig
 from openmem.drivers.asyncio import AsyncPorts
 from openmem.drivers.blocking import BlockingPorts
-from openmem.io import Ports, run_blocking
 from openmem.operations import WaitForIngest
+from openmem.ports import Ports, run_blocking
 from openmem.providers.base import Provider
 from openmem.tokens import estimate_tokens
 

@@ -14,8 +14,8 @@ from openmem._cursor import Position, encode_cursor
 from openmem._ids import bucket_in, bucket_of, new_memory_id
 from openmem.access import Grants
 from openmem.config import AuditMode
-from openmem.io import Statement
 from openmem.operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
+from openmem.ports.postgres import Statement
 from openmem.providers.base import Call
 from openmem.providers.postgres.statements import AddedBefore, Statements
 

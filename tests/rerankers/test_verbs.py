@@ -1,4 +1,4 @@
-"""`search` and `context` with a reranker on PostgreSQL, in both colours."""
+"""`search` and `context` with a reranker on PostgreSQL, in both modes."""
 
 from __future__ import annotations
 

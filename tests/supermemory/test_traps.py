@@ -229,15 +229,15 @@ def test_a_change_keeps_the_metadata_of_others_and_removes_what_was_cleared(
     memory: Memory, service: Service, merges: bool
 ) -> None:
     service.merges = merges
-    service.put("ann", "theirs", "likes tea", colour="green", sizes=["s", "m"])
+    service.put("ann", "theirs", "likes tea", mode="green", sizes=["s", "m"])
     id = "sm_ann.theirs"
     memory.update(id, tags=["a"], scope="b", confidence=0.5)
     memory.update(id, tags=None, scope=None, confidence=None)
     record = memory.get(id)
     assert (record.tags, record.scope, record.confidence) == (None, None, None)
-    assert record.extensions == {"x-supermemory": {"metadata": {"colour": "green", "sizes": ["s", "m"]}}}
+    assert record.extensions == {"x-supermemory": {"metadata": {"mode": "green", "sizes": ["s", "m"]}}}
     assert memory.list("ann", scope="b").items == []
-    assert service.namespaces["ann"]["theirs"].metadata["colour"] == "green"
+    assert service.namespaces["ann"]["theirs"].metadata["mode"] == "green"
 
 
 def test_nothing_is_sent_as_null_and_metadata_are_flat(memory: Memory, service: Service) -> None:
@@ -271,7 +271,7 @@ def test_only_ids_of_ours_name_documents_of_ours(memory: Memory, service: Servic
 
 
 def test_documents_of_others_are_memories(memory: Memory, service: Service) -> None:
-    document = service.put("ann", "note-1", "likes tea", colour="green")
+    document = service.put("ann", "note-1", "likes tea", mode="green")
     document.title, document.summary, document.url = "Tea", "A drink", "https://example.com"
     record = memory.get("sm_ann.note-1")
     assert (record.content, record.user_id, record.created_at) == (
@@ -279,7 +279,7 @@ def test_documents_of_others_are_memories(memory: Memory, service: Service) -> N
         "ann",
         document.created.replace(microsecond=1000),
     )
-    shown = {"title": "Tea", "summary": "A drink", "type": "webpage", "metadata": {"colour": "green"}}
+    shown = {"title": "Tea", "summary": "A drink", "type": "webpage", "metadata": {"mode": "green"}}
     assert record.extensions == {"x-supermemory": shown}
     [listed] = memory.list("ann").items
     assert listed.extensions["x-supermemory"] == shown | {"url": "https://example.com"}

@@ -1,1 +1,1 @@
-"""The ports in their two colours. Only this room may import drivers, asyncio and threads."""
+"""The ports in their two modes. Only this room may import drivers, asyncio and threads."""

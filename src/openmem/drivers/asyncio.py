@@ -15,17 +15,10 @@ from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 from ..embedders import Embedder, aembed_checked, embed_checked, resolve_embedder, warm_up_checked
-from ..io import (
-    ConnectionParameters,
-    EmbedderIO,
-    HttpIO,
-    HttpSettings,
-    PostgresIO,
-    PostgresSettings,
-    RerankerIO,
-    Vectors,
-    Work,
-)
+from ..ports import SdkCall
+from ..ports.http import HttpIO, HttpSettings
+from ..ports.models import EmbedderIO, RerankerIO, Vectors
+from ..ports.postgres import ConnectionParameters, PostgresIO, PostgresSettings
 from ..rerankers import Reranker, arerank_checked, rerank_checked, resolve_reranker
 from ..rerankers import warm_up_checked as warm_up_reranker
 from .batching import Batching
@@ -88,7 +81,7 @@ class AsyncEmbedder:
         return await aembed_checked(self._embedder, texts)
 
     async def _in_thread(self, texts: Sequence[str]) -> Vectors:
-        return await self._ports.call(embed_checked, self._embedder, texts)
+        return await self._ports.to_thread(embed_checked, self._embedder, texts)
 
     async def _in_requests(self, texts: Sequence[str]) -> Vectors:
         """Some requests at a time, none so large that reading its answer would hold up the loop."""
@@ -106,7 +99,7 @@ class AsyncEmbedder:
 
     async def load(self) -> None:
         if not self._is_loaded:
-            await self._ports.call(warm_up_checked, self._embedder)
+            await self._ports.to_thread(warm_up_checked, self._embedder)
             self._is_loaded = True
 
     async def close(self) -> None:
@@ -133,10 +126,10 @@ class AsyncReranker:
     async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
         if hasattr(self._reranker, "arerank"):
             return await arerank_checked(self._reranker, query, texts)
-        return await self._ports.call(rerank_checked, self._reranker, query, texts)
+        return await self._ports.to_thread(rerank_checked, self._reranker, query, texts)
 
     async def load(self) -> None:
-        await self._ports.call(warm_up_reranker, self._reranker)
+        await self._ports.to_thread(warm_up_reranker, self._reranker)
 
     async def close(self) -> None:
         if self._owned:
@@ -149,7 +142,7 @@ async def _close(thing: Embedder | Reranker, ports: AsyncPorts) -> None:
     if aclose is not None:
         await aclose()
     elif close is not None:
-        await ports.call(close)
+        await ports.to_thread(close)
 
 
 class SharedEmbedder:
@@ -190,20 +183,20 @@ class AsyncPorts:
         self._closed = False
 
     async def postgres(self, settings: PostgresSettings) -> PostgresIO:
-        driver = await self.load("openmem.drivers.asyncpg")
+        driver = await self.import_module("openmem.drivers.asyncpg")
         share: Share[PostgresIO] = Share(settings, lambda: driver.AsyncpgIO(settings), grace=CLOSE_GRACE)
         return SharedPostgres(share, await share.join())
 
     async def connection_parameters(self, url: str, setting: str, *, ignores_environment: bool) -> ConnectionParameters:
-        libpq = await self.load("openmem.drivers.libpq")
-        parameters: ConnectionParameters = await self.call(
+        libpq = await self.import_module("openmem.drivers.libpq")
+        parameters: ConnectionParameters = await self.to_thread(
             libpq.resolve, url, setting, for_asyncio=True, ignores_environment=ignores_environment
         )
         return parameters
 
     async def http(self, settings: HttpSettings) -> HttpIO:
-        driver = await self.load("openmem.drivers.httpcore")
-        io: HttpIO = await self.call(driver.HttpcoreIO, settings)
+        driver = await self.import_module("openmem.drivers.httpcore")
+        io: HttpIO = await self.to_thread(driver.HttpcoreIO, settings)
         return io
 
     def embedder(self, spec: Any) -> EmbedderIO:
@@ -214,7 +207,7 @@ class AsyncPorts:
         reranker = resolve_reranker(spec)
         return AsyncReranker(reranker, self, owned=reranker is not spec)
 
-    async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def to_thread(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         in_context = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
         while True:
             work = self._submit(in_context)
@@ -232,8 +225,8 @@ class AsyncPorts:
                     continue  # It had not begun when its threads were replaced.
                 raise
 
-    async def compute(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await self._shared.call(lambda ports: ports.call(function, *args, **kwargs))
+    async def run_cpu(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._shared.call(lambda ports: ports.to_thread(function, *args, **kwargs))
 
     def _submit(self, function: Callable[[], R]) -> Future[R]:
         if self._closed:
@@ -252,14 +245,14 @@ class AsyncPorts:
             self._threads = None
             self._abandoned = set()
 
-    async def release(self, function: Callable[[], object]) -> None:
+    async def call_when_idle(self, function: Callable[[], object]) -> None:
         self._running.at_rest(function)
 
-    async def load(self, module: str) -> ModuleType:
+    async def import_module(self, module: str) -> ModuleType:
         if self._closed:
             raise closed_meanwhile()
         if module not in _imported:
-            _imported[module] = await self.call(importlib.import_module, module)
+            _imported[module] = await self.to_thread(importlib.import_module, module)
         return _imported[module]
 
     async def sleep(self, seconds: float) -> None:
@@ -326,10 +319,10 @@ class Running:
 
 def _log_late(function: Callable[..., Any], work: Future[Any]) -> None:
     error = work.exception()
-    what = function.what if isinstance(function, Work) else "call"
+    what = function.what if isinstance(function, SdkCall) else "call"
     end = "ended" if error is None else f"raised {type(error).__name__}"
     changed = ""
-    if isinstance(function, Work):
+    if isinstance(function, SdkCall):
         changed = "; nothing was changed"
         if function.changes:
             changed = "; the backend was changed" if error is None else "; the backend may have been changed"

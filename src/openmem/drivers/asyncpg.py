@@ -26,17 +26,8 @@ from weakref import WeakSet
 import asyncpg
 
 from ..errors import OMPError, ProviderError
-from ..io import (
-    Copy,
-    HalfVector,
-    Learned,
-    PostgresHost,
-    PostgresSettings,
-    ReadOnlyDatabaseError,
-    Row,
-    Statement,
-    Transaction,
-)
+from ..ports.errors import ReadOnlyDatabaseError
+from ..ports.postgres import Copy, HalfVector, Learned, PostgresHost, PostgresSettings, Row, Statement, Transaction
 from ..providers.postgres.errors import connection_refused, is_missing, server_error, unreachable
 from . import tls
 from .dialing import Line, in_order

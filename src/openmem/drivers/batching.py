@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from ..errors import OMPError, RateLimitedError, UnauthorizedError, copied
-from ..io import Vectors
+from ..ports.models import Vectors
 
 Wanted: TypeAlias = list[tuple[str, asyncio.Future[Sequence[float]]]]
 

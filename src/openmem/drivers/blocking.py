@@ -1,4 +1,4 @@
-"""The ports of `Memory`: ``async def`` methods that block and never suspend; see `openmem.io`."""
+"""The ports of `Memory`: ``async def`` methods that block and never suspend; see `openmem.ports`."""
 
 from __future__ import annotations
 
@@ -13,17 +13,10 @@ from types import ModuleType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from ..embedders import Embedder, embed_checked, resolve_embedder
-from ..io import (
-    ConnectionParameters,
-    EmbedderIO,
-    HttpIO,
-    HttpSettings,
-    PostgresIO,
-    PostgresSettings,
-    RerankerIO,
-    Vectors,
-    run_blocking,
-)
+from ..ports import run_blocking
+from ..ports.http import HttpIO, HttpSettings
+from ..ports.models import EmbedderIO, RerankerIO, Vectors
+from ..ports.postgres import ConnectionParameters, PostgresIO, PostgresSettings
 from ..rerankers import Reranker, rerank_checked, resolve_reranker
 
 P = ParamSpec("P")
@@ -90,19 +83,19 @@ class BlockingPorts:
     """The outside world for one `Memory`."""
 
     async def postgres(self, settings: PostgresSettings) -> PostgresIO:
-        driver = await self.load("openmem.drivers.psycopg")
+        driver = await self.import_module("openmem.drivers.psycopg")
         io: PostgresIO = driver.PsycopgIO(settings)
         return io
 
     async def connection_parameters(self, url: str, setting: str, *, ignores_environment: bool) -> ConnectionParameters:
-        libpq = await self.load("openmem.drivers.libpq")
+        libpq = await self.import_module("openmem.drivers.libpq")
         parameters: ConnectionParameters = libpq.resolve(
             url, setting, for_asyncio=False, ignores_environment=ignores_environment
         )
         return parameters
 
     async def http(self, settings: HttpSettings) -> HttpIO:
-        driver = await self.load("openmem.drivers.httpcore")
+        driver = await self.import_module("openmem.drivers.httpcore")
         io: HttpIO = driver.BlockingHttpcoreIO(settings)
         return io
 
@@ -114,16 +107,16 @@ class BlockingPorts:
         reranker = resolve_reranker(spec)
         return BlockingReranker(reranker, owned=reranker is not spec)
 
-    async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def to_thread(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return function(*args, **kwargs)
 
-    async def compute(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def run_cpu(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return function(*args, **kwargs)
 
-    async def release(self, function: Callable[[], object]) -> None:
+    async def call_when_idle(self, function: Callable[[], object]) -> None:
         function()
 
-    async def load(self, module: str) -> ModuleType:
+    async def import_module(self, module: str) -> ModuleType:
         return importlib.import_module(module)
 
     async def sleep(self, seconds: float) -> None:

@@ -28,7 +28,8 @@ from .._forking import undisturbed
 from .._network import proxy_for
 from .._quiet import quiet
 from ..errors import InvalidRequestError, ProviderError, unavailable
-from ..io import ConnectionFailedError, HttpRequest, HttpResponse, HttpSettings
+from ..ports.errors import ConnectionFailedError
+from ..ports.http import HttpRequest, HttpResponse, HttpSettings
 
 KEEP_ALIVE_SECONDS: Final = 30.0
 FIRST_BYTE_SECONDS: Final = 4.5
@@ -311,7 +312,7 @@ class HttpcoreIO:
 
 
 class BlockingHttpcoreIO:
-    """The `HttpIO` port on ``httpcore.ConnectionPool``; it blocks and never suspends, see `openmem.io`."""
+    """The `HttpIO` port on ``httpcore.ConnectionPool``; it blocks and never suspends, see `openmem.ports`."""
 
     def __init__(self, settings: HttpSettings) -> None:
         self._target = _Target(settings)

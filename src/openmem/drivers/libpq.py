@@ -23,7 +23,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from ..errors import InvalidRequestError
-from ..io import ConnectionParameters, PostgresHost
+from ..ports.postgres import ConnectionParameters, PostgresHost
 
 logger = logging.getLogger("openmem.postgres")
 

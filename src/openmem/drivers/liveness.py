@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..errors import ProviderError
-from ..io import Statement
+from ..ports.postgres import Statement
 from ..providers.postgres.errors import unreachable
 
 # In libpq's parameters. The kernel gives a connection up after four seconds in which nobody acknowledged what

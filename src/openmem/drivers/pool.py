@@ -24,7 +24,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
 from ..errors import unavailable
-from ..io import ConnectionFailedError
+from ..ports.errors import ConnectionFailedError
 
 C = TypeVar("C")
 
@@ -42,7 +42,7 @@ SILENCE_GRACE = 0.3
 
 
 class Slots(Protocol):
-    """A semaphore with a time limit, in one colour."""
+    """A semaphore with a time limit, in one mode."""
 
     async def acquire(self, timeout: float) -> bool:
         """Take a slot; False if none came free within `timeout` seconds."""

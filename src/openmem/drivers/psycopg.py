@@ -1,6 +1,6 @@
 """PostgreSQL for `Memory`: blocking psycopg connections.
 
-The methods are ``async def`` but block and never suspend; see `openmem.io`. They are not for an
+The methods are ``async def`` but block and never suspend; see `openmem.ports`. They are not for an
 event loop. A wait that is given up, by its time limit or by Ctrl-C, asks the server to stop the
 query and drops the connection.
 """
@@ -25,17 +25,9 @@ from psycopg.pq import Conninfo, Format, TransactionStatus
 
 from .._forking import PerProcess
 from ..errors import OMPError, ProviderError
-from ..io import (
-    ConnectionParameters,
-    Copy,
-    HalfVector,
-    Learned,
-    PostgresSettings,
-    ReadOnlyDatabaseError,
-    Statement,
-    Transaction,
-    run_blocking,
-)
+from ..ports import run_blocking
+from ..ports.errors import ReadOnlyDatabaseError
+from ..ports.postgres import ConnectionParameters, Copy, HalfVector, Learned, PostgresSettings, Statement, Transaction
 from ..providers.postgres.errors import connection_refused, is_missing, server_error
 from .liveness import TCP_DEFAULTS, LostError, has_input, is_brief, is_silent, no_answer, waits_for_its_client
 from .pool import CHECK_TIMEOUT, LOOK_TIMEOUT, SILENCE, SILENCE_GRACE, Pool

@@ -24,7 +24,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from .._forking import PerProcess
 from ..errors import ProviderError, unavailable
-from ..io import PostgresIO, Statement, Transaction
+from ..ports.postgres import PostgresIO, Statement, Transaction
 
 LINGER = 0.5
 

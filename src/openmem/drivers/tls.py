@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .._forking import undisturbed
 from ..errors import InvalidRequestError
-from ..io import ConnectionParameters
+from ..ports.postgres import ConnectionParameters
 
 
 @undisturbed()

@@ -22,7 +22,7 @@ from typing import Any, Final, Protocol, cast, runtime_checkable
 from .._extras import is_installed
 from .._plugins import BuiltIn, Registry, translated
 from ..errors import InvalidRequestError, ProviderError
-from ..io import Vectors
+from ..ports.models import Vectors
 
 ENTRY_POINT_GROUP: Final = "openmem.embedders"
 ENVIRONMENT_VARIABLE: Final = "OPENMEM_EMBEDDER"

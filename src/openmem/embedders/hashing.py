@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Final
 
 from ..errors import InvalidRequestError
-from ..io import Vectors
+from ..ports.models import Vectors
 
 NAME: Final = "hashing"
 DEFAULT_DIM: Final = 256

@@ -23,7 +23,7 @@ from .._network import trusts_environment
 from .._quiet import quiet
 from .._retrying import retry_after
 from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
-from ..io import run_blocking
+from ..ports import run_blocking
 from . import checked
 
 if TYPE_CHECKING:

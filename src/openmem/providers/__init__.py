@@ -17,7 +17,7 @@ from .._extras import require_extra
 from .._text import quoted
 from ..config import ClientConfig
 from ..errors import InvalidRequestError, UnsupportedProviderError
-from ..io import Ports
+from ..ports import Ports
 from .base import Provider
 from .detecting import DetectingProvider
 from .passthrough import PassthroughProvider

@@ -1,4 +1,4 @@
-"""What a provider is: the verbs over one kind of backend, in one class for both colours."""
+"""What a provider is: the verbs over one kind of backend, in one class for both modes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from ..errors import (
     ScopeDeniedError,
     UnsupportedCapabilityError,
 )
-from ..io import Ports
 from ..models import (
     AuditEntries,
     Capabilities,
@@ -48,6 +47,7 @@ from ..operations import (
     Update,
     WaitForIngest,
 )
+from ..ports import Ports
 
 __all__ = [
     "CONTEXT_CANDIDATES",
@@ -100,7 +100,7 @@ class Provider:
     with `search`. The constructor checks its settings and does no I/O.
 
     Everything that waits is awaited through the ports, so that the same class serves `Memory` and
-    `AsyncMemory`; see `openmem.io`.
+    `AsyncMemory`; see `openmem.ports`.
     """
 
     name: str
@@ -219,7 +219,7 @@ class Provider:
     async def context(self, op: Context, call: Call) -> ContextBlock:
         """By default the results of `search`, cited within the budget."""
         results = await self.search(op.as_search(self.most_results(CONTEXT_CANDIDATES)), call)
-        return await self.ports.compute(build_context, results, op.query, op.token_budget, self.config.token_counter)
+        return await self.ports.run_cpu(build_context, results, op.query, op.token_budget, self.config.token_counter)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         self._unsupported(op)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..config import ClientConfig
-from ..io import Ports
 from ..operations import Operation
+from ..ports import Ports
 from .base import Call, Provider
 from .passthrough import PassthroughProvider
 

@@ -30,9 +30,9 @@ from .._retrying import retry_after
 from .._scopes import ScopeFilter
 from ..config import ClientConfig
 from ..errors import InvalidRequestError, NotFoundError, OMPError, ProviderError
-from ..io import Ports
 from ..models import CapabilityFeatures, CapabilityLimits, MemoryRecord
 from ..operations import Search
+from ..ports import Ports
 from .base import Provider
 from .vendor import ENVELOPE, Candidate, Candidates, Stored, VendorProvider, check_url, endpoint
 
@@ -140,7 +140,7 @@ class LettaProvider(VendorProvider):
 
     async def open(self) -> None:
         if self._client is None:
-            self._sdk = await self.ports.load("letta_client")
+            self._sdk = await self.ports.import_module("letta_client")
             self._client = await self.call(
                 undisturbed()(self._sdk.Letta),
                 api_key=self._key,
@@ -155,7 +155,7 @@ class LettaProvider(VendorProvider):
 
     async def close(self) -> None:
         if self._client is not None:
-            await self.ports.release(self._client.close)
+            await self.ports.call_when_idle(self._client.close)
 
     async def ping(self) -> None:
         await self.call(self._client.health, changes=False)

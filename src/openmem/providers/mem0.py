@@ -15,9 +15,9 @@ from .._scopes import ScopeFilter
 from ..config import ClientConfig
 from ..embedders import resolve_embedder
 from ..errors import InvalidRequestError, NotFoundError, OMPError, ProviderError
-from ..io import Ports
 from ..models import CapabilityFeatures, CapabilityLimits, MemoryRecord
 from ..operations import Search
+from ..ports import Ports
 from .vendor import (
     PROMOTED,
     Candidate,
@@ -125,7 +125,7 @@ class Mem0Provider(VendorProvider):
 
     async def open(self) -> None:
         if self._backend is None:
-            driver = await self.ports.load("openmem.drivers.mem0")
+            driver = await self.ports.import_module("openmem.drivers.mem0")
             if self._is_hosted:
                 self._backend = await self.call(driver.Hosted, self._key, self._host, self.timeout, changes=False)
             else:
@@ -133,7 +133,7 @@ class Mem0Provider(VendorProvider):
 
     async def close(self) -> None:
         if self._backend is not None:
-            await self.ports.release(self._backend.close)
+            await self.ports.call_when_idle(self._backend.close)
 
     def translate(self, error: Exception) -> OMPError:
         info = getattr(error, "debug_info", None)

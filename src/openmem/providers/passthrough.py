@@ -16,7 +16,6 @@ from .._retrying import Tries
 from .._scopes import ScopeFilter
 from ..config import ClientConfig
 from ..errors import InvalidRequestError, NotFoundError, OMPError, ProviderError, ScopeDeniedError
-from ..io import ConnectionFailedError, HttpIO, HttpRequest, HttpResponse, HttpSettings, Ports
 from ..models import (
     AuditEntries,
     Capabilities,
@@ -42,6 +41,9 @@ from ..operations import (
     Update,
     WaitForIngest,
 )
+from ..ports import Ports
+from ..ports.errors import ConnectionFailedError
+from ..ports.http import HttpIO, HttpRequest, HttpResponse, HttpSettings
 from ..tokens import estimate_tokens
 from .base import Call, Provider, hashed, no_such_memory
 
@@ -158,12 +160,12 @@ class PassthroughProvider(Provider):
                 await self._check_stored(add, add.supersedes or (), call)
         if not op.records:
             return []
-        request = await self.ports.call(routes.ADD_MANY.request, op)
+        request = await self.ports.to_thread(routes.ADD_MANY.request, op)
         headers = {routes.REQUEST_ID_HEADER: call.request_id}
         most = self._most_reply_bytes(len(op.records))
         request = replace(request, headers=headers, may_repeat=False, max_reply_bytes=most)
         response = await self._send(request, call.deadline)
-        records = await self.ports.call(self._decode, routes.ADD_MANY, response)
+        records = await self.ports.to_thread(self._decode, routes.ADD_MANY, response)
         self._check_added(records, op.records)
         records = list(await self.with_readable_names(records, call, self._looking_up(call, after_write=True)))
         if op.progress is not None:

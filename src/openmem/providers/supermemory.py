@@ -17,9 +17,9 @@ from .._retrying import retry_after
 from .._scopes import ScopeFilter
 from ..config import ClientConfig
 from ..errors import InvalidRequestError, NotFoundError, OMPError, ProviderError, UnsupportedCapabilityError
-from ..io import Ports
 from ..models import CapabilityFeatures, CapabilityLimits, MemoryRecord
 from ..operations import Add, Operation, Search, Update
+from ..ports import Ports
 from .base import Call, no_such_memory
 from .vendor import PROMOTED, Candidate, Candidates, Stored, VendorProvider, endpoint, shortened
 
@@ -88,13 +88,13 @@ class SupermemoryProvider(VendorProvider):
 
     async def open(self) -> None:
         if self._backend is None:
-            self._driver = await self.ports.load("openmem.drivers.supermemory")
+            self._driver = await self.ports.import_module("openmem.drivers.supermemory")
             hosted = self._driver.Hosted
             self._backend = await self.call(hosted, self._key, self._base_url, self.timeout, changes=False)
 
     async def close(self) -> None:
         if self._backend is not None:
-            await self.ports.release(self._backend.close)
+            await self.ports.call_when_idle(self._backend.close)
 
     async def ping(self) -> None:
         await self.call(self._backend.ping, changes=False)

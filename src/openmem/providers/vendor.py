@@ -42,9 +42,10 @@ from ..errors import (
     UnsupportedCapabilityError,
     unavailable,
 )
-from ..io import ConnectionFailedError, Ports, Work
 from ..models import CapabilityFeatures, MemoryPage, MemoryRecord, SearchResult, SearchResults, as_utc
 from ..operations import Add, ContextSearch, Delete, Get, List, Operation, Search, Update, WaitForIngest
+from ..ports import Ports, SdkCall
+from ..ports.errors import ConnectionFailedError
 from .base import Call, Provider, check_not_ended, no_such_memory
 
 P = ParamSpec("P")
@@ -222,12 +223,12 @@ class VendorProvider(Provider):
             NotFoundError: the backend says that `of` does not exist.
             OMPError: whatever else `translate` makes of the SDK's exception.
         """
-        work = Work(function, f"{_verb.get()} on {self.vendor}", changes)
+        work = SdkCall(function, f"{_verb.get()} on {self.vendor}", changes)
         tries = Tries(1 if changes else TRIES)
         while True:
             try:
                 with quiet():
-                    return await self.ports.call(work, *args, **kwargs)
+                    return await self.ports.to_thread(work, *args, **kwargs)
             except OMPError:
                 raise
             except Exception as error:

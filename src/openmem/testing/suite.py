@@ -1,4 +1,4 @@
-"""The tests that every provider passes, in both colours."""
+"""The tests that every provider passes, in both modes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from ..errors import (
 )
 from ..models import Capabilities, CapabilityFeatures, MemoryRecord
 from . import cases
-from .colours import Async, Colour, Settled, Sync
+from .modes import Async, Mode, Settled, Sync
 
 S = TypeVar("S", bound="ConformanceSuite")
 P = ParamSpec("P")
 
-COLOURS: dict[str, Callable[[], Colour]] = {"sync": Sync, "async": Async}
+MODES: dict[str, Callable[[], Mode]] = {"sync": Sync, "async": Async}
 LONGEST_TEXT = 100_000
 
 
@@ -54,7 +54,7 @@ def clause(
                 for need in missing:
                     await self.assert_refused(need)
 
-            self.colour.run(run())
+            self.mode.run(run())
 
         return test
 
@@ -78,12 +78,12 @@ class ConformanceSuite:
     waited for with `wait_for_ingest` before the test goes on.
 
     Attributes:
-        colour: how the client is made and run: `Memory` or `AsyncMemory`.
+        mode: how the client is made and run: `Memory` or `AsyncMemory`.
         memory: the client under test, open and without grants.
         user, other: ids of two users without memories.
     """
 
-    colour: Colour
+    mode: Mode
     memory: AsyncMemory
     user: str
     other: str
@@ -93,12 +93,12 @@ class ConformanceSuite:
         raise NotImplementedError
 
     def client(self, **settings: Any) -> AsyncMemory:
-        """One more client, not open yet, in the colour of the running test."""
-        return cast(AsyncMemory, Settled(self.colour.client(**self.make(**settings)), waits=self.memory))
+        """One more client, not open yet, in the mode of the running test."""
+        return cast(AsyncMemory, Settled(self.mode.client(**self.make(**settings)), waits=self.memory))
 
     @pytest.fixture(autouse=True)
-    def _bound(self, backend: object, _colour: Colour, _memory: AsyncMemory) -> None:
-        self.colour = _colour
+    def _bound(self, backend: object, _mode: Mode, _memory: AsyncMemory) -> None:
+        self.mode = _mode
         self.memory = _memory
         self.user = f"user-{uuid.uuid4().hex}"
         self.other = f"other-{uuid.uuid4().hex}"
@@ -108,19 +108,19 @@ class ConformanceSuite:
     def backend(cls) -> None:
         """Runs before the first client is made; override it to start something, or to name several backends."""
 
-    @pytest.fixture(scope="class", params=list(COLOURS))
+    @pytest.fixture(scope="class", params=list(MODES))
     @classmethod
-    def _colour(cls, backend: object, request: pytest.FixtureRequest) -> Iterator[Colour]:
-        colour = COLOURS[request.param]()
-        yield colour
-        colour.close()
+    def _mode(cls, backend: object, request: pytest.FixtureRequest) -> Iterator[Mode]:
+        mode = MODES[request.param]()
+        yield mode
+        mode.close()
 
     @pytest.fixture(scope="class")
     @classmethod
-    def _memory(cls, _colour: Colour) -> Iterator[AsyncMemory]:
-        memory = _colour.client(**cls().make())
+    def _memory(cls, _mode: Mode) -> Iterator[AsyncMemory]:
+        memory = _mode.client(**cls().make())
         yield cast(AsyncMemory, Settled(memory))
-        _colour.run(memory.close())
+        _mode.run(memory.close())
 
     # What the provider lacks
 
@@ -778,7 +778,7 @@ class ConformanceSuite:
                 return lambda: self.memory.add_many(records)
 
             calls = [adding("Porto"), adding("Oslo"), updating(), *([batch()] if many else [])]
-            answers = await self.colour.at_once(*calls)
+            answers = await self.mode.at_once(*calls)
             lost = [answer for answer in answers if isinstance(answer, ConflictError)]
             assert len(lost) == len(calls) - 1, answers
             assert len({error.request_id for error in lost}) == len(lost)
@@ -1407,7 +1407,7 @@ class ConformanceSuite:
         with mock.patch.object(client._client.provider, "open", fail):
             verbs = [verb for verb in cases.VALID if self.offers(capabilities, verb)]
             calls = [functools.partial(getattr(client, verb), **cases.VALID[verb]) for verb in verbs]
-            errors = await self.colour.at_once(*calls)
+            errors = await self.mode.at_once(*calls)
             for error in errors:
                 assert isinstance(error, ProviderError)
                 assert (error.code, error.message) == ("provider_unavailable", "the backend is away")

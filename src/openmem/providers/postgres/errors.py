@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from ...errors import OMPError, ProviderError, UnauthorizedError, unavailable
-from ...io import ConnectionFailedError, DeadlockError, ReadOnlyDatabaseError
+from ...ports.errors import ConnectionFailedError, DeadlockError, ReadOnlyDatabaseError
 
 # connection_exception; admin_shutdown, crash_shutdown and cannot_connect_now
 _LOST_CLASSES = ("08", "57P")

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 from ..._text import quoted
 from ...config import ClientConfig
 from ...errors import InvalidRequestError
-from ...io import ConnectionFailedError, Ports, PostgresIO, PostgresSettings, Statement, Transaction
+from ...ports import Ports
+from ...ports.errors import ConnectionFailedError
+from ...ports.postgres import PostgresIO, PostgresSettings, Statement, Transaction
 from .provider import PostgresProvider
 from .urls import read_url
 
@@ -57,14 +59,14 @@ class LocalProvider(PostgresProvider):
             await super().close()
         finally:
             if self._lease is not None:
-                await self.ports.call(self._lease.release)
+                await self.ports.to_thread(self._lease.release)
 
     async def _start(self) -> bool:
         """Start the server unless it runs, and tell whether it is where it was before."""
         if self._lease is None:
-            embedded = await self.ports.load("openmem.providers.postgres.embedded")
+            embedded = await self.ports.import_module("openmem.providers.postgres.embedded")
             self._lease = embedded.Lease(self._path)
-        before, self._url = self._url, read_url(await self.ports.call(self._lease.acquire))
+        before, self._url = self._url, read_url(await self.ports.to_thread(self._lease.acquire))
         return before == self._url
 
     async def _restarted(self) -> PostgresIO | None:

@@ -14,16 +14,6 @@ from ..._retrying import TRIES
 from ...config import DEFAULT_POOL_TIMEOUT, ClientConfig
 from ...context import build_context
 from ...errors import ConflictError, NotFoundError, ProviderError
-from ...io import (
-    DeadlockError,
-    EmbedderIO,
-    Ports,
-    PostgresIO,
-    PostgresSettings,
-    ReadOnlyDatabaseError,
-    Statement,
-    Transaction,
-)
 from ...models import (
     AuditEntries,
     Capabilities,
@@ -49,6 +39,10 @@ from ...operations import (
     Update,
     WaitForIngest,
 )
+from ...ports import Ports
+from ...ports.errors import DeadlockError, ReadOnlyDatabaseError
+from ...ports.models import EmbedderIO
+from ...ports.postgres import PostgresIO, PostgresSettings, Statement, Transaction
 from ..base import CONTEXT_CANDIDATES, Call, Provider, without_names
 from . import schema, session
 from .statements import Batch, Place, Statements
@@ -207,7 +201,7 @@ class PostgresProvider(Provider):
         for start in range(0, len(users), BATCH_MEMORIES):
             found = await transaction.execute(self._sql.last_ordinals(users[start : start + BATCH_MEMORIES]))
             last |= found
-        places = await self.ports.compute(_places, op.records, last)
+        places = await self.ports.run_cpu(_places, op.records, last)
         slices = _slices(op.records)
 
         async def prepare() -> Batch | None:
@@ -232,7 +226,7 @@ class PostgresProvider(Provider):
 
     async def _prepare(self, places: Sequence[Place], adds: Sequence[Add], created_at: datetime) -> Batch:
         vectors = await self._embedder.embed([add.content for add in adds])
-        return await self.ports.compute(self._sql.batch, places, adds, self._embedder.model, vectors, created_at)
+        return await self.ports.run_cpu(self._sql.batch, places, adds, self._embedder.model, vectors, created_at)
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:
         return await self._read(lambda sql: sql.get(op, call))
@@ -254,7 +248,7 @@ class PostgresProvider(Provider):
 
     async def context(self, op: Context, call: Call) -> ContextBlock:
         results = await self._ranked(op, call, CONTEXT_CANDIDATES)
-        return await self.ports.compute(build_context, results, op.query, op.token_budget, self.config.token_counter)
+        return await self.ports.run_cpu(build_context, results, op.query, op.token_budget, self.config.token_counter)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         return await self._read(lambda sql: sql.audit(op, call))

@@ -26,7 +26,8 @@ from typing import Final
 
 from ..._text import quoted
 from ...errors import InvalidRequestError, ProviderError
-from ...io import PostgresIO, ReadOnlyDatabaseError, Row, Statement, Store
+from ...ports.errors import ReadOnlyDatabaseError
+from ...ports.postgres import PostgresIO, Row, Statement, Store
 
 MIN_SERVER: Final = 14_0000
 MIN_PGVECTOR: Final = (0, 7)

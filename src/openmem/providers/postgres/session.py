@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ...io import Row, SessionSettings
+from ...ports.postgres import Row, SessionSettings
 
 # What a pooler such as PgBouncer hands on with each transaction. In zones other than UTC psycopg cannot read the first
 # and the last hours of the calendar.

@@ -25,7 +25,6 @@ from ..._ids import bucket_in, bucket_of
 from ..._scopes import ScopeFilter
 from ...config import AuditMode
 from ...errors import InvalidRequestError
-from ...io import Copy, Row, Statement, Vectors
 from ...models import (
     AuditEntries,
     AuditEntry,
@@ -39,6 +38,8 @@ from ...models import (
     trusted_result,
 )
 from ...operations import Add, AddMany, Audit, Context, Delete, Get, List, Operation, Search, Update, WaitForIngest
+from ...ports.models import Vectors
+from ...ports.postgres import Copy, Row, Statement
 from ..base import Call, has_ended, hashed, key_reused, no_such_memory
 from . import binary
 from .candidates import of_many

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from ..._suggestions import closest
 from ...errors import InvalidRequestError
-from ...io import ConnectionParameters
+from ...ports.postgres import ConnectionParameters
 
 EXAMPLE: Final = "postgresql://user:password@localhost:5432/database"
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Final, TypeVar
 
-from ....io import Row, Statement
+from ....ports.postgres import Row, Statement
 
 R = TypeVar("R")
 

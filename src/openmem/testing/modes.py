@@ -2,7 +2,7 @@
 
 A test body is ``async def`` and awaits every verb. For `AsyncMemory` it runs on an event loop; for
 `Memory` the verbs are wrapped in coroutines that block and never suspend, and the body runs from
-start to end in one step (see `openmem.io`).
+start to end in one step (see `openmem.ports`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, Self, cast
 
 from ..async_memory import AsyncMemory
-from ..io import run_blocking
 from ..memory import Memory
 from ..models import MemoryRecord
+from ..ports import run_blocking
 
 LONGEST_INGEST = 300.0
 
 
-class Colour(Protocol):
+class Mode(Protocol):
     """How to make a client and how to run what awaits it."""
 
     def client(self, **arguments: Any) -> AsyncMemory:
