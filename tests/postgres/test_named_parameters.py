@@ -39,3 +39,13 @@ def test_parts_are_included_also_in_parts() -> None:
 def test_a_point_without_a_part_is_an_error() -> None:
     with pytest.raises(KeyError, match="table"):
         render("SELECT FROM {table}", {})
+
+
+def test_a_part_may_have_an_argument() -> None:
+    assert render("WHERE {is_new(m.at)}", {"is_new": lambda column: f"{column} > now()"}) == "WHERE m.at > now()"
+
+
+def test_the_lines_of_a_part_are_indented_as_the_line_that_includes_it() -> None:
+    assert (
+        render("WITH a AS (\n    {part}\n)", {"part": "SELECT 1\nFROM t"}) == "WITH a AS (\n    SELECT 1\n    FROM t\n)"
+    )

@@ -27,7 +27,6 @@ from ...config import AuditMode
 from ...errors import InvalidRequestError
 from ...models import (
     AuditEntries,
-    AuditEntry,
     MemoryPage,
     MemoryRecord,
     MemoryRecords,
@@ -42,8 +41,10 @@ from ...ports.models import Vectors
 from ...ports.postgres import Copy, Row, Statement
 from ..base import Call, has_ended, hashed, key_reused, no_such_memory
 from . import binary
+from .audit import AuditLog
 from .candidates import of_many
 from .ranking import Ranking, words_of
+from .sql import Catalog
 
 _COLUMNS: Final = (
     "id", "content", "user_id", "created_at", "scope", "tags", "source", "confidence",
@@ -182,6 +183,7 @@ class Statements:
         self._keys = f"{schema}.idempotency_keys"
         self._vector = vector_schema
         self._audit = audit
+        self._audit_log_room = AuditLog(Catalog(schema, vector_schema, audit))
         self._add = self._add_sql(supersedes=False)
         self._add_superseding = self._add_sql(supersedes=True)
         self._add_once = self._add_once_sql()
@@ -657,15 +659,7 @@ class Statements:
 
     def audit(self, op: Audit, call: Call) -> Statement[AuditEntries]:
         """The newest entries of a user's log."""
-        sql = f"""
-            SELECT a.at, a.app, a.action, a.memory_id, a.scope, a.request_id FROM {self._audit_log} a
-            WHERE {_in("a", "$7")} AND a.user_id = $1::text AND ($2::text IS NULL OR a.app = $2::text)
-                AND a.at >= coalesce($3::timestamptz, '-infinity') AND {_in_scopes("a.scope", "$4", "$5")}
-            ORDER BY a.at DESC, a.id DESC LIMIT $6::bigint
-        """
-        args = (op.user_id, op.app, op.since, *_filter(call.grants.read), op.limit, bucket_of(op.user_id))
-        fields = ("timestamp", "app", "action", "memory_id", "scope", "request_id")
-        return Statement(sql, args, lambda rows: [AuditEntry(**dict(zip(fields, row, strict=True))) for row in rows])
+        return self._audit_log_room.audit(op, call)
 
     def missing(self, op: WaitForIngest) -> Statement[Sequence[str]]:
         """Those of the ids that name no memory of the user."""

@@ -1,22 +1,47 @@
 """SQL in files: whole statements with named parameters and a few include points.
 
 A file holds a statement as psql takes it. ``:user_id::text`` is a parameter. ``{schema}`` is an include point, replaced
-by a name or by another part of SQL when the statement is rendered. Comments stay in the rendered text, which
-``docs/sql`` shows, and are left out of what is sent.
+by a name or by another part of SQL when the statement is rendered; ``{is_readable(m.scope)}`` is one with an argument.
+Comments stay in the rendered text, which ``docs/sql`` shows, and are left out of what is sent.
+
+`Catalog` renders the statements over one schema. Its ``parts`` are what every statement may include:
+
+* ``{schema}``: the schema of the tables. ``{vector}``: the schema of pgvector, quoted.
+* ``{is_selected(m.scope)}``, ``{is_granted(m.scope)}``, ``{is_readable(m.scope)}``: whether a scope is among those that
+  the caller asks for, those that it may do this with, and those that it may read. The column is the argument. They
+  mention ``:selected_paths``, ``:selected_prefixes`` and so on, whose values `scope_values` gives.
+* ``{columns}``: the columns of a record, from a row ``m`` of ``memories``.
+* ``{readable_columns}``: the same, without the ids of superseded memories that the caller may not read. It mentions
+  ``:bucket``, ``:readable_paths`` and ``:readable_prefixes``.
+* ``{audit_write}``, ``{audit_read}``: after the CTE ``audit_entry (bucket, user_id, app, action, memory_id, scope)``,
+  without a comma between. They store its rows in the audit log, if the client's ``audit`` says so, and mention
+  ``:request_id``::
+
+      WITH page AS (...),
+      audit_entry AS (
+          SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, 'list' AS action,
+              NULL AS memory_id, :scope::text AS scope
+      )
+      {audit_read}
+      SELECT * FROM page
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib.resources import files
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
+from ....config import AuditMode
 from ....ports.postgres import Row, Statement
+from . import parts
 
 R = TypeVar("R")
+Part: TypeAlias = str | Callable[[str], str]
 
-_INCLUDE: Final = re.compile(r"\{([a-z][a-z_]*)\}")
+_INCLUDE: Final = re.compile(r"\{(?P<name>[a-z][a-z_]*)(?:\((?P<argument>[\w.]+)\))?\}")
 _TOKEN: Final = re.compile(r"(?P<text>'(?:[^']|'')*')|(?P<comment>--[^\n]*)|(?<![:\w]):(?P<parameter>[a-z][a-z0-9_]*)")
 
 
@@ -57,17 +82,68 @@ class Query:
         return Statement(self.sql, tuple([values[name] for name in self.parameters]), decode)
 
 
+class Catalog:
+    """The statements over one schema, each rendered once.
+
+    Args:
+        schema: name of the schema that holds the tables, checked to need no quotes.
+        vector_schema: quoted name of the schema that holds pgvector.
+        audit: which verbs leave an audit entry.
+
+    Attributes:
+        parts: what every statement may include, by name.
+        queries: the statements rendered so far, by name.
+    """
+
+    def __init__(self, schema: str, vector_schema: str, audit: AuditMode) -> None:
+        self.schema = schema
+        self.parts: Mapping[str, Part] = {
+            "schema": schema,
+            "vector": vector_schema,
+            "columns": parts.columns(),
+            "readable_columns": parts.columns(supersedes=read(parts.__name__, "readable_supersedes")),
+            "is_selected": parts.scope_condition("selected"),
+            "is_granted": parts.scope_condition("granted"),
+            "is_readable": parts.scope_condition("readable"),
+            "has_ended": read(parts.__name__, "has_ended"),
+            "audit_write": "" if audit == "off" else read(parts.__name__, "audit_write"),
+            "audit_read": read(parts.__name__, "audit_read") if audit == "all" else "",
+        }
+        self.queries: dict[str, Query] = {}
+
+    def query(self, name: str, package: str = __name__, further: Mapping[str, Part] | None = None) -> Query:
+        """The statement in the file ``<name>.sql``.
+
+        Args:
+            package: where the file is.
+            further: what this statement includes besides `parts`.
+        """
+        self.queries[name] = Query(render(read(package, name), {**self.parts, **(further or {})}))
+        return self.queries[name]
+
+
+@cache
 def read(package: str, name: str) -> str:
     """The text of the file ``<name>.sql`` in a package."""
-    return files(package).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return files(package).joinpath(f"{name}.sql").read_text(encoding="utf-8").strip()
 
 
-def render(text: str, parts: Mapping[str, str]) -> str:
+def render(text: str, parts: Mapping[str, Part]) -> str:
     """`text` with its include points replaced, also those in what replaces them.
+
+    The lines of a part are indented as the line is that includes it.
 
     Raises:
         KeyError: there is no part of such a name.
     """
+
+    def included(point: re.Match[str]) -> str:
+        part, argument = parts[point["name"]], point["argument"]
+        replacement = part if isinstance(part, str) else part(argument)
+        line = point.string[point.string.rfind("\n", 0, point.start()) + 1 :]
+        indent = line[: len(line) - len(line.lstrip(" "))]
+        return replacement.replace("\n", f"\n{indent}")
+
     while _INCLUDE.search(text):
-        text = _INCLUDE.sub(lambda point: parts[point[1]], text)
+        text = _INCLUDE.sub(included, text)
     return text
