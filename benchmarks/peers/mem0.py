@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from openmem.drivers.mem0 import mem0
+from openmem.providers.vendors.mem0.sdk import mem0
 
 from . import CONNECTIONS, DIM, Row, Target, embedder
 

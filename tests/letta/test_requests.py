@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from openmem import InvalidRequestError, Memory, NotFoundError, ProviderError, UnsupportedCapabilityError
-from openmem.providers.letta import ARCHIVE_PREFIX, PAGE_SIZE, PassageId
+from openmem.providers.vendors.letta.provider import ARCHIVE_PREFIX, PAGE_SIZE, PassageId
 
 from ..service import Reply
 from .service import CONFIG, HANDLE, Request, Service

@@ -16,7 +16,7 @@ from letta_client import Letta
 from letta_client.types import Archive
 
 from openmem import Memory
-from openmem.providers.letta import ARCHIVE_PREFIX, PAGE_SIZE
+from openmem.providers.vendors.letta.provider import ARCHIVE_PREFIX, PAGE_SIZE
 
 from .backends import Backend
 

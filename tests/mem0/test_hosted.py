@@ -10,7 +10,7 @@ import pytest
 
 from openmem import Memory, NotFoundError
 from openmem.models import MemoryRecord
-from openmem.providers.mem0 import Mem0Provider
+from openmem.providers.vendors.mem0.provider import Mem0Provider
 from openmem.testing import ConformanceSuite
 
 from .service import KEY, Service

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from openmem import Memory, _retrying
-from openmem.providers import base, supermemory
+from openmem.providers import base
+from openmem.providers.vendors.supermemory import provider
 
 from .service import KEY, Service
 
@@ -44,4 +45,4 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses between tries are kept short."""
     monkeypatch.setattr(_retrying, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(base, "POLL_PAUSE", 0.01)
-    monkeypatch.setattr(supermemory, "BUSY_PAUSES", (0.001, 0.001, 0.001))
+    monkeypatch.setattr(provider, "BUSY_PAUSES", (0.001, 0.001, 0.001))

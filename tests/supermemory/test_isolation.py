@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openmem import InvalidRequestError, Memory, NotFoundError, ProviderError
-from openmem.drivers.supermemory import IN_PATH, NAMESPACE, Hosted
-from openmem.providers.supermemory import decode, encode
+from openmem.providers.vendors.supermemory.provider import decode, encode
+from openmem.providers.vendors.supermemory.sdk import IN_PATH, NAMESPACE, Hosted
 
 from ..service import Reply
 from .service import KEY, Service

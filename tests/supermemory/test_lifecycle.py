@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from openmem import AsyncMemory, Memory
-from openmem.drivers.supermemory import Hosted
+from openmem.providers.vendors.supermemory.sdk import Hosted
 
 from .service import KEY, Service
 

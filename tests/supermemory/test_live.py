@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openmem.drivers.supermemory import Hosted
+from openmem.providers.vendors.supermemory.sdk import Hosted
 from openmem.testing import ConformanceSuite
 
 if os.environ.get("OPENMEM_LIVE") == "1" and os.environ.get("SUPERMEMORY_API_KEY"):

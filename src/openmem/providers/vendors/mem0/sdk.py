@@ -23,10 +23,10 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
-from .._forking import undisturbed
-from .._network import trusts_environment
-from ..embedders import Embedder, embed_checked
-from ..errors import InvalidRequestError
+from ...._forking import undisturbed
+from ...._network import trusts_environment
+from ....embedders import Embedder, embed_checked
+from ....errors import InvalidRequestError
 
 CONNECT_TIMEOUT: Final = 5.0
 FIRST_LISTING: Final = 1000

@@ -24,15 +24,15 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from pydantic import ValidationError
 
-from .._cursor import Position, decode_cursor, encode_cursor
-from .._ids import new_memory_id
-from .._network import split_url
-from .._quiet import quiet
-from .._retrying import TRIES, Tries
-from .._scopes import ScopeFilter
-from ..access import Access
-from ..config import ClientConfig
-from ..errors import (
+from ..._cursor import Position, decode_cursor, encode_cursor
+from ..._ids import new_memory_id
+from ..._network import split_url
+from ..._quiet import quiet
+from ..._retrying import TRIES, Tries
+from ..._scopes import ScopeFilter
+from ...access import Access
+from ...config import ClientConfig
+from ...errors import (
     InvalidRequestError,
     NotFoundError,
     OMPError,
@@ -42,11 +42,11 @@ from ..errors import (
     UnsupportedCapabilityError,
     unavailable,
 )
-from ..models import CapabilityFeatures, MemoryPage, MemoryRecord, SearchResult, SearchResults, as_utc
-from ..operations import Add, ContextSearch, Delete, Get, List, Operation, Search, Update, WaitForIngest
-from ..ports import Ports, SdkCall
-from ..ports.errors import ConnectionFailedError
-from .base import Call, Provider, check_not_ended, no_such_memory
+from ...models import CapabilityFeatures, MemoryPage, MemoryRecord, SearchResult, SearchResults, as_utc
+from ...operations import Add, ContextSearch, Delete, Get, List, Operation, Search, Update, WaitForIngest
+from ...ports import Ports, SdkCall
+from ...ports.errors import ConnectionFailedError
+from ..base import Call, Provider, check_not_ended, no_such_memory
 
 P = ParamSpec("P")
 R = TypeVar("R")

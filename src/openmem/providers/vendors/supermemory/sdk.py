@@ -10,8 +10,8 @@ from typing import Any, Final
 import httpx
 import supermemory
 
-from .._forking import undisturbed
-from .._network import trusts_environment
+from ...._forking import undisturbed
+from ...._network import trusts_environment
 
 CONNECT_TIMEOUT: Final = 5.0
 

@@ -13,15 +13,15 @@ from types import ModuleType
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from .._retrying import retry_after
-from .._scopes import ScopeFilter
-from ..config import ClientConfig
-from ..errors import InvalidRequestError, NotFoundError, OMPError, ProviderError, UnsupportedCapabilityError
-from ..models import CapabilityFeatures, CapabilityLimits, MemoryRecord
-from ..operations import Add, Operation, Search, Update
-from ..ports import Ports
-from .base import Call, no_such_memory
-from .vendor import PROMOTED, Candidate, Candidates, Stored, VendorProvider, endpoint, shortened
+from ...._retrying import retry_after
+from ...._scopes import ScopeFilter
+from ....config import ClientConfig
+from ....errors import InvalidRequestError, NotFoundError, OMPError, ProviderError, UnsupportedCapabilityError
+from ....models import CapabilityFeatures, CapabilityLimits, MemoryRecord
+from ....operations import Add, Operation, Search, Update
+from ....ports import Ports
+from ...base import Call, no_such_memory
+from ..base import PROMOTED, Candidate, Candidates, Stored, VendorProvider, endpoint, shortened
 
 API_KEY_VARIABLE: Final = "SUPERMEMORY_API_KEY"
 TASK_TYPES: Final = ("superrag", "memory")
@@ -88,7 +88,7 @@ class SupermemoryProvider(VendorProvider):
 
     async def open(self) -> None:
         if self._backend is None:
-            self._driver = await self.ports.import_module("openmem.drivers.supermemory")
+            self._driver = await self.ports.import_module("openmem.providers.vendors.supermemory.sdk")
             hosted = self._driver.Hosted
             self._backend = await self.call(hosted, self._key, self._base_url, self.timeout, changes=False)
 

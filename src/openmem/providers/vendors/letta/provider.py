@@ -24,17 +24,17 @@ from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any, Final
 
-from .._forking import undisturbed
-from .._network import trusts_environment
-from .._retrying import retry_after
-from .._scopes import ScopeFilter
-from ..config import ClientConfig
-from ..errors import InvalidRequestError, NotFoundError, OMPError, ProviderError
-from ..models import CapabilityFeatures, CapabilityLimits, MemoryRecord
-from ..operations import Search
-from ..ports import Ports
-from .base import Provider
-from .vendor import ENVELOPE, Candidate, Candidates, Stored, VendorProvider, check_url, endpoint
+from ...._forking import undisturbed
+from ...._network import trusts_environment
+from ...._retrying import retry_after
+from ...._scopes import ScopeFilter
+from ....config import ClientConfig
+from ....errors import InvalidRequestError, NotFoundError, OMPError, ProviderError
+from ....models import CapabilityFeatures, CapabilityLimits, MemoryRecord
+from ....operations import Search
+from ....ports import Ports
+from ...base import Provider
+from ..base import ENVELOPE, Candidate, Candidates, Stored, VendorProvider, check_url, endpoint
 
 API_KEY_VARIABLE: Final = "LETTA_API_KEY"
 URL_VARIABLE: Final = "LETTA_BASE_URL"

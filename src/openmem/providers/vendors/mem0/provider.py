@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from .._retrying import retry_after
-from .._scopes import ScopeFilter
-from ..config import ClientConfig
-from ..embedders import resolve_embedder
-from ..errors import InvalidRequestError, NotFoundError, OMPError, ProviderError
-from ..models import CapabilityFeatures, CapabilityLimits, MemoryRecord
-from ..operations import Search
-from ..ports import Ports
-from .vendor import (
+from ...._retrying import retry_after
+from ...._scopes import ScopeFilter
+from ....config import ClientConfig
+from ....embedders import resolve_embedder
+from ....errors import InvalidRequestError, NotFoundError, OMPError, ProviderError
+from ....models import CapabilityFeatures, CapabilityLimits, MemoryRecord
+from ....operations import Search
+from ....ports import Ports
+from ..base import (
     PROMOTED,
     Candidate,
     Candidates,
@@ -125,7 +125,7 @@ class Mem0Provider(VendorProvider):
 
     async def open(self) -> None:
         if self._backend is None:
-            driver = await self.ports.import_module("openmem.drivers.mem0")
+            driver = await self.ports.import_module("openmem.providers.vendors.mem0.sdk")
             if self._is_hosted:
                 self._backend = await self.call(driver.Hosted, self._key, self._host, self.timeout, changes=False)
             else:

@@ -1,0 +1,1 @@
+"""Supermemory: a memory is a document, and a user is a namespace of documents."""
