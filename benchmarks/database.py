@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from openmem.providers.postgres.embedded import Lease
+from openmem.drivers.local.lease import ServerLease
 
 from .datasets import Data
 from .peers import Peer, Row, embedder
@@ -31,7 +31,7 @@ def server(url: str | None = None) -> Iterator[str]:
         yield url
         return
     with tempfile.TemporaryDirectory() as directory:
-        lease = Lease(f"{directory}/data")
+        lease = ServerLease(f"{directory}/data")
         try:
             yield lease.acquire()
         finally:

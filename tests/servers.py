@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from openmem.providers.postgres.cluster import Cluster
+from openmem.drivers.local.cluster import Cluster
 
 SETTINGS = {
     "fsync": "off",
@@ -99,7 +99,7 @@ class Standby:
         self._cluster = Cluster(self._home / "data", primary.version)
         data = self._home / "data"
         data.mkdir(mode=0o700)
-        self._cluster.hand_over(data)
+        self._cluster.chown(data)
         self._cluster._run(
             data, "pg_basebackup", "-d", primary.url(), "-D", str(data), "-R", "-c", "fast", "-X", "stream"
         )

@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from openmem import AsyncMemory, Memory
-from openmem.providers.postgres.embedded import Lease
+from openmem.drivers.local.lease import ServerLease
 
 HERE = Path(__file__).resolve().parent
 CONSOLE = Console(width=min(Console().width, 110), highlight=False)
@@ -197,7 +197,7 @@ async def cancel(path: str) -> None:
         "AsyncMemory on the same data. Another connection locks the table, so that a search must wait; after "
         "half a second it is cancelled, and the same client goes on working:",
     )
-    server = Lease(path)
+    server = ServerLease(path)
     async with AsyncMemory(provider="local", path=path, app="demo") as memory:
         with psycopg.connect(server.acquire()) as other:
             other.execute("LOCK TABLE openmem.memories IN ACCESS EXCLUSIVE MODE")

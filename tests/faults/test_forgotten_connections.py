@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from openmem import AsyncMemory, Memory, ProviderError
-from openmem.drivers import pool
+from openmem.drivers.postgres import pool
 
 from ..proxy import Proxy
 from .harness import CANCEL_BOUND, USER, Database, cancelled_after, run, until, until_blocking

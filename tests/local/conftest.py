@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from openmem import Memory
-from openmem.providers.postgres.cluster import Cluster
+from openmem.drivers.local.cluster import Cluster
 
 APPLICATION = Path(__file__).with_name("application.py")
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from openmem import Memory, ProviderError
-from openmem.providers.postgres.ownership import Owner
+from openmem.drivers.local.ownership import Owner
 
 from .conftest import Home, Start
 

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from openmem import InvalidRequestError, Memory, ProviderError
-from openmem.providers.postgres.cluster import Cluster
-from openmem.providers.postgres.embedded import ROOT_HOME, default_home
+from openmem.drivers.local.cluster import Cluster
+from openmem.drivers.local.lease import DATA_ROOT_OF_ROOT, default_data_root
 
 from .conftest import Application, Home, Start
 
@@ -50,8 +50,8 @@ def test_the_default_is_the_users_data_directory(fresh: Home, start: Start) -> N
 def test_the_default_leaves_the_directory_of_root_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.delenv("HOME", raising=False)
-    expected = ROOT_HOME if os.geteuid() == 0 else platformdirs.user_data_path("openmem") / "postgres"
-    assert default_home() == expected
+    expected = DATA_ROOT_OF_ROOT if os.geteuid() == 0 else platformdirs.user_data_path("openmem") / "postgres"
+    assert default_data_root() == expected
 
 
 def test_an_ordinary_user_needs_nothing_of_root(fresh: Home, ordinary: Application) -> None:

@@ -23,7 +23,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from openmem.providers.postgres.cluster import _installed_programs
+from openmem.drivers.local.cluster import _installed_programs
 from openmem.server.cli import BACKEND_OPTIONS, LOG_LEVEL, SERVER_OPTIONS, command_line
 
 from ..server.harness import Process

@@ -15,7 +15,7 @@ import pytest
 from psycopg import pq
 
 from openmem import AsyncMemory, InvalidRequestError, Memory, OMPError, ProviderError, UnauthorizedError
-from openmem.drivers.libpq import resolve
+from openmem.drivers.postgres.libpq import resolve
 from openmem.ports.postgres import PostgresHost
 from openmem.providers.postgres.urls import LIBPQ_PARAMETERS, is_known_pooler
 

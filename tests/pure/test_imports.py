@@ -55,7 +55,7 @@ def test_memory_needs_nothing_asynchronous() -> None:
         """
         import sys
         from openmem import Memory
-        from openmem.drivers import psycopg
+        from openmem.drivers.postgres import psycopg
         print(*sys.modules)
         """,
         missing=("asyncpg", "httpx", "fastapi", "openai", "wordllama"),

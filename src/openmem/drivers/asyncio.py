@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 from ..embedders import Embedder, aembed_checked, embed_checked, resolve_embedder, warm_up_checked
 from ..ports import SdkCall
 from ..ports.http import HttpIO, HttpSettings
+from ..ports.local import LocalServer
 from ..ports.models import EmbedderIO, RerankerIO, Vectors
 from ..ports.postgres import ConnectionParameters, PostgresIO, PostgresSettings
 from ..rerankers import Reranker, arerank_checked, rerank_checked, resolve_reranker
@@ -183,21 +184,26 @@ class AsyncPorts:
         self._closed = False
 
     async def postgres(self, settings: PostgresSettings) -> PostgresIO:
-        driver = await self.import_module("openmem.drivers.asyncpg")
+        driver = await self.import_module("openmem.drivers.postgres.asyncpg")
         share: Share[PostgresIO] = Share(settings, lambda: driver.AsyncpgIO(settings), grace=CLOSE_GRACE)
         return SharedPostgres(share, await share.join())
 
     async def connection_parameters(self, url: str, setting: str, *, ignores_environment: bool) -> ConnectionParameters:
-        libpq = await self.import_module("openmem.drivers.libpq")
+        libpq = await self.import_module("openmem.drivers.postgres.libpq")
         parameters: ConnectionParameters = await self.to_thread(
             libpq.resolve, url, setting, for_asyncio=True, ignores_environment=ignores_environment
         )
         return parameters
 
     async def http(self, settings: HttpSettings) -> HttpIO:
-        driver = await self.import_module("openmem.drivers.httpcore")
+        driver = await self.import_module("openmem.drivers.http.httpcore")
         io: HttpIO = await self.to_thread(driver.HttpcoreIO, settings)
         return io
+
+    async def local_server(self, path: str | None) -> LocalServer:
+        driver = await self.import_module("openmem.drivers.local")
+        server: LocalServer = driver.LocalServerIO(path, self.to_thread)
+        return server
 
     def embedder(self, spec: Any) -> EmbedderIO:
         embedder = resolve_embedder(spec)

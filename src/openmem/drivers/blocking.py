@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from ..embedders import Embedder, embed_checked, resolve_embedder
 from ..ports import run_blocking
 from ..ports.http import HttpIO, HttpSettings
+from ..ports.local import LocalServer
 from ..ports.models import EmbedderIO, RerankerIO, Vectors
 from ..ports.postgres import ConnectionParameters, PostgresIO, PostgresSettings
 from ..rerankers import Reranker, rerank_checked, resolve_reranker
@@ -83,21 +84,26 @@ class BlockingPorts:
     """The outside world for one `Memory`."""
 
     async def postgres(self, settings: PostgresSettings) -> PostgresIO:
-        driver = await self.import_module("openmem.drivers.psycopg")
+        driver = await self.import_module("openmem.drivers.postgres.psycopg")
         io: PostgresIO = driver.PsycopgIO(settings)
         return io
 
     async def connection_parameters(self, url: str, setting: str, *, ignores_environment: bool) -> ConnectionParameters:
-        libpq = await self.import_module("openmem.drivers.libpq")
+        libpq = await self.import_module("openmem.drivers.postgres.libpq")
         parameters: ConnectionParameters = libpq.resolve(
             url, setting, for_asyncio=False, ignores_environment=ignores_environment
         )
         return parameters
 
     async def http(self, settings: HttpSettings) -> HttpIO:
-        driver = await self.import_module("openmem.drivers.httpcore")
+        driver = await self.import_module("openmem.drivers.http.httpcore")
         io: HttpIO = driver.BlockingHttpcoreIO(settings)
         return io
+
+    async def local_server(self, path: str | None) -> LocalServer:
+        driver = await self.import_module("openmem.drivers.local")
+        server: LocalServer = driver.LocalServerIO(path, self.to_thread)
+        return server
 
     def embedder(self, spec: Any) -> EmbedderIO:
         embedder = resolve_embedder(spec)

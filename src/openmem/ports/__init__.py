@@ -25,6 +25,7 @@ from types import ModuleType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from .http import HttpIO, HttpSettings
+from .local import LocalServer
 from .models import EmbedderIO, RerankerIO
 from .postgres import ConnectionParameters, PostgresIO, PostgresSettings
 
@@ -86,6 +87,10 @@ class Ports(Protocol):
 
     async def http(self, settings: HttpSettings) -> HttpIO:
         """A client for this server. Makes no connection yet."""
+        ...
+
+    async def local_server(self, path: str | None) -> LocalServer:
+        """The embedded server of a directory; None for the user's own. Starts nothing yet."""
         ...
 
     def embedder(self, spec: Any) -> EmbedderIO:

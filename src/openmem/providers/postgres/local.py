@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from ..._text import quoted
 from ...config import ClientConfig
 from ...errors import InvalidRequestError
 from ...ports import Ports
 from ...ports.errors import ConnectionFailedError
+from ...ports.local import LocalServer
 from ...ports.postgres import PostgresIO, PostgresSettings, Statement, Transaction
 from .provider import PostgresProvider
 from .urls import read_url
-
-if TYPE_CHECKING:
-    from .embedded import Lease
 
 R = TypeVar("R")
 
@@ -36,7 +34,7 @@ class LocalProvider(PostgresProvider):
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
         super().__init__(config, ports)
         self._path = _check_path(config.path)
-        self._lease: Lease | None = None
+        self._server: LocalServer | None = None
 
     def _configured_url(self) -> None:
         if self.config.replica_url is not None:
@@ -58,15 +56,14 @@ class LocalProvider(PostgresProvider):
         try:
             await super().close()
         finally:
-            if self._lease is not None:
-                await self.ports.to_thread(self._lease.release)
+            if self._server is not None:
+                await self._server.release()
 
     async def _start(self) -> bool:
         """Start the server unless it runs, and tell whether it is where it was before."""
-        if self._lease is None:
-            embedded = await self.ports.import_module("openmem.providers.postgres.embedded")
-            self._lease = embedded.Lease(self._path)
-        before, self._url = self._url, read_url(await self.ports.to_thread(self._lease.acquire))
+        if self._server is None:
+            self._server = await self.ports.local_server(self._path)
+        before, self._url = self._url, read_url(await self._server.start())
         return before == self._url
 
     async def _restarted(self) -> PostgresIO | None:

@@ -8,9 +8,9 @@ import struct
 from collections.abc import Mapping
 from typing import Final
 
-from ..errors import ProviderError
-from ..ports.postgres import Statement
-from ..providers.postgres.errors import unreachable
+from ...errors import ProviderError
+from ...ports.postgres import Statement
+from .sqlstate import unreachable
 
 # In libpq's parameters. The kernel gives a connection up after four seconds in which nobody acknowledged what
 # was sent on it, and finds out by itself about one on which nothing is sent. The packets it sends

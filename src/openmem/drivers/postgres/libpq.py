@@ -22,8 +22,8 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
-from ..errors import InvalidRequestError
-from ..ports.postgres import ConnectionParameters, PostgresHost
+from ...errors import InvalidRequestError
+from ...ports.postgres import ConnectionParameters, PostgresHost
 
 logger = logging.getLogger("openmem.postgres")
 

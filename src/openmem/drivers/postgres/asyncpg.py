@@ -25,10 +25,11 @@ from weakref import WeakSet
 
 import asyncpg
 
-from ..errors import OMPError, ProviderError
-from ..ports.errors import ReadOnlyDatabaseError
-from ..ports.postgres import Copy, HalfVector, Learned, PostgresHost, PostgresSettings, Row, Statement, Transaction
-from ..providers.postgres.errors import connection_refused, is_missing, server_error, unreachable
+from ...errors import OMPError, ProviderError
+from ...ports.errors import ReadOnlyDatabaseError
+from ...ports.postgres import Copy, HalfVector, Learned, PostgresHost, PostgresSettings, Row, Statement, Transaction
+from ..tasks import task_group
+from ..turns import Turns
 from . import tls
 from .dialing import Line, in_order
 from .liveness import (
@@ -42,8 +43,7 @@ from .liveness import (
     waits_for_its_client,
 )
 from .pool import CHECK_TIMEOUT, LOOK_TIMEOUT, SILENCE, SILENCE_GRACE, Pool
-from .tasks import task_group
-from .turns import Turns
+from .sqlstate import connection_refused, is_missing, server_error, unreachable
 
 R = TypeVar("R")
 

@@ -6,9 +6,9 @@ import os
 import ssl
 from pathlib import Path
 
-from .._forking import undisturbed
-from ..errors import InvalidRequestError
-from ..ports.postgres import ConnectionParameters
+from ..._forking import undisturbed
+from ...errors import InvalidRequestError
+from ...ports.postgres import ConnectionParameters
 
 
 @undisturbed()

@@ -24,12 +24,12 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 import httpcore
 import httpx
 
-from .._forking import undisturbed
-from .._network import proxy_for
-from .._quiet import quiet
-from ..errors import InvalidRequestError, ProviderError, unavailable
-from ..ports.errors import ConnectionFailedError
-from ..ports.http import HttpRequest, HttpResponse, HttpSettings
+from ..._forking import undisturbed
+from ..._network import proxy_for
+from ..._quiet import quiet
+from ...errors import InvalidRequestError, ProviderError, unavailable
+from ...ports.errors import ConnectionFailedError
+from ...ports.http import HttpRequest, HttpResponse, HttpSettings
 
 KEEP_ALIVE_SECONDS: Final = 30.0
 FIRST_BYTE_SECONDS: Final = 4.5

@@ -23,14 +23,14 @@ from psycopg.adapt import Dumper
 from psycopg.errors import Diagnostic
 from psycopg.pq import Conninfo, Format, TransactionStatus
 
-from .._forking import PerProcess
-from ..errors import OMPError, ProviderError
-from ..ports import run_blocking
-from ..ports.errors import ReadOnlyDatabaseError
-from ..ports.postgres import ConnectionParameters, Copy, HalfVector, Learned, PostgresSettings, Statement, Transaction
-from ..providers.postgres.errors import connection_refused, is_missing, server_error
+from ..._forking import PerProcess
+from ...errors import OMPError, ProviderError
+from ...ports import run_blocking
+from ...ports.errors import ReadOnlyDatabaseError
+from ...ports.postgres import ConnectionParameters, Copy, HalfVector, Learned, PostgresSettings, Statement, Transaction
 from .liveness import TCP_DEFAULTS, LostError, has_input, is_brief, is_silent, no_answer, waits_for_its_client
 from .pool import CHECK_TIMEOUT, LOOK_TIMEOUT, SILENCE, SILENCE_GRACE, Pool
+from .sqlstate import connection_refused, is_missing, server_error
 
 R = TypeVar("R")
 

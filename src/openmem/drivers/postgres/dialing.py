@@ -19,7 +19,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
-from ..ports.postgres import ConnectionParameters, PostgresHost
+from ...ports.postgres import ConnectionParameters, PostgresHost
 from .scram import ScramPlus
 
 SSL_REQUEST: Final = struct.pack("!ii", 8, 80877103)
