@@ -12,7 +12,7 @@ import pytest
 
 from openmem import AsyncMemory, InvalidRequestError, Memory, ProviderError
 from openmem.embedders.hashing import HashingEmbedder
-from openmem.providers.postgres.provider import BATCH_CHARACTERS, BATCH_MEMORIES
+from openmem.providers.postgres.batches import BATCH_CHARACTERS, BATCH_MEMORIES
 
 from ..proxy import Proxy
 from ..servers import Server

@@ -16,8 +16,9 @@ from openmem.embedders.hashing import HashingEmbedder
 from openmem.operations import Add, AddMany, Delete, Get, List, Search, Update, WaitForIngest
 from openmem.ports.postgres import Statement
 from openmem.providers.base import Call
+from openmem.providers.postgres.reembedding import StaleEmbedding
 from openmem.providers.postgres.session import DIRECT
-from openmem.providers.postgres.statements import Foreign, Statements
+from openmem.providers.postgres.statements import Statements
 
 from .plans import nodes
 
@@ -57,7 +58,7 @@ def test_a_search_does_not_compare_all_with_all(admin: psycopg.Connection[Any]) 
 
 def test_an_addition_does_not_read_what_is_there(admin: psycopg.Connection[Any]) -> None:
     op = Add(content="tea", user_id=USER)
-    statement = SQL.add(new_memory_id(USER), op, CALL, EMBEDDER.model, EMBEDDER.embed(["tea"])[0])
+    statement = SQL.writes.add(new_memory_id(USER), op, CALL, EMBEDDER.model, EMBEDDER.embed(["tea"])[0])
     assert rows_read(admin, statement) < 10
 
 
@@ -66,33 +67,33 @@ def test_a_memory_is_found_by_its_id(admin: psycopg.Connection[Any]) -> None:
     vector = EMBEDDER.embed(["tea"])[0]
     new = new_memory_id(USER)
     for statement in (
-        SQL.get(Get(id=id), CALL),
-        SQL.update(Update(id=id, content="tea", supersedes=[other]), CALL, EMBEDDER.model, vector),
-        SQL.delete(Delete(id=id), CALL),
-        SQL.add(new, Add(content="tea", user_id=USER, supersedes=[id]), CALL, EMBEDDER.model, vector),
-        SQL.missing(WaitForIngest(ids=[id], user_id=USER)),
+        SQL.reads.get(Get(id=id), CALL),
+        SQL.writes.update(Update(id=id, content="tea", supersedes=[other]), CALL, EMBEDDER.model, vector),
+        SQL.writes.delete(Delete(id=id), CALL),
+        SQL.writes.add(new, Add(content="tea", user_id=USER, supersedes=[id]), CALL, EMBEDDER.model, vector),
+        SQL.reads.missing(WaitForIngest(ids=[id], user_id=USER)),
     ):
         assert rows_read(admin, statement) < 25, statement.sql
 
 
 def test_many_additions_read_no_more_than_was_added(admin: psycopg.Connection[Any]) -> None:
     added = ids(admin, FEW)
-    assert rows_read(admin, SQL.log_added(added, CALL)) <= 4 * FEW
+    assert rows_read(admin, SQL.batches.log_added(added, CALL)) <= 4 * FEW
     adds = [{"content": "tea", "user_id": USER, "supersedes": [id]} for id in added]
-    assert rows_read(admin, SQL.supersede(AddMany.of(adds, None), CALL)) <= 12 * FEW
+    assert rows_read(admin, SQL.batches.close_superseded(AddMany.of(adds, None), CALL)) <= 12 * FEW
 
 
 def test_new_vectors_are_stored_where_they_belong(admin: psycopg.Connection[Any]) -> None:
-    memories = [Foreign(id, bucket_of(USER), "tea", datetime.now(UTC)) for id in ids(admin, FEW)]
+    memories = [StaleEmbedding(id, bucket_of(USER), "tea", datetime.now(UTC)) for id in ids(admin, FEW)]
     vectors = EMBEDDER.embed(["tea"] * FEW)
-    assert rows_read(admin, SQL.store_vectors(EMBEDDER.model, memories, vectors)) <= 4 * FEW
+    assert rows_read(admin, SQL.reembedding.store(EMBEDDER.model, memories, vectors)) <= 4 * FEW
 
 
 def test_a_page_is_read_from_its_place(admin: psycopg.Connection[Any]) -> None:
-    page = SQL.list(List(user_id=USER, limit=FEW), CALL)
+    page = SQL.reads.list(List(user_id=USER, limit=FEW), CALL)
     assert rows_read(admin, page) <= 3 * FEW + 10
-    foreign = SQL.foreign("another model", "", FEW)
-    assert rows_read(admin, foreign) <= FEW
+    stale = SQL.reembedding.stale("another model", "", FEW)
+    assert rows_read(admin, stale) <= FEW
 
 
 def ids(admin: psycopg.Connection[Any], count: int) -> list[str]:

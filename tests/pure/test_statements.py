@@ -17,7 +17,8 @@ from openmem.config import AuditMode
 from openmem.operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
 from openmem.ports.postgres import Statement
 from openmem.providers.base import Call
-from openmem.providers.postgres.statements import AddedBefore, Statements
+from openmem.providers.postgres.statements import Statements
+from openmem.providers.postgres.writes import AddedBefore
 
 MARK = "Zanzibar"
 ID = new_memory_id(MARK)
@@ -47,22 +48,22 @@ def statements(
     update = Update(id=ID, content=MARK, scope=MARK, tags=[MARK], confidence=1, valid_to=NOW, supersedes=["m"])
     search = Search(query=MARK, user_id=MARK, scope=f"{MARK}/*", min_score=0.5)
     context = Context(query=MARK, user_id=MARK, scope=f"{MARK}/a")
-    yield "add", sql.add("mem_1", add, CALL, MARK, VECTOR)
-    yield "add superseding", sql.add("mem_1", add.model_copy(update={"supersedes": (MARK,)}), CALL, MARK, VECTOR)
+    yield "add", sql.writes.add("mem_1", add, CALL, MARK, VECTOR)
+    yield "add superseding", sql.writes.add("mem_1", add.model_copy(update={"supersedes": (MARK,)}), CALL, MARK, VECTOR)
     once = Call(f"{MARK}-request", idempotency_key=MARK)
-    yield "add once", sql.add_once("mem_1", add, once, MARK, VECTOR)
-    yield "added before", sql.added_before(add, CALL, AddedBefore(MARK, MARK))
-    yield "get", sql.get(Get(id=ID), CALL)
-    yield "update", sql.update(update, CALL, MARK, VECTOR)
-    yield "update one field", sql.update(Update(id=ID, confidence=None), CALL, MARK, None)
-    yield "delete", sql.delete(Delete(id=ID), Call(MARK))
-    yield "list", sql.list(page, CALL)
-    yield "list on", sql.list(page.model_copy(update={"cursor": cursor}), CALL)
+    yield "add once", sql.writes.add_once("mem_1", add, once, MARK, VECTOR)
+    yield "added before", sql.writes.added_before(add, CALL, AddedBefore(MARK, MARK))
+    yield "get", sql.reads.get(Get(id=ID), CALL)
+    yield "update", sql.writes.update(update, CALL, MARK, VECTOR)
+    yield "update one field", sql.writes.update(Update(id=ID, confidence=None), CALL, MARK, None)
+    yield "delete", sql.writes.delete(Delete(id=ID), Call(MARK, users=frozenset([MARK])))
+    yield "list", sql.reads.list(page, CALL)
+    yield "list on", sql.reads.list(page.model_copy(update={"cursor": cursor}), CALL)
     yield "search", sql.search(search, CALL, MARK, VECTOR, limit=5, many=False)
     yield "search many", sql.search(search, CALL, MARK, VECTOR, limit=5, many=True)
     yield "context", sql.search(context, CALL, MARK, VECTOR, limit=5, many=False)
-    yield "audit", sql.audit(Audit(user_id=MARK, app=MARK, since=NOW), CALL)
-    yield "wait_for_ingest", sql.missing(WaitForIngest(ids=[MARK], user_id=MARK))
+    yield "audit", sql.audit_log.audit(Audit(user_id=MARK, app=MARK, since=NOW), CALL)
+    yield "wait_for_ingest", sql.reads.missing(WaitForIngest(ids=[MARK], user_id=MARK))
 
 
 ALL = [

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import TypeVar
 
 from ..._cursor import decode_cursor
-from ..._ids import new_memory_id, new_memory_ids
+from ..._ids import new_memory_id
 from ..._retrying import TRIES
 from ...config import DEFAULT_POOL_TIMEOUT, ClientConfig
 from ...context import build_context
@@ -45,7 +45,8 @@ from ...ports.models import EmbedderIO
 from ...ports.postgres import PostgresIO, PostgresSettings, Statement, Transaction
 from ..base import CONTEXT_CANDIDATES, Call, Provider, without_names
 from . import schema, session
-from .statements import Batch, Place, Statements
+from .batches import BATCH_MEMORIES, Batch, NewKey, new_keys, slices
+from .statements import Statements
 from .urls import PastedUrl, is_known_pooler, read_url
 
 MAX_CONTENT_LENGTH = 65_536
@@ -54,8 +55,6 @@ STATEMENT_TIMEOUT = 60.0
 MAX_OUTGROWN = 10_000
 REST_SECONDS = 10.0
 ASK_AGAIN = 30.0
-BATCH_MEMORIES = 500
-BATCH_CHARACTERS = 250_000
 
 R = TypeVar("R")
 
@@ -172,8 +171,8 @@ class PostgresProvider(Provider):
         [vector] = await self._embedder.embed([op.content])
         id, model = new_memory_id(op.user_id), self._embedder.model
         if call.idempotency_key is None:
-            return await self._write(self._sql.add(id, op, call, model, vector))
-        statement = self._sql.add_once(id, op, call, model, vector)
+            return await self._write(self._sql.writes.add(id, op, call, model, vector))
+        statement = self._sql.writes.add_once(id, op, call, model, vector)
         try:
             added = await self._write(statement)
         except ConflictError:
@@ -181,7 +180,7 @@ class PostgresProvider(Provider):
             added = await self._write(statement)
         if isinstance(added, MemoryRecord):
             return added
-        return await self._run.execute(self._sql.added_before(op, call, added))
+        return await self._run.execute(self._sql.writes.added_before(op, call, added))
 
     async def add_many(self, op: AddMany, call: Call) -> MemoryRecords:
         """Batch by batch in one transaction; the next one is embedded while the server stores the one before."""
@@ -195,19 +194,19 @@ class PostgresProvider(Provider):
         return records
 
     async def _add_all(self, op: AddMany, call: Call, transaction: Transaction) -> MemoryRecords:
-        created_at = await transaction.execute(self._sql.now())
+        created_at = await transaction.execute(self._sql.batches.transaction_time())
         users = list(dict.fromkeys(add.user_id for add in op.records))
         last: dict[str, int] = {}
         for start in range(0, len(users), BATCH_MEMORIES):
-            found = await transaction.execute(self._sql.last_ordinals(users[start : start + BATCH_MEMORIES]))
+            found = await transaction.execute(self._sql.batches.last_ordinals(users[start : start + BATCH_MEMORIES]))
             last |= found
-        places = await self.ports.run_cpu(_places, op.records, last)
-        slices = _slices(op.records)
+        keys = await self.ports.run_cpu(new_keys, op.records, last)
+        parts = slices(op.records)
 
         async def prepare() -> Batch | None:
             """The next batch; none after the last."""
-            part = next(slices, None)
-            return part and await self._prepare(places[part], op.records[part], created_at)
+            part = next(parts, None)
+            return part and await self._prepare(keys[part], op.records[part], created_at)
 
         added: MemoryRecords = []
         following = await prepare()
@@ -215,33 +214,33 @@ class PostgresProvider(Provider):
             batch = following
             following = await transaction.copy(batch.rows, prepare)
             if self.config.audit != "off":
-                await transaction.execute(self._sql.log_added([record.id for record in batch.records], call))
+                await transaction.execute(self._sql.batches.log_added([record.id for record in batch.records], call))
             added += batch.records
             if op.progress is not None and following is not None:
                 op.progress(len(added), len(op.records))
         if any(add.supersedes for add in op.records):
-            is_readable = await transaction.execute(self._sql.supersede(op, call))
+            is_readable = await transaction.execute(self._sql.batches.close_superseded(op, call))
             added = [without_names(record, is_readable) for record in added]
         return added
 
-    async def _prepare(self, places: Sequence[Place], adds: Sequence[Add], created_at: datetime) -> Batch:
+    async def _prepare(self, keys: Sequence[NewKey], adds: Sequence[Add], created_at: datetime) -> Batch:
         vectors = await self._embedder.embed([add.content for add in adds])
-        return await self.ports.run_cpu(self._sql.batch, places, adds, self._embedder.model, vectors, created_at)
+        return await self.ports.run_cpu(self._sql.batches.batch, keys, adds, self._embedder.model, vectors, created_at)
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:
-        return await self._read(lambda sql: sql.get(op, call))
+        return await self._read(lambda sql: sql.reads.get(op, call))
 
     async def update(self, op: Update, call: Call) -> MemoryRecord:
         vector: Sequence[float] | None = None
         if "content" in op.changes:
             [vector] = await self._embedder.embed([op.content])
-        return await self._write(self._sql.update(op, call, self._embedder.model, vector))
+        return await self._write(self._sql.writes.update(op, call, self._embedder.model, vector))
 
     async def delete(self, op: Delete, call: Call) -> None:
-        await self._write(self._sql.delete(op, call))
+        await self._write(self._sql.writes.delete(op, call))
 
     async def list(self, op: List, call: Call) -> MemoryPage:
-        return await self._read(lambda sql: sql.list(op, call))
+        return await self._read(lambda sql: sql.reads.list(op, call))
 
     async def search(self, op: Search, call: Call) -> SearchResults:
         return await self._ranked(op, call, op.limit)
@@ -251,28 +250,28 @@ class PostgresProvider(Provider):
         return await self.ports.run_cpu(build_context, results, op.query, op.token_budget, self.config.token_counter)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
-        return await self._read(lambda sql: sql.audit(op, call))
+        return await self._read(lambda sql: sql.audit_log.audit(op, call))
 
     async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None:
         """Writes can be searched as soon as they return, so the ids are checked, and a replica is waited for."""
 
         async def queued(_: Sequence[str]) -> Sequence[str]:
-            missing = await self._run.execute(self._sql.missing(op))
+            missing = await self._run.execute(self._sql.reads.missing(op))
             if missing:
                 raise NotFoundError(f"ids: user {op.user_id!r} has no memory {', '.join(map(repr, missing))}")
-            return () if self._replica is None else await self._read(lambda sql: sql.missing(op))
+            return () if self._replica is None else await self._read(lambda sql: sql.reads.missing(op))
 
         await self.wait_until_ingested(op, queued)
 
     async def reembed(self, op: Reembed, call: Call) -> int:
         """Batch by batch, each stored before the next is begun, so that it may be stopped and run again."""
         model = self._embedder.model
-        total = await self._run.execute(self._sql.count_foreign(model))
+        total = await self._run.execute(self._sql.reembedding.count_stale(model))
         done = 0
         last_id = ""
-        while batch := await self._run.execute(self._sql.foreign(model, last_id, op.batch_size)):
+        while batch := await self._run.execute(self._sql.reembedding.stale(model, last_id, op.batch_size)):
             vectors = await self._embedder.embed([memory.content for memory in batch])
-            done += await self._write(self._sql.store_vectors(model, batch, vectors))
+            done += await self._write(self._sql.reembedding.store(model, batch, vectors))
             last_id = batch[-1].id
             if op.progress is not None:
                 op.progress(done, max(done, total))
@@ -410,29 +409,3 @@ class Replica:
             return False
         self.rest()
         return True
-
-
-def _places(adds: Sequence[Add], last: Mapping[str, int]) -> list[Place]:
-    """Ids and ordinals, ascending among the memories of one user.
-
-    Args:
-        last: the ordinals of the users' newest memories.
-    """
-    ordinals = dict(last)
-    places: list[Place] = []
-    for id, add in zip(new_memory_ids([add.user_id for add in adds]), adds, strict=True):
-        ordinals[add.user_id] += 1
-        places.append(Place(id, ordinals[add.user_id]))
-    return places
-
-
-def _slices(adds: Sequence[Add]) -> Iterator[slice]:
-    """Where to part memories into batches of bounded size."""
-    start = characters = 0
-    for place, add in enumerate(adds):
-        if place - start == BATCH_MEMORIES or (place > start and characters + len(add.content) > BATCH_CHARACTERS):
-            yield slice(start, place)
-            start, characters = place, 0
-        characters += len(add.content)
-    if start < len(adds):
-        yield slice(start, len(adds))

@@ -13,6 +13,7 @@ Comments stay in the rendered text, which ``docs/sql`` shows, and are left out o
 * ``{columns}``: the columns of a record, from a row ``m`` of ``memories``.
 * ``{readable_columns}``: the same, without the ids of superseded memories that the caller may not read. It mentions
   ``:bucket``, ``:readable_paths`` and ``:readable_prefixes``.
+* ``{app_of(m.source)}``: the app that an audit entry of a memory names.
 * ``{audit_write}``, ``{audit_read}``: after the CTE ``audit_entry (bucket, user_id, app, action, memory_id, scope)``,
   without a comma between. They store its rows in the audit log, if the client's ``audit`` says so, and mention
   ``:request_id``::
@@ -21,8 +22,7 @@ Comments stay in the rendered text, which ``docs/sql`` shows, and are left out o
       audit_entry AS (
           SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, 'list' AS action,
               NULL AS memory_id, :scope::text AS scope
-      )
-      {audit_read}
+      ){audit_read}
       SELECT * FROM page
 """
 
@@ -41,6 +41,7 @@ from . import parts
 R = TypeVar("R")
 Part: TypeAlias = str | Callable[[str], str]
 
+KEY_LIFETIME: Final = "interval '24 hours'"
 _INCLUDE: Final = re.compile(r"\{(?P<name>[a-z][a-z_]*)(?:\((?P<argument>[\w.]+)\))?\}")
 _TOKEN: Final = re.compile(r"(?P<text>'(?:[^']|'')*')|(?P<comment>--[^\n]*)|(?<![:\w]):(?P<parameter>[a-z][a-z0-9_]*)")
 
@@ -105,6 +106,9 @@ class Catalog:
             "is_selected": parts.scope_condition("selected"),
             "is_granted": parts.scope_condition("granted"),
             "is_readable": parts.scope_condition("readable"),
+            "app_of": parts.app_of,
+            "insert_memory": read(parts.__name__, "insert_memory"),
+            "key_lifetime": KEY_LIFETIME,
             "has_ended": read(parts.__name__, "has_ended"),
             "audit_write": "" if audit == "off" else read(parts.__name__, "audit_write"),
             "audit_read": read(parts.__name__, "audit_read") if audit == "all" else "",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from textwrap import fill
 from typing import Final, Literal
 
 from ....._scopes import ScopeFilter
@@ -18,16 +19,20 @@ RECORD: Final = (
 _AS_TEXT: Final = frozenset({"source", "extensions"})
 
 
-def columns(**instead: str) -> str:
-    """The columns of a record, from a row ``m``.
+def columns(supersedes: str | None = None) -> str:
+    """The columns of a record, from a row ``m``, in lines.
 
     Args:
-        instead: expressions in place of columns.
+        supersedes: an expression in place of the column of this name.
     """
-    return ",\n".join(
-        f"{instead[name]} AS {name}" if name in instead else f"m.{name}{'::text' if name in _AS_TEXT else ''}"
-        for name in RECORD
-    )
+    position = RECORD.index("supersedes")
+    if supersedes is None:
+        return _of_m(RECORD)
+    return f"{_of_m(RECORD[:position])},\n{supersedes} AS supersedes,\n{_of_m(RECORD[position + 1 :])}"
+
+
+def _of_m(names: Sequence[str]) -> str:
+    return fill(", ".join(f"m.{name}{'::text' if name in _AS_TEXT else ''}" for name in names), 100)
 
 
 def scope_condition(scopes: Scopes) -> Callable[[str], str]:
@@ -51,3 +56,8 @@ def scope_values(scopes: Scopes, filter: ScopeFilter | None) -> dict[str, list[s
     if filter is None:
         return {f"{scopes}_paths": None, f"{scopes}_prefixes": None}
     return {f"{scopes}_paths": list(filter.paths), f"{scopes}_prefixes": list(filter.prefixes)}
+
+
+def app_of(source: str) -> str:
+    """The app of an audit entry: the caller's name, else what the column `source` of the memory says."""
+    return f"coalesce(:app::text, {source}::json ->> 'app')"

@@ -1,6 +1,6 @@
 ,
 -- One row. A reader does not wait until its audit entry is on the disk: before the entry is written, this switches
--- synchronous commit off for the running transaction. MATERIALIZED, so that it is evaluated at all.
+-- synchronous commit off for the running transaction. MATERIALIZED, so that it runs once.
 async_commit AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
 -- The entries in the audit log, one row per row of audit_entry.
 audit AS (

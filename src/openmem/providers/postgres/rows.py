@@ -1,0 +1,56 @@
+"""Memories as rows: from an operation to the values of columns, and from a row to a record. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC
+from typing import Any, Final
+
+from ...models import MemoryRecord, MemorySource, as_utc, trusted_record
+from ...operations import Add
+from ...ports.postgres import Row
+from .sql.parts import RECORD
+
+_TIMES: Final = ("created_at", "valid_from", "valid_to", "updated_at")
+
+
+def to_record(row: Row) -> MemoryRecord:
+    """The record in a row with the columns of `RECORD`."""
+    fields: dict[str, Any] = dict(zip(RECORD, row, strict=True))
+    extensions = fields.pop("extensions")
+    for name in _TIMES:
+        time = fields[name]
+        if time is not None and time.tzinfo is not UTC:
+            fields[name] = as_utc(time)
+    if fields["source"] is not None:
+        fields["source"] = MemorySource(**json.loads(fields["source"]))
+    fields["status"] = "stored"
+    return trusted_record(fields, {} if extensions is None else json.loads(extensions))
+
+
+def values_of(id: str, op: Add, model: str) -> dict[str, object]:
+    """The columns of a new memory that its caller gives, by name."""
+    return {
+        "id": id,
+        "content": op.content,
+        "user_id": op.user_id,
+        "scope": op.scope,
+        "tags": to_list(op.tags),
+        "source": _to_json(op.source.to_wire() if op.source else None),
+        "confidence": op.confidence,
+        "valid_from": op.valid_from,
+        "valid_to": op.valid_to,
+        "supersedes": to_list(op.supersedes),
+        "embedding_model": model,
+        "extensions": _to_json(op.extensions),
+    }
+
+
+def to_list(values: Iterable[str] | None) -> list[str] | None:
+    """The value of an array; None is NULL."""
+    return None if values is None else list(values)
+
+
+def _to_json(value: Mapping[str, Any] | None) -> str | None:
+    return json.dumps(value, ensure_ascii=False) if value else None

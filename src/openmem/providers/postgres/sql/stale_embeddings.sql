@@ -1,0 +1,6 @@
+-- The next memories of all users, behind :after_id, that another model embedded. Up to :limit rows, one per memory, by id.
+SELECT m.id, m.bucket, m.content, coalesce(m.updated_at, m.created_at)
+FROM {schema}.memories m
+WHERE m.embedding_model IS DISTINCT FROM :embedding_model::text AND m.id > :after_id::text
+ORDER BY m.id
+LIMIT :limit::bigint
