@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import psycopg
 import pytest
 
-from openmem.testing import ConformanceSuite, clause
+from openmem.testing import ConformanceSuite, requires
 
 SERVERS = {"postgres18": "server", "postgres16": "server_16"}
 
@@ -24,7 +24,7 @@ class TestPostgres(ConformanceSuite):
     def make(self, **settings: Any) -> dict[str, Any]:
         return {"url": self.url, "embedder": "hashing", **settings}
 
-    @clause()
+    @requires()
     @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
     async def test_the_time_zone_of_the_database_does_not_matter(self, zone: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
@@ -35,7 +35,7 @@ class TestPostgres(ConformanceSuite):
             assert await client.get(record.id) == record
             assert (record.valid_from, record.valid_to) == (first, last)
 
-    @clause()
+    @requires()
     async def test_queries_may_run_in_parallel_workers(self) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f"ALTER DATABASE {connection.info.dbname} SET debug_parallel_query = on")

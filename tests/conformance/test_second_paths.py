@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import psycopg
 import pytest
 
-from openmem.testing import ConformanceSuite, clause
+from openmem.testing import ConformanceSuite, requires
 
 from ..http.test_conformance import TestPassthrough as Passthrough
 from ..servers import Server, Standby
@@ -94,7 +94,7 @@ class TestCounted(Passthrough):
     def make(self, **settings: Any) -> dict[str, Any]:
         return super().make(**{"token_counter": count_words, **settings})
 
-    @clause("add", "context", "audit", "supports_audit")
+    @requires("add", "context", "audit", "supports_audit")
     async def test_every_verb_leaves_one_entry(self) -> None:
         """The server is asked for the memories of the scope, and for those below it, and logs both."""
         async with self.client() as client:

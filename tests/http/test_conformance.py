@@ -11,8 +11,7 @@ import pytest
 import uvicorn
 
 from openmem.server import OmpServerConfig, create_app
-from openmem.testing import ConformanceSuite
-from openmem.testing.suite import clause
+from openmem.testing import ConformanceSuite, requires
 from tests.servers import Server, free_port
 
 
@@ -55,9 +54,9 @@ class TestPassthrough(ConformanceSuite):
             self.urls[audit] = self.servers.enter_context(serving(config))
         return {"provider": "passthrough", "base_url": self.urls[audit], **settings}
 
-    @clause("add", "get", "update", "delete", "audit", "supports_audit")
+    @requires("add", "get", "update", "delete", "audit", "supports_audit")
     async def test_what_is_denied_leaves_no_entry(self) -> None:
         """A client's own grants are unknown to the server, which logs that the client looked at the scope."""
         record = await self.memory.add(content="tea", user_id=self.user)
-        await self._denied_everything(record.id)
+        await self.assert_all_denied(record.id)
         assert {entry.action for entry in await self.memory.audit(self.user)} == {"add", "get"}

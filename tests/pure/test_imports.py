@@ -91,7 +91,7 @@ def test_the_testing_package_without_pytest() -> None:
         """,
         missing=("pytest",),
     )
-    assert "pip install pytest" in output
+    assert "pip install 'openmem[testing]'" in output
 
 
 def test_a_provider_without_its_extra() -> None:

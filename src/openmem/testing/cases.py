@@ -21,6 +21,12 @@ VALID: Final[dict[str, dict[str, Any]]] = {
     "wait_for_ingest": {"ids": ["mem_unknown"], "user_id": "u"},
 }
 
+NOTHING: Final[dict[str, dict[str, Any]]] = {
+    "add_many": {"records": []},
+    "wait_for_ingest": {"ids": [], "user_id": "u"},
+}
+"""Calls that change nothing, of the verbs that capabilities do not tell of."""
+
 FEATURE_USES: Final[dict[str, list[tuple[str, dict[str, Any]]]]] = {
     "scopes": [
         ("add", {"scope": "coding"}),
@@ -67,6 +73,17 @@ QUERIES: Final[dict[str, str]] = {
     "tsquery": "tea:* | !cats & 'x",
     "invisible": "\u200b",
 }
+
+SCOPES: Final = ("coding", "coding/python", "coding/python/style", "coding2", "Coding", "a%b", "aXb", "a_c/d", "aXc/d")
+
+CORPUS: Final = (
+    "The user prefers dark mode in every editor",
+    "Her sister Anna lives in Lisbon and keeps three cats",
+    "The quarterly report is due on the first Monday of April",
+    "He is allergic to peanuts and shellfish",
+    "They are learning to play the cello on weekends",
+    "Invoice 8421377 was paid through the Zwischenzug account",
+)
 
 HALVES: Final = "\ud83d\ude00"
 """A character as two surrogates, which is what JSON that was decoded half-way has."""

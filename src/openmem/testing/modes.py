@@ -46,7 +46,6 @@ class Awaitable:
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._client = memory._client
 
     def __getattr__(self, name: str) -> Any:
         verb = getattr(self._memory, name)
@@ -64,7 +63,7 @@ class Awaitable:
         self._memory.__exit__(*error)
 
 
-class Settled:
+class IngestedClient:
     """A client that waits until what it stored can be searched, and then tells that it is stored.
 
     Args:
@@ -73,11 +72,11 @@ class Settled:
     """
 
     def __init__(self, client: AsyncMemory, waits: AsyncMemory | None = None) -> None:
-        self._settling = client
+        self._client = client
         self._waits = waits or client
 
     def __getattr__(self, name: str) -> Any:
-        verb = getattr(self._settling, name)
+        verb = getattr(self._client, name)
         if name not in ("add", "update"):
             return verb
 
@@ -91,11 +90,11 @@ class Settled:
         return call
 
     async def __aenter__(self) -> Self:
-        await self._settling.__aenter__()
+        await self._client.__aenter__()
         return self
 
     async def __aexit__(self, *error: Any) -> None:
-        await self._settling.__aexit__(*error)
+        await self._client.__aexit__(*error)
 
 
 class Sync:

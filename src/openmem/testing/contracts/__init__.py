@@ -1,0 +1,1 @@
+"""The promises of a provider, a module for each verb or subject."""

@@ -1,0 +1,94 @@
+"""Searching a user's memories."""
+
+from __future__ import annotations
+
+import pytest
+
+from .. import cases
+from ..contract import Contract, requires
+
+
+class SearchContract(Contract):
+    """`search`."""
+
+    @requires("add", "search")
+    async def test_search_shows_no_other_user(self) -> None:
+        mine = await self.two_users()
+        assert [hit.memory.id for hit in await self.memory.search("green tea", self.user)] == [mine.id]
+        assert await self.memory.search("green tea", f"{self.user}%") == []
+
+    @requires("add", "search")
+    @pytest.mark.parametrize(
+        ("query", "best"),
+        [("dark mode editor", 0), ("sister Anna cats Lisbon", 1), ("allergic to peanuts", 3), ("play the cello", 4)],
+    )
+    async def test_search_ranks_the_obvious_first(self, query: str, best: int) -> None:
+        texts = await self.add_corpus()
+        hits = await self.memory.search(query, self.user)
+        assert texts[hits[0].memory.id] == cases.CORPUS[best]
+        assert hits[0].memory.content == cases.CORPUS[best]
+        scores = [hit.score for hit in hits]
+        assert scores == sorted(scores, reverse=True)
+        assert all(0.0 <= score <= 1.0 for score in scores)
+        assert len({hit.memory.id for hit in hits}) == len(hits)
+
+    @requires("add", "search", "keyword_search")
+    @pytest.mark.parametrize("query", ["8421377", "zwischenzug", "What do we know of Zwischenzug?", "invoice 8421377"])
+    async def test_a_rare_word_or_number_is_found(self, query: str) -> None:
+        texts = await self.add_corpus()
+        hits = await self.memory.search(query, self.user)
+        assert texts[hits[0].memory.id] == cases.CORPUS[5]
+
+    @requires("add", "search", "keyword_search")
+    async def test_the_last_words_of_a_long_message_count(self) -> None:
+        texts = await self.add_corpus()
+        chatter = (
+            "Good evening again, this morning felt endless because trains were late, rain came through an old roof, "
+            "neighbours argued about parking, and lunch was nothing but cold soup with bread; anyway, before bedtime, "
+            "please remind me about that zwischenzug"
+        )
+        hits = await self.memory.search(chatter, self.user)
+        assert texts[hits[0].memory.id] == cases.CORPUS[5]
+
+    @requires("add", "search", "context", "keyword_search")
+    @pytest.mark.parametrize("number", [1, 20, 29, 61, 99])
+    async def test_a_word_counts_wherever_it_stands_in_a_long_query(self, number: int) -> None:
+        texts = await self.add_corpus()
+        words = [f"{first}{second}q" for first in "bcdfghklmn" for second in "aeiouyjvwx"]
+        query = " ".join([*words[:number], "zwischenzug", *words[number:]])
+        hits = await self.memory.search(query, self.user)
+        assert texts[hits[0].memory.id] == cases.CORPUS[5]
+        block = await self.memory.context(query, self.user)
+        assert block.citations[0].memory_id == hits[0].memory.id
+
+    @requires("add", "search")
+    async def test_limit_and_min_score_cut_the_same_ranking(self) -> None:
+        await self.add_corpus()
+        everything = await self.memory.search("the user and her sister", self.user, limit=100)
+        assert len(everything) >= 2
+        for limit in (1, 2):
+            assert await self.memory.search("the user and her sister", self.user, limit=limit) == everything[:limit]
+        for bound in {0.0, everything[0].score, everything[-1].score, 1.0}:
+            hits = await self.memory.search("the user and her sister", self.user, limit=100, min_score=bound)
+            assert hits == [hit for hit in everything if hit.score >= bound]
+
+    @requires("search")
+    async def test_search_of_nothing(self) -> None:
+        assert await self.memory.search("tea", self.user) == []
+
+    @requires("add", "search", "update")
+    async def test_search_follows_an_update(self) -> None:
+        texts = await self.add_corpus()
+        changed = next(id for id, content in texts.items() if content == cases.CORPUS[3])
+        await self.memory.update(changed, content="Collects antique typewriters")
+        hits = await self.memory.search("antique typewriters", self.user)
+        assert hits[0].memory.id == changed
+        hits = await self.memory.search("allergic to peanuts", self.user)
+        assert all("peanuts" not in hit.memory.content for hit in hits)
+
+    @requires("add", "search")
+    @pytest.mark.parametrize("query", cases.QUERIES.values(), ids=cases.QUERIES)
+    async def test_any_query_gets_sound_scores(self, query: str) -> None:
+        await self.add_corpus()
+        hits = await self.memory.search(query, self.user, limit=100)
+        assert all(0.0 <= hit.score <= 1.0 for hit in hits)
