@@ -12,6 +12,7 @@ many users, and re-embedding, which goes through those of all.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import dedent
 
 from ..._ids import bucket_of
 from ...config import AuditMode
@@ -117,4 +118,6 @@ class Statements:
             ) ON true
             ORDER BY ranked.score DESC, ranked.own_score DESC, ranked.id DESC
         """
-        return Query(render(text, self.catalog.parts))
+        query = Query(render(dedent(text).strip(), self.catalog.parts))
+        self.catalog.queries["search_many" if many else "search"] = query
+        return query

@@ -8,8 +8,8 @@ added AS (
 ),
 -- One row.
 audit_entry AS (
-    SELECT :bucket::smallint AS bucket, added.user_id, {app_of(added.source)} AS app, 'add' AS action,
-        added.id AS memory_id, added.scope
+    SELECT :bucket::smallint AS bucket, added.user_id, {app_of(added.source)} AS app,
+        'add' AS action, added.id AS memory_id, added.scope
     FROM added
 ){audit_write}
 SELECT * FROM added

@@ -1,5 +1,6 @@
--- Store a memory, unless one was stored under the same idempotency key within the lifetime of keys. One row: what forbids
--- it (unknown, already_ended); the id and the fingerprint that the key stands for; the record if it was stored now.
+-- Store a memory, unless one was stored under the same idempotency key within the lifetime of keys. One row: what
+-- forbids it (unknown, already_ended); the id and the fingerprint that the key stands for; the record if it was stored
+-- now.
 --
 -- Of two at the same moment the second waits at `claimed` for the first and then sees its id. It does not see the
 -- memory itself, which is newer than its snapshot. If the two supersede something, the second waits at `superseded`,
@@ -43,7 +44,8 @@ claimed AS (
         at = CASE WHEN k.at < now() - {key_lifetime} THEN excluded.at ELSE k.at END
     RETURNING k.memory_id, k.fingerprint
 ),
--- Up to 10 rows: every write removes a few old keys of its bucket. SKIP LOCKED, so that none waits for another to do so.
+-- Up to 10 rows: every write removes a few old keys of its bucket. SKIP LOCKED, so that none waits for another to do
+-- the same.
 purged AS (
     DELETE FROM {schema}.idempotency_keys old
     WHERE old.bucket = :bucket::smallint AND (old.user_id, old.key) IN (
@@ -75,8 +77,8 @@ added AS (
 ),
 -- One row per row of added.
 audit_entry AS (
-    SELECT :bucket::smallint AS bucket, added.user_id, {app_of(added.source)} AS app, 'add' AS action,
-        added.id AS memory_id, added.scope
+    SELECT :bucket::smallint AS bucket, added.user_id, {app_of(added.source)} AS app,
+        'add' AS action, added.id AS memory_id, added.scope
     FROM added
 ){audit_write}
 SELECT decision.unknown, decision.already_ended, decision.memory_id, decision.fingerprint, added.*

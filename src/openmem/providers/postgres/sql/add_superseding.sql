@@ -1,5 +1,5 @@
--- Store a memory, and close the validity of those that it supersedes. One row: what forbids it (unknown, already_ended),
--- and the record; the columns of the record are NULL if something does.
+-- Store a memory, and close the validity of those that it supersedes. One row: what forbids it (unknown,
+-- already_ended), and the record; the columns of the record are NULL if something does.
 WITH
 -- The memories to be superseded, at most one row per id of :supersedes. Once the locks are there, each row is what the
 -- transactions before have left. Always locked in the order of ids, so that two writes seldom meet in a deadlock.
@@ -40,8 +40,8 @@ added AS (
 ),
 -- One row per row of added.
 audit_entry AS (
-    SELECT :bucket::smallint AS bucket, added.user_id, {app_of(added.source)} AS app, 'add' AS action,
-        added.id AS memory_id, added.scope
+    SELECT :bucket::smallint AS bucket, added.user_id, {app_of(added.source)} AS app,
+        'add' AS action, added.id AS memory_id, added.scope
     FROM added
 ){audit_write}
 SELECT decision.unknown, decision.already_ended, added.* FROM decision LEFT JOIN added ON true

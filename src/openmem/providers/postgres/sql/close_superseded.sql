@@ -1,5 +1,6 @@
--- Close the validity of the memories that those of an add_many supersede. One row per memory named: whether it had ended
--- and whether the caller may read it; both are NULL if the user has no such memory in a scope that the caller may write.
+-- Close the validity of the memories that those of an add_many supersede. One row per memory named: whether it had
+-- ended, and whether the caller may read it; both are NULL if the user has no such memory in a scope that the caller
+-- may write.
 WITH
 -- One row per memory named, and the earliest moment at which one that supersedes it becomes valid.
 named AS (
@@ -18,7 +19,8 @@ superseded AS (
             {has_ended} AS has_ended,
             {is_readable(m.scope)} AS is_readable
         FROM {schema}.memories m
-        WHERE m.id = named.id AND m.bucket = named.bucket AND m.user_id = named.user_id AND {is_granted(m.scope)}
+        WHERE m.id = named.id AND m.bucket = named.bucket AND m.user_id = named.user_id
+            AND {is_granted(m.scope)}
         FOR UPDATE
     ) found
 ),

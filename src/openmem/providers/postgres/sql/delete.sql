@@ -16,8 +16,8 @@ deleted AS (
 ),
 -- One row per row of deleted.
 audit_entry AS (
-    SELECT :bucket::smallint AS bucket, deleted.user_id, {app_of(deleted.source)} AS app, 'delete' AS action,
-        deleted.id AS memory_id, deleted.scope
+    SELECT :bucket::smallint AS bucket, deleted.user_id, {app_of(deleted.source)} AS app,
+        'delete' AS action, deleted.id AS memory_id, deleted.scope
     FROM deleted
 ){audit_write}
 SELECT scope FROM target

@@ -1,10 +1,12 @@
--- One page of a user's memories, the newest first, from the position in the cursor on. Up to :limit rows, one per memory.
+-- One page of a user's memories, the newest first, from the position in the cursor on. Up to :limit rows, one per
+-- memory.
 WITH
 page AS (
     SELECT
         {readable_columns}
     FROM {schema}.memories m
-    WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND {is_selected(m.scope)}
+    WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
+        AND {is_selected(m.scope)}
         AND (:tag::text IS NULL OR :tag::text = ANY (m.tags))
         -- Bounds without OR, so that one index gives the page in its order, from its beginning.
         AND m.created_at >= coalesce(:since::timestamptz, '-infinity')

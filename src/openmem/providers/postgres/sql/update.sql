@@ -17,11 +17,12 @@ superseded AS (
         {has_ended} AS has_ended
     FROM {schema}.memories m
     WHERE m.bucket = :bucket::smallint AND m.user_id = (SELECT user_id FROM target)
-        AND m.id = ANY (:supersedes::text[]) AND {is_granted(m.scope)}
+        AND m.id = ANY (:supersedes::text[])
+        AND {is_granted(m.scope)}
     ORDER BY m.id FOR UPDATE
 ),
--- One row per row of target. What the memory superseded before may have ended. MATERIALIZED, so that the arrays are made
--- once.
+-- One row per row of target. What the memory superseded before may have ended. MATERIALIZED, so that the arrays are
+-- made once.
 checked AS MATERIALIZED (
     SELECT target.*,
         ARRAY(SELECT unnest(:supersedes::text[]) EXCEPT SELECT id FROM superseded) AS unknown,
@@ -75,8 +76,8 @@ updated AS (
 ),
 -- One row per row of updated.
 audit_entry AS (
-    SELECT :bucket::smallint AS bucket, updated.user_id, {app_of(updated.source)} AS app, 'update' AS action,
-        updated.id AS memory_id, updated.scope
+    SELECT :bucket::smallint AS bucket, updated.user_id, {app_of(updated.source)} AS app,
+        'update' AS action, updated.id AS memory_id, updated.scope
     FROM updated
 ){audit_write}
 SELECT decision.scope, decision.valid_from, decision.unknown, decision.already_ended, updated.*

@@ -40,8 +40,8 @@ def scope_condition(scopes: Scopes) -> Callable[[str], str]:
 
     def condition(column: str) -> str:
         return (
-            f"(:{scopes}_paths::text[] IS NULL OR {column} = ANY (:{scopes}_paths::text[])"
-            f" OR {column} ^@ ANY (:{scopes}_prefixes::text[]))"
+            f"(:{scopes}_paths::text[] IS NULL OR {column} = ANY (:{scopes}_paths::text[])\n"
+            f"    OR {column} ^@ ANY (:{scopes}_prefixes::text[]))"
         )
 
     return condition

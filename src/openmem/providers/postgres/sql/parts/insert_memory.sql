@@ -3,7 +3,8 @@ INSERT INTO {schema}.memories AS m (
     valid_from, valid_to, supersedes, embedding_model, embedding, extensions
 )
 SELECT :id::text, :bucket::smallint, :user_id::text,
-    -- Behind the user's newest memory. Not max(ordinal): a planner that expects few memories of a user reads them all.
+    -- One more than the user's newest memory has. Not max(ordinal): a planner that expects few memories of a
+    -- user reads them all.
     coalesce((
         SELECT newest.ordinal FROM {schema}.memories newest
         WHERE newest.bucket = :bucket::smallint AND newest.user_id = :user_id::text

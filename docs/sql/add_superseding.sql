@@ -1,0 +1,111 @@
+-- Made by tools/sql.py; what is changed here is lost.
+\set bucket 677
+\set user_id '''maya'''
+\set supersedes 'ARRAY[''mem_6b1f000000000000n5'']'
+\set granted_paths NULL
+\set granted_prefixes NULL
+\set supersede_ended false
+\set valid_from NULL
+\set id '''mem_6b1g000000000000n5'''
+\set content '''I moved to Porto'''
+\set scope NULL
+\set tags 'ARRAY[''home'']'
+\set source '''{"app": "demo"}'''
+\set confidence NULL
+\set valid_to NULL
+\set embedding_model '''hashing:256'''
+\set embedding 'array_fill(0.1::real, ARRAY[256])'
+\set extensions NULL
+\set readable_paths NULL
+\set readable_prefixes NULL
+\set app NULL
+\set request_id '''a request'''
+
+BEGIN;
+
+-- Store a memory, and close the validity of those that it supersedes. One row: what forbids it (unknown,
+-- already_ended), and the record; the columns of the record are NULL if something does.
+WITH
+-- The memories to be superseded, at most one row per id of :supersedes. Once the locks are there, each row is what the
+-- transactions before have left. Always locked in the order of ids, so that two writes seldom meet in a deadlock.
+superseded AS (
+    SELECT m.id,
+        -- Not valid now, and never again. By the clock, not by now(): who waited for a row finds an end that is
+        -- later than the beginning of its own transaction.
+        coalesce(m.valid_to <= greatest(m.valid_from, clock_timestamp()), false) AS has_ended
+    FROM openmem.memories m
+    WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.id = ANY (:supersedes::text[])
+        AND (:granted_paths::text[] IS NULL OR m.scope = ANY (:granted_paths::text[])
+            OR m.scope ^@ ANY (:granted_prefixes::text[]))
+    ORDER BY m.id FOR UPDATE
+),
+-- One row. MATERIALIZED, so that the arrays are made once.
+checked AS MATERIALIZED (
+    SELECT
+        ARRAY(SELECT unnest(:supersedes::text[]) EXCEPT SELECT id FROM superseded) AS unknown,
+        ARRAY(
+            SELECT s.id FROM superseded s WHERE s.has_ended AND NOT :supersede_ended::boolean ORDER BY s.id
+        ) AS already_ended
+),
+-- One row.
+decision AS (
+    SELECT checked.*, checked.unknown = '{}' AND checked.already_ended = '{}' AS is_allowed FROM checked
+),
+-- One row per memory whose validity is not over yet.
+validity_closed AS (
+    UPDATE openmem.memories m
+    SET valid_to = least(m.valid_to, greatest(m.valid_from, coalesce(:valid_from::timestamptz, now()))),
+        updated_at = now()
+    FROM superseded, decision
+    WHERE m.id = superseded.id AND m.bucket = :bucket::smallint AND NOT superseded.has_ended AND decision.is_allowed
+),
+-- At most one row: the memory as it is stored.
+added AS (
+    INSERT INTO openmem.memories AS m (
+        id, bucket, user_id, ordinal, created_at, content, scope, tags, source, confidence,
+        valid_from, valid_to, supersedes, embedding_model, embedding, extensions
+    )
+    SELECT :id::text, :bucket::smallint, :user_id::text,
+        -- One more than the user's newest memory has. Not max(ordinal): a planner that expects few memories of a
+        -- user reads them all.
+        coalesce((
+            SELECT newest.ordinal FROM openmem.memories newest
+            WHERE newest.bucket = :bucket::smallint AND newest.user_id = :user_id::text
+            ORDER BY newest.ordinal DESC LIMIT 1
+        ), 0) + 1,
+        now(), :content::text, :scope::text, :tags::text[], :source::json, :confidence::float8,
+        :valid_from::timestamptz, :valid_to::timestamptz, :supersedes::text[],
+        :embedding_model::text, :embedding::public.halfvec, :extensions::json
+    FROM decision WHERE decision.is_allowed
+    RETURNING
+        m.id, m.content, m.user_id, m.created_at, m.scope, m.tags, m.source::text, m.confidence,
+        m.valid_from, m.valid_to,
+        CASE WHEN :readable_paths::text[] IS NULL OR m.supersedes = '{}' THEN m.supersedes ELSE (
+            -- The ids of m.supersedes in their order, without those of memories that the caller may not read.
+            SELECT array_agg(named.id ORDER BY named.position)
+            FROM unnest(m.supersedes) WITH ORDINALITY AS named (id, position)
+            CROSS JOIN LATERAL (
+                SELECT FROM openmem.memories s
+                WHERE s.id = named.id AND s.bucket = :bucket::smallint AND s.user_id = m.user_id
+                    AND (:readable_paths::text[] IS NULL OR s.scope = ANY (:readable_paths::text[])
+                        OR s.scope ^@ ANY (:readable_prefixes::text[]))
+                -- A fence: without it the planner may read all memories of the user, and join them.
+                OFFSET 0
+            ) s
+        ) END AS supersedes,
+        m.embedding_model, m.updated_at, m.extensions::text
+),
+-- One row per row of added.
+audit_entry AS (
+    SELECT :bucket::smallint AS bucket, added.user_id, coalesce(:app::text, added.source::json ->> 'app') AS app,
+        'add' AS action, added.id AS memory_id, added.scope
+    FROM added
+),
+-- The entries in the audit log, one row per row of audit_entry, in the transaction of what they tell of.
+audit AS (
+    INSERT INTO openmem.audit_log (bucket, user_id, app, action, memory_id, scope, request_id)
+    SELECT e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text FROM audit_entry e
+)
+SELECT decision.unknown, decision.already_ended, added.* FROM decision LEFT JOIN added ON true;
+
+ROLLBACK;

@@ -1,0 +1,69 @@
+-- Made by tools/sql.py; what is changed here is lost.
+\set readable_paths NULL
+\set bucket 677
+\set readable_prefixes NULL
+\set user_id '''maya'''
+\set selected_paths NULL
+\set selected_prefixes NULL
+\set tag NULL
+\set since NULL
+\set until NULL
+\set last_created_at NULL
+\set last_id NULL
+\set limit 10
+\set app NULL
+\set scope NULL
+\set request_id '''a request'''
+
+BEGIN;
+
+-- One page of a user's memories, the newest first, from the position in the cursor on. Up to :limit rows, one per
+-- memory.
+WITH
+page AS (
+    SELECT
+        m.id, m.content, m.user_id, m.created_at, m.scope, m.tags, m.source::text, m.confidence,
+        m.valid_from, m.valid_to,
+        CASE WHEN :readable_paths::text[] IS NULL OR m.supersedes = '{}' THEN m.supersedes ELSE (
+            -- The ids of m.supersedes in their order, without those of memories that the caller may not read.
+            SELECT array_agg(named.id ORDER BY named.position)
+            FROM unnest(m.supersedes) WITH ORDINALITY AS named (id, position)
+            CROSS JOIN LATERAL (
+                SELECT FROM openmem.memories s
+                WHERE s.id = named.id AND s.bucket = :bucket::smallint AND s.user_id = m.user_id
+                    AND (:readable_paths::text[] IS NULL OR s.scope = ANY (:readable_paths::text[])
+                        OR s.scope ^@ ANY (:readable_prefixes::text[]))
+                -- A fence: without it the planner may read all memories of the user, and join them.
+                OFFSET 0
+            ) s
+        ) END AS supersedes,
+        m.embedding_model, m.updated_at, m.extensions::text
+    FROM openmem.memories m
+    WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
+        AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+            OR m.scope ^@ ANY (:selected_prefixes::text[]))
+        AND (:tag::text IS NULL OR :tag::text = ANY (m.tags))
+        -- Bounds without OR, so that one index gives the page in its order, from its beginning.
+        AND m.created_at >= coalesce(:since::timestamptz, '-infinity')
+        AND m.created_at < coalesce(:until::timestamptz, 'infinity')
+        AND (m.created_at, m.id) < (coalesce(:last_created_at::timestamptz, 'infinity'), coalesce(:last_id::text, ''))
+    ORDER BY m.created_at DESC, m.id DESC
+    LIMIT :limit::bigint
+),
+-- One row, also for a page without memories.
+audit_entry AS (
+    SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, 'list' AS action,
+        NULL AS memory_id, :scope::text AS scope
+),
+-- One row. A reader does not wait until its audit entry is on the disk: before the entry is written, this switches
+-- synchronous commit off for the running transaction. MATERIALIZED, so that it runs once.
+async_commit AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
+-- The entries in the audit log, one row per row of audit_entry.
+audit AS (
+    INSERT INTO openmem.audit_log (bucket, user_id, app, action, memory_id, scope, request_id)
+    SELECT e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text
+    FROM async_commit, audit_entry e
+)
+SELECT * FROM page;
+
+ROLLBACK;

@@ -1,0 +1,106 @@
+"""Writes the statements that openmem sends into docs/sql, as files for psql.
+
+``sql.py`` rewrites the directory; ``sql.py --check`` fails if it is not current. The statements are those that
+`Statements` has in its catalog, for the schema ``openmem``, pgvector in ``public`` and ``audit="all"``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+from openmem.providers.postgres.sql import Query
+from openmem.providers.postgres.statements import Statements
+
+DIRECTORY: Final = Path(__file__).resolve().parent.parent / "docs" / "sql"
+
+# A memory of the user "maya", whose bucket is at the end of the id.
+BUCKET: Final = 677
+ID: Final = "'mem_6b1f000000000000n5'"
+NEW_ID: Final = "'mem_6b1g000000000000n5'"
+VECTOR: Final = "array_fill(0.1::real, ARRAY[256])"
+
+# By the name of a parameter, an expression; by the name of a type, that of parameters that are not named here.
+SAMPLES: Final = {
+    "after_id": "''",
+    "buckets": f"ARRAY[{BUCKET}]",
+    "bucket": str(BUCKET),
+    "changes": "ARRAY['content', 'tags']",
+    "content": "'I moved to Porto'",
+    "embedding_model": "'hashing:256'",
+    "embeddings": "ARRAY['[0.1, 0.2]']",
+    "fingerprint": "'a digest of what is added'",
+    "id": ID,
+    "ids": f"ARRAY[{ID}]",
+    "key": "'a digest of the idempotency key'",
+    "limit": "10",
+    "model": "'hashing:256'",
+    "query": "'Where does Maya live?'",
+    "request_id": "'a request'",
+    "source": """'{"app": "demo"}'""",
+    "supersede_ended": "false",
+    "tags": "ARRAY['home']",
+    "user_id": "'maya'",
+    "user_ids": "ARRAY['maya']",
+    "valid_from": "NULL",
+    "verb": "'search'",
+    "written_at": "ARRAY[now()]",
+}
+SAMPLES_OF_TYPES: Final = {"halfvec": VECTOR}
+SAMPLES_OF_STATEMENTS: Final = {
+    "add": {"id": NEW_ID},
+    "add_once": {"id": NEW_ID, "supersedes": f"ARRAY[{ID}]"},
+    "add_superseding": {"id": NEW_ID, "supersedes": f"ARRAY[{ID}]"},
+    "close_superseded": {"supersedes": f"ARRAY[{ID}]", "valid_from": "ARRAY[now()]"},
+    "update": {"supersedes": "'{}'"},
+}
+
+
+def page(name: str, query: Query) -> str:
+    """The file of a statement."""
+    return (
+        "-- Made by tools/sql.py; what is changed here is lost.\n"
+        f"{''.join(_setting(name, parameter, query) for parameter in query.parameters)}\n"
+        f"BEGIN;\n\n{query.text.strip()};\n\nROLLBACK;\n"
+    )
+
+
+def pages() -> dict[str, str]:
+    """The files, by their names."""
+    queries = Statements("openmem", "public", "all").catalog.queries
+    return {f"{name}.sql": page(name, queries[name]) for name in sorted(queries)}
+
+
+def _setting(statement: str, parameter: str, query: Query) -> str:
+    """A line that gives a parameter a value in psql."""
+    samples = SAMPLES | SAMPLES_OF_STATEMENTS.get(statement, {})
+    cast = re.search(rf":{parameter}::(?:\w+\.)?(\w+)", query.text)
+    value = samples.get(parameter) or SAMPLES_OF_TYPES.get(cast[1] if cast else "", "NULL")
+    quoted = value if re.fullmatch(r"\w+", value) else "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+    return f"\\set {parameter} {quoted}\n"
+
+
+def main() -> None:
+    """Rewrite or check the directory."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="fail if the directory is not current")
+    options = parser.parse_args()
+    fresh = pages()
+    current = {path.name: path.read_text(encoding="utf-8") for path in DIRECTORY.glob("*.sql")}
+    stale = sorted(name for name in fresh.keys() | current.keys() if fresh.get(name) != current.get(name))
+    if options.check:
+        if stale:
+            sys.exit(f"docs/sql is not current ({', '.join(stale)}); run: python tools/sql.py")
+        return
+    for name in stale:
+        if name in fresh:
+            (DIRECTORY / name).write_text(fresh[name], encoding="utf-8")
+        else:
+            (DIRECTORY / name).unlink()
+
+
+if __name__ == "__main__":
+    main()
