@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +18,7 @@ from openmem.operations import Add, AddMany, Delete, Get, List, Search, Update, 
 from openmem.ports.postgres import Statement
 from openmem.providers.base import Call
 from openmem.providers.postgres.reembedding import StaleEmbedding
-from openmem.providers.postgres.session import DIRECT
+from openmem.providers.postgres.session import DIRECT, POOLED
 from openmem.providers.postgres.statements import Statements
 
 from .plans import nodes
@@ -30,16 +31,21 @@ EMBEDDER = HashingEmbedder()
 SQL = Statements("openmem", "public", "all")
 
 
-@pytest.fixture(scope="module", params=["server", "server_16"])
+@pytest.fixture(scope="module", params=itertools.product(["server", "server_16"], ["direct", "pooled"]), ids="-".join)
 def admin(request: pytest.FixtureRequest) -> Iterator[psycopg.Connection[Any]]:
     """A connection as openmem makes it, to a database with many memories of one user and no statistics."""
-    url = request.getfixturevalue(request.param).create_database()
+    server, mode = request.param
+    url = request.getfixturevalue(server).create_database()
     words = ("tea", "coffee", "walk", "lake", "train", "cat", "concert", "letter")
     with Memory(url=url, embedder=EMBEDDER) as memory, psycopg.connect(url, autocommit=True) as admin:
         admin.execute("ALTER TABLE openmem.memories SET (autovacuum_enabled = false)")
         texts = [" ".join(words[number * step % 8] for step in (1, 3, 5, 7)) for number in range(MANY)]
         memory.add_many([{"content": text, "user_id": USER} for text in texts])
-        admin.execute(DIRECT.on_connect.encode())
+        session = DIRECT if mode == "direct" else POOLED
+        admin.execute(session.on_connect.encode())
+        # One transaction lasts as long as the tests do; each of them rolls back to its beginning.
+        if session.is_per_transaction:
+            admin.execute(session.begin.encode())
         yield admin
 
 

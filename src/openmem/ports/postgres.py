@@ -101,17 +101,13 @@ class SessionSettings:
     Attributes:
         on_connect: a script for a new connection.
         begin: begins a transaction of several statements.
-        probe: asks for the values of the settings by which somebody else's session differs from what statements rely
-            on. Behind a pooler nothing may be set for a session. Empty where all is set by `on_connect`.
-        is_reliable: whether a row that `probe` gave is as statements need it.
-        begin_pinned: begins a transaction that sets all this for itself, for sessions that are not reliable.
+        is_per_transaction: whether `begin` sets what statements rely on, so that a single statement needs it, too.
+            Behind a pooler nothing may be set for a session.
     """
 
     on_connect: str
     begin: str
-    probe: str
-    is_reliable: Callable[[Row], bool]
-    begin_pinned: str
+    is_per_transaction: bool
 
 
 @dataclass(frozen=True, slots=True, repr=False)

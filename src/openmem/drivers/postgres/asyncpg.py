@@ -167,7 +167,6 @@ class AsyncpgIO:
         self._decoding = Turns()
         self._recoveries: set[asyncio.Task[Any]] = set()
         self._knowing_vectors: WeakSet[Connection] = WeakSet()
-        self._pinning: WeakSet[Connection] = WeakSet()
         self._tls: ssl.SSLContext | None = None
 
     async def execute(self, statement: Statement[R]) -> R:
@@ -175,7 +174,7 @@ class AsyncpgIO:
             if connection not in self._knowing_vectors and any(isinstance(arg, HalfVector) for arg in statement.args):
                 await _teach_vectors(connection, self._settings.timeout)
                 self._knowing_vectors.add(connection)
-            if connection not in self._pinning:
+            if not self._settings.session.is_per_transaction:
                 return await _fetch(connection, statement, self._settings.timeout)
             return await self._in_transaction(connection, lambda: _fetch(connection, statement, self._settings.timeout))
 
@@ -185,8 +184,8 @@ class AsyncpgIO:
 
     async def run_script(self, sql: str) -> None:
         async def run(connection: Connection) -> None:
-            pinned = connection in self._pinning
-            script = f"{self._settings.session.begin_pinned}; {sql}; COMMIT" if pinned else sql
+            session = self._settings.session
+            script = f"{session.begin}; {sql}; COMMIT" if session.is_per_transaction else sql
             await _execute(connection, script, self._settings.timeout)
 
         await self._lend(run)
@@ -199,9 +198,7 @@ class AsyncpgIO:
         return await self._lend(run)
 
     async def _in_transaction(self, connection: Connection, work: Callable[[], Awaitable[R]]) -> R:
-        session = self._settings.session
-        begin = session.begin_pinned if connection in self._pinning else session.begin
-        await _execute(connection, begin, self._settings.timeout)
+        await _execute(connection, self._settings.session.begin, self._settings.timeout)
         result = await work()
         await _execute(connection, "COMMIT", self._settings.timeout)
         return result
@@ -338,10 +335,7 @@ class AsyncpgIO:
                 async with asyncio.timeout(timeout):
                     connection = await self._dial(host)
                     set_tcp_options(connection.descriptor, {**TCP_DEFAULTS, **dict(self._settings.parameters.values)})
-                    session = self._settings.session
-                    await connection.execute(session.on_connect)
-                    if session.probe and not session.is_reliable(await connection.fetchrow(session.probe)):
-                        self._pinning.add(connection)
+                    await connection.execute(self._settings.session.on_connect)
         except BaseException:
             if connection is not None:
                 connection.terminate()

@@ -71,14 +71,12 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
     to ten seconds where the network is dead.
 
     Attributes:
-        pins: whether each transaction sets what its statements rely on, as the session does not have it.
         is_forgotten: whether the network has lost it; set once the connection is in a pool.
         is_brief: whether the server has received the statement by the time that an answer is missed.
         ended: whether the server said goodbye between two statements, which libpq takes for a notice.
     """
 
     timeout: float = 60.0
-    pins: bool = False
     is_forgotten: Callable[[], bool] | None = None
     is_brief: bool = True
     ended: bool = False
@@ -148,7 +146,7 @@ class PsycopgIO:
 
     async def execute(self, statement: Statement[R]) -> R:
         def fetch(connection: BoundedConnection) -> list[tuple[Any, ...]]:
-            if not connection.pins:
+            if not self._settings.session.is_per_transaction:
                 return _fetch(connection, statement)
             return self._in_transaction(connection, lambda: _fetch(connection, statement))
 
@@ -156,7 +154,8 @@ class PsycopgIO:
 
     async def run_script(self, sql: str) -> None:
         def run(connection: BoundedConnection) -> None:
-            script = f"{self._settings.session.begin_pinned}; {sql}; COMMIT" if connection.pins else sql
+            session = self._settings.session
+            script = f"{session.begin}; {sql}; COMMIT" if session.is_per_transaction else sql
             with _translated_errors(self._settings.timeout):
                 connection.execute(script.encode(), prepare=False)
 
@@ -172,10 +171,8 @@ class PsycopgIO:
         return await self._lend(run)
 
     def _in_transaction(self, connection: BoundedConnection, work: Callable[[], R]) -> R:
-        session = self._settings.session
-        begin = session.begin_pinned if connection.pins else session.begin
         with _translated_errors(self._settings.timeout):
-            connection.execute(begin.encode(), prepare=False)
+            connection.execute(self._settings.session.begin.encode(), prepare=False)
         try:
             result = work()
         except BaseException:
@@ -263,9 +260,6 @@ class PsycopgIO:
                 connection.timeout = settings.timeout
                 connection.add_notice_handler(connection.heed)
                 connection.execute(settings.session.on_connect.encode(), prepare=False)
-                if settings.session.probe:
-                    row = connection.execute(settings.session.probe.encode(), prepare=False).fetchone()
-                    connection.pins = row is None or not settings.session.is_reliable(row)
         except BaseException:
             if connection is not None:
                 connection.close()

@@ -10,9 +10,9 @@ All is sent as a statement, since connection poolers refuse start-up parameters 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from ...ports.postgres import Row, SessionSettings
+from ...ports.postgres import SessionSettings
 
 # What a pooler such as PgBouncer hands on with each transaction. In zones other than UTC psycopg cannot read the first
 # and the last hours of the calendar.
@@ -47,46 +47,33 @@ _PLANNING: Final = (
     ("enable_sort", "off"),
 )
 
+
 # Without it, a query that waits for a lock outlives a client that is gone. Servers before version 14 and on Windows do
 # not have it.
-_WATCH_THE_CLIENT: Final = """
-    SELECT set_config('client_connection_check_interval', '500ms', false)
-    WHERE current_setting('server_version_num')::int >= 140000 AND version() !~* 'windows|mingw|msvc|visual'
-"""
+def _watch_the_client(*, is_local: bool) -> str:
+    return f"""
+        SELECT pg_catalog.set_config('client_connection_check_interval', '500ms', {is_local})
+        WHERE pg_catalog.current_setting('server_version_num')::int >= 140000
+            AND pg_catalog.version() !~* 'windows|mingw|msvc|visual'
+    """
+
 
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
-_PROBED: Final = tuple(name for name, _ in _MEANING if name != "search_path")
 
 
 def _set(settings: tuple[tuple[str, str], ...], scope: str) -> str:
     return "; ".join(f"SET {scope} {name} = {value}" for name, value in settings)
 
 
-def _is_reliable(row: Row) -> bool:
-    """Whether the values that `_PROBED` and the schemas that are searched have are as good as those of `_MEANING`."""
-    schemas: Any = row[0]
-    values = dict(zip(_PROBED, row[1:], strict=True))
-    first = next((schema for schema in schemas if not schema.startswith("pg_temp")), None)
-    digits = int(values.pop("extra_float_digits"))
-    expected = {name: value.strip("'") for name, value in _MEANING if name in values}
-    return first == "pg_catalog" and digits >= 1 and values == expected
-
-
 DIRECT: Final = SessionSettings(
-    on_connect="; ".join((_set((*_MEANING, *_HANDED_ON, *_PLANNING), "SESSION"), _WATCH_THE_CLIENT)),
+    on_connect="; ".join((_set((*_MEANING, *_HANDED_ON, *_PLANNING), "SESSION"), _watch_the_client(is_local=False))),
     begin=_BEGIN,
-    probe="",
-    is_reliable=lambda row: True,
-    begin_pinned=_BEGIN,
+    is_per_transaction=False,
 )
 
-# Behind a pooler in transaction mode a session is somebody else's in the next moment, so each transaction sets what it
-# needs for itself, where the sessions of the pooler do not have it anyway.
+# Behind a pooler in transaction mode, a session belongs to another client in the next moment.
 POOLED: Final = SessionSettings(
     on_connect=_set(_HANDED_ON, "SESSION"),
-    begin=_BEGIN,
-    probe="SELECT pg_catalog.current_schemas(true), "
-    + ", ".join(f"pg_catalog.current_setting('{name}')" for name in _PROBED),
-    is_reliable=_is_reliable,
-    begin_pinned=f"{_BEGIN}; {_set((*_MEANING, *_PLANNING), 'LOCAL')}",
+    begin="; ".join((_BEGIN, _set((*_MEANING, *_PLANNING), "LOCAL"), _watch_the_client(is_local=True))),
+    is_per_transaction=True,
 )
