@@ -5,7 +5,7 @@ evidence is searched once. `benchmarks.datasets` says what the folder holds, `be
 what recall is.
 
     python -m benchmarks.recall --data DIR
-    python -m benchmarks.recall --data DIR --set AROUND_WEIGHT=0 --set VECTOR_WEIGHT=0.2
+    python -m benchmarks.recall --data DIR --set NEIGHBOR_WEIGHT=0 --set VECTOR_WEIGHT=0.2
 """
 
 from __future__ import annotations

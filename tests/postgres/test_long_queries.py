@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from openmem import AsyncMemory, Memory
-from openmem.providers.postgres.ranking import FEW, QUERY_LENGTH
+from openmem.ranking.constants import EXACT_SCAN_LIMIT, MAX_QUERY_CHARACTERS
 from openmem.testing.modes import Async, Mode, Sync
 
 from ..servers import Server
@@ -17,7 +17,7 @@ SYLLABLES = ("ba", "do", "ki", "lu", "me", "no", "pa", "ri")
 # Known by some memories each, and in no dictionary of stems or stop words.
 COMMON = [f"{a}{b}{c}x" for a in SYLLABLES for b in SYLLABLES for c in SYLLABLES][:300]
 ANSWER = "a walnut zither hums inside the quokka cupboard"
-COUNTS = {"few": 300, "many": FEW + 400}
+COUNTS = {"few": 300, "many": EXACT_SCAN_LIMIT + 400}
 BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
 
 
@@ -133,6 +133,6 @@ def test_as_many_different_words_as_a_query_can_have(mode: Mode, client: AsyncMe
     async def body() -> None:
         async with client:
             for query in (" ".join(pieces), "-".join(pieces), "/".join(pieces), "a.co/" + " a.co/".join(pieces)):
-                assert len(await client.search(query[:QUERY_LENGTH], user, limit=3)) == 3
+                assert len(await client.search(query[:MAX_QUERY_CHARACTERS], user, limit=3)) == 3
 
     mode.run(body())

@@ -90,7 +90,7 @@ class Stores:
             self.mode.run(search())
             return found
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(ranking, "LENDERS", 0)
+            patched.setattr(ranking, "SEEDS", 0)
             provider.statements_of.cache_clear()
             self.mode.run(search())
         provider.statements_of.cache_clear()

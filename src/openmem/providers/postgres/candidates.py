@@ -33,10 +33,11 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from .ranking import FEW, LENDERS, NEIGHBOURS, QUESTION, QUESTION_FACTOR, SPEAKER, Ranking, flag, has_bit, score, weight
+from ...ranking.constants import EXACT_SCAN_LIMIT, NEIGHBOR_DISTANCE, QUESTION_FACTOR, SEEDS
+from .ranking import QUESTION, SPEAKER, Ranking, flag, has_bit, score, weight
 from .schema import HEAD
 
-EXACT: Final = FEW
+EXACT: Final = EXACT_SCAN_LIMIT
 HITS: Final = 300
 PAIRED: Final = 3
 PAIR_HITS: Final = 300
@@ -68,7 +69,8 @@ def of_many(ranking: Ranking) -> str:
         SELECT id, ordinal, at, nearness, own, {_share()} AS said
         FROM (
             SELECT {r.measured}, {_found(r)} AS found {searched} AND m.ordinal <> lender.ordinal
-                AND m.ordinal >= lender.ordinal - {NEIGHBOURS} AND m.ordinal <= lender.ordinal + {NEIGHBOURS} OFFSET 0
+                AND m.ordinal >= lender.ordinal - {NEIGHBOR_DISTANCE}
+                AND m.ordinal <= lender.ordinal + {NEIGHBOR_DISTANCE} OFFSET 0
         ) near
     ) m"""
     return f"""
@@ -129,7 +131,7 @@ def of_many(ranking: Ranking) -> str:
             SELECT * FROM other UNION ALL SELECT * FROM hit WHERE (SELECT yes FROM enough)
             ORDER BY score DESC, id DESC LIMIT {r.most}
         ),
-        lending AS (SELECT * FROM top ORDER BY score DESC, id DESC LIMIT {LENDERS}),
+        lending AS (SELECT * FROM top ORDER BY score DESC, id DESC LIMIT {SEEDS}),
         top_count AS MATERIALIZED ({r.mask_counts("lending m", "(SELECT is_long FROM query)")}),
         scored AS MATERIALIZED (
             {r.scored(words, "top_count", order="weight DESC", further=", weight")}

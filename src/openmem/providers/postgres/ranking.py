@@ -15,7 +15,7 @@ The score is absolute, 0 to 1, the same scale from query to query::
   of a memory like ``Maya: I moved to Porto`` counts as one word more, of `SPEAKER_WEIGHT`.
 * *Around* a memory are the two stored just before and after it within the same hour (of ``valid_from``,
   else of ``created_at``), since what is said in one breath belongs together. One of them lends it what it
-  has, if it is a good answer itself: among the `LENDERS` best by what is their own. ``nearness around``
+  has, if it is a good answer itself: among the `SEEDS` best by what is their own. ``nearness around``
   is the lender's, ``said around`` the share of the query that the lender covers and the memory does not. Both count
   as far as the memory is near the query itself. Of several lenders the one counts with whom the score is best.
   Whatever it lends, the memory stays behind it: see `Ranking.ranked`.
@@ -38,8 +38,8 @@ A query of more words is compared twice: first by as many masks as it takes, whi
 have each word, then by the masks of the rarest words that any memory has. The words that none has need no bit to count
 as not said. The words beyond, the most common ones, do not count.
 
-This is the ranking of up to about `FEW` memories of a user, which are all held in the server's memory for a
-moment. How more are ranked is in `.candidates`.
+This is the ranking of up to about `EXACT_SCAN_LIMIT` memories of a user, which are all held in the server's memory
+for a moment. How more are ranked is in `.candidates`.
 """
 
 from __future__ import annotations
@@ -47,18 +47,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from ...ranking.constants import (
+    EXACT_SCAN_LIMIT,
+    GAP_SHARE,
+    MAX_QUERY_CHARACTERS,
+    NEIGHBOR_DECAY,
+    NEIGHBOR_DISTANCE,
+    NEIGHBOR_WEIGHT,
+    NEIGHBOR_WINDOW_SECONDS,
+    QUESTION_FACTOR,
+    SEEDS,
+    SPEAKER_WEIGHT,
+    VECTOR_WEIGHT,
+    WORDS_WEIGHT,
+)
 from .schema import TERM_NUMBERS
 
-VECTOR_WEIGHT: Final = 0.35
-WORDS_WEIGHT: Final = 0.65
-SPEAKER_WEIGHT: Final = 1.5
-QUESTION_FACTOR: Final = 0.85
-AROUND_WEIGHT: Final = 0.6
-AROUND_FADE: Final = 4
-NEIGHBOR_SHARE: Final = 0.9
-LENDERS: Final = 30
-NEIGHBOURS: Final = 2
-EPISODE: Final = "1 hour"
 MASK_BITS: Final = 21
 SPEAKER: Final = 0
 QUESTION: Final = 1
@@ -66,8 +70,6 @@ FIRST_WORD: Final = 2
 MASKS: Final = 3
 NO_BIT: Final = MASKS * MASK_BITS
 SCORED_WORDS: Final = NO_BIT - FIRST_WORD
-QUERY_LENGTH: Final = 20_000
-FEW: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Ranking:
         tells whether there are. Nothing is ranked then.
         """
         searched = f"{self.of_user} AND {self.searched} AND NOT (SELECT yes FROM outgrown)"
-        steps = ", ".join(f"({step})" for step in range(-NEIGHBOURS, NEIGHBOURS + 1) if step)
+        steps = ", ".join(f"({step})" for step in range(-NEIGHBOR_DISTANCE, NEIGHBOR_DISTANCE + 1) if step)
         around = f"""
             (VALUES {steps}) AS steps (step)
             JOIN (measured JOIN coverage USING (own)) m ON m.ordinal = lender.ordinal + step
@@ -108,7 +110,9 @@ class Ranking:
         return f"""
             {self.query_words},
             outgrown AS MATERIALIZED (
-                SELECT EXISTS (SELECT FROM {self.memories} m WHERE {self.of_user} AND m.ordinal > {FEW}) AS yes
+                SELECT EXISTS (
+                    SELECT FROM {self.memories} m WHERE {self.of_user} AND m.ordinal > {EXACT_SCAN_LIMIT}
+                ) AS yes
             ),
             {self.all_mask},
             mask_count AS MATERIALIZED (
@@ -291,12 +295,12 @@ class Ranking:
     @property
     def most(self) -> str:
         """How many of the best by themselves are needed: those that may lend, and those that may be returned."""
-        return f"greatest({LENDERS}, {self.limit}::bigint)"
+        return f"greatest({SEEDS}, {self.limit}::bigint)"
 
     def ranked(self, around: str) -> str:
         """From ``best``, the best by themselves, and the ``weight`` of each word to ``ranked``.
 
-        What a memory gets from a lender with a higher own score closes no more than `NEIGHBOR_SHARE` of the gap
+        What a memory gets from a lender with a higher own score closes no more than `GAP_SHARE` of the gap
         between the two, so that it stays behind the lender. The gap ends at the lender's own score, or at what the
         lender itself gets from memories below it, such as this one. Of equal own scores that of the newer memory is
         the higher. Own scores are compared before the deduction for questions: the reply may overtake its question.
@@ -309,18 +313,19 @@ class Ranking:
                 it may lend to, and what it says itself.
         """
         new_words = f"lender.own & ~(m.own | {flags(SPEAKER, QUESTION)})"
-        lent = f"least(1, {AROUND_FADE} * nearness)"
-        meaning = f"(nearness + {lent} * {NEIGHBOR_SHARE} * greatest(nearness_around - nearness, 0))"
+        lent = f"least(1, {NEIGHBOR_DECAY} * nearness)"
+        meaning = f"(nearness + {lent} * {GAP_SHARE} * greatest(nearness_around - nearness, 0))"
         own_score = score("nearness", "said")
+        window = f"interval '{NEIGHBOR_WINDOW_SECONDS} seconds'"
 
         def boosted(around: str) -> str:
-            return score(meaning, f"(said + {lent} * {AROUND_WEIGHT} * {around})")
+            return score(meaning, f"(said + {lent} * {NEIGHBOR_WEIGHT} * {around})")
 
         return f"""
             lender AS MATERIALIZED (
-                SELECT id, ordinal, date_bin('{EPISODE}', at, 'epoch') AS episode, nearness, own, said,
+                SELECT id, ordinal, date_bin({window}, at, 'epoch') AS episode, nearness, own, said,
                     {own_score} AS own_score
-                FROM best ORDER BY score DESC, id DESC LIMIT {LENDERS}
+                FROM best ORDER BY score DESC, id DESC LIMIT {SEEDS}
             ),
             cutoff AS MATERIALIZED (
                 SELECT score FROM best ORDER BY score DESC, id DESC OFFSET {self.limit}::bigint - 1 LIMIT 1
@@ -333,7 +338,7 @@ class Ranking:
                         lender.own_score AS lender_score, lender.nearness AS nearness_around,
                         lender.said AS most_around, {new_words} AS around
                     FROM lender CROSS JOIN {around}
-                    WHERE m.at >= lender.episode AND m.at < lender.episode + interval '{EPISODE}'
+                    WHERE m.at >= lender.episode AND m.at < lender.episode + {window}
                         AND (lender.nearness > m.nearness OR {new_words} <> 0)
                 ) m
                 CROSS JOIN LATERAL (SELECT {own_score} AS own_score) own_scores
@@ -354,7 +359,7 @@ class Ranking:
                         SELECT id, score, {own_score} AS own_score FROM best
                         UNION ALL
                         SELECT n.id, {factor()} * CASE WHEN is_below
-                            THEN least(boosted_score, own_score + {NEIGHBOR_SHARE} * (ceiling.score - own_score))
+                            THEN least(boosted_score, own_score + {GAP_SHARE} * (ceiling.score - own_score))
                             ELSE boosted_score END, own_score
                         FROM neighbor n JOIN ceiling USING (lender_id)
                     ) scored
@@ -377,9 +382,9 @@ def factor() -> str:
 
 def words_of(query: str) -> str:
     """The part of a query whose words are compared: of a very long one its beginning and its end."""
-    if len(query) <= QUERY_LENGTH:
+    if len(query) <= MAX_QUERY_CHARACTERS:
         return query
-    half = QUERY_LENGTH // 2
+    half = MAX_QUERY_CHARACTERS // 2
     return f"{query[:half]} {query[-half:]}"
 
 

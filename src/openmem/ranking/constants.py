@@ -1,0 +1,56 @@
+"""The constants of the ranking, from which the reference, the SQL and the documentation take them.
+
+A memory's score is between 0 and 1, the same scale for every query::
+
+    score        = (own_score + boost) * (QUESTION_FACTOR if the memory is a question else 1)
+    own_score    = VECTOR_WEIGHT * similarity + WORDS_WEIGHT * coverage
+    boost        = boost_factor * (VECTOR_WEIGHT * GAP_SHARE * max(0, the seed's similarity - similarity)
+                                   + WORDS_WEIGHT * NEIGHBOR_WEIGHT * new_coverage)
+    boost_factor = min(1, NEIGHBOR_DECAY * similarity)
+
+``similarity`` is the cosine of two vectors, ``coverage`` the share of the query's words that a memory has, and
+``new_coverage`` the share that the seed has and the memory does not. `docs/retrieval.md` has the measurements.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+VECTOR_WEIGHT: Final = 0.35
+"""The weight of the similarity of the vectors in a score. With `WORDS_WEIGHT` it adds up to 1."""
+
+WORDS_WEIGHT: Final = 0.65
+"""The weight of the coverage of the query's words in a score."""
+
+SPEAKER_WEIGHT: Final = 1.5
+"""The weight of the query naming the speaker of a memory, in weights of a word that as many memories have."""
+
+QUESTION_FACTOR: Final = 0.85
+"""The share of its score that a memory keeps which ends in a question mark."""
+
+SEEDS: Final = 30
+"""How many memories boost their neighbors: those with the best scores of their own."""
+
+NEIGHBOR_DISTANCE: Final = 2
+"""How far a seed reaches, in places of the order in which a user's memories were added, in each direction."""
+
+NEIGHBOR_WINDOW_SECONDS: Final = 3600
+"""The length of the windows of time, counted from 1970 in UTC; a seed and its neighbor are in the same window."""
+
+NEIGHBOR_WEIGHT: Final = 0.6
+"""The share of a seed's coverage that its neighbor is given."""
+
+NEIGHBOR_DECAY: Final = 4.0
+"""How fast a boost decays with a neighbor's similarity to the query: it is whole from a similarity of 1 / this on."""
+
+GAP_SHARE: Final = 0.9
+"""The share of the gap to a better seed that a boost closes at most, so that a memory stays behind its seed."""
+
+MAX_QUERY_CHARACTERS: Final = 20_000
+"""The length of the text of which words are compared. Of a longer query its first and its last half of that are."""
+
+MAX_QUERY_LEXEMES: Final = 61
+"""How many different words of a query count. Of more, the rarest do that any of the user's memories has."""
+
+EXACT_SCAN_LIMIT: Final = 1_000
+"""Up to which sequence number of a user's newest memory all of the user's memories are compared with a query."""
