@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
@@ -19,9 +19,8 @@ from openmem.providers.base import (
     Call,
     Position,
     Provider,
+    Selection,
     check_not_ended,
-    decode_cursor,
-    encode_cursor,
     new_memory_id,
     no_such_memory,
 )
@@ -92,29 +91,19 @@ class DictProvider(Provider):
             del self._memories[self._find(op, call).id]
 
     async def list(self, op: List, call: Call) -> MemoryPage:
-        position = decode_cursor(op)
-        found = [
-            record
-            for record in self._select(op, call)
-            if (op.tag is None or op.tag in (record.tags or ()))
-            and (op.since is None or record.created_at >= op.since)
-            and (op.until is None or record.created_at < op.until)
-            and (position is None or _position(record) < position)
-        ]
-        items = sorted(found, key=_position, reverse=True)[: op.limit]
-        next_cursor = encode_cursor(op, _position(items[-1])) if len(found) > op.limit else None
+        found = self._select(op.selection(call.grants))
+        items = sorted(found, key=Position.of, reverse=True)[: op.limit]
+        next_cursor = op.cursor_after(items[-1]) if len(found) > op.limit else None
         shown = await self.with_readable_names(items, call, self._look_up)
         return MemoryPage(items=list(shown), next_cursor=next_cursor)
 
     async def search(self, op: Search, call: Call) -> SearchResults:
-        now, asked, results = datetime.now(UTC), _words(op.query), []
-        for record in self._select(op, call):
-            begun = record.valid_from is None or record.valid_from <= now
-            ended = record.valid_to is not None and record.valid_to <= now
+        asked, results = _words(op.query), []
+        for record in self._select(op.selection(call.grants)):
             score = _weight(asked & _words(record.content)) / (_weight(asked) or 1)
-            if begun and not ended and score > 0 and score >= (op.min_score or 0):
+            if score > 0 and score >= (op.min_score or 0):
                 results.append(SearchResult(memory=record, score=score))
-        results.sort(key=lambda result: (result.score, *_position(result.memory)), reverse=True)
+        results.sort(key=lambda result: (result.score, *Position.of(result.memory)), reverse=True)
         return await self.with_readable_names_in(results[: op.limit], call, self._look_up)
 
     def _find(self, op: Get | Update | Delete, call: Call) -> MemoryRecord:
@@ -148,15 +137,9 @@ class DictProvider(Provider):
         [shown] = await self.with_readable_names([record], call, self._look_up)
         return shown
 
-    def _select(self, op: List | Search, call: Call) -> Iterator[MemoryRecord]:
-        scopes = op.scope_filter(call.grants)
-        for record in list(self._memories.values()):
-            if record.user_id == op.user_id and (scopes is None or scopes.matches(record.scope)):
-                yield record
-
-
-def _position(record: MemoryRecord) -> Position:
-    return Position(record.created_at, record.id)
+    def _select(self, selection: Selection) -> Sequence[MemoryRecord]:
+        now = datetime.now(UTC)
+        return [record for record in list(self._memories.values()) if selection.matches(record, now)]
 
 
 def _words(text: str) -> set[str]:

@@ -1,56 +1,47 @@
-"""Opaque list cursors: the position of the last item seen, bound to the query it belongs to."""
+"""Opaque list cursors: the position of the last memory seen, bound to the query it belongs to."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 from datetime import datetime
-from typing import NamedTuple
 
 from ._text import check_text
 from .errors import InvalidRequestError
 from .models import as_utc
-from .operations import List
+from .selection import Position
 
 
-class Position(NamedTuple):
-    """Where a page ended: the sort key of its last memory."""
+def encode_cursor(fingerprint: str, position: Position) -> str:
+    """The cursor for the page behind `position`.
 
-    created_at: datetime
-    id: str
-
-
-def encode_cursor(op: List, position: Position) -> str:
-    """The cursor for the page behind `position` of the list `op`."""
-    payload = json.dumps([_fingerprint(op), position.created_at.isoformat(), position.id])
+    Args:
+        fingerprint: a digest of the query, the same for all of its pages.
+    """
+    payload = json.dumps([fingerprint, position.created_at.isoformat(), position.id])
     return base64.urlsafe_b64encode(payload.encode()).decode().rstrip("=")
 
 
-def decode_cursor(op: List) -> Position | None:
-    """The position in `op.cursor`; None on the first page.
+def decode_cursor(cursor: str, fingerprint: str) -> Position:
+    """The position in a cursor.
+
+    Args:
+        fingerprint: a digest of the query that comes with it.
 
     Raises:
-        InvalidRequestError: the cursor is malformed, or was made by a list with other filters.
+        InvalidRequestError: the cursor is malformed, or was made by another query.
     """
-    if op.cursor is None:
-        return None
     try:
-        payload = base64.b64decode(op.cursor + "=" * (-len(op.cursor) % 4), altchars=b"-_", validate=True)
-        fingerprint, created_at, id = json.loads(payload)
+        payload = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        encoded, created_at, id = json.loads(payload)
         position = Position(as_utc(datetime.fromisoformat(created_at)), check_text(id))
     except (binascii.Error, UnicodeError, ValueError, TypeError, RecursionError):
         raise InvalidRequestError(
             "cursor: this is not a cursor; pass next_cursor of the previous page unchanged"
         ) from None
-    if fingerprint != _fingerprint(op):
+    if encoded != fingerprint:
         raise InvalidRequestError(
             "cursor: it belongs to a list of another user or with other filters; repeat the arguments of the first page"
         )
     return position
-
-
-def _fingerprint(op: List) -> str:
-    query = op.model_dump_json(exclude={"cursor", "limit"})
-    return hashlib.blake2b(query.encode(), digest_size=9).hexdigest()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+MAX_NAME_LENGTH: Final = 512
+"""Characters of the name of a user, an application, a tag or a memory, at most."""
+
 _PLAIN: Final = re.compile(r"(?!.*//)[\w .:/*-]{1,24}")
 _SURROGATE_PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _RARE: Final = re.compile("[\x00\ud800-\udfff]")

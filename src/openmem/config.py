@@ -9,10 +9,9 @@ from os import PathLike
 from typing import Any, Literal, TypeAlias, get_args
 
 from ._suggestions import closest
-from ._text import check_text, quoted
+from ._text import MAX_NAME_LENGTH, check_text, quoted
 from .access import Grants
 from .errors import InvalidRequestError
-from .operations import MAX_NAME_LENGTH
 from .tokens import TokenCounter, resolve_token_counter
 
 AuditMode: TypeAlias = Literal["all", "writes", "off"]

@@ -13,7 +13,6 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import (
-    TYPE_CHECKING,
     Annotated,
     Any,
     ClassVar,
@@ -40,11 +39,13 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
+from ._cursor import decode_cursor, encode_cursor
 from ._ids import new_request_id
 from ._scopes import MAX_SCOPE_LENGTH, ScopeFilter, check_path, check_pattern
 from ._suggestions import closest
-from ._text import check_text
+from ._text import MAX_NAME_LENGTH, check_text
 from .access import Access, Grants
+from .call import Call
 from .errors import InvalidRequestError, OMPError
 from .models import (
     AuditEntries,
@@ -56,13 +57,10 @@ from .models import (
     SearchResults,
     Timestamp,
 )
-
-if TYPE_CHECKING:
-    from .providers.base import Call, Provider
+from .selection import Position, Selection
 
 R_co = TypeVar("R_co", covariant=True)
 
-MAX_NAME_LENGTH: Final = 512
 MAX_TAGS: Final = 128
 MAX_JSON_DEPTH: Final = 32
 MAX_INTEGER_DIGITS: Final = 640
@@ -216,7 +214,7 @@ class Verb(Protocol[R_co]):
     verb: ClassVar[str]
     access: ClassVar[Access]
 
-    def on(self, provider: Provider, call: Call) -> Awaitable[R_co]:
+    def on(self, provider: Verbs, call: Call) -> Awaitable[R_co]:
         """Perform the operation on `provider`."""
         ...
 
@@ -268,6 +266,14 @@ class ScopedQuery(Operation):
     def scope_filter(self, grants: Grants) -> ScopeFilter | None:
         """The scopes to read: what was asked for, or all that is granted; None for no filter."""
         return grants.narrow(self.access, self.scope, subtree=self.covers_subtree)
+
+    def selection(self, grants: Grants) -> Selection:
+        """The memories to read, as far as `grants` allow.
+
+        Raises:
+            ScopeDeniedError: the scope reaches beyond the grants, or nothing at all is granted.
+        """
+        return Selection(self.user_id, self.scope_filter(grants), only_valid=True)
 
     def authorize(self, grants: Grants) -> None:
         self.scope_filter(grants)
@@ -336,7 +342,7 @@ class Add(Operation):
     def authorize(self, grants: Grants) -> None:
         grants.require("write", self.scope)
 
-    def on(self, provider: Provider, call: Call) -> Awaitable[MemoryRecord]:
+    def on(self, provider: Verbs, call: Call) -> Awaitable[MemoryRecord]:
         return provider.add(self, call)
 
 
@@ -384,7 +390,7 @@ class AddMany(Operation):
             with InRecord(number):
                 check(record)
 
-    def on(self, provider: Provider, call: Call) -> Awaitable[MemoryRecords]:
+    def on(self, provider: Verbs, call: Call) -> Awaitable[MemoryRecords]:
         return provider.add_many(self, call)
 
 
@@ -444,7 +450,7 @@ class Get(Operation):
 
     id: Name
 
-    def on(self, provider: Provider, call: Call) -> Awaitable[MemoryRecord]:
+    def on(self, provider: Verbs, call: Call) -> Awaitable[MemoryRecord]:
         return provider.get(self, call)
 
 
@@ -485,7 +491,7 @@ class Update(Operation):
         if "scope" in self.changes:
             grants.require("write", self.scope)
 
-    def on(self, provider: Provider, call: Call) -> Awaitable[MemoryRecord]:
+    def on(self, provider: Verbs, call: Call) -> Awaitable[MemoryRecord]:
         return provider.update(self, call)
 
 
@@ -497,7 +503,7 @@ class Delete(Operation):
 
     id: Name
 
-    def on(self, provider: Provider, call: Call) -> Awaitable[None]:
+    def on(self, provider: Verbs, call: Call) -> Awaitable[None]:
         return provider.delete(self, call)
 
 
@@ -512,7 +518,27 @@ class List(ScopedQuery):
     limit: StrictInt = Field(default=50, ge=1, le=500)
     cursor: Annotated[str, Strict(), BeforeValidator(_repaired)] | None = None
 
-    def on(self, provider: Provider, call: Call) -> Awaitable[MemoryPage]:
+    @property
+    def fingerprint(self) -> str:
+        """A digest that the pages of one list share, and no list with other filters has."""
+        query = self.model_dump_json(exclude={"cursor", "limit"})
+        return hashlib.blake2b(query.encode(), digest_size=9).hexdigest()
+
+    def selection(self, grants: Grants) -> Selection:
+        """The memories on this page and those behind it, as far as `grants` allow.
+
+        Raises:
+            ScopeDeniedError: the scope reaches beyond the grants, or nothing at all is granted.
+            InvalidRequestError: the cursor is malformed, or was made by a list with other filters.
+        """
+        before = None if self.cursor is None else decode_cursor(self.cursor, self.fingerprint)
+        return Selection(self.user_id, self.scope_filter(grants), self.tag, self.since, self.until, before)
+
+    def cursor_after(self, record: MemoryRecord) -> str:
+        """The cursor of the page that begins behind this memory."""
+        return encode_cursor(self.fingerprint, Position.of(record))
+
+    def on(self, provider: Verbs, call: Call) -> Awaitable[MemoryPage]:
         return provider.list(self, call)
 
 
@@ -529,7 +555,7 @@ class Search(ScopedQuery):
     def text(self) -> tuple[str, str]:
         return "query", self.query
 
-    def on(self, provider: Provider, call: Call) -> Awaitable[SearchResults]:
+    def on(self, provider: Verbs, call: Call) -> Awaitable[SearchResults]:
         return provider.search(self, call)
 
 
@@ -550,7 +576,7 @@ class Context(ScopedQuery):
     def text(self) -> tuple[str, str]:
         return "query", self.query
 
-    def on(self, provider: Provider, call: Call) -> Awaitable[ContextBlock]:
+    def on(self, provider: Verbs, call: Call) -> Awaitable[ContextBlock]:
         return provider.context(self, call)
 
 
@@ -571,7 +597,7 @@ class Audit(Operation):
     since: Moment | None = None
     limit: StrictInt = Field(default=100, ge=1, le=1000)
 
-    def on(self, provider: Provider, call: Call) -> Awaitable[AuditEntries]:
+    def on(self, provider: Verbs, call: Call) -> Awaitable[AuditEntries]:
         return provider.audit(self, call)
 
 
@@ -585,7 +611,7 @@ class WaitForIngest(Operation):
     user_id: Name
     timeout: Annotated[float, Strict()] | None = Field(default=None, ge=0)
 
-    def on(self, provider: Provider, call: Call) -> Awaitable[None]:
+    def on(self, provider: Verbs, call: Call) -> Awaitable[None]:
         return provider.wait_for_ingest(self, call)
 
 
@@ -602,8 +628,34 @@ class Reembed(Operation):
     def authorize(self, grants: Grants) -> None:
         grants.require("write", None)
 
-    def on(self, provider: Provider, call: Call) -> Awaitable[int]:
+    def on(self, provider: Verbs, call: Call) -> Awaitable[int]:
         return provider.reembed(self, call)
+
+
+class Verbs(Protocol):
+    """What an operation is applied to: one method per verb."""
+
+    async def add(self, op: Add, call: Call) -> MemoryRecord: ...
+
+    async def add_many(self, op: AddMany, call: Call) -> MemoryRecords: ...
+
+    async def get(self, op: Get, call: Call) -> MemoryRecord: ...
+
+    async def update(self, op: Update, call: Call) -> MemoryRecord: ...
+
+    async def delete(self, op: Delete, call: Call) -> None: ...
+
+    async def list(self, op: List, call: Call) -> MemoryPage: ...
+
+    async def search(self, op: Search, call: Call) -> SearchResults: ...
+
+    async def context(self, op: Context, call: Call) -> ContextBlock: ...
+
+    async def audit(self, op: Audit, call: Call) -> AuditEntries: ...
+
+    async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None: ...
+
+    async def reembed(self, op: Reembed, call: Call) -> int: ...
 
 
 VERBS: Final[tuple[type[Operation], ...]] = (

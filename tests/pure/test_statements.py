@@ -10,13 +10,13 @@ from typing import Any, get_args
 
 import pytest
 
-from openmem._cursor import Position, encode_cursor
+from openmem._cursor import encode_cursor
 from openmem._ids import bucket_in, bucket_of, new_memory_id
 from openmem.access import Grants
 from openmem.config import AuditMode
 from openmem.operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
 from openmem.ports.postgres import Statement
-from openmem.providers.base import Call
+from openmem.providers.base import Call, Position
 from openmem.providers.postgres.statements import Statements
 from openmem.providers.postgres.writes import AddedBefore
 
@@ -44,7 +44,7 @@ def statements(
         extensions={"x-a": MARK},
     )
     page = List(user_id=MARK, scope=f"{MARK}/a", tag=MARK, since=NOW, until=NOW + timedelta(days=1), limit=3)
-    cursor = encode_cursor(page, Position(NOW, MARK))
+    cursor = encode_cursor(page.fingerprint, Position(NOW, MARK))
     update = Update(id=ID, content=MARK, scope=MARK, tags=[MARK], confidence=1, valid_to=NOW, supersedes=["m"])
     search = Search(query=MARK, user_id=MARK, scope=f"{MARK}/*", min_score=0.5)
     context = Context(query=MARK, user_id=MARK, scope=f"{MARK}/a")

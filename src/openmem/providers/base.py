@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from .._cursor import Position, decode_cursor, encode_cursor
 from .._ids import new_memory_id
-from ..access import UNRESTRICTED, Grants
+from ..call import Call
 from ..config import ClientConfig
 from ..context import build_context
 from ..errors import (
@@ -45,18 +43,20 @@ from ..operations import (
     Reembed,
     Search,
     Update,
+    Verbs,
     WaitForIngest,
 )
 from ..ports import Ports
+from ..selection import Position, Selection, is_valid
 
 __all__ = [
     "CONTEXT_CANDIDATES",
     "Call",
     "Position",
     "Provider",
+    "Selection",
     "check_not_ended",
-    "decode_cursor",
-    "encode_cursor",
+    "is_valid",
     "new_memory_id",
     "no_such_memory",
 ]
@@ -66,33 +66,7 @@ POLL_PAUSE = 0.25
 SHORTEST_SECRET = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Who performs an operation, on whose behalf.
-
-    Attributes:
-        request_id: unique per call; in the audit log and on errors.
-        app: name of the calling application.
-        grants: the scopes the caller may touch.
-        users: the users the caller may act for; None for any. Memories of others do not exist for it.
-        idempotency_key: an `add` with a key that its user has used before stores nothing and returns
-            the memory of that time. Only for providers that say they remember keys.
-        deadline: when all requests on its behalf must be done, on the clock of the ports; None for no such moment.
-    """
-
-    request_id: str
-    app: str | None = None
-    grants: Grants = UNRESTRICTED
-    users: frozenset[str] | None = None
-    idempotency_key: str | None = None
-    deadline: float | None = None
-
-    def may_act_for(self, user_id: str) -> bool:
-        """Whether this user's memories exist for the caller."""
-        return self.users is None or user_id in self.users
-
-
-class Provider:
+class Provider(Verbs):
     """The verbs over one kind of backend.
 
     Subclasses override the verbs their backend has; those left out are refused with

@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TypeVar
 
-from ..._cursor import decode_cursor
 from ..._ids import new_memory_id
 from ..._retrying import TRIES
 from ...config import DEFAULT_POOL_TIMEOUT, ClientConfig
@@ -33,7 +32,6 @@ from ...operations import (
     Delete,
     Get,
     List,
-    Operation,
     Reembed,
     Search,
     Update,
@@ -161,11 +159,6 @@ class PostgresProvider(Provider):
                     await self._replica.io.close()
             finally:
                 await self._embedder.close()
-
-    def check(self, op: Operation, call: Call) -> None:
-        super().check(op, call)
-        if isinstance(op, List):
-            decode_cursor(op)
 
     async def add(self, op: Add, call: Call) -> MemoryRecord:
         [vector] = await self._embedder.embed([op.content])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..._cursor import Position, decode_cursor, encode_cursor
 from ..._ids import bucket_in, bucket_of
 from ...models import MemoryPage, MemoryRecord
 from ...operations import Get, List, WaitForIngest
@@ -46,27 +45,28 @@ class Reads:
 
     def list(self, op: List, call: Call) -> Statement[MemoryPage]:
         """One page, newest first, from the position in the cursor on."""
-        last = decode_cursor(op)
+        selection = op.selection(call.grants)
+        last = selection.before
 
         def decode(rows: Sequence[Row]) -> MemoryPage:
             items = [to_record(row) for row in rows[: op.limit]]
             if len(rows) <= op.limit:
                 return MemoryPage(items=items)
-            return MemoryPage(items=items, next_cursor=encode_cursor(op, Position(items[-1].created_at, items[-1].id)))
+            return MemoryPage(items=items, next_cursor=op.cursor_after(items[-1]))
 
         values = {
             "bucket": bucket_of(op.user_id),
-            "user_id": op.user_id,
+            "user_id": selection.user_id,
             "scope": op.scope,
-            "tag": op.tag,
-            "since": op.since,
-            "until": op.until,
+            "tag": selection.tag,
+            "since": selection.since,
+            "until": selection.until,
             "last_created_at": None if last is None else last.created_at,
             "last_id": None if last is None else last.id,
             "limit": op.limit + 1,
             "app": call.app,
             "request_id": call.request_id,
-            **scope_values("selected", op.scope_filter(call.grants)),
+            **scope_values("selected", selection.scopes),
             **scope_values("readable", call.grants.read),
         }
         return self._list.bind(values, decode)

@@ -24,7 +24,6 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from pydantic import ValidationError
 
-from ..._cursor import Position, decode_cursor, encode_cursor
 from ..._ids import new_memory_id
 from ..._network import split_url
 from ..._quiet import quiet
@@ -46,6 +45,7 @@ from ...models import CapabilityFeatures, MemoryPage, MemoryRecord, SearchResult
 from ...operations import Add, ContextSearch, Delete, Get, List, Operation, Search, Update, WaitForIngest
 from ...ports import Ports, SdkCall
 from ...ports.errors import ConnectionFailedError
+from ...selection import Position, Selection
 from ..base import Call, Provider, check_not_ended, no_such_memory
 
 P = ParamSpec("P")
@@ -447,23 +447,16 @@ class VendorProvider(Provider):
     async def list(self, op: List, call: Call) -> MemoryPage:
         """Reads all memories of the user, since a vendor's order and paging are not ours."""
         with _named(op):
-            position = decode_cursor(op)
-            scopes = op.scope_filter(call.grants)
+            selection, now = op.selection(call.grants), datetime.now(UTC)
             found: dict[str, MemoryRecord] = {}
             named: dict[str, MemoryRecord] = {}
             async for record in self._all(op.user_id):
                 if call.grants.read is not None:
                     named[record.id] = record
-                if (
-                    (scopes is None or scopes.matches(record.scope))
-                    and (op.tag is None or op.tag in (record.tags or ()))
-                    and (op.since is None or record.created_at >= op.since)
-                    and (op.until is None or record.created_at < op.until)
-                    and (position is None or _position(record) < position)
-                ):
+                if selection.matches(record, now):
                     found[record.id] = record
-            items = heapq.nlargest(op.limit, found.values(), key=_position)
-            next_cursor = encode_cursor(op, _position(items[-1])) if len(found) > op.limit else None
+            items = heapq.nlargest(op.limit, found.values(), key=Position.of)
+            next_cursor = op.cursor_after(items[-1]) if len(found) > op.limit else None
 
             async def look_up(id: str) -> MemoryRecord | None:
                 return named.get(id)
@@ -478,11 +471,11 @@ class VendorProvider(Provider):
         with the score 0; but not in a prompt, where only what answers belongs.
         """
         with _named(op):
-            scopes = op.scope_filter(call.grants)
+            selection = op.selection(call.grants)
             count = min(self.max_candidates, op.limit * OVERFETCH + SPARE_CANDIDATES)
             while True:
-                answer = await self.candidates(op, scopes, count)
-                results = self._ranked(answer.found, op, scopes)
+                answer = await self.candidates(op, selection.scopes, count)
+                results = self._ranked(answer.found, selection)
                 if answer.complete or len(results) >= op.limit or count >= self.max_candidates:
                     break
                 count = min(self.max_candidates, count * GROWTH)
@@ -491,7 +484,7 @@ class VendorProvider(Provider):
             lowest = op.min_score or 0.0
             if len(results) < op.limit and not answer.complete:
                 self._check_reach(answer.found, lowest)
-                results += await self._beyond(answer.found, results, op, scopes)
+                results += await self._beyond(answer.found, results, op, selection)
             results = [result for result in results if result.score >= lowest][: op.limit]
             return await self.with_readable_names_in(results, call, self._look_up)
 
@@ -499,11 +492,6 @@ class VendorProvider(Provider):
         """Asks again and again until none is queued."""
         with _named(op):
             await self.poll(op, lambda id: self.is_ingested(id, op.user_id))
-
-    def check(self, op: Operation, call: Call) -> None:
-        super().check(op, call)
-        if isinstance(op, List):
-            decode_cursor(op)
 
     def _now(self) -> datetime:
         """The time, later than at any call before, so that it orders what this client writes."""
@@ -576,13 +564,13 @@ class VendorProvider(Provider):
         if stored.core.user_id != user_id:
             raise self.malformed("a memory of another user; it was withheld")
 
-    def _ranked(self, found: Iterable[Candidate], op: Search, scopes: ScopeFilter | None) -> SearchResults:
+    def _ranked(self, found: Iterable[Candidate], selection: Selection) -> SearchResults:
         now = datetime.now(UTC)
         results: dict[str, SearchResult] = {}
         for candidate in found:
-            self._check_owner(candidate.stored, op.user_id)
+            self._check_owner(candidate.stored, selection.user_id)
             record = candidate.stored.record
-            if record.id not in results and _counts(record, scopes, now):
+            if record.id not in results and selection.matches(record, now):
                 rank = len(results) + 1
                 score = 1 / rank if candidate.score is None else min(1.0, max(0.0, candidate.score))
                 score = round(score, SCORE_DIGITS)
@@ -600,16 +588,16 @@ class VendorProvider(Provider):
             )
 
     async def _beyond(
-        self, found: Iterable[Candidate], results: SearchResults, op: Search, scopes: ScopeFilter | None
+        self, found: Iterable[Candidate], results: SearchResults, op: Search, selection: Selection
     ) -> SearchResults:
         """Memories that count and that the backend's search did not reach, newest first."""
         now = datetime.now(UTC)
         seen = {candidate.stored.core.id for candidate in found}
         rest: dict[str, MemoryRecord] = {}
         async for record in self._all(op.user_id):
-            if record.id not in seen and _counts(record, scopes, now):
+            if record.id not in seen and selection.matches(record, now):
                 rest[record.id] = record
-        newest = heapq.nlargest(op.limit - len(results), rest.values(), key=_position)
+        newest = heapq.nlargest(op.limit - len(results), rest.values(), key=Position.of)
         return [SearchResult(memory=record, score=0.0) for record in newest]
 
 
@@ -633,17 +621,6 @@ def check_url(setting: str, url: str) -> str:
     if user is not None:
         raise InvalidRequestError(f"{setting}: it has a user name or a password, which a log would show; pass api_key")
     return checked
-
-
-def _counts(record: MemoryRecord, scopes: ScopeFilter | None, now: datetime) -> bool:
-    """Whether a search that is limited to `scopes` may show the memory at this moment."""
-    begun = record.valid_from is None or record.valid_from <= now
-    ended = record.valid_to is not None and record.valid_to <= now
-    return begun and not ended and (scopes is None or scopes.matches(record.scope))
-
-
-def _position(record: MemoryRecord) -> Position:
-    return Position(record.created_at, record.id)
 
 
 @contextmanager
