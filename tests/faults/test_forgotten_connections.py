@@ -220,7 +220,7 @@ def test_a_slow_statement_gets_its_time(db: Database, size: int) -> None:
             begun = time.perf_counter()
             with db.locked():
                 calls = [asyncio.create_task(mem.list(USER)) for _ in range(2)]
-                while time.perf_counter() - begun < 2 * pool.SILENCE + 1.5:
+                while time.perf_counter() - begun < 2 * pool.SILENCE_SECONDS + 1.5:
                     assert db.connections() <= size
                     await asyncio.sleep(0.02)
                 assert not any(call.done() for call in calls)
@@ -230,7 +230,7 @@ def test_a_slow_statement_gets_its_time(db: Database, size: int) -> None:
         begun = time.perf_counter()
         with db.locked():
             calls = [threads.submit(mem.list, USER) for _ in range(2)]
-            while time.perf_counter() - begun < 2 * pool.SILENCE + 1.5:
+            while time.perf_counter() - begun < 2 * pool.SILENCE_SECONDS + 1.5:
                 assert db.connections() <= size
                 time.sleep(0.02)
             assert not any(call.done() for call in calls)
@@ -263,7 +263,7 @@ def test_a_call_cancelled_while_another_connection_asks_leaves_at_once(db: Datab
                 call = asyncio.create_task(mem.list(USER))
                 await until(lambda: db.waiting() == 1, within=5)
                 proxy.freeze()
-                await until(lambda: proxy.connections == 2, within=pool.SILENCE + 1)
+                await until(lambda: proxy.connections == 2, within=pool.SILENCE_SECONDS + 1)
                 assert await cancelled_after(call) < CANCEL_BOUND
                 proxy.thaw()
                 await until(lambda: not db.running(), within=1)
@@ -306,7 +306,7 @@ def test_a_goodbye_that_the_loop_has_not_read_yet(db: Database, proxy: Proxy) ->
 
 
 def test_connections_are_replaced_after_their_time(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "MAX_LIFETIME", 0.3)
+    monkeypatch.setattr(pool, "MAX_LIFETIME_SECONDS", 0.3)
     pids = "SELECT pid::text FROM pg_stat_activity WHERE application_name = 'subject'"
 
     async def main() -> None:

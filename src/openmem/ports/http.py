@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+FIRST_BYTE_TIMEOUT_SECONDS: Final = 4.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class HttpSettings:
         timeout: seconds a request may take in all: the wait for a connection, and the whole reply.
         connect_timeout: seconds to wait for a new connection.
         max_connections: connections open at most.
+        first_byte_timeout: seconds after which a reply that has not begun on a connection that was used before is
+            given up, since the network may have forgotten the connection; longer for a server that has been slow.
     """
 
     base_url: str
@@ -60,6 +64,7 @@ class HttpSettings:
     timeout: float
     connect_timeout: float
     max_connections: int
+    first_byte_timeout: float = FIRST_BYTE_TIMEOUT_SECONDS
 
 
 class HttpIO(Protocol):

@@ -1,18 +1,18 @@
 """A connection pool, written once for both modes.
 
-At most `max_size` connections exist; the most recently used idle one is lent first, so that a
+At most `max_size` connections exist; the most recently used idle one is handed out first, so that a
 quiet pool shrinks from the other end. A connection that failed or was cancelled in the middle of
-a query keeps its place until it was made clean or discarded, so that the bound always holds.
+a query keeps its slot until it was made clean or discarded, so that the bound always holds.
 
 A network may forget a connection and tell neither end: a NAT gateway or a load balancer that saw no
 packet for some minutes, a tunnel whose other half is gone. Four rules keep callers from waiting for
 answers that cannot come:
 
 * The kernel gives up a connection whose packets nobody acknowledges; see `.liveness`.
-* A connection that was idle for `CHECK_AFTER` seconds is asked for a sign of life before it is lent.
+* A connection that was idle for `CHECK_AFTER_SECONDS` is asked for a sign of life before it is handed out.
 * When a connection turns out to be dead, those that have been idle since before are dropped unasked,
   since the same network carried them. So one caller pays for all of them.
-* When a statement has no answer for `SILENCE` seconds, another connection asks the server whether it
+* When a statement has no answer for `SILENCE_SECONDS`, another connection asks the server whether it
   works on it (`acquire_beside`). A slow statement gets its time, a lost one does not.
 """
 
@@ -30,18 +30,18 @@ C = TypeVar("C")
 
 _CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
-# All in seconds. A caller meets `CHECK_TIMEOUT`, or `SILENCE`, a new connection, `LOOK_TIMEOUT` and
-# `SILENCE_GRACE`, which take less than five together.
-IDLE_LIFETIME = 300.0
-MAX_LIFETIME = 3_600.0
-CHECK_AFTER = 5.0
-CHECK_TIMEOUT = 1.5
-SILENCE = 2.0
-LOOK_TIMEOUT = 0.5
-SILENCE_GRACE = 0.3
+# A caller meets the check, or the silence, a new connection, the look and the grace, which take less than five seconds
+# together.
+IDLE_LIFETIME_SECONDS = 300.0
+MAX_LIFETIME_SECONDS = 3_600.0
+CHECK_AFTER_SECONDS = 5.0
+CHECK_TIMEOUT_SECONDS = 1.5
+SILENCE_SECONDS = 2.0
+LOOK_TIMEOUT_SECONDS = 0.5
+SILENCE_GRACE_SECONDS = 0.3
 
 
-class Slots(Protocol):
+class Semaphore(Protocol):
     """A semaphore with a time limit, in one mode."""
 
     async def acquire(self, timeout: float) -> bool:
@@ -65,14 +65,14 @@ class Member(Generic[C]):
         connection: the driver's own object.
         opened, retires: when it was opened, and when it has lived long enough.
         answered: when the server last answered on it.
-        lent: when it was lent last.
+        checked_out: when it was handed out last.
     """
 
-    __slots__ = ("answered", "connection", "lent", "opened", "retires")
+    __slots__ = ("answered", "checked_out", "connection", "opened", "retires")
 
     def __init__(self, connection: C, lifetime: float) -> None:
         self.connection = connection
-        self.opened = self.answered = self.lent = now()
+        self.opened = self.answered = self.checked_out = now()
         self.retires = self.opened + lifetime
 
 
@@ -80,11 +80,11 @@ class Pool(Generic[C]):
     """Connections to one server.
 
     Args:
-        slots: a semaphore of `max_size`.
-        connect: opens a connection in the place that was taken for it, within so many seconds, or as long as the
-            settings allow; calls `vacate` when it gives up.
-        check: whether the server answers on an idle connection within `CHECK_TIMEOUT`. When it is interrupted,
-            it sees to it that the connection is released or forgotten.
+        semaphore: one of `max_size`.
+        connect: opens a connection in the slot that was taken for it, within so many seconds, or as long as the
+            settings allow; calls `release_slot` when it gives up.
+        check: whether the server answers on an idle connection within `CHECK_TIMEOUT_SECONDS`. When it is interrupted,
+            it sees to it that the connection is released or evicted.
         is_usable: whether an idle connection still stands, told without a round trip.
         discard: drops a connection at once, without waiting for the server.
         min_size: idle connections that are kept however long they are unused.
@@ -93,7 +93,7 @@ class Pool(Generic[C]):
 
     def __init__(
         self,
-        slots: Slots,
+        semaphore: Semaphore,
         connect: Callable[[float | None], Awaitable[C]],
         check: Callable[[C], Awaitable[bool]],
         is_usable: Callable[[C], bool],
@@ -103,7 +103,7 @@ class Pool(Generic[C]):
         max_size: int,
         timeout: float,
     ) -> None:
-        self._slots = slots
+        self._slots = semaphore
         self._connect = connect
         self._check = check
         self._is_usable = is_usable
@@ -112,7 +112,7 @@ class Pool(Generic[C]):
         self._max_size = max_size
         self._timeout = timeout
         self._idle: deque[Member[C]] = deque()
-        self._lent: dict[C, Member[C]] = {}
+        self._checked_out: dict[C, Member[C]] = {}
         self._distrusted = float("-inf")
         self._opened = 0
         self._closed = False
@@ -131,30 +131,30 @@ class Pool(Generic[C]):
                 "raise pool_max_size, or do less at once"
             )
         if self._closed:
-            self.vacate()
+            self.release_slot()
             self._check_open()
         member = self._pop_idle()
-        if member is not None and now() - member.answered > CHECK_AFTER and not await self._answers(member):
+        if member is not None and now() - member.answered > CHECK_AFTER_SECONDS and not await self._answers(member):
             # What is idle still has been so for longer, and is distrusted by now.
             member = self._pop_idle()
-        return self._lend(member or await self._open(None))
+        return self._check_out(member or await self._open(None))
 
     async def acquire_beside(self, silent: C) -> C | None:
-        """A connection that can tell about another one, which got no answer for `SILENCE` seconds.
+        """A connection that can tell about another one, which got no answer for `SILENCE_SECONDS`.
 
-        It has answered since, or is new. None if there is no place for it: the bound holds for it too.
+        It has answered since, or is new. None if there is no slot for it: the bound holds for it too.
         """
-        if self._closed or silent not in self._lent or not await self._slots.acquire(0.0):
+        if self._closed or silent not in self._checked_out or not await self._slots.acquire(0.0):
             return None
         member = self._pop_idle()
-        if member is not None and now() - member.answered > SILENCE:
+        if member is not None and now() - member.answered > SILENCE_SECONDS:
             self._discard(member.connection)
             member = None
-        return self._lend(member or await self._open(CHECK_TIMEOUT))
+        return self._check_out(member or await self._open(CHECK_TIMEOUT_SECONDS))
 
     def age(self, connection: C) -> float:
-        """Seconds since a lent connection was opened."""
-        return now() - self._lent[connection].opened
+        """Seconds since a connection in use was opened."""
+        return now() - self._checked_out[connection].opened
 
     async def _open(self, within: float | None) -> Member[C]:
         try:
@@ -166,11 +166,11 @@ class Pool(Generic[C]):
     def _member(self, connection: C) -> Member[C]:
         # Connections that were opened together do not end together.
         self._opened += 1
-        return Member(connection, MAX_LIFETIME * (1 - self._opened % 8 / 40))
+        return Member(connection, MAX_LIFETIME_SECONDS * (1 - self._opened % 8 / 40))
 
-    def _lend(self, member: Member[C]) -> C:
-        member.lent = now()
-        self._lent[member.connection] = member
+    def _check_out(self, member: Member[C]) -> C:
+        member.checked_out = now()
+        self._checked_out[member.connection] = member
         if self._closed:
             self.release(member.connection, reusable=False)
             self._check_open()
@@ -178,26 +178,26 @@ class Pool(Generic[C]):
 
     async def _answers(self, member: Member[C]) -> bool:
         """Whether the server answers on a connection. If not, it is dropped, and those idle for longer are so too."""
-        self._lend(member)
+        self._check_out(member)
         if await self._check(member.connection):
             return True
-        del self._lent[member.connection]
-        self._distrusted = max(self._distrusted, member.lent)
+        del self._checked_out[member.connection]
+        self._distrusted = max(self._distrusted, member.checked_out)
         self._discard(member.connection)
         return False
 
     def distrust(self, connection: C) -> None:
-        """Take it that those have died as well which are idle since before this connection, which is dead, was lent."""
-        member = self._lent.get(connection)
+        """This connection is dead: take those for dead that have been idle since before it was handed out."""
+        member = self._checked_out.get(connection)
         if member is not None:
-            self._distrusted = max(self._distrusted, member.lent)
+            self._distrusted = max(self._distrusted, member.checked_out)
 
     def retire(self, connection: C) -> None:
-        """Lend neither this connection again nor those that are idle since before it was lent."""
+        """Hand out neither this connection again nor those that are idle since before it was handed out."""
         self.distrust(connection)
-        member = self._lent.get(connection)
+        member = self._checked_out.get(connection)
         if member is not None:
-            member.retires = member.lent
+            member.retires = member.checked_out
 
     def _check_open(self) -> None:
         if self._closed:
@@ -220,26 +220,26 @@ class Pool(Generic[C]):
 
     def release(self, connection: C, *, reusable: bool = True) -> None:
         """Take a connection back, for the next caller if it is clean, which tells that the server answered just now."""
-        member = self._lent.get(connection) or self._member(connection)
+        member = self._checked_out.get(connection) or self._member(connection)
         member.answered = now()
         if reusable and not self._closed and self._is_sound(member):
             self._idle.append(member)
             self._shed_unused()
         else:
             self._discard(connection)
-        self.forget(connection)
+        self.evict(connection)
 
-    def forget(self, connection: C) -> None:
-        """Give the place of a lent connection away; what becomes of it is the caller's business."""
-        self._lent.pop(connection, None)
-        self.vacate()
+    def evict(self, connection: C) -> None:
+        """Give the slot of a connection in use away; what becomes of it is the caller's business."""
+        self._checked_out.pop(connection, None)
+        self.release_slot()
 
-    def vacate(self) -> None:
-        """Give the place of a connection away that was not opened after all."""
+    def release_slot(self) -> None:
+        """Give the slot of a connection away that was not opened after all."""
         self._slots.release()
 
     def _shed_unused(self) -> None:
-        deadline = now() - IDLE_LIFETIME
+        deadline = now() - IDLE_LIFETIME_SECONDS
         while len(self._idle) > max(1, self._min_size):
             oldest = self._idle.popleft()
             if oldest.answered >= deadline:
@@ -248,20 +248,20 @@ class Pool(Generic[C]):
             self._discard(oldest.connection)
 
     def usage(self) -> tuple[int, int]:
-        """How many connections are lent, and how many idle."""
-        return len(self._lent), len(self._idle)
+        """How many connections are in use, and how many idle."""
+        return len(self._checked_out), len(self._idle)
 
     async def fill(self) -> None:
         """Open connections until `min_size` are there, busy ones included."""
         opened: list[C] = []
         try:
-            while len(self._idle) + len(self._lent) < self._min_size:
+            while len(self._idle) + len(self._checked_out) < self._min_size:
                 opened.append(await self.acquire())
         finally:
             for connection in opened:
                 self.release(connection)
 
-    async def drain(self, grace: float) -> None:
+    async def close(self, grace: float) -> None:
         """Refuse new calls, and wait up to `grace` seconds for the running ones to finish."""
         self._closed = True
         deadline = time.monotonic() + grace
@@ -274,8 +274,8 @@ class Pool(Generic[C]):
                 self._slots.release()
 
     def connections(self) -> tuple[list[C], list[C]]:
-        """What is left in a drained pool: the idle connections, which it gives up, and those still lent."""
+        """What is left in a closed pool: the idle connections, which it gives up, and those still in use."""
         idle: list[C] = []
         while self._idle:
             idle.append(self._idle.pop().connection)
-        return idle, list(self._lent)
+        return idle, list(self._checked_out)
