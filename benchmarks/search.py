@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from openmem.providers.postgres import candidates, provider
+from openmem.providers.postgres import candidates, statements
 
 from . import database, measures
 from .datasets import Data
@@ -108,12 +108,12 @@ def all_ranked() -> Iterator[None]:
     """Let clients that are opened meanwhile rank all memories of any user."""
     bound = candidates.EXACT
     candidates.EXACT = 2**31 - 1  # type: ignore[misc]
-    provider.statements_of.cache_clear()
+    statements.cached_statements.cache_clear()
     try:
         yield
     finally:
         candidates.EXACT = bound  # type: ignore[misc]
-        provider.statements_of.cache_clear()
+        statements.cached_statements.cache_clear()
 
 
 async def run(url: str, data: Data, sizes: Sequence[int], store: int, rounds: int) -> None:

@@ -354,7 +354,7 @@ def test_the_kernel_is_told_how_long_to_wait(db: Database, parameters: str, expe
     wanted = {name: value for name, value in zip(OPTIONS, expected, strict=True) if hasattr(socket, name)}
 
     def of_pool(mem: Any) -> Any:
-        io = mem._client.provider._io
+        io = mem._client.provider._connections.primary
         return getattr(io, "_pool", None) or io._share.value._pool
 
     with db.open(url=db.url + parameters + pooled) as mem:

@@ -15,7 +15,7 @@ import pytest
 from openmem import AsyncMemory, Memory
 from openmem._ids import bucket_of, new_memory_id
 from openmem.embedders.hashing import HashingEmbedder
-from openmem.providers.postgres import candidates, provider
+from openmem.providers.postgres import candidates, statements
 from openmem.providers.postgres.statements import Statements
 
 from ..servers import Server
@@ -70,10 +70,10 @@ def all_ranked(url: str, monkeypatch: pytest.MonkeyPatch, questions: list[str], 
     """The ids of the best by the ranking of all memories."""
     with monkeypatch.context() as patched:
         patched.setattr(candidates, "EXACT", COUNT + 1)
-        provider.statements_of.cache_clear()
+        statements.cached_statements.cache_clear()
         with opened(url) as memory:
             best = [[hit.memory.id for hit in memory.search(text, MANY, limit=limit)] for text in questions]
-    provider.statements_of.cache_clear()
+    statements.cached_statements.cache_clear()
     return best
 
 

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from openmem import AsyncMemory, Memory
-from openmem.providers.postgres import provider, ranking
+from openmem.providers.postgres import ranking, statements
 from openmem.testing.modes import Async, Mode, Sync
 
 from ..servers import Server
@@ -91,9 +91,9 @@ class Stores:
             return found
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(ranking, "SEEDS", 0)
-            provider.statements_of.cache_clear()
+            statements.cached_statements.cache_clear()
             self.mode.run(search())
-        provider.statements_of.cache_clear()
+        statements.cached_statements.cache_clear()
         return found
 
     def close(self) -> None:

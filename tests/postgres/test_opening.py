@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from openmem import AsyncMemory, Memory, ProviderError
-from openmem.providers.postgres import provider
+from openmem.providers.postgres import database
 from openmem.testing.modes import Async, Mode, Sync
 
 from ..servers import Server, Standby
@@ -158,7 +158,7 @@ def test_a_read_only_database_can_be_read(filled: str, pooled: str) -> None:
 def test_a_database_that_becomes_read_only_and_writable_again(
     filled: str, pooled: str, audit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provider, "ASK_AGAIN", 0.1)
+    monkeypatch.setattr(database, "READ_ONLY_SECONDS", 0.1)
 
     def end_sessions() -> None:
         execute(
@@ -202,7 +202,7 @@ def test_a_database_that_becomes_read_only_and_writable_again(
 
 
 def test_reads_alone_find_out_that_a_database_takes_changes_again(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provider, "ASK_AGAIN", 0.0)
+    monkeypatch.setattr(database, "READ_ONLY_SECONDS", 0.0)
     read_only(filled, on=True)
 
     def blocking(memory: Memory) -> None:

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from openmem import AsyncMemory, InvalidRequestError, Memory, NotFoundError, ProviderError
-from openmem.providers.postgres import provider
+from openmem.providers.postgres import database
 from openmem.testing.modes import Async, Mode, Sync
 
 from ..servers import Server, Standby
@@ -172,7 +172,7 @@ def test_what_is_deleted_while_a_replica_is_waited_for_is_not_found(
 def test_reads_go_on_at_the_server_while_the_replica_is_away(
     urls: tuple[str, str], standby: Standby, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provider, "REST_SECONDS", 2.0)
+    monkeypatch.setattr(database, "REPLICA_PAUSE_SECONDS", 2.0)
     url, replica_url = urls
     with Memory(url=url, replica_url=replica_url, embedder="hashing") as memory:
         assert len(memory.search("tea", USER)) == 1
@@ -185,7 +185,7 @@ def test_reads_go_on_at_the_server_while_the_replica_is_away(
         assert calls(replica_url) == 0
         memory.search("tea", USER)
         assert calls(replica_url) == 0
-        time.sleep(provider.REST_SECONDS)
+        time.sleep(database.REPLICA_PAUSE_SECONDS)
         for _ in range(3):
             memory.search("tea", USER)
         assert calls(replica_url) == 1

@@ -49,8 +49,8 @@ class LocalProvider(PostgresProvider):
         await self._start()
         await super().open()
 
-    async def _connections(self, settings: PostgresSettings) -> PostgresIO:
-        return RestartingIO(await super()._connections(settings), self._restarted, self.ports)
+    async def _primary(self, settings: PostgresSettings) -> PostgresIO:
+        return RestartingIO(await super()._primary(settings), self._restarted, self.ports)
 
     async def close(self) -> None:
         try:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
-from typing import TypeVar
 
 from ..._ids import new_memory_id
-from ..._retrying import TRIES
 from ...config import DEFAULT_POOL_TIMEOUT, ClientConfig
 from ...context import build_context
-from ...errors import ConflictError, NotFoundError, ProviderError
+from ...errors import ConflictError, NotFoundError
 from ...models import (
     AuditEntries,
     Capabilities,
@@ -38,26 +35,19 @@ from ...operations import (
     WaitForIngest,
 )
 from ...ports import Ports
-from ...ports.errors import DeadlockError, ReadOnlyDatabaseError
 from ...ports.models import EmbedderIO
 from ...ports.postgres import PostgresIO, PostgresSettings, Statement, Transaction
 from ..base import CONTEXT_CANDIDATES, Call, Provider, without_names
 from . import schema, session
 from .batches import BATCH_MEMORIES, Batch, NewKey, new_keys, slices
-from .statements import Statements
+from .database import Connections, Database, Replica, note_read_only
+from .statements import cached_statements
 from .urls import PastedUrl, is_known_pooler, read_url
 
 MAX_CONTENT_LENGTH = 65_536
 CONNECT_TIMEOUT = 10.0
 STATEMENT_TIMEOUT = 60.0
 MAX_OUTGROWN = 10_000
-REST_SECONDS = 10.0
-ASK_AGAIN = 30.0
-
-R = TypeVar("R")
-
-# Their texts are long, and the same for every client of a database.
-statements_of = lru_cache(16)(Statements)
 
 
 class PostgresProvider(Provider):
@@ -85,42 +75,52 @@ class PostgresProvider(Provider):
         self._schema = schema.check_schema_name(config.schema)
         self._embedder: EmbedderIO = ports.embedder(config.embedder)
         self._url = self._configured_url()
-        self._replica: Replica | None = None
-        if config.replica_url is not None:
-            self._replica = Replica(config.replica_url, ports.monotonic)
-        self._io: PostgresIO | None = None
-        self._statements: Statements | None = None
-        self._unaudited: Statements | None = None
+        self._replica_url = None if config.replica_url is None else read_url(config.replica_url, "replica_url")
+        self._connections: Connections | None = None
+        self._opened: Database | None = None
         if config.audit == "off":
             self.features = self.features.model_copy(update={"supports_audit": False})
-        if config.audit != "all" or self._replica is not None:
+        if config.audit != "all" or self._replica_url is not None:
             self.features = self.features.model_copy(update={"audits_reads": False})
 
     def _configured_url(self) -> PastedUrl | None:
         return read_url(self.config.url)
 
     async def open(self) -> None:
-        if self._io is None:
-            settings = await self._settings(self._url, "url")
-            replica = None
-            if self._replica is not None:
-                replica = replace(await self._settings(self._replica.url, "replica_url"), pool_min_size=0)
-            self._io = await self._connections(settings)
-            if self._replica is not None and replica is not None:
-                self._replica.io = await self.ports.postgres(replica)
-        store = await schema.ensure(self._io, self._schema)
-        learned, audit = self._io.learned, self.config.audit
-        if learned.is_read_only and not learned.asks_again:
-            learned.asks_again = self.ports.monotonic() + ASK_AGAIN
+        if self._connections is None:
+            self._connections = await self._connect()
+        io, audit, clock = self._connections.primary, self.config.audit, self.ports.monotonic
+        store = await schema.ensure(io, self._schema)
+        if io.learned.is_read_only and not io.learned.asks_again:
+            note_read_only(io, clock)
         if audit != "off" and not schema.check_audit(store, self._schema):
             self.features = self.features.model_copy(update={"audits_reads": False})
-        self._statements = statements_of(self._schema, store.vector_schema, audit)
-        self._unaudited = statements_of(self._schema, store.vector_schema, "writes" if audit == "all" else audit)
-        await self._io.fill()
+        replica = self._connections.replica
+        self._opened = Database(
+            io,
+            cached_statements(self._schema, store.vector_schema, audit),
+            cached_statements(self._schema, store.vector_schema, "writes" if audit == "all" else audit),
+            bool(self.features.audits_reads),
+            clock,
+            None if replica is None else Replica(replica, clock),
+        )
+        await io.fill()
         await self._embedder.load()
 
-    async def _connections(self, settings: PostgresSettings) -> PostgresIO:
-        """Connections to the server itself."""
+    async def _connect(self) -> Connections:
+        settings = await self._settings(self._url, "url")
+        if self._replica_url is None:
+            return Connections(await self._primary(settings))
+        replica_settings = replace(await self._settings(self._replica_url, "replica_url"), pool_min_size=0)
+        primary = await self._primary(settings)
+        try:
+            return Connections(primary, await self.ports.postgres(replica_settings))
+        except BaseException:
+            await primary.close()
+            raise
+
+    async def _primary(self, settings: PostgresSettings) -> PostgresIO:
+        """Connections to the server that takes writes."""
         return await self.ports.postgres(settings)
 
     async def _settings(self, url: PastedUrl | None, setting: str) -> PostgresSettings:
@@ -144,54 +144,50 @@ class PostgresProvider(Provider):
         )
 
     async def ping(self) -> None:
-        await self._run.execute(Statement("SELECT 1", (), lambda rows: None))
+        await self._db.run(Statement("SELECT 1", (), lambda rows: None))
 
     def pool_usage(self) -> tuple[int, int] | None:
-        return None if self._io is None else self._io.usage()
+        return None if self._connections is None else self._connections.primary.usage()
 
     async def close(self) -> None:
         try:
-            if self._io is not None:
-                await self._io.close()
+            if self._connections is not None:
+                await self._connections.close()
         finally:
-            try:
-                if self._replica is not None and self._replica.io is not None:
-                    await self._replica.io.close()
-            finally:
-                await self._embedder.close()
+            await self._embedder.close()
 
     async def add(self, op: Add, call: Call) -> MemoryRecord:
         [vector] = await self._embedder.embed([op.content])
         id, model = new_memory_id(op.user_id), self._embedder.model
         if call.idempotency_key is None:
-            return await self._write(self._sql.writes.add(id, op, call, model, vector))
-        statement = self._sql.writes.add_once(id, op, call, model, vector)
+            return await self._db.write(self._db.sql.writes.add(id, op, call, model, vector))
+        statement = self._db.sql.writes.add_once(id, op, call, model, vector)
         try:
-            added = await self._write(statement)
+            added = await self._db.write(statement)
         except ConflictError:
             # It may have waited for another one with its key, which the second time is seen.
-            added = await self._write(statement)
+            added = await self._db.write(statement)
         if isinstance(added, MemoryRecord):
             return added
-        return await self._run.execute(self._sql.writes.added_before(op, call, added))
+        return await self._db.run(self._db.sql.writes.added_before(op, call, added))
 
     async def add_many(self, op: AddMany, call: Call) -> MemoryRecords:
         """Batch by batch in one transaction; the next one is embedded while the server stores the one before."""
         if not op.records:
             return []
-        records = await self._changed(
-            lambda: self._run.transact(lambda transaction: self._add_all(op, call, transaction))
+        records = await self._db.change(
+            lambda io: io.transact(lambda transaction: self._add_all(op, call, transaction))
         )
         if op.progress is not None:
             op.progress(len(records), len(records))
         return records
 
     async def _add_all(self, op: AddMany, call: Call, transaction: Transaction) -> MemoryRecords:
-        created_at = await transaction.execute(self._sql.batches.transaction_time())
+        created_at = await transaction.execute(self._db.sql.batches.transaction_time())
         users = list(dict.fromkeys(add.user_id for add in op.records))
         last: dict[str, int] = {}
         for start in range(0, len(users), BATCH_MEMORIES):
-            found = await transaction.execute(self._sql.batches.last_ordinals(users[start : start + BATCH_MEMORIES]))
+            found = await transaction.execute(self._db.sql.batches.last_ordinals(users[start : start + BATCH_MEMORIES]))
             last |= found
         keys = await self.ports.run_cpu(new_keys, op.records, last)
         parts = slices(op.records)
@@ -207,33 +203,35 @@ class PostgresProvider(Provider):
             batch = following
             following = await transaction.copy(batch.rows, prepare)
             if self.config.audit != "off":
-                await transaction.execute(self._sql.batches.log_added([record.id for record in batch.records], call))
+                await transaction.execute(self._db.sql.batches.log_added([record.id for record in batch.records], call))
             added += batch.records
             if op.progress is not None and following is not None:
                 op.progress(len(added), len(op.records))
         if any(add.supersedes for add in op.records):
-            is_readable = await transaction.execute(self._sql.batches.close_superseded(op, call))
+            is_readable = await transaction.execute(self._db.sql.batches.close_superseded(op, call))
             added = [without_names(record, is_readable) for record in added]
         return added
 
     async def _prepare(self, keys: Sequence[NewKey], adds: Sequence[Add], created_at: datetime) -> Batch:
         vectors = await self._embedder.embed([add.content for add in adds])
-        return await self.ports.run_cpu(self._sql.batches.batch, keys, adds, self._embedder.model, vectors, created_at)
+        return await self.ports.run_cpu(
+            self._db.sql.batches.batch, keys, adds, self._embedder.model, vectors, created_at
+        )
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:
-        return await self._read(lambda sql: sql.reads.get(op, call))
+        return await self._db.read(lambda sql: sql.reads.get(op, call))
 
     async def update(self, op: Update, call: Call) -> MemoryRecord:
         vector: Sequence[float] | None = None
         if "content" in op.changes:
             [vector] = await self._embedder.embed([op.content])
-        return await self._write(self._sql.writes.update(op, call, self._embedder.model, vector))
+        return await self._db.write(self._db.sql.writes.update(op, call, self._embedder.model, vector))
 
     async def delete(self, op: Delete, call: Call) -> None:
-        await self._write(self._sql.writes.delete(op, call))
+        await self._db.write(self._db.sql.writes.delete(op, call))
 
     async def list(self, op: List, call: Call) -> MemoryPage:
-        return await self._read(lambda sql: sql.reads.list(op, call))
+        return await self._db.read(lambda sql: sql.reads.list(op, call))
 
     async def search(self, op: Search, call: Call) -> SearchResults:
         return await self._ranked(op, call, op.limit)
@@ -243,28 +241,28 @@ class PostgresProvider(Provider):
         return await self.ports.run_cpu(build_context, results, op.query, op.token_budget, self.config.token_counter)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
-        return await self._read(lambda sql: sql.audit_log.audit(op, call))
+        return await self._db.read(lambda sql: sql.audit_log.audit(op, call))
 
     async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None:
         """Writes can be searched as soon as they return, so the ids are checked, and a replica is waited for."""
 
         async def queued(_: Sequence[str]) -> Sequence[str]:
-            missing = await self._run.execute(self._sql.reads.missing(op))
+            missing = await self._db.run(self._db.sql.reads.missing(op))
             if missing:
                 raise NotFoundError(f"ids: user {op.user_id!r} has no memory {', '.join(map(repr, missing))}")
-            return () if self._replica is None else await self._read(lambda sql: sql.reads.missing(op))
+            return () if self._db.replica is None else await self._db.read(lambda sql: sql.reads.missing(op))
 
         await self.wait_until_ingested(op, queued)
 
     async def reembed(self, op: Reembed, call: Call) -> int:
         """Batch by batch, each stored before the next is begun, so that it may be stopped and run again."""
         model = self._embedder.model
-        total = await self._run.execute(self._sql.reembedding.count_stale(model))
+        total = await self._db.run(self._db.sql.reembedding.count_stale(model))
         done = 0
         last_id = ""
-        while batch := await self._run.execute(self._sql.reembedding.stale(model, last_id, op.batch_size)):
+        while batch := await self._db.run(self._db.sql.reembedding.stale(model, last_id, op.batch_size)):
             vectors = await self._embedder.embed([memory.content for memory in batch])
-            done += await self._write(self._sql.reembedding.store(model, batch, vectors))
+            done += await self._db.write(self._db.sql.reembedding.store(model, batch, vectors))
             last_id = batch[-1].id
             if op.progress is not None:
                 op.progress(done, max(done, total))
@@ -279,9 +277,9 @@ class PostgresProvider(Provider):
 
         async def ranked(*, many: bool) -> SearchResults | None:
             model = self._embedder.model
-            return await self._read(lambda sql: sql.search(op, call, model, vector, limit=limit, many=many))
+            return await self._db.read(lambda sql: sql.search(op, call, model, vector, limit=limit, many=many))
 
-        outgrown, user = self._run.learned.outgrown, (self._schema, op.user_id)
+        outgrown, user = self._db.io.learned.outgrown, (self._schema, op.user_id)
         if user not in outgrown:
             results = await ranked(many=False)
             if results is not None:
@@ -293,112 +291,14 @@ class PostgresProvider(Provider):
         assert results is not None
         return results
 
-    async def _read(self, statement_of: Callable[[Statements], Statement[R]]) -> R:
-        """Run a read on the replica, if there is one that answers, else on the server itself."""
-        assert self._unaudited is not None, "open() comes first"
-        if self.features.audits_reads:
-            return await self._read_audited(statement_of)
-        statement = statement_of(self._unaudited)
-        if self._replica is not None and self._replica.takes_reads():
-            assert self._replica.io is not None
-            try:
-                result = await self._replica.io.execute(statement)
-            except ProviderError as error:
-                if error.code != "provider_unavailable":
-                    raise
-                self._replica.rest()
-            else:
-                self._replica.trust()
-                return result
-        return await self._run.execute(statement)
-
-    async def _read_audited(self, statement_of: Callable[[Statements], Statement[R]]) -> R:
-        """Run a read with its entry in the audit log, or without one while the database takes no changes."""
-        assert self._unaudited is not None, "open() comes first"
-        learned = self._run.learned
-        if not learned.is_read_only or self.ports.monotonic() >= learned.asks_again:
-            try:
-                return await self._write(statement_of(self._sql))
-            except ReadOnlyDatabaseError:
-                pass
-        return await self._run.execute(statement_of(self._unaudited))
-
-    async def _write(self, statement: Statement[R]) -> R:
-        return await self._changed(lambda: self._run.execute(statement))
-
-    async def _changed(self, change: Callable[[], Awaitable[R]]) -> R:
-        """What `change` returns. A session may be read-only when new ones are not; then it is tried on a new one.
-
-        Raises:
-            ReadOnlyDatabaseError: the database takes no changes, and why.
-        """
-        learned = self._run.learned
-        try:
-            result = await _untangled(change)
-        except ReadOnlyDatabaseError as error:
-            reason = (await self._run.execute(schema.read_only())).reason
-            if reason is not None:
-                learned.is_read_only = True
-                learned.asks_again = self.ports.monotonic() + ASK_AGAIN
-                raise ReadOnlyDatabaseError(f"the database is read-only: {reason}") from error.__cause__
-            result = await _untangled(change)
-        learned.is_read_only = False
-        return result
-
     async def capabilities(self) -> Capabilities:
         known = await super().capabilities()
-        if self._io is None or not self._io.learned.is_read_only:
+        if self._connections is None or not self._connections.primary.learned.is_read_only:
             return known
         features = known.features.model_copy(update={"audits_reads": False})
         return known.model_copy(update={"features": features})
 
     @property
-    def _run(self) -> PostgresIO:
-        assert self._io is not None, "open() comes first"
-        return self._io
-
-    @property
-    def _sql(self) -> Statements:
-        assert self._statements is not None, "open() comes first"
-        return self._statements
-
-
-async def _untangled(change: Callable[[], Awaitable[R]]) -> R:
-    """What `change` returns, tried again after a deadlock: writes that replace each other's memories can meet so."""
-    for _ in range(TRIES - 1):
-        try:
-            return await change()
-        except DeadlockError:
-            continue
-    return await change()
-
-
-class Replica:
-    """Where reads go. One that did not answer is left alone for `REST_SECONDS`, then tried by one read at a time.
-
-    Args:
-        clock: tells seconds; only differences mean something.
-    """
-
-    def __init__(self, url: str, clock: Callable[[], float]) -> None:
-        self.url = read_url(url, "replica_url")
-        self.io: PostgresIO | None = None
-        self._clock = clock
-        self._rests_until: float | None = None
-
-    def rest(self) -> None:
-        """Leave it alone for a while."""
-        self._rests_until = self._clock() + REST_SECONDS
-
-    def trust(self) -> None:
-        """Send it all reads again."""
-        self._rests_until = None
-
-    def takes_reads(self) -> bool:
-        """Whether a read goes there. After a rest that is one read, and no other before it has ended."""
-        if self._rests_until is None:
-            return True
-        if self._clock() < self._rests_until:
-            return False
-        self.rest()
-        return True
+    def _db(self) -> Database:
+        assert self._opened is not None, "open() comes first"
+        return self._opened

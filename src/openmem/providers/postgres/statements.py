@@ -12,6 +12,7 @@ many users, and re-embedding, which goes through those of all.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from textwrap import dedent
 
 from ..._ids import bucket_of
@@ -121,3 +122,7 @@ class Statements:
         query = Query(render(dedent(text).strip(), self.catalog.parts))
         self.catalog.queries["search_many" if many else "search"] = query
         return query
+
+
+# Their texts are long, and the same for every client of a database.
+cached_statements = lru_cache(16)(Statements)
