@@ -11,7 +11,7 @@ from ._ids import new_request_id
 from .config import ClientConfig
 from .errors import OMPError, copied
 from .models import Capabilities, MemoryRecords
-from .operations import AddMany, Context, Operation, Progress, Search, Verb, read_records
+from .operations import Context, Operation, Progress, Search, add_many_of, read_records
 from .ports import Ports
 from .providers import create_provider
 from .providers.base import Call, Provider
@@ -91,34 +91,34 @@ class Client:
             error.provider = error.provider or self._provider.name
             raise
 
-    async def run(self, verb: Verb[R], call: Call | None = None) -> R:
+    async def run(self, op: Operation[R], call: Call | None = None) -> R:
         """Perform one operation: checked, authorised, and with a request id on its errors."""
         call = call or self._call()
         with self._identified(call):
-            await self._check(cast(Operation, verb), call)
+            await self._check(op, call)
             if not self._is_open:
                 await self._open()
-                await self._check(cast(Operation, verb), call)
-            return await self._perform(verb, call)
+                await self._check(op, call)
+            return await self._perform(op, call)
 
-    async def _perform(self, verb: Verb[R], call: Call) -> R:
+    async def _perform(self, op: Operation[R], call: Call) -> R:
         if self._reranker is not None:
-            operation = cast(Operation, verb)
+            operation: object = op
             if isinstance(operation, Search):
                 return cast(R, await _reranking.search(self._provider, self._reranker, operation, call))
             if isinstance(operation, Context):
                 return cast(R, await _reranking.context(self._provider, self._reranker, operation, call))
-        return await verb.on(self._provider, call)
+        return await op.apply(self._provider, call)
 
     async def add_many(self, records: Iterable[object], progress: Progress | None) -> MemoryRecords:
         """Check the records where that may take its time, and store them."""
         call = self._call()
         with self._identified(call):
-            operation = await self._ports.to_thread(AddMany.of, read_records(records), progress)
+            operation = await self._ports.to_thread(add_many_of, read_records(records), progress)
         return await self.run(operation, call)
 
     async def _check(self, op: Operation, call: Call) -> None:
-        if op.is_large:
+        if op.validate_in_thread:
             await self._ports.to_thread(self._provider.check, op, call)
         else:
             self._provider.check(op, call)

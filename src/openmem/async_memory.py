@@ -33,12 +33,12 @@ from .operations import (
     Delete,
     Get,
     List,
+    Operation,
     Progress,
     Reembed,
     Search,
     Unset,
     Update,
-    Verb,
     WaitForIngest,
 )
 from .providers.base import Call
@@ -462,9 +462,9 @@ class AsyncMemory:
     ) -> None:
         await self.close()
 
-    async def _run(self, verb: Verb[R], call: Call | None = None) -> R:
+    async def _run(self, op: Operation[R], call: Call | None = None) -> R:
         self._check_usable()
-        return await self._client.run(verb, call)
+        return await self._client.run(op, call)
 
     async def _ping(self) -> None:
         """Connect if need be, and raise `OMPError` unless the backend answers."""

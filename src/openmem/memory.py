@@ -31,12 +31,12 @@ from .operations import (
     Delete,
     Get,
     List,
+    Operation,
     Progress,
     Reembed,
     Search,
     Unset,
     Update,
-    Verb,
     WaitForIngest,
 )
 from .ports import run_blocking
@@ -445,9 +445,9 @@ class Memory:
         """What this process has; in a forked child it is new."""
         return self._clients.get()
 
-    def _run(self, verb: Verb[R]) -> R:
+    def _run(self, op: Operation[R]) -> R:
         self._check_usable()
-        return run_blocking(self._client.run(verb))
+        return run_blocking(self._client.run(op))
 
     def _check_usable(self) -> None:
         if self._closed:

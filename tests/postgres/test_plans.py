@@ -14,7 +14,7 @@ from openmem import Memory
 from openmem._ids import bucket_of, new_memory_id
 from openmem.access import Grants
 from openmem.embedders.hashing import HashingEmbedder
-from openmem.operations import Add, AddMany, Delete, Get, List, Search, Update, WaitForIngest
+from openmem.operations import Add, Delete, Get, List, Search, Update, WaitForIngest, add_many_of
 from openmem.ports.postgres import Statement
 from openmem.providers.base import Call
 from openmem.providers.postgres.reembedding import StaleEmbedding
@@ -86,7 +86,7 @@ def test_many_additions_read_no_more_than_was_added(admin: psycopg.Connection[An
     added = ids(admin, FEW)
     assert rows_read(admin, SQL.batches.log_added(added, CALL)) <= 4 * FEW
     adds = [{"content": "tea", "user_id": USER, "supersedes": [id]} for id in added]
-    assert rows_read(admin, SQL.batches.close_superseded(AddMany.of(adds, None), CALL)) <= 12 * FEW
+    assert rows_read(admin, SQL.batches.close_superseded(add_many_of(adds, None), CALL)) <= 12 * FEW
 
 
 def test_new_vectors_are_stored_where_they_belong(admin: psycopg.Connection[Any]) -> None:

@@ -10,7 +10,17 @@ import pytest
 
 from openmem.errors import InvalidRequestError
 from openmem.models import MemorySource
-from openmem.operations import VERBS, Add, AddMany, List, Operation, Search, Update, WaitForIngest, read_records
+from openmem.operations import (
+    VERBS,
+    Add,
+    List,
+    Operation,
+    Search,
+    Update,
+    WaitForIngest,
+    add_many_of,
+    read_records,
+)
 from openmem.testing import cases
 
 BY_NAME: dict[str, type[Operation]] = {verb.verb: verb for verb in VERBS}
@@ -19,7 +29,7 @@ FIELDS = {"content": "c", "user_id": "u"}
 
 def make(verb: str, arguments: dict[str, Any]) -> Operation:
     if verb == "add_many":
-        return AddMany.of(read_records(arguments["records"]), None)
+        return add_many_of(read_records(arguments["records"]), None)
     known = BY_NAME[verb].model_fields
     extensions = {name: value for name, value in arguments.items() if name not in known}
     fields = {name: value for name, value in arguments.items() if name in known}

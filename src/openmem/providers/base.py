@@ -120,7 +120,7 @@ class Provider(Verbs):
     def check(self, op: Operation, call: Call) -> None:
         """Refuse what this backend cannot do or the caller may not do, before any I/O."""
         if op.verb not in self.verbs:
-            advice = f"; {op.otherwise}" if op.otherwise else ""
+            advice = f"; {op.alternative}" if op.alternative else ""
             raise UnsupportedCapabilityError(
                 f"provider {self.name!r} has no {op.verb!r}; it has {', '.join(self.verbs)}{advice}"
             )
@@ -140,8 +140,8 @@ class Provider(Verbs):
 
     def _check_content(self, op: Operation) -> None:
         bound = self.features.max_content_length
-        if op.text is not None and bound is not None:
-            field, text = op.text
+        if op.limited_text is not None and bound is not None:
+            field, text = op.limited_text
             if len(text) > bound:
                 raise InvalidRequestError(
                     f"{field}: {len(text)} characters are over the provider's limit of {bound}; split the text"
@@ -164,7 +164,7 @@ class Provider(Verbs):
         """What this backend is and can do."""
         return Capabilities(
             provider=self.name,
-            verbs=[*(verb.verb for verb in VERBS if verb.in_protocol and verb.verb in self.verbs), "capabilities"],
+            verbs=[*(verb.verb for verb in VERBS if verb.is_wire_verb and verb.verb in self.verbs), "capabilities"],
             features=self.features,
             limits=self.limits,
         )

@@ -52,7 +52,7 @@ async def read_operation(
         if fields.setdefault("user_id", user) != user:
             raise _two_users()
         user = None
-    if route.operation_type.is_large:
+    if route.operation_type.validate_in_thread:
         return await asyncio.to_thread(route.operation, id, query, body), user
     return route.operation(id, query, body), user
 

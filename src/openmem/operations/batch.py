@@ -1,0 +1,54 @@
+"""An `AddMany` of what an application passes to `add_many`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from .._ids import new_request_id
+from ..errors import InvalidRequestError
+from .fields import ADD_ARGUMENTS, Progress
+from .messages import InRecord, shown
+from .verbs import Add, AddMany
+
+
+def read_records(records: Iterable[object]) -> tuple[object, ...]:
+    """What `records` holds.
+
+    Raises:
+        InvalidRequestError: it is one mapping or text, or not iterable.
+    """
+    if isinstance(records, str | bytes | Mapping) or not isinstance(records, Iterable):
+        raise InvalidRequestError(
+            f"records: {shown(records)} is not a list of memories; pass mappings with the arguments of add",
+            request_id=new_request_id(),
+        )
+    return tuple(records)
+
+
+def add_many_of(records: Sequence[object], progress: Progress | None) -> AddMany:
+    """The operation of mappings with the arguments of `add`.
+
+    Raises:
+        InvalidRequestError: one is wrong; the message names its place, as in ``records[17].content``.
+    """
+    adds: list[Add] = []
+    for number, record in enumerate(records):
+        with InRecord(number):
+            adds.append(_add_of(record))
+    return AddMany(records=tuple(adds), progress=progress)
+
+
+def _add_of(record: object) -> Add:
+    if not isinstance(record, Mapping):
+        raise InvalidRequestError(
+            f"{shown(record)} is not a mapping; give the arguments of add, as in {{'content': …, 'user_id': …}}",
+            request_id=new_request_id(),
+        )
+    fields = {name: value for name, value in record.items() if name in ADD_ARGUMENTS}
+    extensions = {name: value for name, value in record.items() if name not in ADD_ARGUMENTS}
+    for name in extensions:
+        if not isinstance(name, str):
+            raise InvalidRequestError(
+                f"has the key {shown(name)}, which is no argument of add", request_id=new_request_id()
+            )
+    return Add(**fields, extensions=extensions)

@@ -1,0 +1,181 @@
+"""The types of the verbs' arguments: what each takes, and what it refuses with which words."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, NotRequired, TypeAlias, TypedDict
+
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, StringConstraints
+
+from .._scopes import MAX_SCOPE_LENGTH, check_path, check_pattern
+from .._suggestions import closest
+from .._text import MAX_NAME_LENGTH, check_text
+from ..models import MemorySource, Timestamp
+from .messages import shown
+
+MAX_TAGS: Final = 128
+MAX_JSON_DEPTH: Final = 32
+MAX_INTEGER_DIGITS: Final = 640
+"""Digits of a whole number in JSON. Python writes and reads as many whatever its own limit is set to."""
+MAX_TOKEN_BUDGET: Final = 2**53 - 1
+"""The greatest whole number that every JSON reader takes exactly."""
+_INTEGER_BOUND: Final = 10**MAX_INTEGER_DIGITS
+_EXTENSION_KEY = re.compile(r"x-[a-z0-9][a-z0-9_-]*")
+
+
+class Unset:
+    """The type of `UNSET`, which tells "not given" from an explicit None."""
+
+    def __repr__(self) -> str:
+        return "<unset>"
+
+
+UNSET: Final = Unset()
+
+
+def repaired(value: object) -> object:
+    """A string as `check_text` returns it; anything else as it is."""
+    return check_text(value) if isinstance(value, str) else value
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty; give some text")
+    return text
+
+
+def _time(value: object) -> object:
+    if isinstance(value, datetime):
+        return value
+    try:
+        if isinstance(value, str):
+            return datetime.fromisoformat(value)
+    except ValueError:
+        pass
+    raise ValueError(f"{shown(value)} is not a time; pass a datetime, or a string such as '2026-01-31T12:00:00Z'")
+
+
+def _items(value: object) -> object:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
+        raise ValueError(f"{shown(value)} is not a list of strings")
+    return tuple(value)
+
+
+def _unit(value: float) -> float:
+    if math.isnan(value) or not 0.0 <= value <= 1.0:
+        raise ValueError(f"{value} is not between 0 and 1")
+    return value
+
+
+def _source(value: object) -> object:
+    if isinstance(value, MemorySource):
+        return check_json(value.to_wire())
+    if isinstance(value, Mapping):
+        return check_json(dict(value))
+    raise ValueError(f"{shown(value)} is not a MemorySource; pass one, or a dict with app, type, ref")
+
+
+def check_json(value: object, depth: int = 0) -> Any:
+    """`value` as JSON has it, with text as `check_text` returns it.
+
+    Raises:
+        ValueError: it cannot be stored as JSON without loss.
+    """
+    if depth > MAX_JSON_DEPTH:
+        raise ValueError(f"is nested deeper than {MAX_JSON_DEPTH} levels")
+    match value:
+        case None | bool():
+            return value
+        case int():
+            if not -_INTEGER_BOUND < value < _INTEGER_BOUND:
+                raise ValueError(f"holds a whole number of more than {MAX_INTEGER_DIGITS} digits; pass it as text")
+            return value
+        case str():
+            return check_text(value)
+        case float() if math.isfinite(value):
+            return value
+        case dict():
+            members: dict[str, Any] = {}
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise ValueError(f"has the key {shown(key)}; JSON keys are strings")
+                name = check_text(key)
+                if name in members:
+                    raise ValueError(f"has the key {shown(name)} twice, once as a pair of surrogates; leave one out")
+                members[name] = check_json(item, depth + 1)
+            return members
+        case list() | tuple():
+            return [check_json(item, depth + 1) for item in value]
+    raise ValueError(f"holds {shown(value)}, which JSON cannot express")
+
+
+def _extensions(value: dict[str, Any]) -> dict[str, Any]:
+    extensions: dict[str, Any] = {}
+    for key, item in value.items():
+        if not _EXTENSION_KEY.fullmatch(key):
+            meant = closest(key, ADD_ARGUMENTS, min_similarity=0.75)
+            hint = "" if meant is None else f"; did you mean {meant!r}?"
+            raise ValueError(
+                f"{shown(key)} is not a field of this verb{hint}; extensions are named 'x-<provider>', as in 'x-mem0'"
+            )
+        try:
+            extensions[key] = check_json(item)
+        except ValueError as error:
+            raise ValueError(f"{key!r} {error}") from None
+    return json.loads(json.dumps(extensions)) if extensions else extensions
+
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the memories done and the memories there are, as long work goes on."""
+
+Text = Annotated[str, Strict(), BeforeValidator(repaired), AfterValidator(_not_blank)]
+Name = Annotated[Text, StringConstraints(max_length=MAX_NAME_LENGTH)]
+ScopePath = Annotated[
+    str,
+    Strict(),
+    BeforeValidator(repaired),
+    StringConstraints(max_length=MAX_SCOPE_LENGTH),
+    AfterValidator(check_path),
+]
+ScopePattern = Annotated[
+    str,
+    Strict(),
+    BeforeValidator(repaired),
+    StringConstraints(max_length=MAX_SCOPE_LENGTH),
+    AfterValidator(check_pattern),
+]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_items)]
+Tags = Annotated[Names, Field(max_length=MAX_TAGS)]
+TimeInput = Annotated[Timestamp, BeforeValidator(_time)]
+UnitInterval = Annotated[float, Strict(), AfterValidator(_unit)]
+Source = Annotated[MemorySource, BeforeValidator(_source)]
+Extensions = Annotated[dict[str, Any], AfterValidator(_extensions)]
+
+
+class MemoryInput(TypedDict):
+    """The arguments of `add` as a mapping. Extensions, which are named ``x-<provider>``, may be added."""
+
+    content: str
+    user_id: str
+    scope: NotRequired[str | None]
+    tags: NotRequired[Sequence[str] | None]
+    source: NotRequired[MemorySource | Mapping[str, Any] | None]
+    confidence: NotRequired[float | None]
+    valid_from: NotRequired[datetime | str | None]
+    valid_to: NotRequired[datetime | str | None]
+    supersedes: NotRequired[Sequence[str] | None]
+    supersede_ended: NotRequired[bool]
+
+
+ADD_ARGUMENTS: Final = frozenset(MemoryInput.__annotations__)
+"""Names of the arguments of `add`, but for extensions."""
+
+
+def check_validity(valid_from: datetime | None, valid_to: datetime | None) -> None:
+    """Raise `ValueError` if a validity ends before it begins."""
+    if valid_from is not None and valid_to is not None and valid_to < valid_from:
+        raise ValueError(f"valid_to: {valid_to.isoformat()} is before valid_from {valid_from.isoformat()}")

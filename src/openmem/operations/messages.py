@@ -1,0 +1,53 @@
+"""What the errors about wrong arguments say."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import ValidationError
+
+from ..errors import OMPError
+
+_LED_BY_FIELD = re.compile(r"[a-z_]+: ")
+
+
+def shown(value: object) -> str:
+    """A value for a message, on one line of at most 80 characters."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def explain(error: ValidationError) -> str:
+    """The first thing that is wrong, led by the field it is about."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    match first["type"]:
+        case "value_error":
+            pass
+        case "extra_forbidden":
+            message = "is not a field of this verb"
+        case "missing":
+            message = "is required"
+        case _:
+            message = f"{shown(first['input'])} is refused: {message[0].lower()}{message[1:]}"
+    return f"{field}: {message}" if field else message
+
+
+class InRecord:
+    """Within this block the message of an `OMPError` names the record it is about."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OMPError):
+            joint = "." if _LED_BY_FIELD.match(error.message) else ": "
+            error.message = f"records[{self._number}]{joint}{error.message}"
+            error.args = (error.message,)
