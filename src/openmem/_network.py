@@ -33,12 +33,15 @@ def split_url(setting: str, url: str) -> tuple[str, str | None, str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can be meant by `host`, a name or an address without brackets."""
+    """Whether only this machine can be meant by `host`, a name or an address without brackets.
+
+    These are the loopback addresses, ``localhost``, and the names below it, which RFC 6761 keeps for this machine.
+    """
     name = host.lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)

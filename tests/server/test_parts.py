@@ -16,7 +16,7 @@ from opentelemetry import trace
 from openmem import InvalidRequestError, MemoryRecord
 from openmem.operations import Add
 from openmem.server import OmpServerConfig, create_app
-from openmem.server.idempotency import LIFETIME, MAX_KEYS, RememberedAdds
+from openmem.server.idempotency import LIFETIME, MAX_KEYS, IdempotencyStore
 from openmem.server.serve import _log_without_values
 from openmem.server.telemetry import Tracing
 
@@ -57,7 +57,7 @@ def on_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
 
 @on_a_loop
 async def test_duplicates_at_one_moment_are_added_once() -> None:
-    adds, backend = RememberedAdds(), Backend()
+    adds, backend = IdempotencyStore(), Backend()
     calls = [asyncio.create_task(adds.once(TEA, "k", backend.add)) for _ in range(3)]
     await asyncio.sleep(0)
     backend.may_answer.set()
@@ -80,7 +80,7 @@ def test_the_order_of_keys_makes_no_other_memory() -> None:
 
 @on_a_loop
 async def test_an_add_goes_on_without_its_client() -> None:
-    adds, backend = RememberedAdds(), Backend()
+    adds, backend = IdempotencyStore(), Backend()
     call = asyncio.create_task(adds.once(TEA, "k", backend.add))
     await asyncio.sleep(0)
     call.cancel()
@@ -93,7 +93,7 @@ async def test_an_add_goes_on_without_its_client() -> None:
 
 @on_a_loop
 async def test_an_add_that_failed_is_done_again() -> None:
-    adds, backend = RememberedAdds(), Backend()
+    adds, backend = IdempotencyStore(), Backend()
     backend.may_answer.set()
     backend.failure = RuntimeError("no")
     with pytest.raises(RuntimeError, match="no"):
@@ -105,7 +105,7 @@ async def test_an_add_that_failed_is_done_again() -> None:
 @on_a_loop
 async def test_adds_are_remembered_for_a_day_and_not_without_bound() -> None:
     now = 0.0
-    adds, backend = RememberedAdds(lambda: now), Backend()
+    adds, backend = IdempotencyStore(lambda: now), Backend()
     backend.may_answer.set()
     assert (await adds.once(TEA, "k", backend.add)).id == "mem_1"
     now = LIFETIME

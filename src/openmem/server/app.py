@@ -34,15 +34,15 @@ from ..routes import (
     Route,
 )
 from .config import OmpServerConfig
-from .disconnect import while_connected
+from .disconnect import cancel_on_disconnect
 from .errors import MethodNotAllowedError, error_response
 from .health import Health
-from .idempotency import RememberedAdds
+from .idempotency import IdempotencyStore
 from .keys import KeyRing
 from .limits import InFlight, RateLimit
-from .middleware import OPENAPI_PATH, Cors, Guard, Observer, request_info
+from .middleware import OPENAPI_PATH, AccessLogMiddleware, AdmissionMiddleware, Cors, request_info
 from .openapi import openapi_document
-from .reading import app_of_header, read_operation
+from .request_parsing import app_of_header, read_operation
 from .telemetry import METRICS_CONTENT_TYPE, Metrics
 
 METRICS_PATH: Final = "/metrics"
@@ -85,7 +85,7 @@ class Server:
         if self.metrics is not None:
             self.metrics.watch_pool(lambda: self.memory._client.provider.pool_usage())
         self.health = Health(self.memory._ping)
-        self.adds = RememberedAdds()
+        self.adds = IdempotencyStore()
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -112,7 +112,7 @@ class Server:
             op, user = await read_operation(route, request.path_params.get("id"), request, self.config)
             call = self._call(request, op, user)
             with self.in_flight.one():
-                result = await while_connected(request.receive, self._perform(op, call))
+                result = await cancel_on_disconnect(request.receive, self._perform(op, call))
                 self.health.saw_answer()
                 if route.encode is None:
                     return Response(status_code=route.status)
@@ -182,10 +182,10 @@ def create_app(config: OmpServerConfig) -> FastAPI:
     server = Server(config)
     rate = config.rate_limit_per_minute
     middleware = [
-        Middleware(Observer, metrics=server.metrics),
+        Middleware(AccessLogMiddleware, metrics=server.metrics),
         *([_cors(config)] if config.cors_origins else []),
         Middleware(
-            Guard,
+            AdmissionMiddleware,
             keys=server.keys,
             in_flight=server.in_flight,
             rate_limit=None if rate is None else RateLimit(rate),

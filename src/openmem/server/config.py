@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from .._network import is_loopback
 from ..config import ClientConfig
 from ..errors import InvalidRequestError
 from ..routes import MAX_BODY_BYTES
@@ -86,13 +86,3 @@ class OmpServerConfig:
                 "with 'omp-server keys create' and pass --keys-file, or pass --no-auth if everyone who reaches "
                 "this port may read and write every memory"
             )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host`, a name or an address, can only mean this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

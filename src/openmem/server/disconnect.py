@@ -8,18 +8,18 @@ from typing import Any, TypeVar
 
 from starlette.types import Receive
 
-from .reading import ClientGoneError
+from .errors import ClientDisconnectedError
 
 R = TypeVar("R")
 
 
-async def while_connected(receive: Receive, work: Coroutine[Any, Any, R]) -> R:
+async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, R]) -> R:
     """The result of `work`, which is cancelled if the client disconnects.
 
     Both tasks have ended when this returns or raises.
 
     Raises:
-        ClientGoneError: the client disconnected first.
+        ClientDisconnectedError: the client disconnected first.
     """
     working = asyncio.create_task(work)
     watching = asyncio.create_task(_disconnected(receive))
@@ -27,7 +27,7 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, R]) -> R:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             await _end(working)
-            raise ClientGoneError
+            raise ClientDisconnectedError
         return working.result()
     finally:
         await _end(working, watching)

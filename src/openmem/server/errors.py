@@ -16,6 +16,10 @@ from ..routes import STATUS_OF_CODE, error_body
 logger = logging.getLogger("openmem.server")
 
 
+class ClientDisconnectedError(Exception):
+    """The client closed the connection; nobody will read an answer."""
+
+
 class MethodNotAllowedError(InvalidRequestError):
     """The path has no such method."""
 
@@ -32,7 +36,7 @@ class PayloadTooLargeError(InvalidRequestError):
     default_code = "payload_too_large"
 
 
-class OverloadedError(ProviderError):
+class ServerBusyError(ProviderError):
     """The server works on as many requests as it may."""
 
     default_code = "provider_unavailable"
@@ -75,7 +79,7 @@ def _headers(error: OMPError) -> Mapping[str, str]:
 def _for_clients(error: BaseException, request_id: str) -> OMPError:
     """The error to show: those of the backend name hosts and accounts, which clients need not know."""
     match error:
-        case OverloadedError() | KeyRefusedError():
+        case ServerBusyError() | KeyRefusedError():
             return error
         case ProviderError(code="provider_unavailable"):
             logger.warning("request %s: %s", request_id, error.message)

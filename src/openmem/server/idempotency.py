@@ -26,7 +26,7 @@ class Remembered:
     at: float
 
 
-class RememberedAdds:
+class IdempotencyStore:
     """The adds of the last day that had a key.
 
     An add that was begun goes on when its client disconnects, since the backend may have stored the
@@ -44,14 +44,14 @@ class RememberedAdds:
             InvalidRequestError: the key was used for another memory.
         """
         self._expire()
-        place = (op.user_id, key)
+        slot = (op.user_id, key)
         fingerprint = op.fingerprint
-        found = self._adds.get(place)
+        found = self._adds.get(slot)
         if found is None:
             if len(self._adds) >= MAX_KEYS:
                 self._adds.popitem(last=False)
-            found = self._adds[place] = Remembered(fingerprint, asyncio.create_task(add()), self._clock())
-            found.task.add_done_callback(lambda task: self._forget_failed(place, task))
+            found = self._adds[slot] = Remembered(fingerprint, asyncio.create_task(add()), self._clock())
+            found.task.add_done_callback(lambda task: self._forget_failed(slot, task))
         elif found.fingerprint != fingerprint:
             raise key_reused()
         return await asyncio.shield(found.task)
@@ -65,6 +65,6 @@ class RememberedAdds:
         while self._adds and next(iter(self._adds.values())).at < oldest:
             self._adds.popitem(last=False)
 
-    def _forget_failed(self, place: tuple[str, str], task: asyncio.Task[MemoryRecord]) -> None:
-        if (task.cancelled() or task.exception() is not None) and place in self._adds:
-            del self._adds[place]
+    def _forget_failed(self, slot: tuple[str, str], task: asyncio.Task[MemoryRecord]) -> None:
+        if (task.cancelled() or task.exception() is not None) and slot in self._adds:
+            del self._adds[slot]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from ..errors import RateLimitedError
-from .errors import OverloadedError
+from .errors import ServerBusyError
 
 MAX_CLIENTS: Final = 10_000
 
@@ -22,9 +22,9 @@ class InFlight:
         self.count = 0
 
     def check(self) -> None:
-        """Raise `OverloadedError` if there is no room for another request."""
+        """Raise `ServerBusyError` if there is no room for another request."""
         if self.count >= self._limit:
-            raise OverloadedError(f"the server works on {self._limit} requests already; try again in a moment")
+            raise ServerBusyError(f"the server works on {self._limit} requests already; try again in a moment")
 
     @contextmanager
     def one(self) -> Iterator[None]:

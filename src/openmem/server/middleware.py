@@ -17,13 +17,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._ids import new_request_id
+from .._network import is_loopback
 from ..errors import InvalidRequestError, ScopeDeniedError
 from ..routes import CAPABILITIES_PATH, HEALTH_PATH, REQUEST_ID_HEADER
-from .config import is_loopback
-from .errors import OverloadedError, error_response
+from .errors import ClientDisconnectedError, ServerBusyError, error_response
 from .keys import ANYONE, KeyRing, Principal
 from .limits import InFlight, RateLimit
-from .reading import MAX_HEADER_BYTES, MAX_HEADERS, MAX_QUERY_BYTES, ClientGoneError, check_path
+from .request_parsing import MAX_HEADER_BYTES, MAX_HEADERS, MAX_QUERY_BYTES, check_path
 from .telemetry import OTHER, Metrics, available_tracing, tracing
 
 OPENAPI_PATH: Final = "/openapi.json"
@@ -44,7 +44,7 @@ MAX_PORT: Final = 65_535
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._~!$&'()*+,;=%-]*))(?::(?P<port>[0-9]{0,5}))?")
-_CLIENT_GONE = 499
+_CLIENT_DISCONNECTED = 499
 _INFO: Final = "openmem.request"
 
 access_log = logging.getLogger("openmem.access")
@@ -84,7 +84,7 @@ def common_headers(id: str) -> tuple[tuple[bytes, bytes], ...]:
     return ((REQUEST_ID_HEADER.lower().encode(), id.encode()), *SECURITY_HEADERS)
 
 
-class Observer:
+class AccessLogMiddleware:
     """Gives every request an id, a line in the access log and security headers."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics | None) -> None:
@@ -98,7 +98,7 @@ class Observer:
             return
         started = time.perf_counter()
         info = request_info(scope)
-        status = _CLIENT_GONE
+        status = _CLIENT_DISCONNECTED
 
         async def observed(message: Message) -> None:
             nonlocal status
@@ -127,7 +127,7 @@ class Observer:
                 )
 
 
-class Guard:
+class AdmissionMiddleware:
     """Lets in whom the keys and limits allow, and answers every error in the protocol's form."""
 
     def __init__(
@@ -155,13 +155,13 @@ class Guard:
             self._admit(scope)
             await self._app(scope, receive, tracked)
             return
-        except ClientGoneError:
+        except ClientDisconnectedError:
             return
-        except OverloadedError as error:
+        except ServerBusyError as error:
             await asyncio.sleep(REFUSAL_PAUSE)
             failure = error
         except asyncio.CancelledError:
-            failure = OverloadedError("the server is stopping; try again in a moment")
+            failure = ServerBusyError("the server is stopping; try again in a moment")
         except Exception as error:  # noqa: BLE001 - the boundary: told to the log, and to the client as far as it may know
             failure = error
         response = error_response(failure, request_info(scope).id)

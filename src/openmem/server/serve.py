@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from .accepting import Acceptor, connections_allowed, raise_descriptor_limit
 from .config import OmpServerConfig
 from .errors import origin
-from .protocol import BoundedProtocol
+from .slow_clients import SlowClientProtocol
 
 BACKLOG = 512
 CANCELLED_GRACE = 2.0
@@ -83,7 +83,7 @@ class OmpServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=type("Protocol", (BoundedProtocol,), limits),
+                http=type("Protocol", (SlowClientProtocol,), limits),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -131,15 +131,15 @@ class OmpServer(uvicorn.Server):
         """Accept connections, in place of uvicorn's server for each socket."""
         loop = asyncio.get_running_loop()
 
-        def make_protocol() -> BoundedProtocol:
+        def make_protocol() -> SlowClientProtocol:
             protocol = self.config.http_protocol_class
             assert isinstance(protocol, type)
-            assert issubclass(protocol, BoundedProtocol)
+            assert issubclass(protocol, SlowClientProtocol)
             return protocol(config=self.config, server_state=self.server_state, app_state={}, _loop=loop)
 
         # The backend is open by now, so that what it needs at rest is counted.
         limit = self._settings.max_connections or connections_allowed(self._settings.pool_size)
-        connections = cast(Collection[BoundedProtocol], self.server_state.connections)
+        connections = cast(Collection[SlowClientProtocol], self.server_state.connections)
         self.servers = []
         self._acceptor = Acceptor(self._listener, make_protocol, connections, limit)
         self._accepting = loop.create_task(self._acceptor.run())

@@ -16,7 +16,7 @@ from ..errors import InvalidRequestError
 from ..operations import Name, Operation
 from ..routes import USER_ID_HEADER, Route
 from .config import OmpServerConfig
-from .errors import PayloadTooLargeError
+from .errors import ClientDisconnectedError, PayloadTooLargeError
 
 MAX_HEADER_BYTES = 32 * 1024
 MAX_HEADERS = 128
@@ -25,10 +25,6 @@ MAX_HEAD_BYTES = MAX_HEADER_BYTES + MAX_QUERY_BYTES
 
 _NAME: Final = TypeAdapter[str](Name)
 _BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-
-
-class ClientGoneError(Exception):
-    """The client closed the connection; nobody will read an answer."""
 
 
 async def read_operation(
@@ -40,7 +36,7 @@ async def read_operation(
         InvalidRequestError: the request is malformed, contradicts itself, has a parameter that would have no
             effect, or a field is wrong.
         PayloadTooLargeError: the body is over the limit; it was not read to its end.
-        ClientGoneError: the client went away before the body was complete.
+        ClientDisconnectedError: the client went away before the body was complete.
     """
     query = _query_values(request.scope["query_string"])
     body: dict[str, Any] | None = None
@@ -153,7 +149,7 @@ async def _read_body(request: Request, max_bytes: int, timeout: float) -> bytes:
     except TimeoutError:
         raise InvalidRequestError(f"the body did not arrive within {timeout:g} s") from None
     except ClientDisconnect:
-        raise ClientGoneError from None
+        raise ClientDisconnectedError from None
     return b"".join(chunks)
 
 
