@@ -1,7 +1,9 @@
 # `make demo` and `make test` need git, make and Python 3.11 or newer, and nothing else.
 
 PYTHON ?= python3
-PYTEST := -m pytest -n 2 --dist loadscope
+# Two of the workers are for tests that wait most of their time; see tests/ordering.py.
+PYTEST := -m pytest -n 4 --dist loadscope
+QUICK := tests/pure tests/types tests/conformance/test_example_provider.py tests/conformance/test_local.py
 VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 GROUP ?= dev
@@ -9,9 +11,11 @@ BIN := $(VENV)/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
+# The tests start hundreds of interpreters, which need not compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench bench-http test test-lowest test-letta test-pgbouncer lint format clean constraints
+.PHONY: help demo bench bench-http test test-quick test-lowest test-letta test-pgbouncer lint format clean constraints
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -21,6 +25,9 @@ demo: $(VENV)/.installed  ## Run a guided tour: no server, no key, no network
 
 test: lint  ## Check style and types, and run every test
 	@$(BIN)/python $(PYTEST)
+
+test-quick: lint  ## Check style and types, and run the tests that take a minute, on one embedded server
+	@$(BIN)/python -m pytest -q $(QUICK)
 
 lint: $(VENV)/.installed  ## Check style and types
 	@$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from . import ordering
 from .servers import Server
 
 # The same examples in every run, without time limits, since some go to a database. Loaded before any
@@ -20,6 +21,10 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("openmem")
+
+
+pytest_addoption = ordering.pytest_addoption
+pytest_configure = ordering.pytest_configure
 
 
 @pytest.fixture(scope="session")

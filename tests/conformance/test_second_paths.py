@@ -10,12 +10,15 @@ import psycopg
 import pytest
 
 from openmem.testing import ConformanceSuite, requires
+from openmem.testing.contracts.context import ContextContract
+from openmem.testing.contracts.grants import GrantsContract
+from openmem.testing.contracts.search import SearchContract
+from openmem.testing.contracts.selection import SelectionContract
+from openmem.testing.contracts.supersession import SupersessionContract
+from openmem.testing.contracts.text import TextContract
 
-from ..http.test_conformance import TestPassthrough as Passthrough
+from ..http.test_conformance import OverHttp
 from ..servers import Server, Standby
-from .test_postgres import TestPostgres as Postgres
-
-__all__ = ["TestCounted", "TestReplica", "TestReranked", "TestRerankedOverHttp"]
 
 
 class TestReplica(ConformanceSuite):
@@ -66,36 +69,39 @@ def count_words(text: str) -> int:
     return len(re.findall(r"\w+|[^\w\s]", text))
 
 
-class TestReranked(Postgres):
+class Contexts(ContextContract, SelectionContract, GrantsContract, TextContract):
+    """What depends on who makes the text of a context; the rest takes its first path."""
+
+
+class Searches(Contexts, SearchContract, SupersessionContract):
+    """What depends on who ranks."""
+
+
+class TestReranked(Searches):
+    url: ClassVar[str]
+
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls, server: Server) -> None:
         cls.url = server.create_database()
 
     def make(self, **settings: Any) -> dict[str, Any]:
-        return super().make(**{"reranker": WordsInCommon(), **settings})
+        return {"url": self.url, "embedder": "hashing", "reranker": WordsInCommon(), **settings}
 
 
-class TestRerankedOverHttp(Passthrough):
-    """What depends on the reranker; the rest is the same as without one."""
-
+class TestRerankedOverHttp(OverHttp, Searches):
     def make(self, **settings: Any) -> dict[str, Any]:
         return super().make(**{"reranker": WordsInCommon(), **settings})
 
 
-for name in dir(TestRerankedOverHttp):
-    if name.startswith("test_") and not re.search(r"search|context|scope|select|query|narrow|reader|halves", name):
-        setattr(TestRerankedOverHttp, name, None)
-
-
-class TestCounted(Passthrough):
+class TestCounted(OverHttp, Contexts):
     """The client searches, and makes the context by itself."""
 
     def make(self, **settings: Any) -> dict[str, Any]:
         return super().make(**{"token_counter": count_words, **settings})
 
     @requires("add", "context", "audit", "supports_audit")
-    async def test_every_verb_leaves_one_entry(self) -> None:
+    async def test_every_context_leaves_two_entries(self) -> None:
         """The server is asked for the memories of the scope, and for those below it, and logs both."""
         async with self.client() as client:
             await client.add(content="tea", user_id=self.user, scope="a/b")

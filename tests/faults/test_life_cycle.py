@@ -23,15 +23,15 @@ CLOSE_BOUND = 4.0
 OTHER_LOOP = r"^AsyncMemory is bound to a different event loop$"
 
 
-def test_the_constructor_is_fast_and_does_no_input_or_output() -> None:
+def test_the_constructor_takes_little_work_and_does_no_input_or_output() -> None:
     script = """
 import sys, time
 from openmem import AsyncMemory
 touched = []
 sys.addaudithook(lambda event, _: touched.append(event) if event.startswith("socket.") else None)
-began = time.perf_counter()
+began = time.process_time()
 AsyncMemory(url="postgresql://nobody@192.0.2.1/nowhere")
-took = time.perf_counter() - began
+took = time.process_time() - began
 heavy = {"asyncpg", "psycopg", "httpx", "wordllama", "numpy"} & set(sys.modules)
 assert not heavy, heavy
 assert not touched, touched

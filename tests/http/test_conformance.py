@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 
 from openmem.server import OmpServerConfig, create_app
-from openmem.testing import ConformanceSuite, requires
+from openmem.testing import ConformanceSuite, Contract, requires
 from tests.servers import Server, free_port
 
 
@@ -32,7 +32,7 @@ def serving(config: OmpServerConfig) -> Iterator[str]:
         thread.join()
 
 
-class TestPassthrough(ConformanceSuite):
+class OverHttp(Contract):
     """Settings of the backend are those of a server, so each gets one of its own over the same database."""
 
     servers: ClassVar[ExitStack]
@@ -54,6 +54,8 @@ class TestPassthrough(ConformanceSuite):
             self.urls[audit] = self.servers.enter_context(serving(config))
         return {"provider": "passthrough", "base_url": self.urls[audit], **settings}
 
+
+class TestPassthrough(OverHttp, ConformanceSuite):
     @requires("add", "get", "update", "delete", "audit", "supports_audit")
     async def test_what_is_denied_leaves_no_entry(self) -> None:
         """A client's own grants are unknown to the server, which logs that the client looked at the scope."""

@@ -14,6 +14,7 @@ import uuid
 from pathlib import Path
 
 import httpx
+import psutil
 import psycopg
 import pytest
 
@@ -115,13 +116,13 @@ def test_without_keys_no_other_name_of_this_machine_is_served(database: str) -> 
             assert client.get("/memories?user_id=u", headers={"Host": host}).status_code == 403
 
 
-def test_a_good_start_says_so_once_and_answers_soon(database: str) -> None:
-    started = time.perf_counter()
+def test_a_good_start_says_so_once_and_takes_little_work(database: str) -> None:
     port = free_port()
     with Process("--port", str(port), OMP_POSTGRES_URL=database) as omp, omp.client() as client:
         assert client.get("/capabilities").status_code == 200
         assert client.get("/memories?user_id=u").status_code == 200
-        assert time.perf_counter() - started < 3
+        work = psutil.Process(omp.process.pid).cpu_times()
+        assert work.user + work.system < 3  # seconds of work, which other processes do not lengthen
         status, output, errors = omp.end()
     assert status == 0
     assert omp.first_lines == [f"omp-server: serving postgres at http://127.0.0.1:{port}"]
