@@ -32,6 +32,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from operator import itemgetter
 from typing import Final, TypeAlias, TypeVar
 
 from ....config import AuditMode
@@ -58,7 +59,7 @@ class Query:
         parameters: the names of the parameters, in the order of their numbers.
     """
 
-    __slots__ = ("parameters", "sql", "text")
+    __slots__ = ("_arguments", "parameters", "sql", "text")
 
     def __init__(self, text: str) -> None:
         numbers: dict[str, int] = {}
@@ -73,6 +74,11 @@ class Query:
         self.text = text
         self.sql = _TOKEN.sub(sent, text)
         self.parameters = tuple(numbers)
+        self._arguments: Callable[[Mapping[str, object]], tuple[object, ...]]
+        if len(self.parameters) > 1:
+            self._arguments = itemgetter(*self.parameters)
+        else:
+            self._arguments = lambda values: tuple(values[name] for name in self.parameters)
 
     def bind(self, values: Mapping[str, object], decode: Callable[[Sequence[Row]], R]) -> Statement[R]:
         """The statement with its arguments: of `values` those that the text mentions.
@@ -80,7 +86,7 @@ class Query:
         Args:
             decode: what the rows mean.
         """
-        return Statement(self.sql, tuple([values[name] for name in self.parameters]), decode)
+        return Statement(self.sql, self._arguments(values), decode)
 
 
 class Catalog:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import fill
 from typing import Final, Literal
 
@@ -16,6 +16,11 @@ RECORD: Final = (
 )  # fmt: skip
 """The columns of a record, in the order in which statements return them."""
 
+_UNFILTERED: Final[Mapping[Scopes, Mapping[str, None]]] = {
+    "selected": {"selected_paths": None, "selected_prefixes": None},
+    "granted": {"granted_paths": None, "granted_prefixes": None},
+    "readable": {"readable_paths": None, "readable_prefixes": None},
+}
 _AS_TEXT: Final = frozenset({"source", "extensions"})
 
 
@@ -47,15 +52,16 @@ def scope_condition(scopes: Scopes) -> Callable[[str], str]:
     return condition
 
 
-def scope_values(scopes: Scopes, filter: ScopeFilter | None) -> dict[str, list[str] | None]:
+def scope_values(scopes: Scopes, filter: ScopeFilter | None) -> Mapping[str, list[str] | None]:
     """The values of the parameters that `scope_condition` mentions.
 
     Args:
         filter: None for every scope.
     """
     if filter is None:
-        return {f"{scopes}_paths": None, f"{scopes}_prefixes": None}
-    return {f"{scopes}_paths": list(filter.paths), f"{scopes}_prefixes": list(filter.prefixes)}
+        return _UNFILTERED[scopes]
+    paths, prefixes = _UNFILTERED[scopes]
+    return {paths: list(filter.paths), prefixes: list(filter.prefixes)}
 
 
 def app_of(source: str) -> str:
