@@ -35,7 +35,9 @@ WITH
     )
 ,
     outgrown AS MATERIALIZED (
-        SELECT EXISTS (SELECT FROM openmem.memories m WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.ordinal > 1000) AS yes
+        SELECT EXISTS (
+            SELECT FROM openmem.memories m WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.ordinal > 1000
+        ) AS yes
     ),
     all_mask AS MATERIALIZED (
     SELECT chunk, ('{' || coalesce(string_agg(number || ':-' || flags, ',') FILTER (WHERE flags <> 0), '') || '}/536870912')::public.sparsevec AS words
@@ -117,7 +119,7 @@ WITH
     ),
 
     lender AS MATERIALIZED (
-        SELECT id, ordinal, date_bin('1 hour', at, 'epoch') AS episode, nearness, own, said,
+        SELECT id, ordinal, date_bin(interval '3600 seconds', at, 'epoch') AS episode, nearness, own, said,
             coalesce(0.35 * nearness + 0.65 * said, said, nearness, 0) AS own_score
         FROM best ORDER BY score DESC, id DESC LIMIT 30
     ),
@@ -126,7 +128,7 @@ WITH
     ),
     neighbor AS MATERIALIZED (
         SELECT id, own, own_score, lender_id, (own_score, id) < (lender_score, lender_id) AS is_below,
-            coalesce(0.35 * (nearness + least(1, 4 * nearness) * 0.9 * greatest(nearness_around - nearness, 0)) + 0.65 * (said + least(1, 4 * nearness) * 0.6 * said_around), said, nearness, 0) AS boosted_score
+            coalesce(0.35 * (nearness + least(1, 4.0 * nearness) * 0.9 * greatest(nearness_around - nearness, 0)) + 0.65 * (said + least(1, 4.0 * nearness) * 0.6 * said_around), said, nearness, 0) AS boosted_score
         FROM (
             SELECT m.id, m.nearness, m.own, m.said, lender.id AS lender_id,
                 lender.own_score AS lender_score, lender.nearness AS nearness_around,
@@ -135,12 +137,12 @@ WITH
     (VALUES (-2), (-1), (1), (2)) AS steps (step)
     JOIN (measured JOIN coverage USING (own)) m ON m.ordinal = lender.ordinal + step
 
-            WHERE m.at >= lender.episode AND m.at < lender.episode + interval '1 hour'
+            WHERE m.at >= lender.episode AND m.at < lender.episode + interval '3600 seconds'
                 AND (lender.nearness > m.nearness OR lender.own & ~(m.own | 3::bigint) <> 0)
         ) m
         CROSS JOIN LATERAL (SELECT coalesce(0.35 * nearness + 0.65 * said, said, nearness, 0) AS own_score) own_scores
         CROSS JOIN LATERAL (SELECT ((SELECT coalesce(sum(weight), 0) FROM weight WHERE around & flag <> 0) / (SELECT sum(weight) FROM weight)) AS said_around) shares
-        WHERE coalesce(0.35 * (nearness + least(1, 4 * nearness) * 0.9 * greatest(nearness_around - nearness, 0)) + 0.65 * (said + least(1, 4 * nearness) * 0.6 * most_around), said, nearness, 0) * CASE WHEN (own_score, id) < (lender_score, lender_id) THEN CASE WHEN own & 2::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+        WHERE coalesce(0.35 * (nearness + least(1, 4.0 * nearness) * 0.9 * greatest(nearness_around - nearness, 0)) + 0.65 * (said + least(1, 4.0 * nearness) * 0.6 * most_around), said, nearness, 0) * CASE WHEN (own_score, id) < (lender_score, lender_id) THEN CASE WHEN own & 2::bigint <> 0 THEN 0.85::float8 ELSE 1 END
             ELSE 1 END >= coalesce((SELECT score FROM cutoff), 0)
     ),
     ceiling AS MATERIALIZED (

@@ -189,7 +189,7 @@ WITH
     ),
 
         lender AS MATERIALIZED (
-            SELECT id, ordinal, date_bin('1 hour', at, 'epoch') AS episode, nearness, own, said,
+            SELECT id, ordinal, date_bin(interval '3600 seconds', at, 'epoch') AS episode, nearness, own, said,
                 coalesce(0.35 * nearness + 0.65 * said, said, nearness, 0) AS own_score
             FROM best ORDER BY score DESC, id DESC LIMIT 30
         ),
@@ -198,7 +198,7 @@ WITH
         ),
         neighbor AS MATERIALIZED (
             SELECT id, own, own_score, lender_id, (own_score, id) < (lender_score, lender_id) AS is_below,
-                coalesce(0.35 * (nearness + least(1, 4 * nearness) * 0.9 * greatest(nearness_around - nearness, 0)) + 0.65 * (said + least(1, 4 * nearness) * 0.6 * said_around), said, nearness, 0) AS boosted_score
+                coalesce(0.35 * (nearness + least(1, 4.0 * nearness) * 0.9 * greatest(nearness_around - nearness, 0)) + 0.65 * (said + least(1, 4.0 * nearness) * 0.6 * said_around), said, nearness, 0) AS boosted_score
             FROM (
                 SELECT m.id, m.nearness, m.own, m.said, lender.id AS lender_id,
                     lender.own_score AS lender_score, lender.nearness AS nearness_around,
@@ -212,15 +212,16 @@ WITH
      AS own, m.terms OPERATOR(public.<#>) (SELECT words FROM wanted) AS found FROM openmem.memories m WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
          OR m.scope ^@ ANY (:selected_prefixes::text[]))
             AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now()) AND m.ordinal <> lender.ordinal
-            AND m.ordinal >= lender.ordinal - 2 AND m.ordinal <= lender.ordinal + 2 OFFSET 0
+            AND m.ordinal >= lender.ordinal - 2
+            AND m.ordinal <= lender.ordinal + 2 OFFSET 0
     ) near
 ) m
-                WHERE m.at >= lender.episode AND m.at < lender.episode + interval '1 hour'
+                WHERE m.at >= lender.episode AND m.at < lender.episode + interval '3600 seconds'
                     AND (lender.nearness > m.nearness OR lender.own & ~(m.own | 3::bigint) <> 0)
             ) m
             CROSS JOIN LATERAL (SELECT coalesce(0.35 * nearness + 0.65 * said, said, nearness, 0) AS own_score) own_scores
             CROSS JOIN LATERAL (SELECT ((SELECT coalesce(sum(weight), 0) FROM weight WHERE around & flag <> 0) / (SELECT sum(weight) FROM weight)) AS said_around) shares
-            WHERE coalesce(0.35 * (nearness + least(1, 4 * nearness) * 0.9 * greatest(nearness_around - nearness, 0)) + 0.65 * (said + least(1, 4 * nearness) * 0.6 * most_around), said, nearness, 0) * CASE WHEN (own_score, id) < (lender_score, lender_id) THEN CASE WHEN own & 2::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+            WHERE coalesce(0.35 * (nearness + least(1, 4.0 * nearness) * 0.9 * greatest(nearness_around - nearness, 0)) + 0.65 * (said + least(1, 4.0 * nearness) * 0.6 * most_around), said, nearness, 0) * CASE WHEN (own_score, id) < (lender_score, lender_id) THEN CASE WHEN own & 2::bigint <> 0 THEN 0.85::float8 ELSE 1 END
                 ELSE 1 END >= coalesce((SELECT score FROM cutoff), 0)
         ),
         ceiling AS MATERIALIZED (
