@@ -1,0 +1,168 @@
+"""The ranking of `search` in plain Python: what the SQL of the PostgreSQL provider computes.
+
+`openmem.ranking.constants` has the formula. First every memory is scored by itself. The best of them, the *seeds*, then
+boost their *neighbors*: the memories that were added shortly before or after a seed and are from the same hour. Of
+several scores a memory keeps the best. A property test compares the order and the scores with those of the SQL.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from operator import mul
+from typing import Final, NamedTuple
+
+from . import constants as c
+
+SPEAKER: Final = object()
+"""Stands among the words that a memory shares with a query if the query names the memory's speaker."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_WINDOW: Final = timedelta(seconds=c.NEIGHBOR_WINDOW_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What the ranking reads of a memory.
+
+    Attributes:
+        id: of equal memories the one with the greater id comes first; ids of newer memories are greater.
+        sequence_no: the memory's number in the order in which the memories of its user were added.
+        moment: when it is from.
+        lexemes: its words by their stems, and those of the date that it is from.
+        speaker: the stem of the name before the colon in a text like ``Maya: I moved to Porto``; else None.
+        is_question: whether it ends in a question mark.
+        vector: its embedding; None without one, or if another model than the query's made it.
+    """
+
+    id: str
+    sequence_no: int
+    moment: datetime
+    lexemes: AbstractSet[str]
+    speaker: str | None
+    is_question: bool
+    vector: Sequence[float] | None
+
+
+class Ranked(NamedTuple):
+    """The id of a memory and its score, 0 to 1."""
+
+    id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A memory compared with a query: ``similarity`` and ``coverage`` are None where there is nothing to compare."""
+
+    memory: Candidate
+    similarity: float | None
+    words: AbstractSet[object]
+    coverage: float | None
+
+    @property
+    def own_score(self) -> float:
+        """The score of the memory by itself, before the deduction for questions."""
+        if self.similarity is not None and self.coverage is not None:
+            return c.VECTOR_WEIGHT * self.similarity + c.WORDS_WEIGHT * self.coverage
+        return self.coverage if self.coverage is not None else self.similarity or 0.0
+
+    @property
+    def factor(self) -> float:
+        return c.QUESTION_FACTOR if self.memory.is_question else 1.0
+
+    def is_below(self, other: _Scored) -> bool:
+        return (self.own_score, self.memory.id) < (other.own_score, other.memory.id)
+
+
+def rank(
+    memories: Sequence[Candidate], lexemes: Sequence[str], vector: Sequence[float], limit: int, min_score: float = 0.0
+) -> list[Ranked]:
+    """The best of one user's memories for a query, the best first, without those of score 0.
+
+    Args:
+        lexemes: the words of the query by their stems, each once, in order of appearance.
+        vector: the embedding of the query.
+    """
+    weights = word_weights(memories, lexemes)
+    scored = [_compared(memory, lexemes, vector, weights) for memory in memories]
+    best = {one.memory.id: one.factor * one.own_score for one in scored}
+    seeds = sorted(scored, key=lambda one: (best[one.memory.id], one.memory.id), reverse=True)[: c.SEEDS]
+    boosts = [(seed, one, _boosted(one, seed, weights)) for seed, one in _neighbors(seeds, scored)]
+    # A boost closes at most GAP_SHARE of the gap between a memory and a seed above it. The gap ends at the seed's own
+    # score, or at the score that a memory below the seed boosts the seed to.
+    ceilings = {seed.memory.id: seed.own_score for seed in seeds}
+    for seed, one, score in boosts:
+        if one.memory.id in ceilings and seed.is_below(one):
+            ceilings[one.memory.id] = max(ceilings[one.memory.id], score)
+    for seed, one, score in boosts:
+        if one.is_below(seed):
+            score = min(score, one.own_score + c.GAP_SHARE * (ceilings[seed.memory.id] - one.own_score))
+        best[one.memory.id] = max(best[one.memory.id], one.factor * score)
+    scored.sort(key=lambda one: (best[one.memory.id], one.own_score, one.memory.id), reverse=True)
+    ranked = [Ranked(one.memory.id, min(1.0, best[one.memory.id])) for one in scored[:limit]]
+    return [one for one in ranked if one.score > 0 and one.score >= min_score]
+
+
+def word_weights(memories: Sequence[Candidate], lexemes: Sequence[str]) -> dict[object, float]:
+    """The weights of a query's words: the greater, the fewer of the memories have the word.
+
+    Of more than `MAX_QUERY_LEXEMES` words that memories have, the most common ones do not count.
+    """
+    counts = Counter(word for memory in memories for word in _shared(memory, lexemes))
+    known = sorted((lexeme for lexeme in lexemes if counts[lexeme]), key=lambda lexeme: counts[lexeme])
+    ignored = set(known[c.MAX_QUERY_LEXEMES :])
+    words: list[object] = [*(lexeme for lexeme in lexemes if lexeme not in ignored), SPEAKER]
+    weights = {word: math.log(1 + (1 + len(memories)) / (1 + counts[word])) for word in words}
+    weights[SPEAKER] *= c.SPEAKER_WEIGHT if counts[SPEAKER] else 0.0
+    return weights
+
+
+def _shared(memory: Candidate, lexemes: Sequence[str]) -> set[object]:
+    shared: set[object] = {lexeme for lexeme in lexemes if lexeme in memory.lexemes}
+    return shared | {SPEAKER} if memory.speaker in lexemes else shared
+
+
+def _compared(
+    memory: Candidate, lexemes: Sequence[str], vector: Sequence[float], weights: dict[object, float]
+) -> _Scored:
+    words = _shared(memory, lexemes)
+    similarity = None if memory.vector is None or not any(vector) else max(0.0, _cosine(memory.vector, vector))
+    return _Scored(memory, similarity, words, _coverage(words, weights))
+
+
+def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
+    norms = math.sqrt(sum(map(mul, one, one)) * sum(map(mul, other, other)))
+    return sum(map(mul, one, other)) / norms if norms else 0.0
+
+
+def _coverage(words: AbstractSet[object], weights: dict[object, float]) -> float | None:
+    """The share of the weight of a query's words that these have; None for a query without words."""
+    total = sum(weights.values())
+    return sum(weight for word, weight in weights.items() if word in words) / total if total else None
+
+
+def _neighbors(seeds: Sequence[_Scored], scored: Sequence[_Scored]) -> Iterator[tuple[_Scored, _Scored]]:
+    """The pairs of a seed and a neighbor of it."""
+    numbered: defaultdict[int, list[_Scored]] = defaultdict(list)
+    for one in scored:
+        numbered[one.memory.sequence_no].append(one)
+    for seed in seeds:
+        for step in range(-c.NEIGHBOR_DISTANCE, c.NEIGHBOR_DISTANCE + 1):
+            for one in numbered.get(seed.memory.sequence_no + step, ()) if step else ():
+                if (one.memory.moment - _EPOCH) // _WINDOW == (seed.memory.moment - _EPOCH) // _WINDOW:
+                    yield seed, one
+
+
+def _boosted(one: _Scored, seed: _Scored, weights: dict[object, float]) -> float:
+    """The score of a neighbor with what the seed adds, as far as the neighbor itself is similar to the query."""
+    new_coverage = _coverage(seed.words - one.words - {SPEAKER}, weights)
+    if one.similarity is None or new_coverage is None:
+        return one.own_score
+    gap = max(0.0, (seed.similarity or 0.0) - one.similarity)
+    boost = c.VECTOR_WEIGHT * c.GAP_SHARE * gap + c.WORDS_WEIGHT * c.NEIGHBOR_WEIGHT * new_coverage
+    return one.own_score + min(1.0, c.NEIGHBOR_DECAY * one.similarity) * boost

@@ -1,0 +1,239 @@
+"""The SQL of a search against the ranking in plain Python, on small stores of every kind.
+
+The words of texts are PostgreSQL's in both, so that only the ranking is compared. The vectors hold small whole numbers,
+whose cosines come out the same in both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any, Final
+
+import psycopg
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from openmem import Memory
+from openmem.ranking import constants as c
+from openmem.ranking.reference import Candidate, Ranked, rank
+
+from .strategies import new_user
+
+DIM: Final = 3
+SPEAKERS: Final = ("", "", "Maya", "Tom")
+WORDS: Final = ("tea", "cello", "garden", "lisbon", "paint", "train", "Maya", "Tom", "the", "May", "2023", "8")
+MANY_WORDS: Final = [f"{first}{second}q" for first in "bcdfghklmn" for second in "aeiouyjvwx"]
+NOON: Final = datetime(2023, 5, 8, 12, tzinfo=UTC)
+MOMENTS: Final = [None, *(NOON + timedelta(minutes=minutes) for minutes in (0, 0, 10, 59, 60, 185)), datetime.min]
+PHASES: Final = (Phase.explicit, Phase.generate)
+"""Stores are small from the start. To shrink one that fails takes minutes, since all tries go to a database."""
+
+TOLERANCE: Final = 1e-9
+TOLERANCE_OF_INDEXED: Final = 1e-5
+"""Its weights of words are in single precision."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A memory to be stored.
+
+    Attributes:
+        shift: how far its sequence number is from its place: memories of one moment may share a number.
+    """
+
+    speaker: str
+    words: tuple[str, ...]
+    mark: str
+    moment: datetime | None
+    vector: tuple[int, ...]
+    model: str
+    shift: int
+
+    @property
+    def content(self) -> str:
+        speaker = self.speaker and f"{self.speaker}: "
+        return f"{speaker}so {' '.join(self.words)}{self.mark}"
+
+
+class Vectors:
+    """An embedder that returns what it was given."""
+
+    model = "one"
+    dim = DIM
+
+    def __init__(self) -> None:
+        self.following: list[Sequence[float]] = []
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        vectors, self.following = self.following[: len(texts)], self.following[len(texts) :]
+        return vectors
+
+
+vectors = st.tuples(*[st.integers(-1, 3)] * DIM)
+few_words = st.lists(st.sampled_from(WORDS), max_size=5)
+queries = st.lists(st.sampled_from(WORDS), min_size=1, max_size=7).map(" ".join)
+
+
+def stores(
+    sizes: st.SearchStrategy[int], words: st.SearchStrategy[list[str]] = few_words
+) -> st.SearchStrategy[list[Text]]:
+    """Memories to be stored, of which many have a neighbor, an equal, or nothing to be compared."""
+    texts = st.builds(
+        Text,
+        speaker=st.sampled_from(SPEAKERS),
+        words=words.map(tuple),
+        mark=st.sampled_from(["", "", ".", "?", "? "]),
+        moment=st.sampled_from(MOMENTS),
+        vector=vectors,
+        model=st.sampled_from(["one", "one", "one", "two"]),
+        shift=st.sampled_from([0, 0, 0, 0, 1, 3]),
+    )
+    return sizes.flatmap(lambda size: st.lists(texts, min_size=size, max_size=size))
+
+
+class Database:
+    """Stores memories, and asks both rankings."""
+
+    def __init__(self, url: str) -> None:
+        self._embedder = Vectors()
+        self._memory = Memory(url=url, embedder=self._embedder)
+        self._admin = psycopg.connect(url, autocommit=True)
+
+    def close(self) -> None:
+        self._memory.close()
+        self._admin.close()
+
+    def store(self, stored: Sequence[Text]) -> str:
+        """The id of a new user with these memories."""
+        user = new_user()
+        self._embedder.following = [text.vector for text in stored]
+        added = self._memory.add_many(
+            [{"content": text.content, "user_id": user, "valid_from": text.moment} for text in stored]
+        )
+        self._admin.execute(
+            "UPDATE openmem.memories m SET embedding_model = new.model, ordinal = ordinal + new.shift "
+            "FROM unnest(%s::text[], %s::text[], %s::int[]) new (id, model, shift) WHERE m.id = new.id",
+            ([record.id for record in added], [text.model for text in stored], [text.shift for text in stored]),
+        )
+        return user
+
+    def candidates(self, user: str, stored: Sequence[Text]) -> list[Candidate]:
+        """What the reference reads of the memories of a user."""
+        rows = self._admin.execute(
+            "SELECT id, ordinal, openmem.words(content, coalesce(valid_from, created_at)), embedding::text, created_at "
+            "FROM openmem.memories WHERE user_id = %s ORDER BY id",
+            (user,),
+        ).fetchall()
+        return [
+            Candidate(
+                id=id,
+                sequence_no=ordinal,
+                moment=created_at if text.moment is None else text.moment.replace(tzinfo=UTC),
+                lexemes=set(lexemes),
+                speaker=text.speaker.lower() or None,
+                is_question="?" in text.mark,
+                vector=json.loads(vector) if text.model == Vectors.model else None,
+            )
+            for (id, ordinal, lexemes, vector, created_at), text in zip(rows, stored, strict=True)
+        ]
+
+    def use_index(self, user: str) -> None:
+        """Give a user so high sequence numbers that the memories are searched by the words' index."""
+        self._admin.execute("UPDATE openmem.memories SET ordinal = ordinal + 2000 WHERE user_id = %s", (user,))
+
+    def lexemes(self, query: str) -> list[str]:
+        sql = "SELECT lexeme FROM unnest(to_tsvector('pg_catalog.english', %s)) ORDER BY positions[1]"
+        return [lexeme for (lexeme,) in self._admin.execute(sql, (query,))]
+
+    def search(self, user: str, query: str, vector: Sequence[float], **options: Any) -> list[Ranked]:
+        self._embedder.following = [vector]
+        return [Ranked(hit.memory.id, hit.score) for hit in self._memory.search(query, user, **options)]
+
+
+@pytest.fixture(scope="module")
+def database(url: str) -> Iterator[Database]:
+    database = Database(url)
+    yield database
+    database.close()
+
+
+def is_stable(memories: list[Candidate], lexemes: list[str], vector: Sequence[float]) -> bool:
+    """Whether no two memories have nearly equal scores of their own, of which single precision could swap the order."""
+    alone = [replace(memory, sequence_no=10 * n, is_question=False) for n, memory in enumerate(memories)]
+    scores = [score for _, score in rank(alone, lexemes, vector, limit=len(alone))]
+    return all(better - worse > 10 * TOLERANCE_OF_INDEXED for better, worse in pairwise(scores))
+
+
+def check_same(found: list[Ranked], expected: list[Ranked], limit: int, min_score: float, tolerance: float) -> None:
+    """Both are the same but for memories whose scores are as good as equal.
+
+    Args:
+        expected: the scores of all memories.
+    """
+    least = sum(score > max(min_score, 0) + tolerance for _, score in expected[:limit])
+    assert least <= len(found) <= sum(score >= min_score - tolerance for _, score in expected[:limit])
+    scores = dict(expected)
+    for (id, score), (_, next_best) in zip(found, expected, strict=False):
+        assert score == pytest.approx(scores[id], abs=tolerance)
+        assert score == pytest.approx(next_best, abs=tolerance)
+
+
+@settings(max_examples=100, phases=PHASES)
+@given(
+    stored=stores(st.integers(1, 12)),
+    query=queries,
+    vector=vectors,
+    limit=st.sampled_from([1, 3, 10, 100]),
+    min_score=st.sampled_from([0.0, 0.0, 0.3, 0.6]),
+)
+def test_sql_scores_and_orders_as_the_reference(
+    database: Database, stored: list[Text], query: str, vector: tuple[int, ...], limit: int, min_score: float
+) -> None:
+    user = database.store(stored)
+    lexemes, memories = database.lexemes(query), database.candidates(user, stored)
+    expected = rank(memories, lexemes, vector, limit=len(memories))
+    found = database.search(user, query, vector, limit=limit, min_score=min_score)
+    check_same(found, expected, limit, min_score, TOLERANCE)
+    assert [id for id, _ in found] == [id for id, _ in rank(memories, lexemes, vector, limit, min_score)]
+    if is_stable(memories, lexemes, vector):
+        database.use_index(user)
+        found = database.search(user, query, vector, limit=limit, min_score=min_score)
+        check_same(found, expected, limit, min_score, TOLERANCE_OF_INDEXED)
+
+
+@settings(max_examples=20, phases=PHASES)
+@given(
+    stored=stores(st.integers(c.SEEDS - 2, c.SEEDS + 20)),
+    query=queries,
+    vector=vectors,
+    limit=st.sampled_from([1, c.SEEDS, 100]),
+)
+def test_only_seeds_boost(
+    database: Database, stored: list[Text], query: str, vector: tuple[int, ...], limit: int
+) -> None:
+    user = database.store(stored)
+    lexemes, memories = database.lexemes(query), database.candidates(user, stored)
+    found = database.search(user, query, vector, limit=limit)
+    check_same(found, rank(memories, lexemes, vector, limit=len(memories)), limit, 0.0, TOLERANCE)
+
+
+@settings(max_examples=20, phases=PHASES)
+@given(
+    stored=stores(st.integers(6, 12), st.lists(st.sampled_from(MANY_WORDS), min_size=15, max_size=25)),
+    query=st.permutations(MANY_WORDS).flatmap(
+        lambda words: st.integers(c.MAX_QUERY_LEXEMES - 10, len(words)).map(lambda count: " ".join(words[:count]))
+    ),
+    vector=vectors,
+)
+def test_of_many_words_the_rarest_count(
+    database: Database, stored: list[Text], query: str, vector: tuple[int, ...]
+) -> None:
+    user = database.store(stored)
+    lexemes, memories = database.lexemes(query), database.candidates(user, stored)
+    found = database.search(user, query, vector, limit=100)
+    check_same(found, rank(memories, lexemes, vector, limit=len(memories)), 100, 0.0, TOLERANCE)
