@@ -12,8 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from openmem.routes import CAPABILITIES_PATH, HEALTH_PATH, ROUTES, STATUS_OF_CODE
 from openmem.server.cli import BACKEND_OPTIONS, LOG_LEVEL, SERVER_OPTIONS
+from openmem.wire import CAPABILITIES_PATH, HEALTH_PATH
+from openmem.wire.errors import STATUS_OF_CODE
+from openmem.wire.routes import ROUTES
 
 from ..servers import Server
 from .pages import PAGES, ROOT, Block, Notebook, blocks

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from openmem import InvalidRequestError, Memory, MemoryInput, ProviderError, UnsupportedCapabilityError
-from openmem.routes import MAX_BODY_BYTES
+from openmem.wire import MAX_BODY_BYTES
 
 from ..service import Reply, ScriptedService
 from .harness import envelope

@@ -14,10 +14,10 @@ import psycopg
 import pytest
 
 from openmem import RateLimitedError
-from openmem.routes import MAX_BODY_BYTES
 from openmem.server import OmpServerConfig
 from openmem.server.keys import KeysFile
 from openmem.server.limits import RateLimit
+from openmem.wire import MAX_BODY_BYTES
 
 from .harness import Running, envelope, running
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from openmem.routes import ROUTES
+from openmem.wire.routes import ROUTES
 
 from .harness import envelope
 

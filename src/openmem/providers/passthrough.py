@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Final, TypeVar
 from urllib.parse import quote
 
-from .. import routes
 from .._ids import bucket_in, bucket_of
 from .._network import EXAMPLE_URL, split_url
 from .._retrying import Tries
@@ -45,6 +44,18 @@ from ..ports import Ports
 from ..ports.errors import ConnectionFailedError
 from ..ports.http import HttpIO, HttpRequest, HttpResponse, HttpSettings
 from ..tokens import estimate_tokens
+from ..wire import (
+    APP_HEADER,
+    CAPABILITIES_PATH,
+    HEALTH_PATH,
+    IDEMPOTENCY_HEADER,
+    REQUEST_ID_HEADER,
+    USER_ID_HEADER,
+    routes,
+)
+from ..wire.errors import asked_to_wait, decode_error
+from ..wire.responses import decode_capabilities, decode_reply
+from ..wire.route import Route
 from .base import Call, Provider, hashed, no_such_memory
 
 R = TypeVar("R")
@@ -85,8 +96,7 @@ class PassthroughProvider(Provider):
     async def open(self) -> None:
         if not await self.probe():
             raise ProviderError(
-                f"{self._base_url} is no OMP server: {routes.CAPABILITIES_PATH} does not tell an omp_version; "
-                "check base_url"
+                f"{self._base_url} is no OMP server: {CAPABILITIES_PATH} does not tell an omp_version; check base_url"
             )
 
     async def probe(self) -> bool:
@@ -97,10 +107,10 @@ class PassthroughProvider(Provider):
         """
         if self._io is None:
             self._io = await self.ports.http(self._settings())
-        response = await self._send(HttpRequest("GET", routes.CAPABILITIES_PATH))
+        response = await self._send(HttpRequest("GET", CAPABILITIES_PATH))
         if response.status == 429 or response.status >= 500:
             raise self._error(response)
-        self._remote = routes.decode_capabilities(response)
+        self._remote = decode_capabilities(response)
         if self._remote is None:
             return False
         self.features = self._remote.features
@@ -120,7 +130,7 @@ class PassthroughProvider(Provider):
         if self._credential is not None:
             headers["Authorization"] = self._credential
         if self.config.app is not None:
-            headers[routes.APP_HEADER] = quote(self.config.app)
+            headers[APP_HEADER] = quote(self.config.app)
         return HttpSettings(
             base_url=self._base_url,
             headers=headers,
@@ -131,7 +141,7 @@ class PassthroughProvider(Provider):
 
     async def ping(self) -> None:
         """Ask for the server's health; one that does not tell it is well if it answers at all."""
-        response = await self._send(HttpRequest("GET", routes.HEALTH_PATH))
+        response = await self._send(HttpRequest("GET", HEALTH_PATH))
         if response.status >= 500:
             raise self._error(response)
 
@@ -148,7 +158,7 @@ class PassthroughProvider(Provider):
         call = self._in_time(call)
         await self._check_stored(op, op.supersedes or (), call)
         key = uuid.uuid4().hex if call.idempotency_key is None else hashed(call.idempotency_key)
-        record = await self._perform(routes.ADD, op, call, {routes.IDEMPOTENCY_HEADER: key})
+        record = await self._perform(routes.ADD, op, call, {IDEMPOTENCY_HEADER: key})
         self._check_added([record], [op])
         return await self._written(record, call)
 
@@ -161,7 +171,7 @@ class PassthroughProvider(Provider):
         if not op.records:
             return []
         request = await self.ports.to_thread(routes.ADD_MANY.request, op)
-        headers = {routes.REQUEST_ID_HEADER: call.request_id}
+        headers = {REQUEST_ID_HEADER: call.request_id}
         most = self._most_reply_bytes(len(op.records))
         request = replace(request, headers=headers, may_repeat=False, max_reply_bytes=most)
         response = await self._send(request, call.deadline)
@@ -272,30 +282,28 @@ class PassthroughProvider(Provider):
 
         await self.poll(op, is_ingested)
 
-    async def _perform(
-        self, route: routes.Route[R], op: Operation, call: Call, headers: Mapping[str, str] | None = None
-    ) -> R:
+    async def _perform(self, route: Route[R], op: Operation, call: Call, headers: Mapping[str, str] | None = None) -> R:
         return self._decode(route, await self._respond(route, op, call, headers))
 
     async def _respond(
-        self, route: routes.Route[R], op: Operation, call: Call, headers: Mapping[str, str] | None = None
+        self, route: Route[R], op: Operation, call: Call, headers: Mapping[str, str] | None = None
     ) -> HttpResponse:
-        all_headers = {routes.REQUEST_ID_HEADER: call.request_id, **(headers or {})}
+        all_headers = {REQUEST_ID_HEADER: call.request_id, **(headers or {})}
         user_id = getattr(op, "user_id", None)
         if user_id is not None:
-            all_headers[routes.USER_ID_HEADER] = quote(user_id)
+            all_headers[USER_ID_HEADER] = quote(user_id)
         most = self._most_reply_bytes(getattr(op, "limit", 1))
         request = replace(route.request(op), headers=all_headers, max_reply_bytes=most)
         return await self._send(request, call.deadline)
 
-    def _decode(self, route: routes.Route[R], response: HttpResponse) -> R:
+    def _decode(self, route: Route[R], response: HttpResponse) -> R:
         if response.status != route.status:
             raise self._error(response)
-        return routes.decode_reply(route, response)
+        return decode_reply(route, response)
 
     def _error(self, response: HttpResponse) -> OMPError:
         """What the server reports, without what it may repeat of our credential."""
-        error = routes.decode_error(response)
+        error = decode_error(response)
         error.message = self.scrubbed(error.message)
         error.args = (error.message,)
         return error
@@ -333,7 +341,7 @@ class PassthroughProvider(Provider):
                 is_repeated = True
             else:
                 is_retried = response.status in RETRIED_STATUSES if request.may_repeat else response.status == 429
-                pause = tries.pause(routes.asked_to_wait(response)) if is_retried else None
+                pause = tries.pause(asked_to_wait(response)) if is_retried else None
                 if pause is None or self.ports.monotonic() + pause >= deadline:
                     return replace(response, is_repeated=is_repeated)
                 is_repeated = is_repeated or response.status != 429

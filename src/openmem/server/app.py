@@ -23,16 +23,16 @@ from ..errors import InvalidRequestError, NotFoundError, ProviderError
 from ..models import OMP_VERSION, MemoryPage
 from ..operations import Add, AddMany, Operation
 from ..providers.base import Call
-from ..routes import (
+from ..wire import (
     APP_HEADER,
     CAPABILITIES_PATH,
     HEALTH_PATH,
     IDEMPOTENCY_HEADER,
     REQUEST_ID_HEADER,
-    ROUTES,
     USER_ID_HEADER,
-    Route,
 )
+from ..wire.route import Route
+from ..wire.routes import ROUTES
 from .config import OmpServerConfig
 from .disconnect import cancel_on_disconnect
 from .errors import MethodNotAllowedError, error_response
@@ -109,17 +109,17 @@ class Server:
         async def handle(request: Request) -> Response:
             info = request_info(request.scope)
             info.verb = route.verb
-            op, user = await read_operation(route, request.path_params.get("id"), request, self.config)
+            op, user = await read_operation(route, request, self.config)
             call = self._call(request, op, user)
             with self.in_flight.one():
                 result = await cancel_on_disconnect(request.receive, self._perform(op, call))
                 self.health.saw_answer()
-                if route.encode is None:
+                if route.is_empty:
                     return Response(status_code=route.status)
                 if _is_big(result):
-                    content = await asyncio.to_thread(_json, route.encode, result)
+                    content = await asyncio.to_thread(_json, route.reply.encode, result)
                 else:
-                    content = _json(route.encode, result)
+                    content = _json(route.reply.encode, result)
             return Response(content, route.status, media_type="application/json")
 
         return handle
@@ -204,7 +204,7 @@ def create_app(config: OmpServerConfig) -> FastAPI:
     )
     handlers: dict[str, dict[str, Handler]] = defaultdict(dict)
     for route in ROUTES:
-        handlers[route.path.replace("{id}", "{id:path}")][route.method] = server.verb(route)
+        handlers[route.path.replace("}", ":path}")][route.method] = server.verb(route)
     handlers[CAPABILITIES_PATH]["GET"] = server.capabilities
     handlers[HEALTH_PATH]["GET"] = server.healthz
     if server.metrics is not None:

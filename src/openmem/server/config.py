@@ -10,7 +10,7 @@ from typing import Any
 from .._network import is_loopback
 from ..config import ClientConfig
 from ..errors import InvalidRequestError
-from ..routes import MAX_BODY_BYTES
+from ..wire import MAX_BODY_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
-from ..routes import STATUS_OF_CODE, error_body
+from ..wire.errors import STATUS_OF_CODE, error_body
 
 logger = logging.getLogger("openmem.server")
 

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .._ids import new_request_id
 from .._network import is_loopback
 from ..errors import InvalidRequestError, ScopeDeniedError
-from ..routes import CAPABILITIES_PATH, HEALTH_PATH, REQUEST_ID_HEADER
+from ..wire import CAPABILITIES_PATH, HEALTH_PATH, REQUEST_ID_HEADER
 from .errors import ClientDisconnectedError, ServerBusyError, error_response
 from .keys import ANYONE, KeyRing, Principal
 from .limits import InFlight, RateLimit

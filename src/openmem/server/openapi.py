@@ -9,40 +9,15 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
-from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from ..models import (
-    OMP_VERSION,
-    AuditEntry,
-    Capabilities,
-    ContextBlock,
-    MemoryPage,
-    MemoryRecord,
-    SearchResult,
-)
-from ..operations import Add, AddMany, Audit, Context, Delete, Get, List, Operation, Search, Update
-from ..routes import (
-    CAPABILITIES_PATH,
-    HEALTH_PATH,
-    IDEMPOTENCY_HEADER,
-    REQUEST_ID_HEADER,
-    ROUTES,
-    USER_ID_HEADER,
-    Route,
-)
+from ..models import OMP_VERSION, Capabilities
+from ..operations import Add, Audit
+from ..wire import CAPABILITIES_PATH, HEALTH_PATH, IDEMPOTENCY_HEADER, REQUEST_ID_HEADER, USER_ID_HEADER
+from ..wire.route import Route
+from ..wire.routes import ROUTES
 
 _REF: Final = "#/components/schemas/{model}"
-_REPLIES: Final[dict[type[Operation], tuple[type[BaseModel], str | None]]] = {
-    Add: (MemoryRecord, None),
-    AddMany: (MemoryRecord, "memories"),
-    Get: (MemoryRecord, None),
-    Update: (MemoryRecord, None),
-    List: (MemoryPage, None),
-    Search: (SearchResult, "results"),
-    Context: (ContextBlock, None),
-    Audit: (AuditEntry, "entries"),
-}
 _REQUEST_ID: Final = {"name": REQUEST_ID_HEADER, "in": "header", "schema": {"type": "string"}}
 _USER_ID: Final = Audit.model_json_schema()["properties"]["user_id"]
 _ERROR: Final = {
@@ -92,7 +67,7 @@ def openapi_document() -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    replies = {model for model, _ in _REPLIES.values()} | {Capabilities}
+    replies = {model for route in ROUTES for model in route.reply.models} | {Capabilities}
     _, definitions = models_json_schema(
         [(model, "serialization") for model in sorted(replies, key=lambda model: model.__name__)],
         ref_template=_REF,
@@ -105,30 +80,29 @@ def _schemas() -> dict[str, Any]:
 
 def _operation(route: Route[Any]) -> dict[str, Any]:
     schema = route.operation_type.model_json_schema(ref_template=_REF)
-    fields = {route.names.get(name, name): field for name, field in schema["properties"].items()}
     required = {route.names.get(name, name) for name in schema.get("required", ())} - {"user_id"}
+    in_path = {name: schema["properties"][name] for name in route.path_parameters}
+    fields = {name: schema["properties"][field] for name, field in route.parameters.items()}
     parameters: list[dict[str, Any]] = [_REQUEST_ID]
-    if "id" in fields:
-        parameters.append({"name": "id", "in": "path", "required": True, "schema": fields.pop("id")})
+    parameters += [{"name": name, "in": "path", "required": True, "schema": field} for name, field in in_path.items()]
     parameters.append({"name": USER_ID_HEADER, "in": "header", "schema": {"type": "string"}})
-    if "user_id" not in fields or route.place == "body":
+    if "user_id" not in fields or route.location == "body":
         parameters.append({"name": "user_id", "in": "query", "schema": _USER_ID})
     if route.operation_type is Add:
         parameters.append({"name": IDEMPOTENCY_HEADER, "in": "header", "schema": {"type": "string"}})
-        del fields["extensions"]
     operation: dict[str, Any] = {"operationId": route.verb, "parameters": parameters}
     operation["summary"] = (route.operation_type.__doc__ or "").strip()
-    if route.place == "query":
+    if route.location == "query":
         parameters += [
             {"name": name, "in": "query", "required": name in required, "schema": _without_null(field)}
             for name, field in fields.items()
         ]
     else:
-        body: dict[str, Any] = {"type": "object", "properties": fields, "required": sorted(required - {"id"})}
-        if route.operation_type is not Add:
+        body: dict[str, Any] = {"type": "object", "properties": fields, "required": sorted(required - in_path.keys())}
+        if route.extra is None:
             body["additionalProperties"] = False
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
-    operation["responses"] = {str(route.status): _reply(route), "default": _ERROR}
+    operation["responses"] = {str(route.status): _success(route), "default": _ERROR}
     return operation
 
 
@@ -138,17 +112,10 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return branches[0] if branches else schema
 
 
-def _reply(route: Route[Any]) -> dict[str, Any]:
-    if route.operation_type is Delete:
+def _success(route: Route[Any]) -> dict[str, Any]:
+    schema = route.reply.schema(_REF)
+    if schema is None:
         return {"description": "Done."}
-    model, list_name = _REPLIES[route.operation_type]
-    schema: dict[str, Any] = {"$ref": _REF.format(model=model.__name__)}
-    if list_name is not None:
-        schema = {
-            "type": "object",
-            "required": [list_name],
-            "properties": {list_name: {"type": "array", "items": schema}},
-        }
     return {"description": "The result.", "content": {"application/json": {"schema": schema}}}
 
 

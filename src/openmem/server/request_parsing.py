@@ -14,7 +14,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from ..errors import InvalidRequestError
 from ..operations import Name, Operation
-from ..routes import USER_ID_HEADER, Route
+from ..wire import USER_ID_HEADER
+from ..wire.route import Route
 from .config import OmpServerConfig
 from .errors import ClientDisconnectedError, PayloadTooLargeError
 
@@ -27,9 +28,7 @@ _NAME: Final = TypeAdapter[str](Name)
 _BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
-async def read_operation(
-    route: Route[Any], id: str | None, request: Request, config: OmpServerConfig
-) -> tuple[Operation, str | None]:
+async def read_operation(route: Route[Any], request: Request, config: OmpServerConfig) -> tuple[Operation, str | None]:
     """The operation a request carries, and the user whose memories alone it may touch if it does not say so itself.
 
     Raises:
@@ -40,7 +39,7 @@ async def read_operation(
     """
     query = _query_values(request.scope["query_string"])
     body: dict[str, Any] | None = None
-    if route.place == "body":
+    if route.location == "body":
         body = _json_object(request, await _read_body(request, config.max_body_bytes, config.read_timeout))
     user = _user(query.pop("user_id", None), _text_header(request, USER_ID_HEADER))
     if user is not None and "user_id" in route.operation_type.model_fields:
@@ -49,8 +48,8 @@ async def read_operation(
             raise _two_users()
         user = None
     if route.operation_type.validate_in_thread:
-        return await asyncio.to_thread(route.operation, id, query, body), user
-    return route.operation(id, query, body), user
+        return await asyncio.to_thread(route.operation, request.path_params, query, body), user
+    return route.operation(request.path_params, query, body), user
 
 
 def check_path(raw_path: bytes) -> None:
@@ -93,20 +92,20 @@ def _query_values(query_string: bytes) -> dict[str, str]:
     return values
 
 
-def _decoded(raw: bytes, place: str) -> str:
+def _decoded(raw: bytes, label: str) -> str:
     """The text in percent-encoded UTF-8.
 
     Replacing what cannot be decoded, as libraries do, would make one of two users, or of two ids.
     """
     if _BROKEN_ESCAPE.search(raw):
         raise InvalidRequestError(
-            f"{place}: a '%' is not followed by two hexadecimal digits; write '%' itself as '%25'"
+            f"{label}: a '%' is not followed by two hexadecimal digits; write '%' itself as '%25'"
         )
     try:
         return unquote_to_bytes(raw).decode()
     except UnicodeDecodeError:
         raise InvalidRequestError(
-            f"{place}: it is not percent-encoded UTF-8; encode the text as UTF-8, in which 'ü' is '%C3%BC'"
+            f"{label}: it is not percent-encoded UTF-8; encode the text as UTF-8, in which 'ü' is '%C3%BC'"
         ) from None
 
 
@@ -120,11 +119,11 @@ def _user(in_query: str | None, in_header: str | None) -> str | None:
     return _name(in_header if in_query is None else in_query, "user_id")
 
 
-def _name(text: str | None, place: str) -> str | None:
+def _name(text: str | None, label: str) -> str | None:
     try:
         return None if text is None else _NAME.validate_python(text)
     except ValidationError as error:
-        raise InvalidRequestError(f"{place}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+        raise InvalidRequestError(f"{label}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
 
 def _two_users() -> InvalidRequestError:

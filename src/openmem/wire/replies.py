@@ -1,0 +1,99 @@
+"""What a verb answers with, described once: for the server, the client and the OpenAPI document."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from ..models import WireModel
+
+R = TypeVar("R")
+M = TypeVar("M", bound=WireModel)
+Json: TypeAlias = Any
+
+
+class Reply(ABC, Generic[R]):
+    """The JSON of a reply to a verb whose result is an `R`."""
+
+    @property
+    def models(self) -> Sequence[type[WireModel]]:
+        """The models that the JSON schema refers to."""
+        return ()
+
+    @abstractmethod
+    def encode(self, result: R) -> Json:
+        """The JSON of a result."""
+
+    @abstractmethod
+    def decode(self, reply: Json) -> R:
+        """The result in the JSON of a reply.
+
+        Raises:
+            ValueError, KeyError, TypeError, OverflowError: it has another shape.
+        """
+
+    @abstractmethod
+    def schema(self, ref_template: str) -> Json | None:
+        """The JSON schema; None for a reply without content.
+
+        Args:
+            ref_template: where the schema of a model is, with ``{model}`` for its name.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class One(Reply[M]):
+    """The result is one object."""
+
+    model: type[M]
+
+    @property
+    def models(self) -> Sequence[type[WireModel]]:
+        return (self.model,)
+
+    def encode(self, result: M) -> Json:
+        return result.to_wire()
+
+    def decode(self, reply: Json) -> M:
+        return self.model.model_validate(reply)
+
+    def schema(self, ref_template: str) -> Json:
+        return {"$ref": ref_template.format(model=self.model.__name__)}
+
+
+@dataclass(frozen=True, slots=True)
+class Many(Reply[list[M]]):
+    """The result is a list, sent as the member `name` of an object."""
+
+    model: type[M]
+    name: str
+
+    @property
+    def models(self) -> Sequence[type[WireModel]]:
+        return (self.model,)
+
+    def encode(self, result: list[M]) -> Json:
+        return {self.name: [item.to_wire() for item in result]}
+
+    def decode(self, reply: Json) -> list[M]:
+        return [self.model.model_validate(item) for item in reply[self.name]]
+
+    def schema(self, ref_template: str) -> Json:
+        items = {"type": "array", "items": {"$ref": ref_template.format(model=self.model.__name__)}}
+        return {"type": "object", "required": [self.name], "properties": {self.name: items}}
+
+
+@dataclass(frozen=True, slots=True)
+class NoContent(Reply[None]):
+    """There is no result, and the reply is empty."""
+
+    def encode(self, result: None) -> Json:
+        return None
+
+    def decode(self, reply: Json) -> None:
+        return None
+
+    def schema(self, ref_template: str) -> None:
+        return None

@@ -1,0 +1,109 @@
+"""The table of routes: every row says the same in both directions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from openmem import AuditEntry, ContextBlock, InvalidRequestError, MemoryPage, MemoryRecord, SearchResult
+from openmem.operations import (
+    VERBS,
+    Add,
+    AddMany,
+    Audit,
+    Context,
+    Delete,
+    Get,
+    List,
+    Operation,
+    Search,
+    Update,
+)
+from openmem.wire.route import MAX_EXTRA_FIELDS, Route
+from openmem.wire.routes import ADD, ROUTES, UPDATE
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+RECORD = MemoryRecord(id="mem_1", content="tea", user_id="u", created_at=NOW, tags=["a"])
+TEA = Add(
+    content="tea", user_id="u", tags=["a"], valid_to="2026-01-31T12:00:00Z", extensions={"x-a": {"b": None}, "x-c": 1}
+)
+OPERATIONS: Mapping[str, Operation] = {
+    op.verb: op
+    for op in (
+        TEA,
+        AddMany(records=(TEA, Add(content="coffee", user_id="v", supersedes=["mem_1"], supersede_ended=True))),
+        Get(id="a/b c%"),
+        Update(id="a/b", content="tea", tags=None),
+        Delete(id="ü"),
+        List(user_id="u", scope="a/*", tag="2024", since=NOW, limit=7, cursor="c"),
+        Search(query="2024", user_id="u", limit=3, min_score=0.5),
+        Context(query="q", user_id="u", token_budget=9),
+        Audit(user_id="u", app="42", since=NOW, limit=4),
+    )
+}
+RESULTS: Mapping[str, object] = {
+    "add": RECORD,
+    "add_many": [RECORD, RECORD],
+    "get": RECORD,
+    "update": RECORD,
+    "delete": None,
+    "list": MemoryPage(items=[RECORD], next_cursor="c"),
+    "search": [SearchResult(memory=RECORD, score=0.5)],
+    "context": ContextBlock(text="", citations=[], token_count=0),
+    "audit": [AuditEntry(timestamp=NOW, app=None, action="add", memory_id="mem_1", scope=None, request_id="r")],
+}
+
+
+def received(route: Route[Any], op: Operation) -> Operation:
+    """The operation as a server reads it."""
+    request = route.request(op)
+    path = dict(zip(route.path_parameters, [unquote(request.path.rpartition("/")[2])], strict=False))
+    body = None if request.body is None else json.loads(json.dumps(request.body))
+    return route.operation(path, request.query or {}, body)
+
+
+def test_there_is_a_row_for_every_verb_of_the_protocol() -> None:
+    assert {route.verb for route in ROUTES} == {verb.verb for verb in VERBS if verb.is_wire_verb}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.verb)
+def test_a_request_is_read_as_it_was_meant(route: Route[Any]) -> None:
+    op = OPERATIONS[route.verb]
+    assert received(route, op) == op
+    assert received(route, op).model_fields_set == op.model_fields_set
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.verb)
+def test_a_reply_is_read_as_it_was_meant(route: Route[Any]) -> None:
+    result = RESULTS[route.verb]
+    assert route.reply.decode(json.loads(json.dumps(route.reply.encode(result)))) == result
+    assert route.is_empty == (route.status == 204) == (route.reply.schema("{model}") is None)
+
+
+def test_a_switch_that_is_off_is_not_sent() -> None:
+    off = ADD.request(Add(content="tea", user_id="u", supersede_ended=False)).body
+    assert off == {"content": "tea", "user_id": "u"}
+    assert ADD.request(Add(content="tea", user_id="u", supersede_ended=True)).body == {**off, "supersede_ended": True}
+
+
+def test_none_is_sent_only_where_it_means_something() -> None:
+    assert ADD.request(Add(content="tea", user_id="u", scope=None)).body == {"content": "tea", "user_id": "u"}
+    assert UPDATE.request(Update(id="i", scope=None)).body == {"scope": None}
+
+
+def test_what_newer_clients_send_is_kept_and_bounded() -> None:
+    body = {"content": "tea", "user_id": "u", "mood": {"sun": True}}
+    op = ADD.operation({}, {}, body)
+    assert isinstance(op, Add)
+    assert op.extensions == {"mood": {"sun": True}}
+    with pytest.raises(InvalidRequestError, match="valid_to"):
+        ADD.operation({}, {}, {**body, "valid_until": "2026-01-31"})
+    with pytest.raises(InvalidRequestError, match=r"at most|not a field"):
+        ADD.operation({}, {}, {**body, **{f"f{number}": 1 for number in range(MAX_EXTRA_FIELDS + 1)}})
+    with pytest.raises(InvalidRequestError, match="mood: it is not a field of a memory that update can set"):
+        UPDATE.operation({"id": "i"}, {}, {"content": "tea", "mood": 1})
