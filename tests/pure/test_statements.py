@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -16,7 +17,10 @@ from openmem.access import Grants
 from openmem.config import AuditMode
 from openmem.operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
 from openmem.ports.postgres import Statement
+from openmem.providers import postgres
 from openmem.providers.base import Call, Position
+from openmem.providers.postgres import sql
+from openmem.providers.postgres.sql import Query
 from openmem.providers.postgres.statements import Statements
 from openmem.providers.postgres.writes import AddedBefore
 
@@ -102,15 +106,37 @@ def test_the_text_does_not_depend_on_the_values() -> None:
     assert bare.sql is full.sql
 
 
-@pytest.mark.parametrize(("statement", "mode"), ALL)
-def test_a_statement_names_the_bucket_of_every_row(statement: Statement[Any], mode: AuditMode) -> None:
+QUERIES = [
+    pytest.param(query, id=f"{name}-{mode}")
+    for mode in get_args(AuditMode)
+    for name, query in Statements("memory_schema", "public", mode).catalog.queries.items()
+    if name not in {"count_stale_embeddings", "stale_embeddings"}
+]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_query_names_the_bucket_of_every_row(query: Query) -> None:
     table = r"memory_schema\.(?:memories|audit_log|idempotency_keys)"
-    read = re.findall(rf"(?:FROM|JOIN|UPDATE) {table}\b *(\w*)", statement.sql)
-    named = re.findall(r"(\w+)\.bucket = \$(\d+)::smallint", statement.sql)
-    assert Counter(read) == Counter(alias for alias, _ in named)
-    inserted = re.findall(rf"INSERT INTO {table}[\w ]* \(([^)]+)\)", statement.sql)
+    read = re.findall(rf"(?:FROM|JOIN|UPDATE) {table}\b *(\w*)", query.text)
+    named = re.findall(r"(\w+)\.bucket = (?::bucket::smallint|\w+\.bucket)", query.text)
+    assert Counter(read) == Counter(named)
+    inserted = re.findall(rf"INSERT INTO {table}[\w ]* \(([^)]+)\)", query.text)
     assert all("bucket" in columns.split(", ") for columns in inserted)
-    assert read or inserted
-    numbers = {int(number) for number in re.findall(r"\$(\d+)::smallint", statement.sql)}
-    assert len(numbers) == 1
-    assert statement.args[numbers.pop() - 1] in (bucket_of(MARK), bucket_in(ID))
+
+
+@pytest.mark.parametrize(("statement", "mode"), ALL)
+def test_the_bucket_is_that_of_the_user(statement: Statement[Any], mode: AuditMode) -> None:
+    [number] = {int(number) for number in re.findall(r"\$(\d+)::smallint", statement.sql)}
+    assert statement.args[number - 1] in (bucket_of(MARK), bucket_in(ID))
+
+
+def test_no_parameter_has_its_number_written_by_hand() -> None:
+    room = Path(postgres.__file__).parent
+    numbered = [
+        path.name
+        for path in room.rglob("*")
+        if path.suffix in {".py", ".sql"}
+        and path != Path(sql.__file__)
+        and re.search(r"\$\d", path.read_text(encoding="utf-8"))
+    ]
+    assert numbered == []
