@@ -15,6 +15,7 @@ from .operations import Context, Operation, Progress, Search, add_many_of, read_
 from .ports import Ports
 from .providers import create_provider
 from .providers.base import Call, Provider
+from .rerankers import reranker_for
 
 R = TypeVar("R")
 
@@ -23,7 +24,7 @@ class Client:
     """One provider, opened once, and the way every operation takes to it."""
 
     def __init__(self, provider: str, config: ClientConfig, ports: Ports) -> None:
-        self._reranker = None if config.reranker is None else ports.reranker(config.reranker)
+        self._reranker = None if config.reranker is None else reranker_for(config.reranker, ports)
         self._provider: Provider = create_provider(provider, config, ports)
         self._config = config
         self._ports = ports

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from ._extras import require_extra
 from ._text import quoted
-from .errors import InvalidRequestError, OMPError, ProviderError
+from .errors import InvalidRequestError
 
 T = TypeVar("T")
 
@@ -60,7 +59,7 @@ class Registry(Generic[T]):
             return built_in
         return self._check(self._find_installed(name).load()(model if colon else None))
 
-    def not_one(self, thing: Any) -> InvalidRequestError:
+    def wrong_type(self, thing: Any) -> InvalidRequestError:
         """The error for an object that is something else."""
         kind = f"the class {thing.__name__}" if isinstance(thing, type) else f"of type {type(thing).__name__}"
         article = "an" if self._kind[0] in "aeiou" else "a"
@@ -81,22 +80,3 @@ class Registry(Generic[T]):
     def _choices(self, installed: set[str]) -> str:
         names = ", ".join(sorted({*self._built_in, *installed}))
         return f"choose from {names}, or pass an object with {self._members}"
-
-
-@contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turn a part's own exception into ours, whose message leaves out what may be a secret.
-
-    Args:
-        what: the part, as in ``"embedder 'hashing'"``.
-    """
-    try:
-        yield
-    except OMPError:
-        raise
-    except Exception as error:
-        may_pass = isinstance(error, TimeoutError | ConnectionError)
-        raise ProviderError(
-            f"{what} failed with {type(error).__name__}; see the __cause__ of this error",
-            code="provider_unavailable" if may_pass else None,
-        ) from error

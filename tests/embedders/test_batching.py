@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from openmem import AsyncMemory, OMPError, ProviderError, RateLimitedError
-from openmem.drivers.asyncio import REQUEST_TEXTS, REQUESTS, AsyncPorts
+from openmem.drivers.asyncio import AsyncPorts
+from openmem.drivers.asyncio_models import REQUEST_TEXTS, REQUESTS
 from openmem.embedders.openai import OpenAIEmbedder
 from openmem.ports.models import EmbedderIO
 
@@ -27,7 +28,7 @@ def run(use: Callable[[EmbedderIO], Awaitable[None]]) -> None:
     async def main() -> None:
         embedder, ports = remote(), AsyncPorts()
         await embedder.aembed(["first"])
-        io = ports.embedder(embedder)
+        io = ports.embedder(embedder, owned=False)
         try:
             await use(io)
         finally:

@@ -12,7 +12,7 @@ import pytest
 from openmem import AsyncMemory, Memory, ProviderError
 from openmem.drivers.asyncio import AsyncPorts
 from openmem.drivers.blocking import BlockingPorts
-from openmem.embedders import resolve_embedder, wordllama
+from openmem.embedders import embedder_for, resolve_embedder, wordllama
 from openmem.embedders.hashing import HashingEmbedder
 from openmem.ports import Ports, run_blocking
 from openmem.ports.models import EmbedderIO, Vectors
@@ -24,7 +24,7 @@ def in_threads(spec: Any, use: Use) -> Any:
     async def run() -> Any:
         ports: Ports = AsyncPorts()
         try:
-            return await use(ports.embedder(spec))
+            return await use(embedder_for(spec, ports))
         finally:
             await ports.close()
 
@@ -33,7 +33,7 @@ def in_threads(spec: Any, use: Use) -> Any:
 
 def directly(spec: Any, use: Use) -> Any:
     async def run() -> Any:
-        return await use(BlockingPorts().embedder(spec))
+        return await use(embedder_for(spec, BlockingPorts()))
 
     return run_blocking(run())
 

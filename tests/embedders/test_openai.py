@@ -13,7 +13,8 @@ import openai
 import pytest
 
 from openmem import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
-from openmem.embedders import checked, resolve_embedder
+from openmem._model_calls import CheckedEmbedder
+from openmem.embedders import resolve_embedder
 from openmem.embedders.openai import MAX_INPUT_BYTES, MAX_REQUEST_BYTES, OpenAIEmbedder
 
 from ..service import Reply
@@ -51,7 +52,7 @@ def test_texts_become_vectors(service: Service, embed: Embed) -> None:
     embedder = OpenAIEmbedder()
     texts = ["user prefers dark mode", "❤", "a\nb"]
     vectors = embed(embedder, texts)
-    assert checked(embedder, texts, vectors) == [vector_of(text, 1536) for text in texts]
+    assert CheckedEmbedder(embedder).check(texts, vectors) == [vector_of(text, 1536) for text in texts]
     [body] = service.bodies
     assert body["input"] == texts
     assert body["model"] == "text-embedding-3-small"

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from openmem import InvalidRequestError, ProviderError, RateLimitedError, embedders
-from openmem.embedders import checked, embed_checked, resolve_embedder, warm_up_checked
+from openmem._model_calls import CheckedEmbedder
+from openmem.embedders import resolve_embedder
 from openmem.embedders.hashing import HashingEmbedder
 from openmem.embedders.openai import OpenAIEmbedder
 from openmem.embedders.wordllama import WordLlamaEmbedder
@@ -115,8 +116,9 @@ def test_a_coroutine_function_named_embed_is_refused() -> None:
         async def embed(self, texts: Sequence[str]) -> Any:
             return []
 
+    wrong: Any = Asynchronous()
     with pytest.raises(InvalidRequestError, match="named aembed"):
-        resolve_embedder(Asynchronous())
+        resolve_embedder(wrong)
 
 
 @pytest.mark.parametrize("name", ["embed", "aembed"])
@@ -228,13 +230,13 @@ def test_an_installed_embedder_is_found_by_name() -> None:
     ],
 )
 def test_any_form_of_vectors_becomes_lists_of_floats(vectors: Any) -> None:
-    result = checked(Own(), ["a", "b"], vectors)
+    result = CheckedEmbedder(Own()).check(["a", "b"], vectors)
     assert result == [[1.0, 2.0, 3.0], [0.5, -1.0, 0.0]]
     assert {type(value) for row in result for value in row} == {float}
 
 
 def test_large_numbers_are_finite() -> None:
-    assert checked(Own(), ["a"], [[1e308, 1e308, 1e308]]) == [[1e308] * 3]
+    assert CheckedEmbedder(Own()).check(["a"], [[1e308, 1e308, 1e308]]) == [[1e308] * 3]
 
 
 @pytest.mark.parametrize(
@@ -262,14 +264,14 @@ def test_large_numbers_are_finite() -> None:
 )
 def test_a_wrong_answer_names_the_model_and_what_is_wrong(vectors: Any, problem: str) -> None:
     with pytest.raises(ProviderError, match=problem) as caught:
-        embed_checked(Own(vectors), ["a", "b"])
+        CheckedEmbedder(Own(vectors)).embed(["a", "b"])
     assert caught.value.message.startswith("embedder 'own' returned ")
 
 
 def test_an_exception_of_the_embedder_is_the_cause() -> None:
     cause = ValueError("key sk-secret is wrong")
     with pytest.raises(ProviderError) as caught:
-        embed_checked(Own(cause), ["a"])
+        CheckedEmbedder(Own(cause)).embed(["a"])
     assert caught.value.__cause__ is cause
     assert "own" in caught.value.message
     assert "ValueError" in caught.value.message
@@ -280,14 +282,14 @@ def test_an_exception_of_the_embedder_is_the_cause() -> None:
 @pytest.mark.parametrize("cause", [TimeoutError(), ConnectionResetError(), StopIteration()])
 def test_a_failure_that_may_pass_says_so(cause: Exception) -> None:
     with pytest.raises(ProviderError) as caught:
-        embed_checked(Own(cause), ["a"])
+        CheckedEmbedder(Own(cause)).embed(["a"])
     assert caught.value.code == ("provider_error" if isinstance(cause, StopIteration) else "provider_unavailable")
 
 
 @pytest.mark.parametrize("error", [RateLimitedError("slow", retry_after=2), KeyboardInterrupt(), SystemExit()])
 def test_what_is_ours_or_no_failure_passes(error: BaseException) -> None:
     with pytest.raises(type(error)) as caught:
-        embed_checked(Own(error), ["a"])
+        CheckedEmbedder(Own(error)).embed(["a"])
     assert caught.value is error
 
 
@@ -296,6 +298,6 @@ def test_a_failed_warm_up_is_translated() -> None:
         def warm_up(self) -> None:
             raise FileNotFoundError("no weights")
 
-    warm_up_checked(Own())
+    CheckedEmbedder(Own()).warm_up()
     with pytest.raises(ProviderError, match="'own' failed with FileNotFoundError"):
-        warm_up_checked(Broken())
+        CheckedEmbedder(Broken()).warm_up()

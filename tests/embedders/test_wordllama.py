@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import wordllama
 
-from openmem.embedders import embed_checked, resolve_embedder
+from openmem._model_calls import CheckedEmbedder
+from openmem.embedders import resolve_embedder
 from openmem.embedders.wordllama import WordLlamaEmbedder
 
 OFFLINE = """
@@ -66,7 +67,7 @@ def test_meaning_counts() -> None:
 @pytest.mark.parametrize("text", ["", " ", "\x01", "\u200b", "\ufffd", "❤", "\U0010ffff", "\u3000"])
 def test_texts_without_known_words_have_vectors_too(text: str) -> None:
     embedder = WordLlamaEmbedder()
-    [vector] = embed_checked(embedder, [text])
+    [vector] = CheckedEmbedder(embedder).embed([text])
     assert math.isclose(math.hypot(*vector), 1.0, abs_tol=1e-5)
 
 

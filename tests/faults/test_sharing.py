@@ -29,7 +29,7 @@ def sessions(db: Database) -> int:
 
 async def until_closed(db: Database) -> None:
     """Wait until the connections are closed, and with them whatever closed them."""
-    await until(lambda: not db.connections() and len(asyncio.all_tasks()) == 1, within=sharing.LINGER + 1)
+    await until(lambda: not db.connections() and len(asyncio.all_tasks()) == 1, within=sharing.IDLE_SECONDS + 1)
 
 
 async def one_request(db: Database, **settings: Any) -> None:
@@ -79,7 +79,7 @@ def test_instances_of_one_task_are_closed_when_close_returns(db: Database) -> No
     async def main() -> None:
         for _ in range(5):
             await one_request(db)
-            await until(lambda: not db.connections(), within=sharing.LINGER / 2)
+            await until(lambda: not db.connections(), within=sharing.IDLE_SECONDS / 2)
 
     assert opened_by(db, main) == 5
 
@@ -100,7 +100,7 @@ def test_a_kept_connection_serves_an_instance_that_comes_in_time(db: Database) -
             await asyncio.create_task(one_request(db))
         # Longer than one wait in all: each instance that comes begins it anew.
         for _ in range(5):
-            await asyncio.sleep(sharing.LINGER / 3)
+            await asyncio.sleep(sharing.IDLE_SECONDS / 3)
             await asyncio.create_task(one_request(db))
 
     assert opened_by(db, main) == 1

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from openmem import InvalidRequestError, Memory, ProviderError
-from openmem.rerankers import arerank_checked, rerank_checked, resolve_reranker, warm_up_checked
+from openmem._model_calls import CheckedReranker
+from openmem.rerankers import resolve_reranker
 
 
 class Answering:
@@ -102,9 +103,9 @@ WRONG: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("answer", "reason"), WRONG)
 def test_a_wrong_answer_is_refused(answer: Any, reason: str) -> None:
     with pytest.raises(ProviderError, match=reason):
-        rerank_checked(Answering(answer), "tea", ["a", "b"])
+        CheckedReranker(Answering(answer)).rerank("tea", ["a", "b"])
     with pytest.raises(ProviderError, match=reason):
-        asyncio.run(arerank_checked(Answering(answer), "tea", ["a", "b"]))
+        asyncio.run(CheckedReranker(Answering(answer)).arerank("tea", ["a", "b"]))
 
 
 @pytest.mark.parametrize(
@@ -112,9 +113,9 @@ def test_a_wrong_answer_is_refused(answer: Any, reason: str) -> None:
 )
 def test_its_own_exception_is_the_cause(error: Exception, code: str) -> None:
     for attempt in (
-        lambda: rerank_checked(Answering(error), "tea", ["a"]),
-        lambda: asyncio.run(arerank_checked(Answering(error), "tea", ["a"])),
-        lambda: warm_up_checked(Answering(error)),
+        lambda: CheckedReranker(Answering(error)).rerank("tea", ["a"]),
+        lambda: asyncio.run(CheckedReranker(Answering(error)).arerank("tea", ["a"])),
+        lambda: CheckedReranker(Answering(error)).warm_up(),
     ):
         with pytest.raises(ProviderError, match="reranker 'answering' failed with") as caught:
             attempt()
@@ -125,4 +126,7 @@ def test_its_own_exception_is_the_cause(error: Exception, code: str) -> None:
 
 def test_numbers_of_other_kinds_are_scores() -> None:
     numpy = pytest.importorskip("numpy")
-    assert rerank_checked(Answering(numpy.array([0.25, 1.0], dtype="float32")), "tea", ["a", "b"]) == [0.25, 1.0]
+    assert CheckedReranker(Answering(numpy.array([0.25, 1.0], dtype="float32"))).rerank("tea", ["a", "b"]) == [
+        0.25,
+        1.0,
+    ]

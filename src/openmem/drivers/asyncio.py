@@ -9,161 +9,29 @@ import importlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
-from ..embedders import Embedder, aembed_checked, embed_checked, resolve_embedder, warm_up_checked
+from .._model_calls import CheckedEmbedder, CheckedReranker
 from ..ports import SdkCall
 from ..ports.http import HttpIO, HttpSettings
 from ..ports.local import LocalServer
-from ..ports.models import EmbedderIO, RerankerIO, Vectors
+from ..ports.models import Embedder, EmbedderIO, Reranker, RerankerIO
 from ..ports.postgres import ConnectionParameters, PostgresIO, PostgresSettings
-from ..rerankers import Reranker, arerank_checked, rerank_checked, resolve_reranker
-from ..rerankers import warm_up_checked as warm_up_reranker
-from .batching import Batching
-from .sharing import Share, SharedPostgres, closed_meanwhile
-from .tasks import task_group
-from .turns import Turns
+from .asyncio_models import AsyncEmbedder, AsyncReranker, SharedEmbedder
+from .sharing import Lease, SharedPostgres, closed_meanwhile
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 DEFAULT_WORKERS = 4
-THREAD_TEXTS = 32
-REQUEST_TEXTS = 64
-REQUESTS = 4
-CLOSE_GRACE = 2.0
+CLOSE_GRACE_SECONDS = 2.0
 
 logger = logging.getLogger("openmem")
 
 _imported: dict[str, ModuleType] = {}
-
-
-class AsyncEmbedder:
-    """An embedder called by its own `aembed`, or else in a thread, or in place where that takes less.
-
-    Single texts are embedded together with those of other tasks. Each by itself would be a request to
-    a remote service, and to hand it over to a thread takes longer than to embed it, since loop and
-    threads compete for the GIL.
-    For the same reason an embedder may have short texts embedded in place; see `Embedder`.
-
-    Args:
-        ports: threads of its own.
-        owned: whether the embedder is closed with this.
-    """
-
-    def __init__(self, embedder: Embedder, ports: AsyncPorts, *, owned: bool) -> None:
-        self._embedder = embedder
-        self._ports = ports
-        self._owned = owned
-        self._is_remote = hasattr(embedder, "aembed")
-        if self._is_remote:
-            self._single = Batching(self._by_itself, most_texts=REQUEST_TEXTS, most_calls=REQUESTS)
-        else:
-            self._single = Batching(self._in_thread, most_texts=THREAD_TEXTS, most_calls=ports.max_workers)
-        self._turns = Turns()
-        self._is_loaded = False
-        self.model = embedder.model
-        self.dim = embedder.dim
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        if not self._is_remote and sum(map(len, texts)) <= getattr(self._embedder, "quick_characters", 0):
-            await self._turns.take()
-            return embed_checked(self._embedder, texts)
-        if len(texts) == 1:
-            return [await self._single.embed(texts[0])]
-        if self._is_remote:
-            return await self._in_requests(texts)
-        return await self._in_thread(texts)
-
-    async def _by_itself(self, texts: Sequence[str]) -> Vectors:
-        return await aembed_checked(self._embedder, texts)
-
-    async def _in_thread(self, texts: Sequence[str]) -> Vectors:
-        return await self._ports.to_thread(embed_checked, self._embedder, texts)
-
-    async def _in_requests(self, texts: Sequence[str]) -> Vectors:
-        """Some requests at a time, none so large that reading its answer would hold up the loop."""
-        starts = iter(range(0, len(texts), REQUEST_TEXTS))
-        answers: dict[int, Vectors] = {}
-
-        async def one_after_another() -> None:
-            for start in starts:
-                answers[start] = await self._by_itself(texts[start : start + REQUEST_TEXTS])
-
-        async with task_group() as group:
-            for _ in range(REQUESTS):
-                group.create_task(one_after_another())
-        return [vector for start in sorted(answers) for vector in answers[start]]
-
-    async def load(self) -> None:
-        if not self._is_loaded:
-            await self._ports.to_thread(warm_up_checked, self._embedder)
-            self._is_loaded = True
-
-    async def close(self) -> None:
-        try:
-            if self._owned:
-                await _close(self._embedder, self._ports)
-        finally:
-            await self._ports.close()
-
-
-class AsyncReranker:
-    """A reranker called by its own `arerank`, or else in a thread.
-
-    Args:
-        ports: whose threads it uses.
-        owned: whether the reranker is closed with this.
-    """
-
-    def __init__(self, reranker: Reranker, ports: AsyncPorts, *, owned: bool) -> None:
-        self._reranker = reranker
-        self._ports = ports
-        self._owned = owned
-
-    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
-        if hasattr(self._reranker, "arerank"):
-            return await arerank_checked(self._reranker, query, texts)
-        return await self._ports.to_thread(rerank_checked, self._reranker, query, texts)
-
-    async def load(self) -> None:
-        await self._ports.to_thread(warm_up_reranker, self._reranker)
-
-    async def close(self) -> None:
-        if self._owned:
-            await _close(self._reranker, self._ports)
-
-
-async def _close(thing: Embedder | Reranker, ports: AsyncPorts) -> None:
-    aclose = getattr(thing, "aclose", None)
-    close = getattr(thing, "close", None)
-    if aclose is not None:
-        await aclose()
-    elif close is not None:
-        await ports.to_thread(close)
-
-
-class SharedEmbedder:
-    """One client's use of an embedder, which it shares, threads included, with others that were given the same."""
-
-    def __init__(self, embedder: Embedder, max_workers: int, *, owned: bool) -> None:
-        self.model = embedder.model
-        self.dim = embedder.dim
-        # Whoever shares it holds it, so that the id is no other object's meanwhile.
-        key = (AsyncEmbedder, id(embedder), max_workers)
-        self._share = Share(key, lambda: AsyncEmbedder(embedder, AsyncPorts(max_workers), owned=owned))
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        return await self._share.call(lambda embedder: embedder.embed(texts))
-
-    async def load(self) -> None:
-        await self._share.call(lambda embedder: embedder.load())
-
-    async def close(self) -> None:
-        await self._share.close()
 
 
 class AsyncPorts:
@@ -178,15 +46,15 @@ class AsyncPorts:
         self.max_workers = max_workers or DEFAULT_WORKERS
         self._threads: ThreadPoolExecutor | None = None
         self._abandoned: set[Future[Any]] = set()
-        self._running = Running()
-        self._shared = Share(AsyncPorts, AsyncPorts, grace=CLOSE_GRACE)
+        self._in_flight = InFlight()
+        self._shared = Lease(AsyncPorts, AsyncPorts, grace=CLOSE_GRACE_SECONDS)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
     async def postgres(self, settings: PostgresSettings) -> PostgresIO:
         driver = await self.import_module("openmem.drivers.postgres.asyncpg")
-        share: Share[PostgresIO] = Share(settings, lambda: driver.AsyncpgIO(settings), grace=CLOSE_GRACE)
-        return SharedPostgres(share, await share.join())
+        lease: Lease[PostgresIO] = Lease(settings, lambda: driver.AsyncpgIO(settings), grace=CLOSE_GRACE_SECONDS)
+        return SharedPostgres(lease, await lease.acquire())
 
     async def connection_parameters(self, url: str, setting: str, *, ignores_environment: bool) -> ConnectionParameters:
         libpq = await self.import_module("openmem.drivers.postgres.libpq")
@@ -205,13 +73,17 @@ class AsyncPorts:
         server: LocalServer = driver.LocalServerIO(path, self.to_thread)
         return server
 
-    def embedder(self, spec: Any) -> EmbedderIO:
-        embedder = resolve_embedder(spec)
-        return SharedEmbedder(embedder, self.max_workers, owned=embedder is not spec)
+    def embedder(self, embedder: Embedder, *, owned: bool) -> EmbedderIO:
+        def make() -> AsyncEmbedder:
+            ports = AsyncPorts(self.max_workers)
+            return AsyncEmbedder(CheckedEmbedder(embedder), ports, self.max_workers, owned=owned, close=ports.close)
 
-    def reranker(self, spec: Any) -> RerankerIO:
-        reranker = resolve_reranker(spec)
-        return AsyncReranker(reranker, self, owned=reranker is not spec)
+        # Whoever shares it holds it, so that the id is no other object's meanwhile.
+        key = (AsyncEmbedder, id(embedder), self.max_workers)
+        return SharedEmbedder(embedder, Lease(key, make))
+
+    def reranker(self, reranker: Reranker, *, owned: bool) -> RerankerIO:
+        return AsyncReranker(CheckedReranker(reranker), self, owned=owned)
 
     async def to_thread(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         in_context = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
@@ -240,7 +112,7 @@ class AsyncPorts:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.max_workers, thread_name_prefix="openmem")
         work = self._threads.submit(function)
-        self._running.add(work)
+        self._in_flight.add(work)
         return work
 
     def _replace_threads_if_stuck(self, abandoned: Future[Any]) -> None:
@@ -252,7 +124,7 @@ class AsyncPorts:
             self._abandoned = set()
 
     async def call_when_idle(self, function: Callable[[], object]) -> None:
-        self._running.at_rest(function)
+        self._in_flight.on_idle(function)
 
     async def import_module(self, module: str) -> ModuleType:
         if self._closed:
@@ -289,7 +161,7 @@ class AsyncPorts:
         await self._shared.close()
 
 
-class Running:
+class InFlight:
     """The calls that have not ended, and what to do once there are none."""
 
     def __init__(self) -> None:
@@ -303,7 +175,7 @@ class Running:
             self._calls.add(call)
         call.add_done_callback(self._remove)
 
-    def at_rest(self, function: Callable[[], object]) -> None:
+    def on_idle(self, function: Callable[[], object]) -> None:
         """Call a function now, or in the thread that ends the last call."""
         with self._lock:
             self._then.append(function)

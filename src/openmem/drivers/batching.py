@@ -13,7 +13,7 @@ from ..ports.models import Vectors
 Wanted: TypeAlias = list[tuple[str, asyncio.Future[Sequence[float]]]]
 
 
-class Batching:
+class EmbedBatcher:
     """The calls of an embedder that many tasks share.
 
     A text goes out with those that came in the same turn of the loop. While `most_calls` calls run,
@@ -44,10 +44,10 @@ class Batching:
         self._waiting.append((text, vector))
         if not self._is_due:
             self._is_due = True
-            loop.call_soon(self._hand_over)
+            loop.call_soon(self._flush)
         return await vector
 
-    def _hand_over(self) -> None:
+    def _flush(self) -> None:
         self._is_due = False
         while (self._failed or self._waiting) and len(self._calls) < self._most_calls:
             wanted = [(text, vector) for text, vector in self._next() if not vector.done()]
@@ -76,7 +76,7 @@ class Batching:
 
     def _ended(self, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)
-        self._hand_over()
+        self._flush()
 
     async def _perform(self, wanted: Wanted) -> None:
         try:

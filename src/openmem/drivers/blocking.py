@@ -5,20 +5,20 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from contextvars import copy_context
 from types import ModuleType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from ..embedders import Embedder, embed_checked, resolve_embedder
+from .._model_calls import CheckedEmbedder, CheckedReranker
 from ..ports import run_blocking
 from ..ports.http import HttpIO, HttpSettings
 from ..ports.local import LocalServer
-from ..ports.models import EmbedderIO, RerankerIO, Vectors
+from ..ports.models import Embedder, EmbedderIO, Reranker, RerankerIO
 from ..ports.postgres import ConnectionParameters, PostgresIO, PostgresSettings
-from ..rerankers import Reranker, rerank_checked, resolve_reranker
+from .blocking_models import BlockingEmbedder, BlockingReranker
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,46 +38,6 @@ class BlockingLock(AbstractAsyncContextManager[object, None]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._lock.release()
-
-
-class BlockingEmbedder:
-    """An embedder called directly."""
-
-    def __init__(self, embedder: Embedder, *, owned: bool) -> None:
-        self._embedder = embedder
-        self._owned = owned
-        self.model = embedder.model
-        self.dim = embedder.dim
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        return embed_checked(self._embedder, texts)
-
-    async def load(self) -> None:
-        """Left to the first text: here it holds up nobody else, and verbs without texts need no model."""
-
-    async def close(self) -> None:
-        close = getattr(self._embedder, "close", None)
-        if self._owned and close is not None:
-            close()
-
-
-class BlockingReranker:
-    """A reranker called directly."""
-
-    def __init__(self, reranker: Reranker, *, owned: bool) -> None:
-        self._reranker = reranker
-        self._owned = owned
-
-    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
-        return rerank_checked(self._reranker, query, texts)
-
-    async def load(self) -> None:
-        """Left to the first query, as the embedder's model is."""
-
-    async def close(self) -> None:
-        close = getattr(self._reranker, "close", None)
-        if self._owned and close is not None:
-            close()
 
 
 class BlockingPorts:
@@ -105,13 +65,11 @@ class BlockingPorts:
         server: LocalServer = driver.LocalServerIO(path, self.to_thread)
         return server
 
-    def embedder(self, spec: Any) -> EmbedderIO:
-        embedder = resolve_embedder(spec)
-        return BlockingEmbedder(embedder, owned=embedder is not spec)
+    def embedder(self, embedder: Embedder, *, owned: bool) -> EmbedderIO:
+        return BlockingEmbedder(CheckedEmbedder(embedder), owned=owned)
 
-    def reranker(self, spec: Any) -> RerankerIO:
-        reranker = resolve_reranker(spec)
-        return BlockingReranker(reranker, owned=reranker is not spec)
+    def reranker(self, reranker: Reranker, *, owned: bool) -> RerankerIO:
+        return BlockingReranker(CheckedReranker(reranker), owned=owned)
 
     async def to_thread(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return function(*args, **kwargs)

@@ -4,7 +4,7 @@ An application that makes an `AsyncMemory` for every request would otherwise con
 So instances with equal settings use one pool, and the rules are these:
 
 * What is shared is closed when the last instance that uses it is closed.
-* If it was opened from more than one task, as requests do, it is kept for `LINGER` seconds, for the
+* If it was opened from more than one task, as requests do, it is kept for `IDLE_SECONDS`, for the
   next one. Code that opens and closes one instance after another in one task, such as a script, has
   everything closed when `close` returns.
 * It is closed with its loop. asyncio has no hook for that but one: whoever ends a loop, as `asyncio.run`
@@ -26,7 +26,7 @@ from .._forking import PerProcess
 from ..errors import ProviderError, unavailable
 from ..ports.postgres import PostgresIO, Statement, Transaction
 
-LINGER = 0.5
+IDLE_SECONDS = 0.5
 
 
 class Closable(Protocol):
@@ -54,8 +54,8 @@ async def _held(value: T) -> AsyncGenerator[T]:
             await value.close()
 
 
-class Shared(Generic[T]):
-    """Something that instances of one loop use together. Remembered for `LINGER` seconds after its last use."""
+class RefCounted(Generic[T]):
+    """Something that instances of one loop use together. Remembered for `IDLE_SECONDS` after its last use."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
@@ -63,16 +63,16 @@ class Shared(Generic[T]):
         self._value: T | None = None
         self._users = 0
         self._last_task: weakref.ref[asyncio.Task[Any]] | None = None
-        self._lingers = False
+        self._is_kept = False
         self._timer: asyncio.TimerHandle | None = None
         self._closings: set[asyncio.Task[None]] = set()
 
-    async def join(self) -> T:
+    async def acquire(self) -> T:
         """Count a user in. Does not suspend."""
         task = asyncio.current_task()
         assert task is not None
         if self._last_task is not None and self._last_task() is not task:
-            self._lingers = True
+            self._is_kept = True
         self._last_task = weakref.ref(task)
         if self._timer is not None:
             self._timer.cancel()
@@ -83,18 +83,18 @@ class Shared(Generic[T]):
         self._users += 1
         return self._value
 
-    def leave(self) -> asyncio.Task[None] | None:
+    def release(self) -> asyncio.Task[None] | None:
         """Count a user out. If it was the last, and nobody else is expected, what closes is returned."""
         self._users -= 1
         if self._users:
             return None
-        # The timer holds this object, so that whoever joins in the meantime finds it.
-        self._timer = asyncio.get_running_loop().call_later(LINGER, self._expire)
-        return None if self._lingers else self._close()
+        # The timer holds this object, so that whoever acquires it in the meantime finds it.
+        self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._expire)
+        return None if self._is_kept else self._close()
 
     def _expire(self) -> None:
         self._timer = None
-        if self._lingers:
+        if self._is_kept:
             self._close()
 
     def _close(self) -> asyncio.Task[None] | None:
@@ -111,12 +111,14 @@ async def _end(holder: AsyncGenerator[object]) -> None:
     await holder.aclose()
 
 
-SharedByLoop: TypeAlias = weakref.WeakValueDictionary[tuple[asyncio.AbstractEventLoop, Hashable], Shared[Any]]
+RefCountedByLoop: TypeAlias = weakref.WeakValueDictionary[tuple[asyncio.AbstractEventLoop, Hashable], RefCounted[Any]]
 
-_shared: PerProcess[SharedByLoop] = PerProcess(weakref.WeakValueDictionary, contents=lambda shared: [*shared.items()])
+_shared: PerProcess[RefCountedByLoop] = PerProcess(
+    weakref.WeakValueDictionary, contents=lambda shared: [*shared.items()]
+)
 
 
-class Share(Generic[T]):
+class Lease(Generic[T]):
     """One instance's use of something shared. Its calls can be broken off without disturbing other instances.
 
     Args:
@@ -125,29 +127,29 @@ class Share(Generic[T]):
         grace: seconds that `close` gives running calls to finish.
 
     Attributes:
-        value: what is shared, from `join` until `close`.
+        value: what is shared, from `acquire` until `close`.
     """
 
     def __init__(self, key: Hashable, make: Callable[[], T], *, grace: float = 0.0) -> None:
         self._key = key
         self._make = make
         self._grace = grace
-        self._shared: Shared[T] | None = None
+        self._shared: RefCounted[T] | None = None
         self.value: T | None = None
         self._calls: set[asyncio.Timeout] = set()
-        self._at_rest: asyncio.Future[None] | None = None
+        self._idle: asyncio.Future[None] | None = None
         self._closed = False
 
-    async def join(self) -> T:
+    async def acquire(self) -> T:
         """What is shared on the running loop, made if need be. Does not suspend."""
         if self._closed:
             raise closed_meanwhile()
         if self.value is None:
             place = (asyncio.get_running_loop(), self._key)
             shared = _shared.get()
-            self._shared = cast(Shared[T], shared.get(place) or Shared(self._make))
+            self._shared = cast(RefCounted[T], shared.get(place) or RefCounted(self._make))
             shared[place] = self._shared
-            self.value = await self._shared.join()
+            self.value = await self._shared.acquire()
         return self.value
 
     async def call(self, function: Callable[[T], Awaitable[R]]) -> R:
@@ -156,7 +158,7 @@ class Share(Generic[T]):
         Raises:
             ProviderError: ``provider_unavailable``; this instance is closed, or was closed meanwhile.
         """
-        value = await self.join()
+        value = await self.acquire()
         limit = asyncio.timeout(None)
         try:
             async with limit:
@@ -164,16 +166,16 @@ class Share(Generic[T]):
                 try:
                     return await function(value)
                 finally:
-                    self._forget(limit)
+                    self._end_call(limit)
         except TimeoutError:
             if limit.expired():
                 raise closed_meanwhile() from None
             raise
 
-    def _forget(self, limit: asyncio.Timeout) -> None:
+    def _end_call(self, limit: asyncio.Timeout) -> None:
         self._calls.discard(limit)
-        if not self._calls and self._at_rest is not None and not self._at_rest.done():
-            self._at_rest.set_result(None)
+        if not self._calls and self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
 
     async def close(self) -> None:
         """End this instance's use: running calls get the grace period, then they fail. Idempotent."""
@@ -181,23 +183,23 @@ class Share(Generic[T]):
             return
         self._closed = True
         try:
-            await self._rest()
+            await self._wait_until_idle()
         finally:
             for limit in self._calls:
                 limit.reschedule(asyncio.get_running_loop().time())
-            closing = self._leave()
+            closing = self._release()
         if closing is not None:
             await closing
 
-    def _leave(self) -> asyncio.Task[None] | None:
+    def _release(self) -> asyncio.Task[None] | None:
         shared, self._shared, self.value = self._shared, None, None
-        return None if shared is None else shared.leave()
+        return None if shared is None else shared.release()
 
-    async def _rest(self) -> None:
+    async def _wait_until_idle(self) -> None:
         """Wait until no call runs, for the grace period at most."""
         if self._calls and self._grace:
-            self._at_rest = asyncio.get_running_loop().create_future()
-            await asyncio.wait({self._at_rest}, timeout=self._grace)
+            self._idle = asyncio.get_running_loop().create_future()
+            await asyncio.wait({self._idle}, timeout=self._grace)
 
 
 def closed_meanwhile() -> ProviderError:
@@ -208,24 +210,24 @@ def closed_meanwhile() -> ProviderError:
 class SharedPostgres:
     """The `PostgresIO` port on connections that instances with equal settings share."""
 
-    def __init__(self, share: Share[PostgresIO], io: PostgresIO) -> None:
-        self._share = share
+    def __init__(self, lease: Lease[PostgresIO], io: PostgresIO) -> None:
+        self._lease = lease
         self.learned = io.learned
 
     async def execute(self, statement: Statement[R]) -> R:
-        return await self._share.call(lambda io: io.execute(statement))
+        return await self._lease.call(lambda io: io.execute(statement))
 
     async def run_script(self, sql: str) -> None:
-        await self._share.call(lambda io: io.run_script(sql))
+        await self._lease.call(lambda io: io.run_script(sql))
 
     async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
-        return await self._share.call(lambda io: io.transact(work))
+        return await self._lease.call(lambda io: io.transact(work))
 
     async def fill(self) -> None:
-        await self._share.call(lambda io: io.fill())
+        await self._lease.call(lambda io: io.fill())
 
     def usage(self) -> tuple[int, int]:
-        return (0, 0) if self._share.value is None else self._share.value.usage()
+        return (0, 0) if self._lease.value is None else self._lease.value.usage()
 
     async def close(self) -> None:
-        await self._share.close()
+        await self._lease.close()

@@ -10,50 +10,25 @@ None, and returns an `Embedder`.
 
 from __future__ import annotations
 
-import inspect
 import logging
-import math
 import os
-from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final, Protocol, cast, runtime_checkable
+from typing import Any, Final
 
 from .._extras import is_installed
-from .._plugins import BuiltIn, Registry, translated
-from ..errors import InvalidRequestError, ProviderError
-from ..ports.models import Vectors
+from .._model_calls import check_model
+from .._plugins import BuiltIn, Registry
+from ..errors import InvalidRequestError
+from ..ports import Ports
+from ..ports.models import Embedder, EmbedderIO
+
+__all__ = ["Embedder", "embedder_for", "resolve_embedder"]
 
 ENTRY_POINT_GROUP: Final = "openmem.embedders"
 ENVIRONMENT_VARIABLE: Final = "OPENMEM_EMBEDDER"
 
 logger = logging.getLogger("openmem.embedders")
-
-
-@runtime_checkable
-class Embedder(Protocol):
-    """What openmem needs of an embedder.
-
-    Attributes:
-        model: name of the model. Stored with every vector; only vectors of one model are compared.
-        dim: length of the vectors.
-
-    An embedder may also have:
-
-    * ``aembed``, a coroutine function like `embed`, which `AsyncMemory` prefers;
-    * ``warm_up``, a method without arguments that loads what the first `embed` would have to load;
-      `AsyncMemory` calls it in a thread when it opens;
-    * ``quick_characters``, up to how many characters of text `embed` takes less time at the moment than
-      it takes to hand them to a thread, some tenths of a millisecond; `AsyncMemory` then calls it in place;
-    * ``close`` or ``aclose``, called when openmem made the embedder itself from a name.
-    """
-
-    model: str
-    dim: int
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """One vector of `dim` finite numbers per text, in order. May block; may run in any thread."""
-        ...
 
 
 BUILT_IN: Final[Mapping[str, BuiltIn]] = {
@@ -63,7 +38,7 @@ BUILT_IN: Final[Mapping[str, BuiltIn]] = {
 }
 
 
-def resolve_embedder(spec: Any) -> Embedder:
+def resolve_embedder(spec: Embedder | str | None) -> Embedder:
     """The embedder behind the `embedder` argument of a client.
 
     Args:
@@ -79,6 +54,16 @@ def resolve_embedder(spec: Any) -> Embedder:
     if spec is None:
         spec = _default_name()
     return REGISTRY.resolve(spec)
+
+
+def embedder_for(spec: Embedder | str | None, ports: Ports) -> EmbedderIO:
+    """The embedder behind the `embedder` argument of a client, safe to call from a provider.
+
+    The client closes an embedder that was made from its name, and leaves the user's own open. Raises as
+    `resolve_embedder` does.
+    """
+    embedder = resolve_embedder(spec)
+    return ports.embedder(embedder, owned=embedder is not spec)
 
 
 def _default_name() -> str:
@@ -102,98 +87,12 @@ def _say(what: str) -> None:
 
 def _check_embedder(embedder: Any) -> Embedder:
     if isinstance(embedder, type) or not isinstance(embedder, Embedder):
-        raise REGISTRY.not_one(embedder)
-    model, dim = cast(object, embedder.model), cast(object, embedder.dim)
-    if not isinstance(model, str) or not model.strip() or not _is_storable(model):
-        raise InvalidRequestError(f"embedder: its model must be text that is not empty, not {model!r}")
+        raise REGISTRY.wrong_type(embedder)
+    check_model("embedder", "embed", embedder)
+    dim: object = embedder.dim
     if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
-        raise InvalidRequestError(f"embedder: the dim of {model!r} must be a whole number from 1, not {dim!r}")
-    if not callable(embedder.embed) or inspect.iscoroutinefunction(embedder.embed):
-        raise InvalidRequestError(
-            f"embedder: embed of {model!r} must be a plain function; a coroutine function is named aembed, beside it"
-        )
-    if not callable(getattr(embedder, "aembed", _check_embedder)):
-        raise InvalidRequestError(f"embedder: aembed of {model!r} must be a coroutine function")
+        raise InvalidRequestError(f"embedder: the dim of {embedder.model!r} must be a whole number from 1, not {dim!r}")
     return embedder
 
 
 REGISTRY: Final = Registry("embedder", ENTRY_POINT_GROUP, BUILT_IN, _check_embedder, "model, dim and embed")
-
-
-def _is_storable(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def embed_checked(embedder: Embedder, texts: Sequence[str]) -> list[list[float]]:
-    """The vectors of some texts, checked, from `Embedder.embed`.
-
-    Raises:
-        ProviderError: the embedder failed, with its own exception as the cause, or its answer is
-            not one vector of finite numbers and the right length per text.
-    """
-    with translated(f"embedder {embedder.model!r}"):
-        return checked(embedder, texts, embedder.embed(texts))
-
-
-async def aembed_checked(embedder: Any, texts: Sequence[str]) -> list[list[float]]:
-    """Like `embed_checked`, from the embedder's ``aembed``."""
-    with translated(f"embedder {embedder.model!r}"):
-        return checked(embedder, texts, await embedder.aembed(texts))
-
-
-def warm_up_checked(embedder: Embedder) -> None:
-    """Let an embedder that has ``warm_up`` load its model.
-
-    Raises:
-        ProviderError: it failed, with its own exception as the cause.
-    """
-    warm_up = getattr(embedder, "warm_up", None)
-    if warm_up is not None:
-        with translated(f"embedder {embedder.model!r}"):
-            warm_up()
-
-
-def checked(embedder: Embedder, texts: Sequence[object], vectors: Any) -> list[list[float]]:
-    """An embedder's answer as lists of floats.
-
-    Args:
-        vectors: sequences of numbers, or arrays of any library that have ``tolist``.
-
-    Raises:
-        ProviderError: there is not one vector per text, or one has the wrong length or is not made
-            of finite numbers.
-    """
-    rows = _as_list(embedder, vectors)
-    if len(rows) != len(texts):
-        raise _bad_answer(embedder, f"{len(rows)} vectors for {len(texts)} texts")
-    return [_checked_row(embedder, row, number) for number, row in enumerate(rows, 1)]
-
-
-def _checked_row(embedder: Embedder, row: Any, number: int) -> list[float]:
-    items = _as_list(embedder, row)
-    if len(items) != embedder.dim:
-        raise _bad_answer(embedder, f"a vector of {len(items)} numbers, while its dim is {embedder.dim}")
-    values = items.copy()
-    if set(map(type, items)) != {float}:
-        try:
-            values = array("d", items).tolist()
-        except (TypeError, OverflowError) as error:
-            raise _bad_answer(embedder, f"something that is not a number, in vector {number}") from error
-    # The sum tells in one step that all are finite; only if it is not, each is looked at.
-    if not math.isfinite(sum(values)) and not all(map(math.isfinite, values)):
-        raise _bad_answer(embedder, f"NaN or infinity, in vector {number}")
-    return values
-
-
-def _as_list(embedder: Embedder, values: Any) -> list[Any]:
-    tolist: Callable[[], Any] | None = getattr(values, "tolist", None)
-    items = values if tolist is None else tolist()
-    if isinstance(items, list):
-        return items
-    if not isinstance(items, Sequence) or isinstance(items, str | bytes | bytearray):
-        raise _bad_answer(embedder, f"{type(values).__name__} where a sequence was expected")
-    return list(items)
-
-
-def _bad_answer(embedder: Embedder, what: str) -> ProviderError:
-    return ProviderError(f"embedder {embedder.model!r} returned {what}")

@@ -19,12 +19,12 @@ from weakref import WeakKeyDictionary
 
 from .._extras import require_extra
 from .._forking import PerProcess, undisturbed
+from .._model_calls import CheckedEmbedder
 from .._network import trusts_environment
 from .._quiet import quiet
 from .._retrying import retry_after
 from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
 from ..ports import run_blocking
-from . import checked
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI, OpenAI
@@ -285,7 +285,7 @@ class OpenAIEmbedder:
                 if smaller is None:
                     raise
             else:
-                vectors = checked(self, batch, self._in_order(response, len(batch)))
+                vectors = CheckedEmbedder(self).check(batch, self._in_order(response, len(batch)))
                 return list(zip(batch, vectors, strict=True))
         return [part for fewer in smaller for part in await self._embed_batch(fewer, create)]
 

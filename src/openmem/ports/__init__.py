@@ -26,7 +26,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from .http import HttpIO, HttpSettings
 from .local import LocalServer
-from .models import EmbedderIO, RerankerIO
+from .models import Embedder, EmbedderIO, Reranker, RerankerIO
 from .postgres import ConnectionParameters, PostgresIO, PostgresSettings
 
 R = TypeVar("R")
@@ -93,12 +93,16 @@ class Ports(Protocol):
         """The embedded server of a directory; None for the user's own. Starts nothing yet."""
         ...
 
-    def embedder(self, spec: Any) -> EmbedderIO:
-        """The embedder of a client's settings, made safe to call from a provider."""
+    def embedder(self, embedder: Embedder, *, owned: bool) -> EmbedderIO:
+        """An embedder made safe to call from a provider.
+
+        Args:
+            owned: whether it is closed with the client.
+        """
         ...
 
-    def reranker(self, spec: Any) -> RerankerIO:
-        """The reranker of a client's settings, made safe to call."""
+    def reranker(self, reranker: Reranker, *, owned: bool) -> RerankerIO:
+        """A reranker made safe to call, as `embedder` does."""
         ...
 
     async def to_thread(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

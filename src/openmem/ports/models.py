@@ -1,11 +1,59 @@
-"""Embedders and rerankers as the logic sees them."""
+"""Embedders and rerankers: what an object must have to be one, and how the logic sees it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 Vectors: TypeAlias = Sequence[Sequence[float]]
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """What openmem needs of an embedder.
+
+    Attributes:
+        model: name of the model. Stored with every vector; only vectors of one model are compared.
+        dim: length of the vectors.
+
+    An embedder may also have:
+
+    * ``aembed``, a coroutine function like `embed`, which `AsyncMemory` prefers;
+    * ``warm_up``, a method without arguments that loads what the first `embed` would have to load;
+      `AsyncMemory` calls it in a thread when it opens;
+    * ``quick_characters``, up to how many characters of text `embed` takes less time at the moment than
+      it takes to hand them to a thread, some tenths of a millisecond; `AsyncMemory` then calls it in place;
+    * ``close`` or ``aclose``, called when openmem made the embedder itself from a name.
+    """
+
+    model: str
+    dim: int
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """One vector of `dim` finite numbers per text, in order. May block; may run in any thread."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """What openmem needs of a reranker.
+
+    Attributes:
+        model: name of the model, for messages.
+
+    A reranker may also have:
+
+    * ``arerank``, a coroutine function like `rerank`, which `AsyncMemory` prefers;
+    * ``warm_up``, a method without arguments that loads what the first `rerank` would have to load;
+      `AsyncMemory` calls it in a thread when it opens;
+    * ``close`` or ``aclose``, called when openmem made the reranker itself from a name.
+    """
+
+    model: str
+
+    def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        """How well each text answers the query, from 0 to 1, in order. May block; may run in any thread."""
+        ...
 
 
 class EmbedderIO(Protocol):

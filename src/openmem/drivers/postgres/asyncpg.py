@@ -24,8 +24,8 @@ import asyncpg
 from ...errors import OMPError
 from ...ports.errors import ReadOnlyDatabaseError
 from ...ports.postgres import Copy, HalfVector, Learned, PostgresSettings, Row, Statement, Transaction
+from ..loop_budget import LoopBudget
 from ..tasks import task_group
-from ..turns import Turns
 from .asyncpg_connection import (
     DRIVER_ERRORS,
     BoundedWait,
@@ -84,7 +84,7 @@ class AsyncpgIO:
             max_size=settings.pool_max_size,
             timeout=settings.pool_timeout,
         )
-        self._decoding = Turns()
+        self._decoding = LoopBudget()
         self._cleanups: set[asyncio.Task[Any]] = set()
         self._connector = Connector(settings)
 
@@ -98,7 +98,7 @@ class AsyncpgIO:
             return await self._in_transaction(connection, lambda: fetch(connection, statement, self._settings.timeout))
 
         rows = await self._with_connection(run)
-        await self._decoding.take()
+        await self._decoding.acquire()
         return statement.decode(rows)
 
     async def run_script(self, sql: str) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from ..._ids import new_memory_id
 from ...config import DEFAULT_POOL_TIMEOUT, ClientConfig
 from ...context import build_context
+from ...embedders import embedder_for
 from ...errors import ConflictError, NotFoundError
 from ...models import (
     AuditEntries,
@@ -73,7 +74,7 @@ class PostgresProvider(Provider):
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
         super().__init__(config, ports)
         self._schema = schema.check_schema_name(config.schema)
-        self._embedder: EmbedderIO = ports.embedder(config.embedder)
+        self._embedder: EmbedderIO = embedder_for(config.embedder, ports)
         self._url = self._configured_url()
         self._replica_url = None if config.replica_url is None else read_url(config.replica_url, "replica_url")
         self._connections: Connections | None = None

@@ -24,8 +24,9 @@ import httpx
 from pydantic import ValidationError
 
 from ...._forking import undisturbed
+from ...._model_calls import CheckedEmbedder
 from ...._network import trusts_environment
-from ....embedders import Embedder, embed_checked
+from ....embedders import Embedder
 from ....errors import InvalidRequestError
 
 CONNECT_TIMEOUT: Final = 5.0
@@ -208,11 +209,13 @@ def _is_in_this_process(engine: Any) -> bool:
 
 
 def _embedding_model(embedder: Embedder) -> Any:
+    model = CheckedEmbedder(embedder)
+
     def embed(self: Any, text: str, memory_action: str | None = None) -> list[float]:
-        [vector] = embed_checked(embedder, [text])
+        [vector] = model.embed([text])
         return vector
 
     def embed_batch(self: Any, texts: list[str], memory_action: str = "add") -> list[list[float]]:
-        return embed_checked(embedder, texts)
+        return model.embed(texts)
 
     return type("Model", (_EmbeddingBase,), {"embed": embed, "embed_batch": embed_batch})()

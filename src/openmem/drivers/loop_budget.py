@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 
-BUDGET = 0.002
+BUDGET_SECONDS = 0.002
 
 
-class Turns:
+class LoopBudget:
     """A place in the queue for each piece of work that runs on the loop.
 
-    In one turn of the loop pieces may begin for `BUDGET` seconds. Those that come later go on one per turn,
+    In one turn of the loop pieces may begin for `BUDGET_SECONDS`. Those that come later go on one per turn,
     first come, first served, so that everything else on the loop runs in between.
     """
 
@@ -19,7 +19,7 @@ class Turns:
         self._end: float | None = None
         self._late = asyncio.Lock()
 
-    async def take(self) -> None:
+    async def acquire(self) -> None:
         """Wait until a piece of work may begin; it must follow at once."""
         if self._late.locked() or not self._has_time():
             async with self._late:
@@ -28,7 +28,7 @@ class Turns:
     def _has_time(self) -> bool:
         now = time.perf_counter()
         if self._end is None:
-            self._end = now + BUDGET
+            self._end = now + BUDGET_SECONDS
             asyncio.get_running_loop().call_soon(self._begin_turn)
         return now < self._end
 

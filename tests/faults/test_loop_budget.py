@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections import Counter
 
-from openmem.drivers.turns import BUDGET, Turns
+from openmem.drivers.loop_budget import BUDGET_SECONDS, LoopBudget
 
-PIECE = BUDGET / 4
+PIECE = BUDGET_SECONDS / 4
 PIECES = 60
 
 
@@ -36,26 +36,26 @@ def work() -> None:
 
 def test_a_turn_takes_few_pieces_and_they_keep_their_order() -> None:
     async def main() -> None:
-        turns, clock = Turns(), Clock()
+        budget, clock = LoopBudget(), Clock()
         begun: list[tuple[int, int]] = []
 
         async def piece(number: int) -> None:
-            await turns.take()
+            await budget.acquire()
             begun.append((clock.turn, number))
             work()
 
         await asyncio.gather(*(piece(number) for number in range(PIECES)))
         clock.stop()
         assert [number for _, number in begun] == list(range(PIECES))
-        assert max(Counter(turn for turn, _ in begun).values()) <= BUDGET / PIECE + 1
+        assert max(Counter(turn for turn, _ in begun).values()) <= BUDGET_SECONDS / PIECE + 1
 
     asyncio.run(main())
 
 
 def test_short_work_does_not_wait() -> None:
     async def main() -> None:
-        turns, clock = Turns(), Clock()
-        await turns.take()
+        budget, clock = LoopBudget(), Clock()
+        await budget.acquire()
         assert clock.turn == 0
         clock.stop()
 
@@ -64,10 +64,10 @@ def test_short_work_does_not_wait() -> None:
 
 def test_who_gives_up_waiting_leaves_the_others_their_turn() -> None:
     async def main() -> None:
-        turns = Turns()
+        budget = LoopBudget()
 
         async def piece() -> None:
-            await turns.take()
+            await budget.acquire()
             work()
 
         pieces = [asyncio.create_task(piece()) for _ in range(PIECES)]

@@ -1,0 +1,150 @@
+"""Embedders and rerankers for `AsyncMemory`: called by their own coroutine functions, or else off the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, ParamSpec, Protocol, TypeVar
+
+from .._model_calls import CheckedEmbedder, CheckedReranker
+from ..ports.models import Embedder, Vectors
+from .batching import EmbedBatcher
+from .loop_budget import LoopBudget
+from .sharing import Lease
+from .tasks import task_group
+
+P = ParamSpec("P")
+R = TypeVar("R")
+M = TypeVar("M", bound=CheckedEmbedder | CheckedReranker)
+
+THREAD_TEXTS = 32
+REQUEST_TEXTS = 64
+REQUESTS = 4
+
+
+class Threads(Protocol):
+    """Where what blocks is called."""
+
+    async def to_thread(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The result of a blocking function."""
+        ...
+
+
+class _AsyncModel(Generic[M]):
+    """What both have in common.
+
+    Args:
+        threads: where the model is called if it has no coroutine functions.
+        owned: whether the model is closed with this.
+    """
+
+    def __init__(self, model: M, threads: Threads, *, owned: bool) -> None:
+        self._model = model
+        self._threads = threads
+        self._owned = owned
+        self._is_loaded = False
+
+    async def load(self) -> None:
+        if not self._is_loaded:
+            await self._threads.to_thread(self._model.warm_up)
+            self._is_loaded = True
+
+    async def close(self) -> None:
+        if self._owned and not await self._model.aclose() and self._model.close is not None:
+            await self._threads.to_thread(self._model.close)
+
+
+class AsyncEmbedder(_AsyncModel[CheckedEmbedder]):
+    """An embedder called by its own `aembed`, or else in a thread, or in place where that takes less.
+
+    Single texts are embedded together with those of other tasks. Each by itself would be a request to
+    a remote service, and to hand it over to a thread takes longer than to embed it, since loop and
+    threads compete for the GIL.
+    For the same reason an embedder may have short texts embedded in place; see `Embedder`.
+
+    Args:
+        max_workers: how many threads there are.
+        close: called after all.
+    """
+
+    def __init__(
+        self,
+        model: CheckedEmbedder,
+        threads: Threads,
+        max_workers: int,
+        *,
+        owned: bool,
+        close: Callable[[], Awaitable[None]],
+    ) -> None:
+        super().__init__(model, threads, owned=owned)
+        self._close = close
+        self._is_remote = model.has_coroutines
+        if self._is_remote:
+            self._single = EmbedBatcher(self._by_itself, most_texts=REQUEST_TEXTS, most_calls=REQUESTS)
+        else:
+            self._single = EmbedBatcher(self._in_thread, most_texts=THREAD_TEXTS, most_calls=max_workers)
+        self._budget = LoopBudget()
+        self.model = model.model.model
+        self.dim = model.model.dim
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        if not self._is_remote and sum(map(len, texts)) <= getattr(self._model.model, "quick_characters", 0):
+            await self._budget.acquire()
+            return self._model.embed(texts)
+        if len(texts) == 1:
+            return [await self._single.embed(texts[0])]
+        if self._is_remote:
+            return await self._in_requests(texts)
+        return await self._in_thread(texts)
+
+    async def _by_itself(self, texts: Sequence[str]) -> Vectors:
+        return await self._model.aembed(texts)
+
+    async def _in_thread(self, texts: Sequence[str]) -> Vectors:
+        return await self._threads.to_thread(self._model.embed, texts)
+
+    async def _in_requests(self, texts: Sequence[str]) -> Vectors:
+        """Some requests at a time, none so large that reading its answer would hold up the loop."""
+        starts = iter(range(0, len(texts), REQUEST_TEXTS))
+        answers: dict[int, Vectors] = {}
+
+        async def one_after_another() -> None:
+            for start in starts:
+                answers[start] = await self._by_itself(texts[start : start + REQUEST_TEXTS])
+
+        async with task_group() as group:
+            for _ in range(REQUESTS):
+                group.create_task(one_after_another())
+        return [vector for start in sorted(answers) for vector in answers[start]]
+
+    async def close(self) -> None:
+        try:
+            await super().close()
+        finally:
+            await self._close()
+
+
+class AsyncReranker(_AsyncModel[CheckedReranker]):
+    """A reranker called by its own `arerank`, or else in a thread."""
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        if self._model.has_coroutines:
+            return await self._model.arerank(query, texts)
+        return await self._threads.to_thread(self._model.rerank, query, texts)
+
+
+class SharedEmbedder:
+    """One client's use of an embedder, which it shares, threads included, with others that were given the same."""
+
+    def __init__(self, embedder: Embedder, lease: Lease[AsyncEmbedder]) -> None:
+        self.model = embedder.model
+        self.dim = embedder.dim
+        self._lease = lease
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        return await self._lease.call(lambda embedder: embedder.embed(texts))
+
+    async def load(self) -> None:
+        await self._lease.call(lambda embedder: embedder.load())
+
+    async def close(self) -> None:
+        await self._lease.close()
