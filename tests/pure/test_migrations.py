@@ -5,21 +5,33 @@ from __future__ import annotations
 from hashlib import sha256
 
 from openmem.providers.postgres import schema
+from openmem.providers.postgres.migrations import MIGRATIONS
 
 RELEASED = [
-    "f7ef3cb0924f412bf481f7fb6633ec9f3f7f501cfa6c4b6470894c73efebbb01",
-    "ef4409334f0aac5141bd56d51b75922f2cb48f13ef60a193f189753da66e1e64",
+    "d7250020c4c0a5f9932e44527eaa77c3f0fce285b5751df67e99f23f0eb01aa5",
+    "f22e7eb7f3d8a1d195ec9a966f4ccc453324b91c46f7c210951b3babac974b9f",
 ]
 
 
 def test_released_migrations_are_never_changed() -> None:
     """A change of the tables is a new migration, and a new line above."""
-    assert [sha256(migration.encode()).hexdigest() for migration in schema.MIGRATIONS] == RELEASED
+    assert [sha256(step.text().encode()).hexdigest() for step in MIGRATIONS] == RELEASED
+
+
+def test_migrations_are_numbered_in_their_order() -> None:
+    assert [step.version for step in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
 
 
 def test_what_queries_share_with_the_tables_is_what_the_migrations_say() -> None:
-    [first, *_] = schema.MIGRATIONS
+    first = MIGRATIONS[0].text()
     assert f"& ({schema.TERM_NUMBERS} - 1)" in first
-    assert f"}}}}/{schema.TERM_NUMBERS}'" in first
+    assert f"}}/{schema.TERM_NUMBERS}'" in first
     assert f"WHERE ordinal > {schema.HEAD};" in first
-    assert all("{" not in migration.format(schema="s", vector="v").replace("'{", "") for migration in schema.MIGRATIONS)
+
+
+def test_names_of_schemas_are_put_in() -> None:
+    for step in MIGRATIONS:
+        script = step.script("mine", '"where it is"')
+        assert "{schema}" not in script
+        assert "{vector}" not in script
+        assert "mine." in script

@@ -220,6 +220,9 @@ class SharedPostgres:
     async def run_script(self, sql: str) -> None:
         await self._lease.call(lambda io: io.run_script(sql))
 
+    async def run_outside_transaction(self, sql: str) -> None:
+        await self._lease.call(lambda io: io.run_outside_transaction(sql))
+
     async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
         return await self._lease.call(lambda io: io.transact(work))
 

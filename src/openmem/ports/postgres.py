@@ -193,6 +193,10 @@ class PostgresIO(Protocol):
         """Run several statements without arguments as one transaction."""
         ...
 
+    async def run_outside_transaction(self, sql: str) -> None:
+        """Run one statement that PostgreSQL allows in no transaction. It must mean the same for every setting."""
+        ...
+
     async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
         """Run `work` with one transaction, which is committed if it returns and rolled back if it raises."""
         ...

@@ -109,6 +109,9 @@ class AsyncpgIO:
 
         await self._with_connection(run)
 
+    async def run_outside_transaction(self, sql: str) -> None:
+        await self._with_connection(lambda connection: execute(connection, sql, self._settings.timeout))
+
     async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
         async def run(connection: Connection) -> R:
             transaction = AsyncpgTransaction(connection, self._settings.timeout)

@@ -88,6 +88,13 @@ class PsycopgIO:
 
         await self._with_connection(run)
 
+    async def run_outside_transaction(self, sql: str) -> None:
+        def run(connection: BoundedConnection) -> None:
+            with translate_errors(self._settings.timeout):
+                connection.execute(sql.encode(), prepare=False)
+
+        await self._with_connection(run)
+
     async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
         def run(connection: BoundedConnection) -> R:
             async def working() -> R:

@@ -10,7 +10,7 @@ from ..._retrying import TRIES
 from ...errors import ProviderError
 from ...ports.errors import DeadlockError, ReadOnlyDatabaseError
 from ...ports.postgres import PostgresIO, Statement
-from . import schema
+from . import inspection
 from .statements import Statements
 
 R = TypeVar("R")
@@ -101,7 +101,7 @@ class Database:
         try:
             result = await self._retry_deadlocks(work)
         except ReadOnlyDatabaseError as error:
-            reason = (await self.io.execute(schema.read_only())).reason
+            reason = (await self.io.execute(inspection.read_only())).reason
             if reason is not None:
                 note_read_only(self.io, self.clock)
                 raise ReadOnlyDatabaseError(f"the database is read-only: {reason}") from error.__cause__

@@ -103,6 +103,9 @@ class RestartingIO:
     async def run_script(self, sql: str) -> None:
         await self._try(lambda io: io.run_script(sql))
 
+    async def run_outside_transaction(self, sql: str) -> None:
+        await self._try(lambda io: io.run_outside_transaction(sql), lambda: False)
+
     async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
         begun = False
 

@@ -39,7 +39,7 @@ from ...ports import Ports
 from ...ports.models import EmbedderIO
 from ...ports.postgres import PostgresIO, PostgresSettings, Statement, Transaction
 from ..base import CONTEXT_CANDIDATES, Call, Provider, without_names
-from . import schema, session
+from . import inspection, schema, session
 from .batches import BATCH_MEMORIES, Batch, NewKey, new_keys, slices
 from .database import Connections, Database, Replica, note_read_only
 from .statements import cached_statements
@@ -48,6 +48,7 @@ from .urls import PastedUrl, is_known_pooler, read_url
 MAX_CONTENT_LENGTH = 65_536
 CONNECT_TIMEOUT = 10.0
 STATEMENT_TIMEOUT = 60.0
+UPGRADE_TIMEOUT = 24 * 3600.0
 MAX_OUTGROWN = 10_000
 
 
@@ -91,10 +92,10 @@ class PostgresProvider(Provider):
         if self._connections is None:
             self._connections = await self._connect()
         io, audit, clock = self._connections.primary, self.config.audit, self.ports.monotonic
-        store = await schema.ensure(io, self._schema)
+        store = await schema.ensure(io, self._schema, self.ports, self._connect_for_upgrade)
         if io.learned.is_read_only and not io.learned.asks_again:
             note_read_only(io, clock)
-        if audit != "off" and not schema.check_audit(store, self._schema):
+        if audit != "off" and not inspection.check_audit(store, self._schema):
             self.features = self.features.model_copy(update={"audits_reads": False})
         replica = self._connections.replica
         self._opened = Database(
@@ -119,6 +120,10 @@ class PostgresProvider(Provider):
         except BaseException:
             await primary.close()
             raise
+
+    async def _connect_for_upgrade(self) -> PostgresIO:
+        settings = await self._settings(self._url, "url")
+        return await self.ports.postgres(replace(settings, pool_min_size=0, pool_max_size=2, timeout=UPGRADE_TIMEOUT))
 
     async def _primary(self, settings: PostgresSettings) -> PostgresIO:
         """Connections to the server that takes writes."""

@@ -1,0 +1,60 @@
+"""The steps that make and change the tables, each in a file.
+
+A step that was released is never changed, since databases were made by it; a change is a new step. A step is text of
+its own: it shares no constant with code that may change later. In a file, ``{schema}`` is the schema of the tables and
+``{vector}`` the schema of pgvector.
+
+All steps that are missing run in one transaction, but for those that PostgreSQL allows in none, such as ``CREATE INDEX
+CONCURRENTLY``, with which a large table stays in use meanwhile. The statements of such a step end with ``;`` at the end
+of a line, and each is a transaction of its own. A crash may come between any two of them, and then all of them run
+again. So each must bear to be repeated: an index is dropped ``IF EXISTS`` before it is made, since a failed attempt
+leaves an invalid one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from ..sql import read, render
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step.
+
+    Attributes:
+        version: the number of the step, from 1.
+        name: what it brings.
+        is_transactional: whether it runs in a transaction with the steps around it.
+    """
+
+    version: int
+    name: str
+    is_transactional: bool = True
+
+    def text(self) -> str:
+        """What is in the file."""
+        return read(__name__, f"{self.version:04}_{self.name}")
+
+    def script(self, schema: str, vector_schema: str) -> str:
+        """The step as statements for one database.
+
+        Args:
+            schema: name of the schema of the tables, checked to need no quotes.
+            vector_schema: quoted name of the schema of pgvector.
+        """
+        return render(self.text(), {"schema": schema, "vector": vector_schema})
+
+    def statements(self, schema: str, vector_schema: str) -> list[str]:
+        """The same, one by one, for a step that is not transactional."""
+        return [
+            statement for statement in re.split(r";\s*$", self.script(schema, vector_schema), flags=re.M) if statement
+        ]
+
+
+MIGRATIONS: Final = (
+    Migration(1, "memories"),
+    Migration(2, "idempotency_keys"),
+)
