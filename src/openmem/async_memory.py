@@ -250,6 +250,8 @@ class AsyncMemory:
         Raises:
             NotFoundError: there is no such memory.
             ScopeDeniedError: the grants do not include ``read`` on its scope.
+            ProviderError: the backend failed or cannot be reached, or all its connections were busy for
+                `pool_timeout` seconds.
         """
         return await self._run(Get(id=id))
 
@@ -283,6 +285,8 @@ class AsyncMemory:
             InvalidRequestError: nothing to change, a wrong value, or an unknown superseded memory.
             ConflictError: `supersedes` names a memory that has ended already; nothing was changed.
             ScopeDeniedError: the grants do not include ``write`` on its scope, old and new.
+            ProviderError: the backend or the embedder failed; nothing was changed, unless the connection was
+                lost while its answer was on the way.
         """
         fields = {
             "content": content,
@@ -301,6 +305,8 @@ class AsyncMemory:
         Raises:
             NotFoundError: there is no such memory.
             ScopeDeniedError: the grants do not include ``delete`` on its scope.
+            ProviderError: the backend failed or cannot be reached, or all its connections were busy for
+                `pool_timeout` seconds.
         """
         await self._run(Delete(id=id))
 
@@ -325,6 +331,13 @@ class AsyncMemory:
             until: only those created before this moment.
             limit: memories on the page, 1 to 500.
             cursor: ``next_cursor`` of the previous page, with the other arguments unchanged.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or `cursor` belongs to a list with other arguments.
+            ScopeDeniedError: the grants do not include ``read`` on `scope`.
+            UnsupportedCapabilityError: the backend does not have the verb, or has no scopes.
+            ProviderError: the backend failed or cannot be reached, or all its connections were busy for
+                `pool_timeout` seconds.
         """
         return await self._run(
             List(user_id=user_id, scope=scope, tag=tag, since=since, until=until, limit=limit, cursor=cursor)
@@ -347,6 +360,14 @@ class AsyncMemory:
             scope: a path, ``path/*`` for everything below it, or ``*`` for all that have a scope.
             limit: results at most, 1 to 100.
             min_score: leave out results below this score, 0 to 1.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+            ScopeDeniedError: the grants do not include ``read`` on `scope`.
+            UnsupportedCapabilityError: the backend does not have the verb, or has no scopes.
+            RateLimitedError: the embedder, the reranker or the backend is asked too often.
+            ProviderError: the backend or the embedder failed or cannot be reached, or all connections were
+                busy for `pool_timeout` seconds.
         """
         return await self._run(Search(query=query, user_id=user_id, scope=scope, limit=limit, min_score=min_score))
 
@@ -368,6 +389,14 @@ class AsyncMemory:
             user_id: whose memories.
             scope: as in `search`, but a plain path also takes in everything below it.
             token_budget: most tokens the text may have, by the client's `token_counter`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+            ScopeDeniedError: the grants do not include ``read`` on `scope`.
+            UnsupportedCapabilityError: the backend does not have the verb, or has no scopes.
+            RateLimitedError: the embedder, the reranker or the backend is asked too often.
+            ProviderError: the backend or the embedder failed or cannot be reached, or all connections were
+                busy for `pool_timeout` seconds.
         """
         return await self._run(Context(query=query, user_id=user_id, scope=scope, token_budget=token_budget))
 
@@ -386,11 +415,22 @@ class AsyncMemory:
             app: only calls of this application.
             since: only calls at or after this moment.
             limit: entries at most, 1 to 1000.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+            ScopeDeniedError: the grants do not include ``read`` on anything.
+            UnsupportedCapabilityError: the backend does not have the verb or keeps no log.
+            ProviderError: the backend failed or cannot be reached, or all its connections were busy for
+                `pool_timeout` seconds.
         """
         return await self._run(Audit(user_id=user_id, app=app, since=since, limit=limit))
 
     async def capabilities(self) -> Capabilities:
-        """What the backend is and can do. Asked once, then remembered."""
+        """What the backend is and can do. Asked once, then remembered.
+
+        Raises:
+            ProviderError: the backend had to be asked, and failed or cannot be reached.
+        """
         self._check_usable()
         return await self._client.capabilities()
 
@@ -423,6 +463,12 @@ class AsyncMemory:
 
         Returns:
             The number of memories that were embedded.
+
+        Raises:
+            InvalidRequestError: `batch_size` is out of its range.
+            ScopeDeniedError: the client's grants are limited.
+            UnsupportedCapabilityError: the backend embeds by itself.
+            ProviderError: the backend or the embedder failed; what was embedded before is stored.
         """
         return await self._run(Reembed(batch_size=batch_size, progress=progress))
 
