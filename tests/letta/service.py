@@ -65,7 +65,6 @@ class Service(ScriptedService[Request]):
         super().reset()
         self.archives: dict[str, Archive] = {}
         self.passages: dict[str, Passage] = {}
-        self.agents: dict[str, set[str]] = {}
         self.key: str | None = None
         self.default_config: dict[str, Any] | None = None
         self.index = False
@@ -79,10 +78,10 @@ class Service(ScriptedService[Request]):
         parts = urlsplit(target)
         ids: list[str] = []
         segments = parts.path.split("/")
-        kinds = {"archives": "archive", "attach": "archive", "passages": "passage", "agents": "agent"}
+        kinds = {"archives": "archive", "passages": "passage"}
         for place in range(1, len(segments)):
             kind, segment = kinds.get(segments[place - 1]), segments[place]
-            if kind is not None and segment not in ("", "attach", "batch", "search"):
+            if kind is not None and segment not in ("", "batch", "search"):
                 ids.append(unquote(segment))
                 segments[place] = f"{{{kind}}}"
         return Request(f"{method} {'/'.join(segments)}", ids, dict(parse_qsl(parts.query)), headers, body)
@@ -101,10 +100,6 @@ class Service(ScriptedService[Request]):
             "POST /v1/archives/{archive}/passages/batch": self._create_passages,
             "DELETE /v1/archives/{archive}/passages/{passage}": self._delete_passage,
             "POST /v1/passages/search": self._search,
-            "POST /v1/agents/": self._create_agent,
-            "PATCH /v1/agents/{agent}/archives/attach/{archive}": self._attach,
-            "GET /v1/agents/{agent}/archival-memory": self._list_passages,
-            "DELETE /v1/agents/{agent}": self._delete_agent,
         }
         if request.verb not in routes:
             return Reply(404, {"detail": "Not Found"})
@@ -243,45 +238,9 @@ class Service(ScriptedService[Request]):
             found = [item for item, tags in tagged if (tags == wanted_tags if everything else tags)]
         return [PassageSearchResponseItem(passage=item, score=0.0, metadata={}) for item in found]
 
-    # Agents
-
-    def _create_agent(self, request: Request) -> dict[str, Any]:
-        if not (request.body.get("model") or request.body.get("llm_config")):
-            raise RefusedError(400, {"detail": "Must specify either model or llm_config in request"})
-        id = f"agent-{uuid.uuid4()}"
-        self.agents[id] = set()
-        return {"id": id, "name": request.body["name"]}
-
-    def _agent(self, id: str) -> set[str]:
-        if id not in self.agents:
-            raise RefusedError(404, {"detail": f"Agent {id} not found"})
-        return self.agents[id]
-
-    def _attach(self, request: Request) -> None:
-        agent, archive = self._agent(request.ids[0]), self._archive(request.ids[1])
-        if agent:
-            raise RefusedError(
-                409, {"detail": "duplicate key value violates unique constraint uq_archives_agents_agent_id"}
-            )
-        agent.add(archive.id)
-
-    def _delete_agent(self, request: Request) -> dict[str, str]:
-        self._agent(request.ids[0])
-        del self.agents[request.ids[0]]
-        return {"message": "deleted"}
-
-    def _list_passages(self, request: Request) -> list[Passage]:
-        archives = self.agents.get(request.ids[0], set())
-        found = sorted((item for item in self.passages.values() if item.archive_id in archives), key=_position)
-        after = request.query.get("after")
-        if after is not None:
-            bound = _position(self.passages[after])
-            found = [item for item in found if _position(item) > bound]
-        return found[: int(request.query.get("limit", 100))]
-
 
 def _check_id(id: str, status: int) -> None:
-    if not re.fullmatch(r"(archive|passage|agent)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", id):
+    if not re.fullmatch(r"(archive|passage)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", id):
         raise RefusedError(status, {"detail": f"{id} does not match 'archive-{{uuid4}}'"})
 
 

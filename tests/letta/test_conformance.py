@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from letta_client import Letta
 
-from openmem.providers.vendors.letta.provider import ARCHIVE_PREFIX
+from openmem.providers.vendors.letta.archives import ARCHIVE_PREFIX
 from openmem.testing import ConformanceSuite
 
 from .backends import NAME, Backend, running_backend

@@ -20,7 +20,7 @@ from openmem import (
 
 from ..servers import free_port
 from ..service import Reply
-from .service import CONFIG, LEAK, Request, Service
+from .service import LEAK, Request, Service
 
 REFUSALS: list[tuple[int, type[OMPError], str, int]] = [
     (400, InvalidRequestError, "invalid_request", 1),
@@ -251,16 +251,3 @@ def test_a_passage_that_makes_no_sense_is_an_error(memory: Memory, service: Serv
 def test_an_answer_that_is_not_json_is_an_error(memory: Memory, service: Service, data: bytes, kind: str) -> None:
     service.script.append(Reply(body=data, headers={"Content-Type": kind}))
     _assert_malformed(lambda: memory.list("u"))
-
-
-def test_an_agent_that_makes_no_sense_is_an_error(memory: Memory, service: Service) -> None:
-    with Memory("letta", host=service.url, embedding_config=CONFIG) as other:
-        other.add(content="tea", user_id="u")
-    [passage] = service.passages.values()
-    for number in range(100):
-        copy = passage.model_copy(update={"id": f"passage-00000000-0000-4000-8000-{number:012}", "metadata": {}})
-        service.passages[str(copy.id)] = copy
-    for step, body in ((2, {}), (4, None), (4, {}), (4, [{}]), (4, [None]), (4, ["text"])):
-        service.script += [*[service.perform] * step, Reply(body=body)]
-        _assert_malformed(lambda: memory.list("u"))
-    assert service.agents.keys() == set(list(service.agents)[:1])

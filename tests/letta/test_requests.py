@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from openmem import InvalidRequestError, Memory, NotFoundError, ProviderError, UnsupportedCapabilityError
-from openmem.providers.vendors.letta.provider import ARCHIVE_PREFIX, PAGE_SIZE, PassageId
+from openmem.providers.vendors.letta.archives import ARCHIVE_PREFIX
+from openmem.providers.vendors.letta.ids import PassageId
+from openmem.providers.vendors.letta.provider import PAGE_SIZE
 
 from ..service import Reply
 from .service import CONFIG, HANDLE, Request, Service
@@ -412,35 +414,39 @@ def test_a_server_that_ignores_dates_is_an_error_and_no_loop(service: Service, m
         memory.list("u")
 
 
-def _batch(service: Service, count: int) -> str:
-    archive = archive_of(service)
+def _batch(service: Service, count: int, **fields: Any) -> str:
+    archive = archive_of(service, **fields)
     for number in range(count):
         put(service, archive, f"tea {number}", created_at=MOMENT.isoformat())
     return archive
 
 
-def test_an_agent_that_listed_a_batch_is_gone_whatever_happened(service: Service, memory: Memory) -> None:
-    _batch(service, PAGE_SIZE + 5)
-    assert len(memory.list("u", limit=500).items) == PAGE_SIZE + 5
-    assert service.agents == {}
-    service.script += [service.perform] * 4 + [Reply(500, {"detail": "broken"})]
-    with pytest.raises(ProviderError, match="500"):
-        memory.list("u")
-    assert service.verbs[-2:] == ["GET /v1/agents/{agent}/archival-memory", "DELETE /v1/agents/{agent}"]
-    assert service.agents == {}
+def test_a_batch_of_more_than_a_page_is_refused_and_not_cut_off(service: Service) -> None:
+    archive = _batch(service, PAGE_SIZE + 5)
+    first, *_, last = sorted(service.passages)
+    with Memory("letta", host=service.url) as memory:
+        reads: list[Callable[[], object]] = [
+            lambda: memory.list("u"),
+            lambda: memory.search("tea", "u"),
+            lambda: memory.get(str(PassageId(archive, last, MOMENT))),
+        ]
+        for read in reads:
+            with pytest.raises(UnsupportedCapabilityError, match=f"{archive}.*one moment, 2026-01-02T03:04:05"):
+                read()
+        assert memory.get(str(PassageId(archive, first, MOMENT))).user_id == "u"
+    assert set(service.verbs) <= {"GET /v1/archives/", "GET /v1/archives/{archive}", "POST /v1/passages/search"}
 
 
-def test_an_agent_that_is_gone_is_no_empty_list(service: Service, memory: Memory) -> None:
-    _batch(service, PAGE_SIZE + 5)
+def test_a_large_batch_is_searched_by_its_vectors(service: Service, memory: Memory) -> None:
+    _batch(service, PAGE_SIZE + 5, embedding_config=CONFIG)
+    assert len(memory.search("tea", "u", limit=20)) == 20
 
-    def lose_the_agent(request: Request) -> Reply:
-        for archives in service.agents.values():
-            archives.clear()
-        return service.perform(request)
 
-    service.script += [service.perform] * 4 + [lose_the_agent]
-    with pytest.raises(ProviderError, match="fewer passages"):
-        memory.list("u")
+def test_a_batch_of_less_than_a_page_is_read_whole(service: Service, memory: Memory) -> None:
+    _batch(service, PAGE_SIZE - 1)
+    for number in range(3):
+        memory.add(content=f"milk {number}", user_id="u")
+    assert len(memory.list("u", limit=500).items) == PAGE_SIZE + 2
 
 
 # Search

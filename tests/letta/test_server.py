@@ -15,8 +15,9 @@ import pytest
 from letta_client import Letta
 from letta_client.types import Archive
 
-from openmem import Memory
-from openmem.providers.vendors.letta.provider import ARCHIVE_PREFIX, PAGE_SIZE
+from openmem import Memory, UnsupportedCapabilityError
+from openmem.providers.vendors.letta.archives import ARCHIVE_PREFIX
+from openmem.providers.vendors.letta.provider import PAGE_SIZE
 
 from .backends import Backend
 
@@ -115,23 +116,6 @@ def test_without_vectors_a_query_is_a_pattern_of_one_piece(client: Letta, plain:
         client.archives.passages.create_many(plain.id, passages=[{"text": "a"}])
 
 
-def test_an_agent_has_one_archive_and_an_unknown_one_an_empty_list(client: Letta, archive: Archive) -> None:
-    model = {"model": "none", "model_endpoint_type": "openai", "context_window": 8192}
-    agent = client.agents.create(name="a", include_base_tools=False, memory_blocks=[], llm_config=model)  # type: ignore[arg-type]
-    try:
-        client.agents.archives.attach(archive.id, agent_id=agent.id)
-        other = client.archives.create(name="other")
-        with pytest.raises(letta_client.ConflictError):
-            client.agents.archives.attach(other.id, agent_id=agent.id)
-        made = [client.archives.passages.create(archive.id, text=str(number)) for number in range(3)]
-        listed = client.agents.passages.list(agent.id, after=made[0].id, limit=1, ascending=True)
-        assert [passage.id for passage in listed] == [made[1].id]
-    finally:
-        client.agents.delete(agent.id)
-    assert client.agents.passages.list(agent.id) == []
-    assert len(client.passages.search(archive_id=archive.id)) == 3
-
-
 REFUSALS: dict[str, tuple[type[letta_client.APIStatusError], Callable[[Letta, Archive], object]]] = {
     "limit": (
         letta_client.UnprocessableEntityError,
@@ -210,27 +194,38 @@ def test_memories_that_others_wrote_are_read(client: Letta, backend: Backend, ar
         assert memory.list(user).items == []
 
 
-def test_all_memories_are_listed_also_of_a_large_batch(
-    client: Letta, backend: Backend, archive: Archive, user: str
-) -> None:
+def test_all_memories_are_listed_also_of_a_batch(client: Letta, backend: Backend, archive: Archive, user: str) -> None:
     early = client.archives.passages.create(archive.id, text="early", created_at=MOMENT.isoformat())
     batch = client.archives.passages.create_many(
-        archive.id, passages=[{"text": f"batch {number}"} for number in range(2 * PAGE_SIZE + 30)]
+        archive.id, passages=[{"text": f"batch {number}"} for number in range(PAGE_SIZE - 1)]
     )
     with Memory("letta", host=backend.url) as memory:
         late = memory.add(content="late", user_id=user)
-        pages = [memory.list(user, limit=150)]
+        pages = [memory.list(user, limit=70)]
         while pages[-1].next_cursor is not None:
-            pages.append(memory.list(user, limit=150, cursor=pages[-1].next_cursor))
+            pages.append(memory.list(user, limit=70, cursor=pages[-1].next_cursor))
         listed = [item for page in pages for item in page.items]
         assert listed[0] == late
         assert listed[-1].content == early.text
         assert len(listed) == len({item.id for item in listed}) == len(batch) + 2
-        for place in (1, 120, len(batch)):
-            assert memory.get(listed[place].id) == listed[place]
+        for number in (1, 60, len(batch)):
+            assert memory.get(listed[number].id) == listed[number]
 
 
-def test_a_listing_of_many_pages_needs_no_agent(client: Letta, backend: Backend, archive: Archive, user: str) -> None:
+def test_a_batch_of_more_than_a_page_cannot_be_listed_and_is_found(
+    client: Letta, backend: Backend, archive: Archive, user: str
+) -> None:
+    batch = client.archives.passages.create_many(
+        archive.id, passages=[{"text": f"batch {number}"} for number in range(2 * PAGE_SIZE + 30)]
+    )
+    with Memory("letta", host=backend.url) as memory:
+        with pytest.raises(UnsupportedCapabilityError, match="one moment"):
+            memory.list(user)
+        [best, *_] = memory.search("batch 7", user, limit=5)
+        assert best.memory.content in {passage.text for passage in batch}
+
+
+def test_a_listing_of_many_pages(client: Letta, backend: Backend, archive: Archive, user: str) -> None:
     for batch in range(3):
         moment = MOMENT + batch * timedelta(days=1)
         passages = [

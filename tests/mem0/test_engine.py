@@ -109,7 +109,7 @@ def test_what_the_engine_stores(store: QdrantClient) -> None:
 def test_memories_of_the_engine_itself_are_read(store: QdrantClient) -> None:
     with Memory(**settings(store)) as memory:
         memory.list("u")
-        engine = memory._client.provider._backend._engine  # type: ignore[attr-defined]
+        engine = memory._client.provider.sdk._engine  # type: ignore[attr-defined]
         for user, agent in [("u", "a"), ("v", None), (None, "a")]:
             engine.add("likes tea", user_id=user, agent_id=agent, metadata={"mood": "good"}, infer=False)
         [record] = memory.list("u").items
@@ -126,18 +126,18 @@ def test_memories_of_the_engine_itself_are_read(store: QdrantClient) -> None:
 def test_a_memory_that_goes_away_in_between(store: QdrantClient, monkeypatch: pytest.MonkeyPatch) -> None:
     with Memory(**settings(store)) as memory:
         provider: Any = memory._client.provider
-        get = provider._backend.get
+        get = provider.sdk.get
 
         def get_and_delete(id: str) -> Any:
             row = get(id)
-            provider._backend._engine.delete(id)
+            provider.sdk._engine.delete(id)
             return row
 
         calls: list[Callable[[str], object]] = [lambda id: memory.update(id, content="x"), memory.delete]
         for call in calls:
             record = memory.add(content="tea", user_id="u")
             with monkeypatch.context() as patch:
-                patch.setattr(provider._backend, "get", get_and_delete)
+                patch.setattr(provider.sdk, "get", get_and_delete)
                 with pytest.raises(NotFoundError, match=record.id):
                     call(record.id)
 

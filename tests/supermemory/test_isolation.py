@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openmem import InvalidRequestError, Memory, NotFoundError, ProviderError
-from openmem.providers.vendors.supermemory.provider import decode, encode
-from openmem.providers.vendors.supermemory.sdk import IN_PATH, NAMESPACE, Hosted
+from openmem.providers.vendors.supermemory.names import IN_PATH, NAMESPACE, decode, encode
+from openmem.providers.vendors.supermemory.sdk import SupermemoryClient
 
 from ..service import Reply
 from .service import KEY, Service
@@ -122,7 +122,7 @@ def test_the_sdk_would_lead_out_of_a_namespace_and_the_driver_does_not(service: 
         service.put("b", "c", "a secret")
         assert client.documents.get("a/../b", "c?d").content == "a secret"
     assert service.requests[0].path == "/ns/b/document/c"
-    hosted = Hosted(KEY, service.url, 1.0)
+    hosted = SupermemoryClient(KEY, service.url, 1.0)
     for namespace, id in [("a/../b", "c"), ("b", "c?d"), ("b", ".."), ("b", "x/../c"), ("", "c"), ("b", "")]:
         for call in (hosted.get, hosted.update, hosted.add):
             with pytest.raises(ValueError, match="path"):

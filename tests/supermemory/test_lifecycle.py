@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from openmem import AsyncMemory, Memory
-from openmem.providers.vendors.supermemory.sdk import Hosted
+from openmem.providers.vendors.supermemory.sdk import SupermemoryClient
 
 from .service import KEY, Service
 
@@ -77,13 +77,13 @@ def test_closing_does_not_wait_for_a_thread(service: Service) -> None:
 def test_calls_run_in_threads_with_the_caller_s_context(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     place = contextvars.ContextVar("place", default="nowhere")
     seen: list[tuple[str, bool]] = []
-    search = Hosted.search
+    search = SupermemoryClient.search
 
-    def spy(self: Hosted, *args: Any) -> Any:
+    def spy(self: SupermemoryClient, *args: Any) -> Any:
         seen.append((place.get(), threading.current_thread() is threading.main_thread()))
         return search(self, *args)
 
-    monkeypatch.setattr(Hosted, "search", spy)
+    monkeypatch.setattr(SupermemoryClient, "search", spy)
 
     async def main() -> None:
         async with AsyncMemory(provider="supermemory", host=service.url, api_key=KEY) as memory:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openmem.providers.vendors.supermemory.sdk import Hosted
+from openmem.providers.vendors.supermemory.sdk import SupermemoryClient
 from openmem.testing import ConformanceSuite
 
 if os.environ.get("OPENMEM_LIVE") == "1" and os.environ.get("SUPERMEMORY_API_KEY"):
@@ -20,14 +20,14 @@ if os.environ.get("OPENMEM_LIVE") == "1" and os.environ.get("SUPERMEMORY_API_KEY
         def backend(cls) -> Iterator[None]:
             """Deletes the namespaces that the tests made."""
             made: set[str] = set()
-            add = Hosted.add
+            add = SupermemoryClient.add
 
-            def noting(self: Hosted, namespace: str, id: str, **body: Any) -> Any:
+            def noting(self: SupermemoryClient, namespace: str, id: str, **body: Any) -> Any:
                 made.add(namespace)
                 return add(self, namespace, id, **body)
 
             with pytest.MonkeyPatch.context() as patch, supermemory.Supermemory() as client:
-                patch.setattr(Hosted, "add", noting)
+                patch.setattr(SupermemoryClient, "add", noting)
                 try:
                     yield
                 finally:

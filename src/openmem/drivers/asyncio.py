@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
@@ -139,6 +140,9 @@ class AsyncPorts:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
     async def within(self, seconds: float, function: Callable[[], Coroutine[Any, Any, R]]) -> R:
         async with asyncio.timeout(seconds):
             return await function()
@@ -197,11 +201,11 @@ class InFlight:
 
 def _log_late(function: Callable[..., Any], work: Future[Any]) -> None:
     error = work.exception()
-    what = function.what if isinstance(function, SdkCall) else "call"
+    label = function.label if isinstance(function, SdkCall) else "call"
     end = "ended" if error is None else f"raised {type(error).__name__}"
     changed = ""
     if isinstance(function, SdkCall):
         changed = "; nothing was changed"
-        if function.changes:
+        if function.mutates:
             changed = "; the backend was changed" if error is None else "; the backend may have been changed"
-    logger.debug("a cancelled %s went on in its thread and %s%s", what, end, changed)
+    logger.debug("a cancelled %s went on in its thread and %s%s", label, end, changed)

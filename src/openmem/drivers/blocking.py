@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from contextvars import copy_context
+from datetime import UTC, datetime
 from types import ModuleType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
@@ -88,6 +89,9 @@ class BlockingPorts:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
     async def within(self, seconds: float, function: Callable[[], Coroutine[Any, Any, R]]) -> R:
         """A call that blocks cannot be stopped. So it is made in a thread, which is left alone when it is late."""

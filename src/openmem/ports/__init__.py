@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from types import ModuleType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
@@ -54,13 +55,13 @@ class SdkCall(Generic[R]):
 
     Attributes:
         function: what to call.
-        what: what the call is for, as in ``"add on mem0"``.
-        changes: whether it can change what is stored.
+        label: what the call is for, as in ``"add on mem0"``.
+        mutates: whether it can change what is stored.
     """
 
     function: Callable[..., R]
-    what: str
-    changes: bool
+    label: str
+    mutates: bool
 
     def __call__(self, *args: Any, **kwargs: Any) -> R:
         return self.function(*args, **kwargs)
@@ -130,6 +131,10 @@ class Ports(Protocol):
 
     def monotonic(self) -> float:
         """Seconds on a clock that nobody sets; only differences mean something."""
+        ...
+
+    def now(self) -> datetime:
+        """The time in UTC, by this machine's clock, which people and programs can set."""
         ...
 
     async def within(self, seconds: float, function: Callable[[], Coroutine[Any, Any, R]]) -> R:

@@ -296,12 +296,12 @@ class Provider(Verbs):
         """How many memories to ask `search` for: as many as are wanted, if the backend finds so many."""
         return max(1, min(wanted, self.limits.max_search_results or wanted))
 
-    def keep_secret(self, secret: str) -> None:
-        """See to it that `scrubbed` shows `secret` nowhere."""
+    def add_secret(self, secret: str) -> None:
+        """See to it that `redact` shows `secret` nowhere."""
         if len(secret) >= SHORTEST_SECRET:
             self._secrets.append(secret)
 
-    def scrubbed(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """`text` without secrets."""
         for secret in self._secrets:
             text = text.replace(secret, "***")

@@ -89,7 +89,7 @@ class PassthroughProvider(Provider):
         super().__init__(config, ports)
         self._base_url, self._credential, secrets = _checked_base_url(config.base_url or config.host, config.api_key)
         for secret in secrets:
-            self.keep_secret(secret)
+            self.add_secret(secret)
         self._io: HttpIO | None = None
         self._remote: Capabilities | None = None
 
@@ -304,7 +304,7 @@ class PassthroughProvider(Provider):
     def _error(self, response: HttpResponse) -> OMPError:
         """What the server reports, without what it may repeat of our credential."""
         error = decode_error(response)
-        error.message = self.scrubbed(error.message)
+        error.message = self.redact(error.message)
         error.args = (error.message,)
         return error
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import ModuleType
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from ...._retrying import retry_after
 from ...._scopes import ScopeFilter
 from ....config import ClientConfig
 from ....embedders import resolve_embedder
@@ -18,15 +17,11 @@ from ....errors import InvalidRequestError, NotFoundError, OMPError, ProviderErr
 from ....models import CapabilityFeatures, CapabilityLimits, MemoryRecord
 from ....operations import Search
 from ....ports import Ports
-from ..base import (
-    PROMOTED,
-    Candidate,
-    Candidates,
-    Stored,
-    VendorProvider,
-    endpoint,
-    shortened,
-)
+from ..answers import pick
+from ..base import Candidate, Candidates, VendorProvider
+from ..envelope import FILTERABLE_PREFIX, Stored, encode, is_enveloped
+from ..errors import shorten
+from ..settings import endpoint
 
 API_KEY_VARIABLE: Final = "MEM0_API_KEY"
 PAGE_SIZE: Final = 200
@@ -37,7 +32,7 @@ MAX_ENGINE_CANDIDATES: Final = 10_000
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _SAFE_IN_USERS: Final = frozenset("-_.~@:+|/=,#!$&'()")
 _SECRET_SETTING: Final = re.compile(r"key|secret|password|token|credential", re.IGNORECASE)
-_BEYOND: Final = (
+_VENDOR_FIELDS: Final = (
     "agent_id",
     "app_id",
     "run_id",
@@ -53,7 +48,7 @@ _BEYOND: Final = (
 _MATCH_DETAILS: Final = ("score_breakdown", "score_details")
 
 
-class Mem0Provider(VendorProvider):
+class Mem0Provider(VendorProvider[Any]):
     """Memories in mem0.
 
     Options:
@@ -63,6 +58,7 @@ class Mem0Provider(VendorProvider):
 
     name = "mem0"
     vendor = "mem0"
+    sdk_module = "openmem.providers.vendors.mem0.sdk"
     options = frozenset({"infer"})
     limits = CapabilityLimits(max_search_results=100)
 
@@ -73,7 +69,6 @@ class Mem0Provider(VendorProvider):
             raise InvalidRequestError(f"infer: {self._infer!r} is neither True nor False")
         self._host = endpoint(config)
         self._is_hosted = config.config is None
-        self._backend: Any = None
         if config.config is None:
             self._key = self._required_key()
             self.max_candidates = MAX_HOSTED_CANDIDATES
@@ -93,7 +88,7 @@ class Mem0Provider(VendorProvider):
         )
 
     def _required_key(self) -> str:
-        key = self.credential(API_KEY_VARIABLE)
+        key = self.read_api_key(API_KEY_VARIABLE)
         if key is None:
             raise InvalidRequestError(
                 f"api_key: provider 'mem0' needs the key of the hosted service, also from {API_KEY_VARIABLE}; "
@@ -114,45 +109,19 @@ class Mem0Provider(VendorProvider):
                 "config: it must say where memories are kept, as in "
                 "{'vector_store': {'provider': 'qdrant', 'config': {'path': '/var/lib/memories'}}}"
             )
-        self._keep_secrets(config)
+        self._add_secrets(config)
 
-    def _keep_secrets(self, settings: Mapping[str, Any]) -> None:
+    def _add_secrets(self, settings: Mapping[str, Any]) -> None:
         for name, value in settings.items():
             if isinstance(value, Mapping):
-                self._keep_secrets(value)
+                self._add_secrets(value)
             elif isinstance(value, str) and _SECRET_SETTING.search(str(name)):
-                self.keep_secret(value)
+                self.add_secret(value)
 
-    async def open(self) -> None:
-        if self._backend is None:
-            driver = await self.ports.import_module("openmem.providers.vendors.mem0.sdk")
-            if self._is_hosted:
-                self._backend = await self.call(driver.Hosted, self._key, self._host, self.timeout, changes=False)
-            else:
-                self._backend = await self.call(driver.OpenSource, self.config.config, self._embedder, changes=False)
-
-    async def close(self) -> None:
-        if self._backend is not None:
-            await self.ports.call_when_idle(self._backend.close)
-
-    def translate(self, error: Exception) -> OMPError:
-        info = getattr(error, "debug_info", None)
-        status = info.get("status_code") if isinstance(info, Mapping) else None
-        code = str(getattr(error, "error_code", ""))
-        if isinstance(status, int):
-            response = getattr(error.__context__, "response", None)
-            return self.failure(status, _detail(error), retry_after(response and response.headers.get("retry-after")))
-        if code == "NET_TIMEOUT":
-            return self.timed_out()
-        if code.startswith("NET_"):
-            return self.unreachable(str(error))
-        if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
-            return self.malformed("something that is not JSON")
-        if isinstance(error, ValueError) and re.match(r"Memory with id .* not found", str(error)):
-            return NotFoundError("mem0 has no such memory")
-        if isinstance(error, ConnectionError):
-            return self.unreachable(str(error))
-        return ProviderError(f"mem0 failed with {type(error).__name__}: {shortened(str(error))}")
+    def connect(self, module: ModuleType) -> Any:
+        if self._is_hosted:
+            return module.HostedClient(self._key, self._host, self.timeout)
+        return module.Engine(self.config.config, self._embedder)
 
     async def insert(self, draft: MemoryRecord) -> MemoryRecord:
         answer = await self._add(draft, draft.content)
@@ -164,64 +133,64 @@ class Mem0Provider(VendorProvider):
     async def _add(self, draft: MemoryRecord, content: str) -> tuple[str, str] | None:
         """The new memory's id and status; None if mem0 has the text already and kept nothing."""
         user = encode_user(draft.user_id)
-        metadata = self.envelope(draft)
+        metadata = encode(draft)
         answer = await self.call(
-            self._backend.add, content, user_id=user, metadata=metadata, infer=self._infer, changes=True
+            "add", self.sdk.add, content, user_id=user, metadata=metadata, infer=self._infer, mutates=True
         )
-        results = self.optional(answer, "results", list)
+        results = self.answers.optional(answer, "results", list)
         if results is None:
-            return self.field(answer, "event_id", str), "queued"
+            return self.answers.field(answer, "event_id", str), "queued"
         if not results:
             return None
-        if self.optional(results[0], "event", str) not in (None, "ADD"):
+        if self.answers.optional(results[0], "event", str) not in (None, "ADD"):
             return None
-        return self._id(self.field(results[0], "id", str)), "stored"
+        return self._id(self.answers.field(results[0], "id", str)), "stored"
 
     async def _add_twin(self, draft: MemoryRecord) -> tuple[str, str]:
         """Store a text that the service has already: it drops a second one, but lets a text become equal."""
         answer = await self._add(draft, f"{draft.content}\n[{draft.id}]")
         if answer is None:
-            raise self.malformed("no memory for a text that it cannot have had before")
+            raise self.errors.malformed("no memory for a text that it cannot have had before")
         id, status = answer
         if status == "stored":
             try:
                 await self.call(
-                    self._backend.update, id, text=draft.content, metadata=self.envelope(draft), changes=True, of=id
+                    "add", self.sdk.update, id, text=draft.content, metadata=encode(draft), mutates=True, of=id
                 )
             except OMPError:
                 with contextlib.suppress(OMPError):
-                    await self.call(self._backend.delete, id, changes=True, of=id)
+                    await self.call("add", self.sdk.delete, id, mutates=True, of=id)
                 raise
         return answer
 
     def _id(self, id: str) -> str:
         if not _UUID.fullmatch(id):
-            raise self.malformed(f"the id {shortened(id, 60)!r}, which is no UUID")
+            raise self.errors.malformed(f"the id {shorten(id, 60)!r}, which is no UUID")
         return id
 
     async def fetch(self, id: str) -> Stored | None:
         if not _UUID.fullmatch(id):
             return None
         try:
-            answer = await self.call(self._backend.get, id, changes=False, of=id)
+            answer = await self.call("get", self.sdk.get, id, mutates=False, of=id)
         except NotFoundError:
             return None
         if answer is None and not self._is_hosted:
             return None
-        return self._stored(answer) if self.optional(answer, "user_id", str) is not None else None
+        return self._stored(answer) if self.answers.optional(answer, "user_id", str) is not None else None
 
     async def replace(self, stored: Stored, record: MemoryRecord) -> None:
-        text = None if record.content == stored.core.content else record.content
-        metadata = {**stored.foreign, **self.envelope(record)}
-        await self.call(self._backend.update, record.id, text=text, metadata=metadata, changes=True, of=record.id)
+        text = None if record.content == stored.record.content else record.content
+        metadata = {**stored.other_metadata, **encode(record)}
+        await self.call("update", self.sdk.update, record.id, text=text, metadata=metadata, mutates=True, of=record.id)
 
     async def remove(self, stored: Stored) -> None:
-        await self.call(self._backend.delete, stored.core.id, changes=True, of=stored.core.id)
+        await self.call("delete", self.sdk.delete, stored.record.id, mutates=True, of=stored.record.id)
 
     async def pages(self, user_id: str) -> AsyncGenerator[Iterable[Stored], None]:
         filters = {"user_id": encode_user(user_id)}
         if not self._is_hosted:
-            answer = await self.call(self._backend.list_all, filters, changes=False)
+            answer = await self.call("list", self.sdk.list_all, filters, mutates=False)
             yield self._rows(answer)
             return
         # Its pages are counted from the newest or the oldest, so that a write in between shifts them.
@@ -230,12 +199,12 @@ class Mem0Provider(VendorProvider):
             seen: set[str] = set()
             page, more = 1, True
             while more:
-                answer = await self.call(self._backend.list, filters, page, PAGE_SIZE, changes=False)
+                answer = await self.call("list", self.sdk.list, filters, page, PAGE_SIZE, mutates=False)
                 rows = self._rows(answer)
                 yield rows
-                seen.update(stored.core.id for stored in rows)
-                counts.add(self.field(answer, "count", int))
-                more = self.optional(answer, "next", str) is not None
+                seen.update(stored.record.id for stored in rows)
+                counts.add(self.answers.field(answer, "count", int))
+                more = self.answers.optional(answer, "next", str) is not None
                 page += 1
             if page == 2 or counts == {len(seen)}:
                 return
@@ -244,56 +213,57 @@ class Mem0Provider(VendorProvider):
     async def candidates(self, op: Search, scopes: ScopeFilter | None, count: int) -> Candidates:
         filters: dict[str, Any] = {"user_id": encode_user(op.user_id)}
         if self._is_hosted and scopes is not None and len(scopes.paths) == 1 and not scopes.prefixes:
-            filters["metadata"] = {f"{PROMOTED}scope": scopes.paths[0]}
-        answer = await self.call(self._backend.search, op.query, filters=filters, top_k=count, changes=False)
-        rows = self.field(answer, "results", list)
+            filters["metadata"] = {f"{FILTERABLE_PREFIX}scope": scopes.paths[0]}
+        answer = await self.call("search", self.sdk.search, op.query, filters=filters, top_k=count, mutates=False)
+        rows = self.answers.field(answer, "results", list)
         found = [
-            Candidate(self._stored(row), self.field(row, "score", float), _some(row, _MATCH_DETAILS)) for row in rows
+            Candidate(self._stored(row), self.answers.field(row, "score", float), pick(row, _MATCH_DETAILS))
+            for row in rows
         ]
         return Candidates(found, complete=len(rows) < count)
 
     async def is_ingested(self, id: str, user_id: str) -> bool:
         """An id is a memory's, or a queued addition's."""
-        stored = await self._fetch(id)
+        stored = await self.fetch_checked(id)
         if stored is not None or not self._is_hosted or not _UUID.fullmatch(id):
-            return self._is_searchable(stored, id, user_id)
-        event = await self.call(self._backend.event, id, changes=False, of=id)
-        match self.field(event, "status", str):
+            return self.is_searchable(stored, id, user_id)
+        event = await self.call("lookup of an addition", self.sdk.event, id, mutates=False, of=id)
+        match self.answers.field(event, "status", str):
             case "PENDING" | "RUNNING":
                 return False
             case "SUCCEEDED":
-                for result in self.optional(event, "results", list) or ():
-                    made = self._id(self.field(result, "id", str))
-                    self._is_searchable(await self._fetch(made), id, user_id)
+                for result in self.answers.optional(event, "results", list) or ():
+                    made = self._id(self.answers.field(result, "id", str))
+                    self.is_searchable(await self.fetch_checked(made), id, user_id)
                 return True
             case status:
-                error = shortened(str(event.get("error") or ""))
+                error = shorten(str(event.get("error") or ""))
                 raise ProviderError(f"mem0 could not take in what was added as {id!r}: {status} {error}".rstrip())
 
     def _rows(self, answer: object) -> Sequence[Stored]:
-        return [self._stored(row) for row in self.field(answer, "results", list)]
+        return [self._stored(row) for row in self.answers.field(answer, "results", list)]
 
     def _stored(self, row: object) -> Stored:
-        user = self.field(row, "user_id", str)
-        metadata = self.optional(row, "metadata", dict)
-        is_ours = metadata is not None and "omp" in metadata
-        return self.stored(
-            id=self._id(self.field(row, "id", str)),
-            content=self.field(row, "memory", str),
+        user = self.answers.field(row, "user_id", str)
+        metadata = self.answers.optional(row, "metadata", dict)
+        is_ours = is_enveloped(metadata)
+        return self.envelopes.decode(
+            id=self._id(self.answers.field(row, "id", str)),
+            content=self.answers.field(row, "memory", str),
             user_id=unquote(user) if is_ours else user,
             metadata={key: value for key, value in (metadata or {}).items() if value is not None},
-            created_at=self.field(row, "created_at", datetime),
-            updated_at=self.optional(row, "updated_at", datetime),
+            created_at=self.answers.field(row, "created_at", datetime),
+            updated_at=self.answers.optional(row, "updated_at", datetime),
             valid_to=self._expiry(row),
-            beyond=_some(row, _BEYOND),
+            vendor_fields=pick(row, _VENDOR_FIELDS),
         )
 
     def _expiry(self, row: object) -> datetime | None:
         """The end of the day, in UTC, that an expiration date includes."""
-        date = self.optional(row, "expiration_date", str)
+        date = self.answers.optional(row, "expiration_date", str)
         if date is None:
             return None
-        day = self.of_kind(date, "expiration_date", datetime)
+        day = self.answers.expect(date, "expiration_date", datetime)
         return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
 
 
@@ -307,14 +277,3 @@ def encode_user(user_id: str) -> str:
         character if character.isalnum() or character in _SAFE_IN_USERS else quote(character, safe="")
         for character in user_id
     )
-
-
-def _detail(error: Exception) -> str:
-    """What the service said; the SDK keeps only one of the keys it uses."""
-    details = getattr(error, "details", None)
-    said = details.get("error") or details.get("detail") if isinstance(details, Mapping) else None
-    return str(said or error)
-
-
-def _some(row: object, names: Iterable[str]) -> dict[str, Any]:
-    return {name: row[name] for name in names if row.get(name) is not None} if isinstance(row, Mapping) else {}

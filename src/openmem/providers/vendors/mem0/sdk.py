@@ -1,4 +1,4 @@
-"""mem0's SDK: the client of the hosted service and the open-source engine, in one shape.
+"""mem0's SDK: the client of the hosted service and the open-source engine, in one shape. All of it blocks.
 
 Importing this module imports mem0, whose own import writes to the home directory, starts telemetry
 and changes the warning filters and levels of other libraries' loggers; none of that outlives it.
@@ -7,11 +7,11 @@ and changes the warning filters and levels of other libraries' loggers; none of 
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
+import json
 import logging
 import os
-import ssl
+import re
 import sys
 import tempfile
 import threading
@@ -25,11 +25,12 @@ from pydantic import ValidationError
 
 from ...._forking import undisturbed
 from ...._model_calls import CheckedEmbedder
-from ...._network import trusts_environment
+from ...._retrying import retry_after
 from ....embedders import Embedder
-from ....errors import InvalidRequestError
+from ....errors import InvalidRequestError, NotFoundError, OMPError, ProviderError
+from ..errors import VendorErrors, shorten
+from ..http import http_client
 
-CONNECT_TIMEOUT: Final = 5.0
 FIRST_LISTING: Final = 1000
 LISTING_GROWTH: Final = 10
 STORES_IN_THIS_PROCESS: Final = frozenset({"faiss", "chroma"})
@@ -68,67 +69,61 @@ def _import_mem0() -> Any:
 
 
 mem0: Final = _import_mem0()
-_api_error_handler: Final[Any] = importlib.import_module("mem0.client.utils").api_error_handler
-_MemoryConfig: Final[Any] = importlib.import_module("mem0.configs.base").MemoryConfig
-_EmbeddingBase: Final[Any] = importlib.import_module("mem0.embeddings.base").EmbeddingBase
+api_error_handler: Final[Any] = importlib.import_module("mem0.client.utils").api_error_handler
+MemoryConfig: Final[Any] = importlib.import_module("mem0.configs.base").MemoryConfig
+EmbeddingBase: Final[Any] = importlib.import_module("mem0.embeddings.base").EmbeddingBase
 
 
-def _without_request(client: Any) -> None:
-    """Stands in for the request that mem0's client makes in its constructor.
-
-    What it asks for is used only to administer projects.
-    """
-    client.org_id = client.project_id = "unknown"
-
-
-@functools.cache
-def _ssl_context() -> ssl.SSLContext:
-    """Reading the certificates takes longer than a request, so it is done once."""
-    return httpx.create_ssl_context()
-
-
-_Client: Final[Any] = type("Client", (mem0.MemoryClient,), {"_validate_api_key": _without_request})
-
-
-class Hosted:
+class HostedClient:
     """mem0's hosted API. Makes no request when it is constructed.
 
     Args:
+        host: the server; None for mem0's own.
         timeout: seconds to wait for each part of a reply.
     """
 
     @undisturbed()
     def __init__(self, api_key: str, host: str | None, timeout: float) -> None:
-        limits = httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout))
-        self._http = httpx.Client(timeout=limits, verify=_ssl_context(), trust_env=trusts_environment(host))
-        client = _Client(api_key=api_key, host=host, client=self._http)
-        self._client = client
-        self.get = client.get
-        self.delete = client.delete
+        self._http = http_client(host, timeout)
+        self._client = _client_without_request(api_key, host)
+        self._http.base_url, self._http.headers = self._client.client.base_url, self._client.client.headers
+        self._client.client = self._http
 
     def add(self, content: str, *, user_id: str, metadata: Mapping[str, Any], infer: bool) -> Any:
-        messages = [{"role": "user", "content": content}]
-        return self._client.add(messages, user_id=user_id, metadata=metadata, infer=infer)
+        """Store a text, or with `infer` what the service's LLM makes of it."""
+        return self._client.add(_messages(content), user_id=user_id, metadata=metadata, infer=infer)
+
+    def get(self, id: str) -> Any:
+        """One memory."""
+        return self._client.get(id)
 
     def update(self, id: str, *, text: str | None, metadata: Mapping[str, Any]) -> Any:
+        """Change the metadata of a memory, and its text unless that is None."""
         return self._client.update(id, text=text, metadata=metadata)
 
+    def delete(self, id: str) -> Any:
+        """Delete a memory."""
+        return self._client.delete(id)
+
     def search(self, query: str, *, filters: Mapping[str, Any], top_k: int) -> Any:
+        """The memories most similar to `query`, however little."""
         return self._client.search(query, filters=filters, top_k=top_k, threshold=0.0, show_expired=True)
 
     def list(self, filters: Mapping[str, Any], page: int, page_size: int) -> Any:
+        """One page of the memories."""
         return self._client.get_all(filters=filters, page=page, page_size=page_size, show_expired=True)
 
-    @_api_error_handler  # type: ignore[untyped-decorator]
+    @api_error_handler  # type: ignore[untyped-decorator]
     def event(self, id: str) -> Any:
         """What became of a queued `add`; the SDK has no method for it."""
         return self._http.get(f"/v1/event/{quote(id, safe='')}/").raise_for_status().json()
 
     def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
 
-class OpenSource:
+class Engine:
     """mem0's engine in this process.
 
     Args:
@@ -146,7 +141,7 @@ class OpenSource:
             if settings["vector_store"].get("provider", "qdrant") != "chroma":
                 store.setdefault("embedding_model_dims", embedder.dim)
         try:
-            engine = mem0.Memory(_MemoryConfig(**settings))
+            engine = mem0.Memory(MemoryConfig(**settings))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             place = ".".join(map(str, ("config", *first["loc"])))
@@ -157,23 +152,27 @@ class OpenSource:
         self._lock = threading.Lock() if _is_in_this_process(engine) else contextlib.nullcontext()
 
     def add(self, content: str, *, user_id: str, metadata: Mapping[str, Any], infer: bool) -> Any:
-        messages = [{"role": "user", "content": content}]
+        """Store a text; `infer` is False."""
         with self._lock:
-            return self._engine.add(messages, user_id=user_id, metadata=dict(metadata), infer=infer)
+            return self._engine.add(_messages(content), user_id=user_id, metadata=dict(metadata), infer=infer)
 
     def get(self, id: str) -> Any:
+        """One memory; None if there is none."""
         with self._lock:
             return self._engine.get(id)
 
     def update(self, id: str, *, text: str | None, metadata: Mapping[str, Any]) -> Any:
+        """Change the metadata of a memory, and its text unless that is None."""
         with self._lock:
             return self._engine.update(id, text=text, metadata=dict(metadata))
 
     def delete(self, id: str) -> Any:
+        """Delete a memory."""
         with self._lock:
             return self._engine.delete(id)
 
     def search(self, query: str, *, filters: Mapping[str, Any], top_k: int) -> Any:
+        """The memories most similar to `query`, however little."""
         with self._lock:
             return self._engine.search(query, filters=dict(filters), top_k=top_k, threshold=0.0, show_expired=True)
 
@@ -188,11 +187,56 @@ class OpenSource:
             top_k *= LISTING_GROWTH
 
     def close(self) -> None:
+        """Close the vector store, also one in this process that the engine leaves open."""
         with self._lock:
             self._engine.close()
             store = self._engine.vector_store
             if getattr(store, "is_local", False):
                 store.client.close()
+
+
+def translate(error: Exception, errors: VendorErrors) -> OMPError:
+    """openmem's error for an exception of the SDK or the engine."""
+    info = getattr(error, "debug_info", None)
+    status = info.get("status_code") if isinstance(info, Mapping) else None
+    code = str(getattr(error, "error_code", ""))
+    if isinstance(status, int):
+        response = getattr(error.__context__, "response", None)
+        asked = retry_after(response and response.headers.get("retry-after"))
+        return errors.from_status(status, _detail(error), asked)
+    if code == "NET_TIMEOUT":
+        return errors.timed_out()
+    if code.startswith("NET_"):
+        return errors.unreachable(str(error))
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        return errors.malformed("something that is not JSON")
+    if isinstance(error, ValueError) and re.match(r"Memory with id .* not found", str(error)):
+        return NotFoundError("mem0 has no such memory")
+    if isinstance(error, ConnectionError):
+        return errors.unreachable(str(error))
+    return ProviderError(f"mem0 failed with {type(error).__name__}: {shorten(str(error))}")
+
+
+def _detail(error: Exception) -> str:
+    """What the service said; the SDK keeps only one of the keys it uses."""
+    details = getattr(error, "details", None)
+    said = details.get("error") or details.get("detail") if isinstance(details, Mapping) else None
+    return str(said or error)
+
+
+def _client_without_request(api_key: str, host: str | None) -> Any:
+    """mem0's client, whose constructor asks the service for what is used only to administer projects.
+
+    A client without a network answers that request.
+    """
+    names = {"org_id": "unknown", "project_id": "unknown"}
+    offline = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=names)), trust_env=False)
+    return mem0.MemoryClient(api_key=api_key, host=host, client=offline)
+
+
+def _messages(content: str) -> list[dict[str, str]]:
+    """A text in the form in which mem0 takes texts in."""
+    return [{"role": "user", "content": content}]
 
 
 def _copied(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,8 +248,8 @@ def _is_in_this_process(engine: Any) -> bool:
     """Whether the vector store is a library that does not expect several threads."""
     if engine.config.vector_store.provider in STORES_IN_THIS_PROCESS:
         return True
-    inner = getattr(getattr(engine.vector_store, "client", None), "_client", None)
-    return type(inner).__name__ == "QdrantLocal"
+    options = getattr(getattr(engine.vector_store, "client", None), "init_options", None)  # Qdrant's
+    return isinstance(options, Mapping) and (options.get("location") == ":memory:" or options.get("path") is not None)
 
 
 def _embedding_model(embedder: Embedder) -> Any:
@@ -218,4 +262,4 @@ def _embedding_model(embedder: Embedder) -> Any:
     def embed_batch(self: Any, texts: list[str], memory_action: str = "add") -> list[list[float]]:
         return model.embed(texts)
 
-    return type("Model", (_EmbeddingBase,), {"embed": embed, "embed_batch": embed_batch})()
+    return type("Model", (EmbeddingBase,), {"embed": embed, "embed_batch": embed_batch})()

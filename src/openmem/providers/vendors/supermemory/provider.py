@@ -2,51 +2,49 @@
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 import math
 import re
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import datetime
 from types import ModuleType
-from typing import Any, Final
-from urllib.parse import quote, unquote
+from typing import TYPE_CHECKING, Any, Final
 
-from ...._retrying import retry_after
 from ...._scopes import ScopeFilter
+from ....call import Call
 from ....config import ClientConfig
-from ....errors import InvalidRequestError, NotFoundError, OMPError, ProviderError, UnsupportedCapabilityError
+from ....errors import InvalidRequestError, NotFoundError, ProviderError, UnsupportedCapabilityError
 from ....models import CapabilityFeatures, CapabilityLimits, MemoryRecord
 from ....operations import Add, Operation, Search, Update
 from ....ports import Ports
-from ...base import Call, no_such_memory
-from ..base import PROMOTED, Candidate, Candidates, Stored, VendorProvider, endpoint, shortened
+from ...base import no_such_memory
+from ..base import Candidate, Candidates, VendorProvider
+from ..envelope import FILTERABLE_PREFIX, Stored
+from ..envelope import encode as encode_record
+from ..errors import collapse_whitespace, shorten
+from ..settings import endpoint
+from .errors import BusyError
+from .names import IN_PATH, decode, encode, memory_id, parse_memory_id
+
+if TYPE_CHECKING:
+    from .sdk import SupermemoryClient
 
 API_KEY_VARIABLE: Final = "SUPERMEMORY_API_KEY"
 TASK_TYPES: Final = ("superrag", "memory")
 PAGE_SIZE: Final = 100
 MOST_PAGES: Final = 100_000
 MAX_OPERANDS: Final = 200
-LONGEST_TOKEN: Final = 100
 COPIED_LENGTH: Final = 4000
 """Texts up to this length are kept in the metadata as well, whole and at once; see `_text`."""
 BUSY_PAUSES: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Seconds to wait before each further try to change a document that is being processed."""
 
-_ID: Final = re.compile(r"sm_([A-Za-z0-9_:-]{1,100})\.([A-Za-z0-9_:-]{1,100})")
 _URL: Final = re.compile(r"([a-z][a-z0-9+.-]*://|www\.|data:)\S+", re.IGNORECASE)
-_HASH: Final = re.compile(r"::[0-9a-f]{64}")
 _ORDINARY: Final = {"type": "text", "dreaming_status": "done"}
 
 
-class BusyError(ProviderError):
-    """The document is being processed and cannot be changed yet."""
-
-    default_code = "provider_unavailable"
-
-
-class SupermemoryProvider(VendorProvider):
+class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
     """Memories in Supermemory.
 
     The id of a memory names its namespace and its document, so that both can be found again.
@@ -58,6 +56,7 @@ class SupermemoryProvider(VendorProvider):
 
     name = "supermemory"
     vendor = "Supermemory"
+    sdk_module = "openmem.providers.vendors.supermemory.sdk"
     options = frozenset({"task_type"})
     features = CapabilityFeatures(
         vector_search=True,
@@ -76,28 +75,18 @@ class SupermemoryProvider(VendorProvider):
         if self._task_type not in TASK_TYPES:
             raise InvalidRequestError(f"task_type: {self._task_type!r} is not one of 'superrag', 'memory'")
         self._base_url = endpoint(config)
-        key = self.credential(API_KEY_VARIABLE)
+        key = self.read_api_key(API_KEY_VARIABLE)
         if key is None:
             raise InvalidRequestError(f"api_key: provider 'supermemory' needs one, also from {API_KEY_VARIABLE}")
-        if not (key.isascii() and key.isprintable()):
-            raise InvalidRequestError("api_key: it has characters that no key has")
         self._key = key
-        self._driver: ModuleType | None = None
-        self._backend: Any = None
         self._in_process: set[str] = set()
 
-    async def open(self) -> None:
-        if self._backend is None:
-            self._driver = await self.ports.import_module("openmem.providers.vendors.supermemory.sdk")
-            hosted = self._driver.Hosted
-            self._backend = await self.call(hosted, self._key, self._base_url, self.timeout, changes=False)
-
-    async def close(self) -> None:
-        if self._backend is not None:
-            await self.ports.call_when_idle(self._backend.close)
+    def connect(self, module: ModuleType) -> SupermemoryClient:
+        client: SupermemoryClient = module.SupermemoryClient(self._key, self._base_url, self.timeout)
+        return client
 
     async def ping(self) -> None:
-        await self.call(self._backend.ping, changes=False)
+        await self.call("ping", self.sdk.ping, mutates=False)
 
     def check(self, op: Operation, call: Call) -> None:
         super().check(op, call)
@@ -106,69 +95,41 @@ class SupermemoryProvider(VendorProvider):
                 "content: it is only a URL, which Supermemory would fetch and store the page of; add words to it"
             )
 
-    def translate(self, error: Exception) -> OMPError:
-        status = getattr(error, "status_code", None)
-        if isinstance(status, int):
-            return self._refused(status, error)
-        if self._driver is not None and isinstance(error, self._driver.Timeout):
-            return self.timed_out()
-        if self._driver is not None and isinstance(error, self._driver.ConnectionFailure):
-            return self.unreachable(str(error.__cause__ or error))
-        return self.malformed(f"what its SDK fails on ({type(error).__name__})")
-
-    def _refused(self, status: int, error: Exception) -> OMPError:
-        body = getattr(error, "body", None)
-        detail = _detail(body)
-        if status == 404 and detail is None:
-            return ProviderError(f"Supermemory's API is not at this URL: 404 {shortened(str(body))}")
-        if status == 409:
-            return BusyError(f"Supermemory answered 409: {shortened(detail or str(body))}")
-        response = getattr(error, "response", None)
-        asked = None if response is None else retry_after(response.headers.get("retry-after"))
-        return self.failure(status, detail or str(body), asked)
-
     async def insert(self, draft: MemoryRecord) -> MemoryRecord:
         namespace = encode(draft.user_id)
         # An id that exists already would be appended to; a draft's is fresh.
         answer = await self.call(
-            self._backend.add,
+            "add",
+            self.sdk.add,
             namespace,
             draft.id,
             content=draft.content,
-            metadata=self.envelope(draft) | {f"{PROMOTED}id": draft.id},
+            metadata=_metadata(draft, draft.id),
             task_type=self._task_type,
-            changes=True,
+            mutates=True,
         )
-        self.field(answer, "id", str)
-        status = _status(self.field(answer, "status", str))
+        self.answers.field(answer, "id", str)
+        status = _status(self.answers.field(answer, "status", str))
         return draft.model_copy(update={"id": memory_id(namespace, draft.id), "status": status})
 
-    def envelope(self, record: MemoryRecord) -> dict[str, Any]:
-        copied = record.content if len(record.content) <= COPIED_LENGTH else ""
-        return super().envelope(record) | {f"{PROMOTED}user": record.user_id, f"{PROMOTED}content": copied}
-
     async def fetch(self, id: str) -> Stored | None:
-        place = _ID.fullmatch(id)
-        if place is None or not all(map(_is_token, place.groups())):
+        parsed = parse_memory_id(id)
+        if parsed is None:
             return None
-        namespace, token = place.groups()
+        namespace, token = parsed
         document_id = decode(token)
-        if document_id is None or not self._is_in_path(document_id):
-            return await self._sought(namespace, id)
+        if document_id is None or not IN_PATH.fullmatch(document_id):
+            return await self._find_in_list(namespace, id)
         try:
-            document = await self.call(self._backend.get, namespace, document_id, changes=False, of=id)
+            document = await self.call("get", self.sdk.get, namespace, document_id, mutates=False, of=id)
         except NotFoundError:
             return None
         stored = self._stored(namespace, document)
         # The service's own name for a document that has one of ours names nothing.
-        is_alias = stored.core.id != id and self.field(document, "id", str) == document_id
+        is_alias = stored.record.id != id and self.answers.field(document, "id", str) == document_id
         return None if is_alias else stored
 
-    def _is_in_path(self, document_id: str) -> bool:
-        assert self._driver is not None
-        return self._driver.IN_PATH.fullmatch(document_id) is not None
-
-    async def _sought(self, namespace: str, id: str) -> Stored | None:
+    async def _find_in_list(self, namespace: str, id: str) -> Stored | None:
         """A document whose id the SDK cannot ask for, from the list of all."""
         async with aclosing(self._walk(namespace)) as pages:
             async for documents in pages:
@@ -178,17 +139,17 @@ class SupermemoryProvider(VendorProvider):
         return None
 
     async def replace(self, stored: Stored, record: MemoryRecord) -> None:
-        namespace, document_id = self._place(stored)
-        if not self._is_in_path(document_id):
+        namespace, document_id = self._document_key(stored)
+        if not IN_PATH.fullmatch(document_id):
             raise UnsupportedCapabilityError(f"Supermemory's SDK cannot change a document with the id {document_id!r}")
-        metadata = {**stored.foreign, **self.envelope(record), f"{PROMOTED}id": document_id}
+        metadata = {**stored.other_metadata, **_metadata(record, document_id)}
         body: dict[str, Any] = {"metadata": metadata}
-        if record.content != stored.core.content:
+        if record.content != stored.record.content:
             body |= {"content": record.content, "task_type": self._task_type}
         for pause in (*BUSY_PAUSES, None):
             try:
                 answer = await self.call(
-                    self._backend.update, namespace, document_id, **body, changes=True, of=record.id
+                    "update", self.sdk.update, namespace, document_id, **body, mutates=True, of=record.id
                 )
             except BusyError as error:
                 if pause is None:
@@ -198,32 +159,32 @@ class SupermemoryProvider(VendorProvider):
                     ) from error
                 await self.ports.sleep(pause)
             else:
-                self.field(answer, "status", str)
+                self.answers.field(answer, "status", str)
                 return
 
-    async def _write(self, stored: Stored, changes: Mapping[str, Any]) -> Stored:
-        changed = await super()._write(stored, changes)
-        if changed.core.content == stored.core.content:
+    async def write(self, stored: Stored, changes: Mapping[str, Any]) -> Stored:
+        changed = await super().write(stored, changes)
+        if changed.record.content == stored.record.content:
             return changed
-        return replace(changed, core=changed.core.model_copy(update={"status": "queued"}))
+        return dataclasses.replace(changed, record=changed.record.model_copy(update={"status": "queued"}))
 
     async def remove(self, stored: Stored) -> None:
-        namespace, document_id = self._place(stored)
-        id = stored.core.id
-        answer = await self.call(self._backend.delete, namespace, document_id, changes=True, of=id)
-        errors = self.field(answer, "errors", list)
-        if not errors and self.field(answer, "count", int) == 1:
+        namespace, document_id = self._document_key(stored)
+        id = stored.record.id
+        answer = await self.call("delete", self.sdk.delete, namespace, document_id, mutates=True, of=id)
+        errors = self.answers.field(answer, "errors", list)
+        if not errors and self.answers.field(answer, "count", int) == 1:
             return
-        if await self._fetch(id) is None:
+        if await self.fetch_checked(id) is None:
             raise no_such_memory(id)
-        reason = self.optional(errors[0], "error", str) if errors else None
-        raise ProviderError(f"Supermemory did not delete memory {id!r}: {shortened(reason or 'it does not say why')}")
+        reason = self.answers.optional(errors[0], "error", str) if errors else None
+        raise ProviderError(f"Supermemory did not delete memory {id!r}: {shorten(reason or 'it does not say why')}")
 
-    def _place(self, stored: Stored) -> tuple[str, str]:
+    def _document_key(self, stored: Stored) -> tuple[str, str]:
         """The namespace and the id of the document."""
-        place = _ID.fullmatch(stored.core.id)
-        assert place is not None
-        namespace, token = place.groups()
+        parsed = parse_memory_id(stored.record.id)
+        assert parsed is not None
+        namespace, token = parsed
         document_id = decode(token)
         if document_id is None:
             raise UnsupportedCapabilityError("documents with ids of this length can only be read")
@@ -253,26 +214,27 @@ class SupermemoryProvider(VendorProvider):
     async def _page(self, namespace: str, number: int) -> tuple[Sequence[object], int]:
         """The documents of one page, and how many pages there are."""
         try:
-            answer = await self.call(self._backend.list, namespace, number, PAGE_SIZE, changes=False, of=namespace)
+            answer = await self.call("list", self.sdk.list, namespace, number, PAGE_SIZE, mutates=False, of=namespace)
         except NotFoundError:
             return (), 0
-        pages = self.field(self.field(answer, "pagination", object), "total_pages", float)
+        pages = self.answers.field(self.answers.field(answer, "pagination", object), "total_pages", float)
         if not 0 <= pages <= MOST_PAGES:
-            raise self.malformed(f"{pages:g} pages")
-        return self.field(answer, "documents", list), math.ceil(pages)
+            raise self.errors.malformed(f"{pages:g} pages")
+        return self.answers.field(answer, "documents", list), math.ceil(pages)
 
     async def candidates(self, op: Search, scopes: ScopeFilter | None, count: int) -> Candidates:
         namespace = encode(op.user_id)
-        search = self._backend.search
         try:
-            answer = await self.call(search, namespace, op.query, count, _filter(scopes), changes=False, of=namespace)
+            answer = await self.call(
+                "search", self.sdk.search, namespace, op.query, count, _filter(scopes), mutates=False, of=namespace
+            )
         except NotFoundError:
             return Candidates((), complete=True)
-        passages = self.field(answer, "results", list)
+        passages = self.answers.field(answer, "results", list)
         complete = len(passages) < count
         best: dict[str, tuple[float, object, object]] = {}
         for passage in passages:
-            score = self.field(passage, "similarity", float)
+            score = self.answers.field(passage, "similarity", float)
             document = self._document_of(passage)
             if document is None:
                 complete = False
@@ -284,34 +246,38 @@ class SupermemoryProvider(VendorProvider):
         for id, (score, passage, document) in sorted(best.items(), key=lambda item: -item[1][0]):
             stored = await self._found(namespace, op.user_id, id, passage, document)
             if stored is not None:
-                found.append(Candidate(stored, score, {"chunk_id": self.field(passage, "id", str)}))
+                found.append(Candidate(stored, score, {"chunk_id": self.answers.field(passage, "id", str)}))
         return Candidates(found, complete)
 
     def _document_of(self, passage: object) -> object | None:
         """What a found passage tells of its document; None if it does not tell which it is."""
-        included = self.optional(passage, "included", object)
-        document = None if included is None else self.optional(included, "document", object)
+        included = self.answers.optional(passage, "included", object)
+        document = None if included is None else self.answers.optional(included, "document", object)
         if document is not None:
             return document
-        metadata = self.optional(passage, "metadata", dict) or {}
-        id = self.optional(metadata, f"{PROMOTED}id", str)
-        return None if id is None else {"id": id, "metadata": metadata, "system": self.field(passage, "system", object)}
+        metadata = self.answers.optional(passage, "metadata", dict) or {}
+        id = self.answers.optional(metadata, f"{FILTERABLE_PREFIX}id", str)
+        return (
+            None
+            if id is None
+            else {"id": id, "metadata": metadata, "system": self.answers.field(passage, "system", object)}
+        )
 
     async def _found(self, namespace: str, user_id: str, id: str, passage: object, document: object) -> Stored | None:
         """The memory that a found passage belongs to; None if it is gone by now."""
         copy = self._copy(document)
-        text = self.optional(passage, "chunk", str)
-        if copy and (text is None or _squeezed(text) in _squeezed(copy)):
+        text = self.answers.optional(passage, "chunk", str)
+        if copy and (text is None or collapse_whitespace(text) in collapse_whitespace(copy)):
             return self._stored(namespace, document, user_id)
-        return await self._fetch(id)
+        return await self.fetch_checked(id)
 
     async def is_ingested(self, id: str, user_id: str) -> bool:
-        stored = await self._fetch(id)
+        stored = await self.fetch_checked(id)
         if stored is None and id in self._in_process:
             self._in_process.discard(id)
             raise ProviderError(f"memory {id!r} is gone: Supermemory failed to process it, or it was deleted")
-        is_searchable = self._is_searchable(stored, id, user_id)
-        if stored is not None and stored.core.status == "failed":
+        is_searchable = self.is_searchable(stored, id, user_id)
+        if stored is not None and stored.record.status == "failed":
             raise ProviderError(f"Supermemory failed to process memory {id!r}; delete it and add it again")
         if is_searchable:
             self._in_process.discard(id)
@@ -321,9 +287,9 @@ class SupermemoryProvider(VendorProvider):
 
     def _id(self, namespace: str, document: object) -> str:
         """The memory's id, by the name we gave the document, or else by the service's."""
-        metadata = self.optional(document, "metadata", dict) or {}
-        own = self.optional(metadata, f"{PROMOTED}id", str)
-        return memory_id(namespace, own or self.field(document, "id", str))
+        metadata = self.answers.optional(document, "metadata", dict) or {}
+        own = self.answers.optional(metadata, f"{FILTERABLE_PREFIX}id", str)
+        return memory_id(namespace, own or self.answers.field(document, "id", str))
 
     def _stored(self, namespace: str, document: object, user_id: str | None = None) -> Stored:
         """The memory in a document of a namespace.
@@ -331,24 +297,24 @@ class SupermemoryProvider(VendorProvider):
         Args:
             user_id: whose namespace it is; None to find out.
         """
-        metadata = self.optional(document, "metadata", dict) or {}
+        metadata = self.answers.optional(document, "metadata", dict) or {}
         id = self._id(namespace, document)
-        user = user_id or decode(namespace) or self.optional(metadata, f"{PROMOTED}user", str)
+        user = user_id or decode(namespace) or self.answers.optional(metadata, f"{FILTERABLE_PREFIX}user", str)
         if user is None or encode(user) != namespace:
-            raise self.malformed(f"a memory {id!r} of which it is not known whose it is")
-        system = self.field(document, "system", object)
-        status = _status(self.optional(system, "status", str))
-        told = {name: self.optional(document, name, str) for name in ("title", "summary", "type", "url")}
-        told["dreaming_status"] = self.optional(system, "dreaming_status", str)
-        return self.stored(
+            raise self.errors.malformed(f"a memory {id!r} of which it is not known whose it is")
+        system = self.answers.field(document, "system", object)
+        status = _status(self.answers.optional(system, "status", str))
+        told = {name: self.answers.optional(document, name, str) for name in ("title", "summary", "type", "url")}
+        told["dreaming_status"] = self.answers.optional(system, "dreaming_status", str)
+        return self.envelopes.decode(
             id=id,
             content=self._text(document, status),
             user_id=user,
             metadata=metadata,
-            created_at=self.optional(system, "created_at", datetime),
-            updated_at=self.optional(system, "updated_at", datetime),
+            created_at=self.answers.optional(system, "created_at", datetime),
+            updated_at=self.answers.optional(system, "updated_at", datetime),
             status=status,
-            beyond={name: value for name, value in told.items() if _ORDINARY.get(name) != value},
+            vendor_fields={name: value for name, value in told.items() if _ORDINARY.get(name) != value},
         )
 
     def _text(self, document: object, status: str | None) -> str:
@@ -359,41 +325,27 @@ class SupermemoryProvider(VendorProvider):
         text was changed since by somebody who does not know of it.
         """
         copy = self._copy(document)
-        published = self.optional(document, "content", str)
-        if copy and (published is None or status != "stored" or _squeezed(copy) == _squeezed(published)):
+        published = self.answers.optional(document, "content", str)
+        if copy and (
+            published is None or status != "stored" or collapse_whitespace(copy) == collapse_whitespace(published)
+        ):
             return copy
         return published or ""
 
     def _copy(self, document: object) -> str | None:
-        return self.optional(self.optional(document, "metadata", dict) or {}, f"{PROMOTED}content", str)
+        return self.answers.optional(
+            self.answers.optional(document, "metadata", dict) or {}, f"{FILTERABLE_PREFIX}content", str
+        )
 
 
-def memory_id(namespace: str, document_id: str) -> str:
-    """The id of the memory in a document."""
-    return f"sm_{namespace}.{encode(document_id)}"
-
-
-def encode(name: str) -> str:
-    """`name` in the letters of a namespace.
-
-    Letters, digits, ``_`` and ``-`` stay, other bytes become ``:`` and two hexadecimal digits, and what
-    is too long then becomes ``::`` and its SHA-256. No two names become the same.
-    """
-    token = quote(name, safe="").replace(".", "%2E").replace("~", "%7E").replace("%", ":")
-    return token if len(token) <= LONGEST_TOKEN else "::" + hashlib.sha256(name.encode()).hexdigest()
-
-
-def decode(token: str) -> str | None:
-    """The name that `encode` made a token of; None if it is a hash, or was not made by `encode`."""
-    try:
-        name = unquote(token.replace(":", "%"), errors="strict")
-    except UnicodeDecodeError:
-        return None
-    return name if encode(name) == token else None
-
-
-def _is_token(text: str) -> bool:
-    return decode(text) is not None or _HASH.fullmatch(text) is not None
+def _metadata(record: MemoryRecord, document_id: str) -> dict[str, Any]:
+    """The metadata of the document that holds a memory."""
+    copied = record.content if len(record.content) <= COPIED_LENGTH else ""
+    return encode_record(record) | {
+        f"{FILTERABLE_PREFIX}user": record.user_id,
+        f"{FILTERABLE_PREFIX}content": copied,
+        f"{FILTERABLE_PREFIX}id": document_id,
+    }
 
 
 def _status(status: str | None) -> str | None:
@@ -408,15 +360,11 @@ def _status(status: str | None) -> str | None:
     return "queued"
 
 
-def _squeezed(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _filter(scopes: ScopeFilter | None) -> dict[str, Any] | None:
     """A filter that lets everything within the scopes through, and little else."""
     if scopes is None:
         return None
-    field = f"{PROMOTED}scope"
+    field = f"{FILTERABLE_PREFIX}scope"
     operands: list[dict[str, Any]] = [{"field": field, "operator": "eq", "value": path} for path in scopes.paths]
     for prefix in scopes.prefixes:
         operator = "contains" if prefix else "neq"
@@ -427,13 +375,3 @@ def _filter(scopes: ScopeFilter | None) -> dict[str, Any] | None:
         case [_, *_] if len(operands) <= MAX_OPERANDS:
             return {"operator": "or", "operands": operands}
     return None
-
-
-def _detail(body: object) -> str | None:
-    """What the service said of an error; None if these are not its words."""
-    if not isinstance(body, Mapping) or not body.get("error"):
-        return None
-    said, details = body["error"], body.get("details")
-    if isinstance(said, list):
-        said = "; ".join(str(item.get("message", item)) if isinstance(item, Mapping) else str(item) for item in said)
-    return f"{said}: {details}" if details else str(said)

@@ -1,28 +1,24 @@
-"""Supermemory's SDK: the calls that the provider makes of it."""
+"""Supermemory's SDK: the calls that the provider makes of it, and what its exceptions mean. All of it blocks."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-import httpx
 import supermemory
 
 from ...._forking import undisturbed
-from ...._network import trusts_environment
-
-CONNECT_TIMEOUT: Final = 5.0
-
-NAMESPACE: Final = re.compile(r"[A-Za-z0-9_:-]{1,100}")
-IN_PATH: Final = re.compile(r"(?!\.+\Z)[A-Za-z0-9_:.-]{1,255}")
-
-ConnectionFailure: Final = supermemory.APIConnectionError
-Timeout: Final = supermemory.APITimeoutError
+from ...._retrying import retry_after
+from ....errors import OMPError, ProviderError
+from ..errors import VendorErrors, shorten
+from ..http import http_client, timeouts
+from .errors import BusyError
+from .names import IN_PATH, NAMESPACE
 
 
-class Hosted:
+class SupermemoryClient:
     """The hosted API, or a server that speaks like it. Makes no request when it is constructed.
 
     The SDK puts namespaces and ids into the path as they are, so that a slash or a dot in them would
@@ -35,11 +31,9 @@ class Hosted:
 
     @undisturbed()
     def __init__(self, api_key: str, base_url: str | None, timeout: float) -> None:
-        limits = httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout))
-        url = base_url or os.environ.get("SUPERMEMORY_BASE_URL")
-        self._http = httpx.Client(timeout=limits, trust_env=trusts_environment(url), verify=httpx.create_ssl_context())
+        self._http = http_client(base_url or os.environ.get("SUPERMEMORY_BASE_URL"), timeout)
         client: Any = supermemory.Supermemory(
-            api_key=api_key, base_url=base_url, timeout=limits, max_retries=0, http_client=self._http
+            api_key=api_key, base_url=base_url, timeout=timeouts(timeout), max_retries=0, http_client=self._http
         )
         # Reaching for a method imports its part of the SDK.
         self._add, self._list, self._search = client.add, client.list, client.search
@@ -47,15 +41,19 @@ class Hosted:
         self._namespaces = client.namespaces.list
 
     def add(self, namespace: str, id: str, **body: Any) -> Any:
+        """Store a document. To one that has this id already, the text would be appended."""
         return self._add(_checked(NAMESPACE, namespace), id=_checked(IN_PATH, id), **body)
 
     def get(self, namespace: str, id: str) -> Any:
+        """One document."""
         return self._get(_checked(NAMESPACE, namespace), _checked(IN_PATH, id))
 
     def update(self, namespace: str, id: str, **body: Any) -> Any:
+        """Change the given fields of a document."""
         return self._update(_checked(NAMESPACE, namespace), _checked(IN_PATH, id), **body)
 
     def delete(self, namespace: str, id: str) -> Any:
+        """Delete a document; the answer says how many were deleted."""
         return self._delete(_checked(NAMESPACE, namespace), ids=[id])
 
     def list(self, namespace: str, page: int, page_size: int) -> Any:
@@ -83,10 +81,43 @@ class Hosted:
         )
 
     def ping(self) -> Any:
+        """Anything that the service answers only to a valid key."""
         return self._namespaces(page=1, limit=1)
 
     def close(self) -> None:
+        """Close the connections."""
         self._http.close()
+
+
+def translate(error: Exception, errors: VendorErrors) -> OMPError:
+    """openmem's error for an exception of the SDK."""
+    if isinstance(error, supermemory.APIStatusError):
+        return _of_status(error, errors)
+    if isinstance(error, supermemory.APITimeoutError):
+        return errors.timed_out()
+    if isinstance(error, supermemory.APIConnectionError):
+        return errors.unreachable(str(error.__cause__ or error))
+    return errors.malformed(f"what its SDK fails on ({type(error).__name__})")
+
+
+def _of_status(error: supermemory.APIStatusError, errors: VendorErrors) -> OMPError:
+    detail = _detail(error.body)
+    if error.status_code == 404 and detail is None:
+        return ProviderError(f"Supermemory's API is not at this URL: 404 {shorten(str(error.body))}")
+    if error.status_code == 409:
+        return BusyError(f"Supermemory answered 409: {shorten(detail or str(error.body))}")
+    asked = None if error.response is None else retry_after(error.response.headers.get("retry-after"))
+    return errors.from_status(error.status_code, detail or str(error.body), asked)
+
+
+def _detail(body: object) -> str | None:
+    """What the service said of an error; None if these are not its words."""
+    if not isinstance(body, Mapping) or not body.get("error"):
+        return None
+    said, details = body["error"], body.get("details")
+    if isinstance(said, list):
+        said = "; ".join(str(item.get("message", item)) if isinstance(item, Mapping) else str(item) for item in said)
+    return f"{said}: {details}" if details else str(said)
 
 
 def _checked(pattern: re.Pattern[str], part: str) -> str:
