@@ -14,8 +14,6 @@ from contextvars import ContextVar
 from typing import Final
 
 LIBRARIES: Final = (
-    "cohere",
-    "fern",
     "httpcore",
     "httpcore2",
     "httpx",
@@ -25,7 +23,7 @@ LIBRARIES: Final = (
     "openai",
     "supermemory",
 )
-"""Loggers, with all below them; ``fern`` is what some SDKs are generated with."""
+"""Loggers, with all below them."""
 
 _is_quiet: ContextVar[bool] = ContextVar("openmem_quiet", default=False)
 

@@ -20,9 +20,11 @@ class Tries:
 
     Args:
         count: how often the backend is asked at most.
+        longest_pause: seconds that the backend may ask to wait; where it asks for more, there is no other try.
     """
 
-    def __init__(self, count: int = TRIES) -> None:
+    def __init__(self, count: int = TRIES, *, longest_pause: float = LONGEST_PAUSE) -> None:
+        self._longest_pause = longest_pause
         self._pauses = _growing(count - 1)
 
     def pause(self, asked: float | None = None) -> float | None:
@@ -32,7 +34,7 @@ class Tries:
             asked: seconds that the backend asked to wait, if it did.
         """
         pause = next(self._pauses, None)
-        if pause is None or (asked is not None and asked > LONGEST_PAUSE):
+        if pause is None or (asked is not None and asked > self._longest_pause):
             return None
         return max(pause, asked or 0.0)
 
@@ -41,7 +43,7 @@ def _growing(count: int) -> Iterator[float]:
     pause = FIRST_PAUSE
     for _ in range(count):
         yield random.uniform(pause / 2, pause)
-        pause *= GROWTH
+        pause = min(pause * GROWTH, LONGEST_PAUSE)
 
 
 def retry_after(header: str | None) -> float | None:

@@ -9,9 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from openai.types import CreateEmbeddingResponse, Embedding
-from openai.types.create_embedding_response import Usage
-
 from ..service import Reply, ScriptedService
 
 KEY = "sk-test-0123456789abcdef"
@@ -62,11 +59,9 @@ def answer(body: dict[str, Any]) -> dict[str, Any]:
         vector: Any = vector_of(text, dim)
         if body.get("encoding_format") == "base64":
             vector = base64.b64encode(array.array("f", vector).tobytes()).decode()
-        items.append(Embedding.model_construct(embedding=vector, index=index, object="embedding"))
-    response = CreateEmbeddingResponse.model_construct(
-        data=items, model=body["model"], object="list", usage=Usage(prompt_tokens=1, total_tokens=1)
-    )
-    return response.model_dump(warnings=False)
+        items.append({"object": "embedding", "index": index, "embedding": vector})
+    usage = {"prompt_tokens": 1, "total_tokens": 1}
+    return {"object": "list", "data": items, "model": body["model"], "usage": usage}
 
 
 def error(status: int, message: str, code: str | None = None, **headers: str) -> Reply:

@@ -103,6 +103,24 @@ def test_a_text_that_the_server_refuses_is_embedded_in_parts(
 
 
 @both
+def test_llama_cpp_refuses_a_long_text_with_status_500(service: Service, embed: Embed) -> None:
+    message = "input (1600 tokens) is too large to process. increase the physical batch size (current batch size: 512)"
+    service.refuse = most_characters(2000, 500, message)
+    long = "hello " * 800
+    texts = ["a", long, *(f"note {number}" for number in range(20))]
+    embedder = small(max_retries=2)
+    vectors = embed(embedder, texts)
+    assert math.isclose(math.hypot(*vectors[1]), 1.0)
+    assert vectors[2:] == [vector_of(text, 4) for text in texts[2:]]
+    before = len(service.bodies)
+    embed(embedder, texts[2:])
+    assert len(service.bodies) == before + 1, "the batch is no smaller than before"
+    with pytest.raises(ProviderError, match="too large to process") as caught:
+        embed(small(long_texts="refuse"), [long])
+    assert caught.value.code == "provider_error"
+
+
+@both
 def test_a_lower_bound_saves_the_refusal(service: Service, embed: Embed) -> None:
     service.refuse = most_characters(2000)
     embed(small(max_input_bytes=1500), ["hello " * 800])

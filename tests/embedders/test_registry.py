@@ -151,7 +151,7 @@ def test_the_environment_names_the_default(monkeypatch: pytest.MonkeyPatch, capl
     assert resolve_embedder("hashing").model == "hashing:256"
 
 
-@pytest.mark.parametrize(("name", "extra"), [("wordllama", "local"), ("openai", "openai")])
+@pytest.mark.parametrize(("name", "extra"), [("wordllama", "local")])
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, name: str, extra: str) -> None:
     without(monkeypatch, name)
     with pytest.raises(ImportError, match=rf"pip install 'openmem\[{extra}\]'"):

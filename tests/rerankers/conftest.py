@@ -16,7 +16,6 @@ def running() -> Iterator[Service]:
 @pytest.fixture
 def service(running: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
     """The service in its first state, which the environment names as Cohere's."""
-    pytest.importorskip("cohere")
     running.reset()
     monkeypatch.setenv("CO_API_URL", running.url)
     monkeypatch.setenv("CO_API_KEY", KEY)

@@ -1,4 +1,4 @@
-"""Cohere's reranker through its real SDK, against a service on loopback."""
+"""Cohere's reranker against a service on loopback."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from openmem.rerankers.cohere import CohereReranker
 
 from ..service import Reply
 from .service import KEY, Service, reply
-
-pytest.importorskip("cohere")
 
 Rerank = Callable[[CohereReranker, str, list[str]], list[float]]
 
@@ -81,7 +79,7 @@ def test_refusals(service: Service, rerank: Rerank, status: int, kind: type[OMPE
     assert caught.value.code == code
     assert KEY not in str(caught.value)
     assert "cohere:rerank-v3.5" in str(caught.value)
-    assert caught.value.__cause__ is not None
+    assert service.url in str(caught.value)
 
 
 @both
@@ -111,7 +109,7 @@ def test_an_answer_that_makes_no_sense(service: Service, rerank: Rerank, answer:
 @both
 def test_a_lost_connection(service: Service, rerank: Rerank) -> None:
     service.script.append(service.cut_off)
-    with pytest.raises(ProviderError, match="cannot be reached") as caught:
+    with pytest.raises(ProviderError, match="broke") as caught:
         rerank(patient(), "tea", ["tea"])
     assert caught.value.code == "provider_unavailable"
 
@@ -128,9 +126,37 @@ def test_nobody_there(rerank: Rerank) -> None:
 @both
 def test_no_answer_in_time(service: Service, rerank: Rerank) -> None:
     service.script.append(service.hang)
-    with pytest.raises(ProviderError, match=r"no answer within 0\.3 s"):
+    with pytest.raises(ProviderError, match=r"did not answer completely within 0\.3 s"):
         rerank(patient(timeout=0.3), "tea", ["tea"])
     service.release.set()
+
+
+@both
+def test_many_texts_go_in_several_requests(service: Service, rerank: Rerank) -> None:
+    texts = ["tea" if number % 1001 == 0 else "coffee" for number in range(2100)]
+    scores = rerank(patient(), "tea", texts)
+    assert [place for place, score in enumerate(scores) if score == 1.0] == [0, 1001, 2002]
+    assert [len(request.body["documents"]) for request in service.requests] == [1000, 1000, 100]
+    assert rerank(patient(), "tea", []) == []
+    assert len(service.requests) == 3
+
+
+@both
+def test_a_rate_limit_tells_how_long_to_wait(service: Service, rerank: Rerank) -> None:
+    service.script.append(Reply(429, {"message": "slow down"}, {"Retry-After": "7"}))
+    with pytest.raises(RateLimitedError) as caught:
+        rerank(patient(), "tea", ["tea"])
+    assert caught.value.retry_after == 7.0
+
+
+@both
+def test_a_refusal_does_not_repeat_the_texts(service: Service, rerank: Rerank) -> None:
+    for _ in range(2):
+        service.script.append(lambda request: Reply(400, {"message": f"no: {request.body}"}))
+    with pytest.raises(ProviderError) as caught:
+        rerank(patient(), "what is Maya allergic to?", ["hazelnuts and walnuts"])
+    assert "Maya" not in str(caught.value)
+    assert "hazelnuts" not in str(caught.value)
 
 
 def test_a_cancelled_call_ends_at_once(service: Service) -> None:

@@ -34,7 +34,7 @@ logger = logging.getLogger("openmem.embedders")
 BUILT_IN: Final[Mapping[str, BuiltIn]] = {
     "wordllama": BuiltIn("openmem.embedders.wordllama", extra="local", needs=("wordllama",)),
     "hashing": BuiltIn("openmem.embedders.hashing"),
-    "openai": BuiltIn("openmem.embedders.openai", extra="openai", needs=("openai",)),
+    "openai": BuiltIn("openmem.embedders.openai"),
 }
 
 

@@ -21,7 +21,7 @@ ENTRY_POINT_GROUP: Final = "openmem.rerankers"
 
 
 BUILT_IN: Final[Mapping[str, BuiltIn]] = {
-    "cohere": BuiltIn("openmem.rerankers.cohere", extra="cohere", needs=("cohere",)),
+    "cohere": BuiltIn("openmem.rerankers.cohere"),
 }
 
 
