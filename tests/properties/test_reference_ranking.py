@@ -222,6 +222,19 @@ def test_only_seeds_boost(
     check_same(found, rank(memories, lexemes, vector, limit=len(memories)), limit, 0.0, TOLERANCE)
 
 
+def test_the_seeds_are_the_best(database: Database) -> None:
+    """Each of some more memories than there are seeds has a neighbor of its own, which nothing else could boost."""
+    stored = []
+    for number in range(c.SEEDS + 2):
+        common: dict[str, Any] = {"speaker": "", "mark": "", "moment": NOON, "model": "one", "shift": 3 * number}
+        stored.append(Text(words=("tea",), vector=(number + 1, 3, 0), **common))
+        stored.append(Text(words=("garden",), vector=(1, 3, 0), **common))
+    user = database.store(stored)
+    lexemes, memories = database.lexemes("tea"), database.candidates(user, stored)
+    found = database.search(user, "tea", (1, 0, 0), limit=100)
+    check_same(found, rank(memories, lexemes, (1, 0, 0), limit=100), 100, 0.0, TOLERANCE)
+
+
 @settings(max_examples=20, phases=PHASES)
 @given(
     stored=stores(st.integers(6, 12), st.lists(st.sampled_from(MANY_WORDS), min_size=15, max_size=25)),
