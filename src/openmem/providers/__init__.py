@@ -45,6 +45,7 @@ BUILT_IN: Final[Mapping[str, BuiltIn]] = {
     "letta": BuiltIn(
         "openmem.providers.vendors.letta.provider", "LettaProvider", extra="letta", needs=("letta_client",)
     ),
+    "memory": BuiltIn("openmem.providers.memory.provider", "MemoryProvider"),
     "mem0": BuiltIn("openmem.providers.vendors.mem0.provider", "Mem0Provider", extra="mem0", needs=("mem0",)),
     "supermemory": BuiltIn(
         "openmem.providers.vendors.supermemory.provider",

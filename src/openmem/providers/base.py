@@ -357,6 +357,18 @@ def hashed(idempotency_key: str) -> str:
     return hashlib.sha256(idempotency_key.encode()).hexdigest()
 
 
+def unknown_superseded(ids: Iterable[str]) -> InvalidRequestError:
+    """The error for a write that supersedes memories the user does not have, or the caller may not write."""
+    return InvalidRequestError(
+        f"supersedes: this user has no memory {', '.join(map(repr, sorted(ids)))}; nothing was written"
+    )
+
+
+def memory_deleted_since(id: str) -> InvalidRequestError:
+    """The error for an idempotency key whose memory is there no more."""
+    return InvalidRequestError(f"Idempotency-Key: memory {id!r} was added with it, and deleted since")
+
+
 def key_reused() -> InvalidRequestError:
     """The error for an idempotency key that comes with another memory than the first time."""
     return InvalidRequestError("Idempotency-Key: it was used with another body before; make a new key for each memory")

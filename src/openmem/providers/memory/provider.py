@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import ModuleType
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ..._ids import new_memory_id, new_memory_ids
 from ...config import ClientConfig
+from ...embedders import embedder_for
 from ...errors import InvalidRequestError, NotFoundError
 from ...models import (
     AuditEntries,
@@ -77,7 +78,7 @@ class MemoryProvider(Provider):
                 f"store: it is of type {type(store).__name__}; pass a MemoryStore, from openmem.providers.memory"
             )
         self._store = MemoryStore() if store is None else store
-        self._embedder: EmbedderIO = ports.embedder("hashing" if config.embedder is None else config.embedder)
+        self._embedder: EmbedderIO = embedder_for("hashing" if config.embedder is None else config.embedder, ports)
         self._words: ModuleType
         if config.audit == "off":
             self.features = self.features.model_copy(update={"supports_audit": False})
@@ -198,7 +199,7 @@ class MemoryProvider(Provider):
             selected = self._store.selected(selection)
             self._log_read(op.verb, op.user_id, call, scope=op.scope)
 
-        def ranked() -> list[tuple[Stored, float]]:
+        def ranked() -> Sequence[tuple[Stored, float]]:
             lexemes = self._words.lexemes(compared_text(op.query))
             candidates = [stored.candidate(model) for stored in selected]
             found = {candidate.id: stored for candidate, stored in zip(candidates, selected, strict=True)}
@@ -249,7 +250,7 @@ class MemoryProvider(Provider):
                 op.progress(done, max(done, total))
         return done
 
-    async def _read(self, texts: Sequence[str]) -> tuple[Sequence[Sequence[float]], list[Words]]:
+    async def _read(self, texts: Sequence[str]) -> tuple[Sequence[Sequence[float]], Sequence[Words]]:
         """The vectors of some texts and their words."""
         vectors = await self._embedder.embed(texts)
         if sum(map(len, texts)) <= QUICK_CHARACTERS:
@@ -274,7 +275,7 @@ class MemoryProvider(Provider):
         call.grants.require(op.access, stored.record.scope)
         return stored
 
-    def _superseded(self, op: Add | Update, user_id: str, call: Call) -> list[Stored]:
+    def _superseded(self, op: Add | Update, user_id: str, call: Call) -> Sequence[Stored]:
         """The memories that a write names, as far as the caller may write them.
 
         Raises:
@@ -282,9 +283,7 @@ class MemoryProvider(Provider):
         """
         granted, ids = call.grants.write, list(dict.fromkeys(op.supersedes or ()))
         found = self._store.of_user(user_id, ids)
-        allowed = [
-            stored for stored in found.values() if granted is None or granted.matches(stored.record.scope)
-        ]
+        allowed = [stored for stored in found.values() if granted is None or granted.matches(stored.record.scope)]
         if unknown := set(ids) - {stored.record.id for stored in allowed}:
             raise unknown_superseded(unknown)
         return allowed

@@ -1,7 +1,7 @@
 """The words of a text by their stems, close to PostgreSQL's ``english`` configuration.
 
-Words, words joined by hyphens, numbers, versions, host names, URLs, mail addresses and file paths are told apart much as
-there. Tags and entities of HTML, which PostgreSQL leaves out, are read as words.
+Words, words joined by hyphens, numbers, versions, host names, URLs, mail addresses and file paths are told apart much
+as there. Tags and entities of HTML, which PostgreSQL leaves out, are read as words.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from typing import Final
 
 import snowballstemmer
 
-STOP_WORDS: Final = frozenset(
-    """
+_STOP_WORDS: Final = """
     i me my myself we our ours ourselves you your yours yourself yourselves he him his himself she her hers herself it
     its itself they them their theirs themselves what which who whom this that these those am is are was were be been
     being have has had having do does did doing a an the and but if or because as until while of at by for with about
     against between into through during before after above below to from up down in out on off over under again further
     then once here there when where why how all any both each few more most other some such no nor not only own same so
     than too very s t can will just don should now
-    """.split()
-)
+"""
+STOP_WORDS: Final = frozenset(_STOP_WORDS.split())
 MONTHS: Final = (
     "januari", "februari", "march", "april", "may", "june", "juli", "august", "septemb", "octob", "novemb", "decemb",
 )  # fmt: skip

@@ -14,7 +14,15 @@ from ...errors import InvalidRequestError
 from ...models import MemoryRecord
 from ...operations import Add, Delete, Update
 from ...ports.postgres import Row, Statement
-from ..base import Call, has_ended, hashed, key_reused, no_such_memory
+from ..base import (
+    Call,
+    has_ended,
+    hashed,
+    key_reused,
+    memory_deleted_since,
+    no_such_memory,
+    unknown_superseded,
+)
 from . import binary
 from .rows import to_list, to_record, values_of
 from .sql import Catalog
@@ -78,9 +86,7 @@ class Writes:
             if added.fingerprint != op.fingerprint:
                 raise key_reused()
             if not rows:
-                raise InvalidRequestError(
-                    f"Idempotency-Key: memory {added.memory_id!r} was added with it, and deleted since"
-                )
+                raise memory_deleted_since(added.memory_id)
             return to_record(rows[0])
 
         values = {
@@ -157,9 +163,7 @@ def check_superseded(unknown: Sequence[str], already_ended: Sequence[str]) -> No
         ConflictError: a memory has ended already.
     """
     if unknown:
-        raise InvalidRequestError(
-            f"supersedes: this user has no memory {', '.join(map(repr, sorted(unknown)))}; nothing was written"
-        )
+        raise unknown_superseded(unknown)
     if already_ended:
         raise has_ended(already_ended)
 
