@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench bench-http test test-quick test-lowest test-letta test-pgbouncer lint format clean constraints
+.PHONY: help demo bench bench-http test test-quick coverage test-lowest test-letta test-pgbouncer lint format clean constraints
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -28,6 +28,12 @@ test: lint  ## Check style and types, and run every test
 
 test-quick: lint  ## Check style and types, and run the tests that take a minute, on one embedded server
 	@$(BIN)/python -m pytest -q $(QUICK)
+
+coverage: $(VENV)/.installed  ## Run every test, at half the speed, and check how much of the source they run
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run $(PYTEST)
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report
 
 lint: $(VENV)/.installed  ## Check style and types
 	@$(BIN)/ruff check .
@@ -64,7 +70,7 @@ constraints: $(VENV)/.installed  ## Write the files with the versions of depende
 	@$(BIN)/python tools/constraints.py --group bench constraints-bench.txt
 
 clean:  ## Remove what the other targets made
-	rm -rf .venv .venv-bench .venv-lowest .venv-letta bench-results .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-bench .venv-lowest .venv-letta bench-results .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* build dist
 	find src tests examples tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)

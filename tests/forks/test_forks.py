@@ -31,6 +31,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 FACADES = pytest.mark.parametrize("facade", ["sync", "async"])
 # The children end in the middle of the parent's calls, or close the client and end like any program.
 ENDINGS = pytest.mark.parametrize("ending", ["at once", "close"])
+# Both facades and both endings; `test_postgres` has all combinations.
+PAIRS = pytest.mark.parametrize(("facade", "ending"), [("sync", "close"), ("async", "at once")])
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +49,13 @@ def test_postgres(run: Run, database: str, facade: str, ending: str) -> None:
     run(facade=facade, ending=ending, calls=40, settings={"url": database, "embedder": "hashing"})
 
 
-@FACADES
-@ENDINGS
+@PAIRS
 def test_another_server_of_the_protocol(run: Run, omp_server: str, facade: str, ending: str) -> None:
     settings = {"provider": "passthrough", "base_url": omp_server, "app": f"{facade} {ending}"}
     run(facade=facade, ending=ending, calls=20, settings=settings)
 
 
-@FACADES
-@ENDINGS
+@PAIRS
 def test_the_embedded_server(run: Run, facade: str, ending: str) -> None:
     with TemporaryDirectory(prefix="om-") as parent:
         # PostgreSQL does not run as root; another account must get to its data.
@@ -64,7 +64,7 @@ def test_the_embedded_server(run: Run, facade: str, ending: str) -> None:
         run(facade=facade, ending=ending, calls=20, settings=settings)
 
 
-@pytest.mark.parametrize(("facade", "ending"), [("sync", "close"), ("async", "at once")])
+@PAIRS
 @pytest.mark.parametrize("vendor", list(VENDORS))
 def test_vendors(run: Run, vendor: str, facade: str, ending: str) -> None:
     with VENDORS[vendor].Service() as service:

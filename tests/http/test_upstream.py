@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gzip
 import json
 import socket
@@ -243,12 +244,11 @@ def test_capabilities_that_are_none_are_an_error_of_ours(mode: Mode, kind: str) 
 MIB = 2**20
 
 
-def _zeros(size: int) -> bytes:
+@functools.cache
+def _bomb() -> bytes:
+    size = 300 * MIB
     packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
     return b"".join([*(packer.compress(bytes(MIB)) for _ in range(size // MIB)), packer.flush()])
-
-
-BOMB = _zeros(300 * MIB)
 
 
 def _endless(request: Request) -> Iterable[Piece]:
@@ -260,7 +260,7 @@ def _endless(request: Request) -> Iterable[Piece]:
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(lambda request: reply(BOMB, 200, "Content-Encoding: gzip"), id="bomb"),
+        pytest.param(lambda request: reply(_bomb(), 200, "Content-Encoding: gzip"), id="bomb"),
         pytest.param(lambda request: [head(200, 300 * MIB), bytes(MIB)], id="length"),
         pytest.param(_endless, id="endless"),
     ],
@@ -636,7 +636,7 @@ def test_a_host_that_is_none_is_an_error_of_ours(mode: Mode, host: str) -> None:
 def test_limits_of_the_server_are_known(mode: Mode) -> None:
     async def body(upstream: Upstream) -> None:
         async with client_of(mode, upstream) as memory:
-            assert memory._client.provider.limits.max_search_results == 20
+            assert (await memory.capabilities()).limits.max_search_results == 20
 
     with Upstream(good, limits=CapabilityLimits(max_search_results=20)) as upstream:
         mode.run(body(upstream))
