@@ -14,6 +14,7 @@ from ...ports.errors import ConnectionFailedError
 from ...ports.local import LocalServer
 from ...ports.postgres import PostgresIO, PostgresSettings, Statement, Transaction
 from .provider import PostgresProvider
+from .servers import settings_for
 from .urls import read_url
 
 R = TypeVar("R")
@@ -29,48 +30,48 @@ class LocalProvider(PostgresProvider):
     """Memories in a directory of this machine."""
 
     name = "local"
-    is_alone = True
 
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
-        super().__init__(config, ports)
-        self._path = _check_path(config.path)
-        self._server: LocalServer | None = None
-
-    def _configured_url(self) -> None:
-        if self.config.replica_url is not None:
+        if config.replica_url is not None:
             raise InvalidRequestError("replica_url: provider 'local' has no replica; provider='postgres' can have one")
-        if self.config.url is not None:
+        if config.url is not None:
             raise InvalidRequestError(
                 "url: provider 'local' runs a server of its own; pass path= for its directory, "
                 "or provider='postgres' to use the server at url"
             )
+        super().__init__(config, ports, EmbeddedServer(config, ports))
 
-    async def open(self) -> None:
-        await self._start()
-        await super().open()
 
-    async def _primary(self, settings: PostgresSettings) -> PostgresIO:
-        return RestartingIO(await super()._primary(settings), self._restarted, self.ports)
+class EmbeddedServer:
+    """The server of a directory, which runs while clients use it."""
 
-    async def close(self) -> None:
-        try:
-            await super().close()
-        finally:
-            if self._server is not None:
-                await self._server.release()
+    def __init__(self, config: ClientConfig, ports: Ports) -> None:
+        self._config = config
+        self._ports = ports
+        self._path = _check_path(config.path)
+        self._server: LocalServer | None = None
 
-    async def _start(self) -> bool:
-        """Start the server unless it runs, and tell whether it is where it was before."""
+    async def settings(self) -> PostgresSettings:
+        """How to reach the server, which is started unless it runs."""
         if self._server is None:
-            self._server = await self.ports.local_server(self._path)
-        before, self._url = self._url, read_url(await self._server.start())
-        return before == self._url
+            self._server = await self._ports.local_server(self._path)
+        url = read_url(await self._server.start())
+        return await settings_for(self._config, self._ports, url, "url", ignores_environment=True)
 
-    async def _restarted(self) -> PostgresIO | None:
-        """Start the server unless it runs. Connections to it if it is in another place now, as on Windows."""
-        if await self._start():
-            return None
-        return await self.ports.postgres(await self._settings(self._url, "url"))
+    async def connect(self, settings: PostgresSettings) -> PostgresIO:
+        current = settings
+
+        async def restart() -> PostgresIO | None:
+            """Start the server unless it runs. Connections to it if it is in another place now, as on Windows."""
+            nonlocal current
+            before, current = current, await self.settings()
+            return None if current.parameters == before.parameters else await self._ports.postgres(current)
+
+        return RestartingIO(await self._ports.postgres(settings), restart, self._ports)
+
+    async def release(self) -> None:
+        if self._server is not None:
+            await self._server.release()
 
 
 class RestartingIO:

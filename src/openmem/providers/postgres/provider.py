@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ..._ids import new_memory_id
-from ...config import DEFAULT_POOL_TIMEOUT, ClientConfig
+from ...config import ClientConfig
 from ...context import build_context
 from ...embedders import embedder_for
 from ...errors import ConflictError, NotFoundError
@@ -37,27 +37,28 @@ from ...operations import (
 )
 from ...ports import Ports
 from ...ports.models import EmbedderIO
-from ...ports.postgres import PostgresIO, PostgresSettings, Statement, Transaction
+from ...ports.postgres import PostgresIO, Statement, Transaction
 from ..base import CONTEXT_CANDIDATES, Call, Provider, without_names
-from . import inspection, schema, session
+from . import inspection, schema
 from .batches import BATCH_MEMORIES, Batch, NewKey, new_keys, slices
 from .database import Connections, Database, Replica, note_read_only
+from .servers import PostgresServer, RemoteServer
 from .statements import cached_statements
-from .urls import PastedUrl, is_known_pooler, read_url
 
 MAX_CONTENT_LENGTH = 65_536
-CONNECT_TIMEOUT = 10.0
-STATEMENT_TIMEOUT = 60.0
 UPGRADE_TIMEOUT = 24 * 3600.0
 MAX_OUTGROWN = 10_000
 
 
 class PostgresProvider(Provider):
-    """Memories in PostgreSQL with pgvector."""
+    """Memories in PostgreSQL with pgvector.
+
+    Args:
+        server: the server to use; by default the one of ``url``.
+    """
 
     name = "postgres"
     remembers_keys = True
-    is_alone = False
     features = CapabilityFeatures(
         vector_search=True,
         keyword_search=True,
@@ -72,21 +73,20 @@ class PostgresProvider(Provider):
     )
     limits = CapabilityLimits(max_search_results=100)
 
-    def __init__(self, config: ClientConfig, ports: Ports) -> None:
+    def __init__(self, config: ClientConfig, ports: Ports, server: PostgresServer | None = None) -> None:
         super().__init__(config, ports)
         self._schema = schema.check_schema_name(config.schema)
         self._embedder: EmbedderIO = embedder_for(config.embedder, ports)
-        self._url = self._configured_url()
-        self._replica_url = None if config.replica_url is None else read_url(config.replica_url, "replica_url")
+        self._server: PostgresServer = server or RemoteServer(config, ports, config.url, "url")
+        self._replica: PostgresServer | None = None
+        if config.replica_url is not None:
+            self._replica = RemoteServer(config, ports, config.replica_url, "replica_url")
         self._connections: Connections | None = None
         self._opened: Database | None = None
         if config.audit == "off":
             self.features = self.features.model_copy(update={"supports_audit": False})
-        if config.audit != "all" or self._replica_url is not None:
+        if config.audit != "all" or self._replica is not None:
             self.features = self.features.model_copy(update={"audits_reads": False})
-
-    def _configured_url(self) -> PastedUrl | None:
-        return read_url(self.config.url)
 
     async def open(self) -> None:
         if self._connections is None:
@@ -99,55 +99,31 @@ class PostgresProvider(Provider):
             self.features = self.features.model_copy(update={"audits_reads": False})
         replica = self._connections.replica
         self._opened = Database(
-            io,
-            cached_statements(self._schema, store.vector_schema, audit),
-            cached_statements(self._schema, store.vector_schema, "writes" if audit == "all" else audit),
-            bool(self.features.audits_reads),
-            clock,
-            None if replica is None else Replica(replica, clock),
+            io=io,
+            sql=cached_statements(self._schema, store.vector_schema, audit),
+            unaudited_sql=cached_statements(self._schema, store.vector_schema, "writes" if audit == "all" else audit),
+            audits_reads=bool(self.features.audits_reads),
+            clock=clock,
+            replica=None if replica is None else Replica(replica, clock),
         )
         await io.fill()
         await self._embedder.load()
 
     async def _connect(self) -> Connections:
-        settings = await self._settings(self._url, "url")
-        if self._replica_url is None:
-            return Connections(await self._primary(settings))
-        replica_settings = replace(await self._settings(self._replica_url, "replica_url"), pool_min_size=0)
-        primary = await self._primary(settings)
+        settings = await self._server.settings()
+        if self._replica is None:
+            return Connections(await self._server.connect(settings))
+        replica_settings = replace(await self._replica.settings(), pool_min_size=0)
+        primary = await self._server.connect(settings)
         try:
-            return Connections(primary, await self.ports.postgres(replica_settings))
+            return Connections(primary, await self._replica.connect(replica_settings))
         except BaseException:
             await primary.close()
             raise
 
     async def _connect_for_upgrade(self) -> PostgresIO:
-        settings = await self._settings(self._url, "url")
+        settings = await self._server.settings()
         return await self.ports.postgres(replace(settings, pool_min_size=0, pool_max_size=2, timeout=UPGRADE_TIMEOUT))
-
-    async def _primary(self, settings: PostgresSettings) -> PostgresIO:
-        """Connections to the server that takes writes."""
-        return await self.ports.postgres(settings)
-
-    async def _settings(self, url: PastedUrl | None, setting: str) -> PostgresSettings:
-        """How to reach the server of `url`, as libpq reads it together with the environment of this moment."""
-        assert url is not None
-        config = self.config
-        parameters = await self.ports.connection_parameters(url.url, setting, ignores_environment=self.is_alone)
-        pooled = is_known_pooler(parameters) if url.pooled is None else url.pooled
-        most = min(config.pool_max_size, url.connection_limit or config.pool_max_size)
-        is_default = config.pool_timeout == DEFAULT_POOL_TIMEOUT
-        return PostgresSettings(
-            parameters=parameters,
-            session=session.POOLED if pooled else session.DIRECT,
-            pooled=pooled,
-            pool_min_size=min(config.pool_min_size, most),
-            pool_max_size=most,
-            pool_timeout=url.pool_timeout if url.pool_timeout and is_default else config.pool_timeout,
-            connect_timeout=float(parameters.get("connect_timeout", "0"))
-            or min(CONNECT_TIMEOUT, config.timeout or CONNECT_TIMEOUT),
-            timeout=config.timeout or STATEMENT_TIMEOUT,
-        )
 
     async def ping(self) -> None:
         await self._db.run(Statement("SELECT 1", (), lambda rows: None))
@@ -160,7 +136,10 @@ class PostgresProvider(Provider):
             if self._connections is not None:
                 await self._connections.close()
         finally:
-            await self._embedder.close()
+            try:
+                await self._server.release()
+            finally:
+                await self._embedder.close()
 
     async def add(self, op: Add, call: Call) -> MemoryRecord:
         [vector] = await self._embedder.embed([op.content])

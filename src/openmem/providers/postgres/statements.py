@@ -1,8 +1,9 @@
 """All statements over one schema, by room. Pure.
 
-Every verb is one statement, hence one round trip and one transaction: what it reads or writes, the memories it
-supersedes and its audit entry are CTEs of the same text. Values are parameters without exception; only the two schema
-names, which are checked or quoted, are part of the text.
+A verb is one statement, hence one round trip and one transaction: what it reads or writes, the memories it supersedes
+and its audit entry are CTEs of the same text. Four verbs may take more: a repeated `add` with an idempotency key two,
+the first search of a user with very many memories two, `add_many` and `reembed` several for each batch. Values are
+parameters without exception; only the two schema names, which are checked or quoted, are part of the text.
 
 Every CTE of a verb says in which bucket its rows are (see `openmem._ids`), so that a database that is partitioned or
 sharded by ``bucket`` runs the whole statement in one place. The exceptions are `add_many`, whose memories may be of
