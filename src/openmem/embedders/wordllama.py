@@ -109,6 +109,7 @@ def _load() -> Any:
     model = wordllama.WordLlama.load(CONFIG, cache_dir=package, dim=DIM, disable_download=True)
     model.tokenizer.no_padding()
     # This tokenizer takes a whole text for one word, and would keep the last 10,000 in each thread that embeds.
+    # The public way, `cache_capacity`, is for a tokenizer that is built anew, not for one that is loaded.
     model.tokenizer.model._resize_cache(0)
     return model
 

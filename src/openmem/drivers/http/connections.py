@@ -108,6 +108,7 @@ class _Line:
         exchange = current_exchange.get()
         if not self._sends:
             if not self._is_new and not (exchange.may_repeat and self._trust.covers(self._last_used)):
+                # httpcore then takes another connection, or makes one. It has no hook for that.
                 raise httpcore.ConnectionNotAvailable
             self._is_suspicious = not self._is_new
             self._sends, self._is_new = True, False

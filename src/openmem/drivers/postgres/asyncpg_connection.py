@@ -37,6 +37,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
 
     def __init__(self, protocol: Any, transport: asyncio.Transport, *args: Any, **kwargs: Any) -> None:
         super().__init__(protocol, transport, *args, **kwargs)
+        # asyncpg has no public way from a connection to its socket.
         self.descriptor: int = transport.get_extra_info("socket").fileno()
         self.look: Callable[[], asyncio.Task[bool]] | None = None
         self.knows_halfvec = False
@@ -152,6 +153,7 @@ def _translated(error: BaseException) -> OMPError:
         farewell = error.__cause__ if isinstance(error, asyncpg.ConnectionDoesNotExistError) else None
         said = farewell if isinstance(farewell, asyncpg.PostgresError) else error
         return server_error(said.sqlstate, str(said))
+    # A statement on a connection that the server has closed. asyncpg has no class for it, only this text.
     if isinstance(error, asyncpg.InternalClientError) and str(error).startswith("cannot switch to state"):
         ended = unreachable("the server ended the connection")
         ended.nothing_done = True
@@ -170,4 +172,5 @@ def may_be_another_database(cause: BaseException | None) -> bool:
 
 def is_fatal(error: asyncpg.PostgresError) -> bool:
     """Whether the server ends the connection after this error."""
+    # The documented `severity` is in the server's language.
     return getattr(error, "severity_en", None) in ("FATAL", "PANIC")

@@ -66,6 +66,8 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
         if notice.severity_nonlocalized == "FATAL":
             self.ended = True
 
+    # All that psycopg sends passes through here. Its own time limit, from version 3.3 on, does not let the wait be
+    # looked after in between, and psycopg waits for the end of an interrupted query.
     def wait(self, gen: PQGen[R], *args: Any, **kwargs: Any) -> R:
         bounded = _until(time.monotonic(), self.timeout, gen, self.is_forgotten if self.is_brief else None)
         return waiting.wait(bounded, self.pgconn.socket, interval=SIGNAL_INTERVAL_SECONDS)
