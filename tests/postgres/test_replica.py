@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from openmem import AsyncMemory, InvalidRequestError, Memory, NotFoundError, ProviderError
-from openmem.providers.postgres import database
+from openmem.ports.postgres import PostgresIO, PostgresSettings
+from openmem.providers.postgres import database, servers
 from openmem.testing.modes import Async, Mode, Sync
 
 from ..servers import Server, Standby
@@ -210,3 +211,38 @@ def test_a_wrong_replica_is_refused(name: str, url: str) -> None:
     with pytest.raises(InvalidRequestError, match="replica_url") as caught:
         Memory(provider=name, url="postgresql://h/d" if name == "postgres" else None, replica_url=url)
     assert "secret" not in str(caught.value)
+
+
+def test_a_replica_that_cannot_be_used_leaves_no_connections(
+    urls: tuple[str, str], mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is opened again connects to both servers."""
+    url, replica_url = urls
+    connect = servers.RemoteServer.connect
+    closed: list[object] = []
+
+    async def failing(self: servers.RemoteServer, settings: PostgresSettings) -> PostgresIO:
+        if settings.pool_min_size == 0:
+            raise ProviderError("no replica")
+        io = await connect(self, settings)
+        close = io.close
+
+        async def noted() -> None:
+            closed.append(io)
+            await close()
+
+        monkeypatch.setattr(io, "close", noted)
+        return io
+
+    async def body() -> None:
+        memory = mode.client(url=url, replica_url=replica_url, embedder="hashing")
+        with monkeypatch.context() as patched:
+            patched.setattr(servers.RemoteServer, "connect", failing)
+            with pytest.raises(ProviderError, match="no replica"):
+                await memory.search("tea", USER)
+        assert len(closed) == 1
+        assert len(await memory.search("tea", USER)) == 1
+        assert calls(replica_url) == 1
+        await memory.close()
+
+    mode.run(body())

@@ -14,8 +14,8 @@ from openmem.providers.postgres import binary
 def test_rows() -> None:
     start = b"PGCOPY\n\xff\r\n\0" + b"\0" * 8
     rows = b"\0\2" + b"\0\0\0\2ab" + b"\xff\xff\xff\xff" + b"\0\2" + b"\0\0\0\0" + b"\0\0\0\1c"
-    assert binary.copied([[b"ab", None], [b"", b"c"]]) == start + rows + b"\xff\xff"
-    assert binary.copied([]) == start + b"\xff\xff"
+    assert binary.copy_payload([[b"ab", None], [b"", b"c"]]) == start + rows + b"\xff\xff"
+    assert binary.copy_payload([]) == start + b"\xff\xff"
 
 
 def test_values() -> None:

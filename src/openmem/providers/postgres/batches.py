@@ -97,7 +97,7 @@ class Batches:
             [None if row[column] is None else receive(row[column]) for column, receive in _RECEIVED.items()]
             for row in ({**values, "embedding": vector} for values, vector in zip(stored, vectors, strict=True))
         )
-        rows = Copy(self._schema, "memories", tuple(_RECEIVED), binary.copied(received))
+        rows = Copy(self._schema, "memories", tuple(_RECEIVED), binary.copy_payload(received))
         return Batch(rows, [to_record([values[column] for column in RECORD]) for values in stored])
 
     def log_added(self, ids: Sequence[str], call: Call) -> Statement[None]:

@@ -24,7 +24,7 @@ _pack_length = struct.Struct(">i").pack
 _pack_count = struct.Struct(">h").pack
 
 
-def copied(rows: Iterable[Sequence[bytes | None]]) -> bytes:
+def copy_payload(rows: Iterable[Sequence[bytes | None]]) -> bytes:
     """What COPY reads: rows of received values, where None is NULL."""
     parts = [_START]
     for row in rows:
