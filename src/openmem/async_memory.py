@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from ._client import Client
 from ._extras import require_extra
-from ._forking import PerProcess
+from .client import Client
 from .config import AuditMode, ClientConfig
 from .drivers.asyncio import AsyncPorts
 from .embedders import Embedder
@@ -33,7 +32,6 @@ from .operations import (
     Delete,
     Get,
     List,
-    Operation,
     Progress,
     Reembed,
     Search,
@@ -41,14 +39,10 @@ from .operations import (
     Update,
     WaitForIngest,
 )
-from .providers.base import Call
 from .rerankers import Reranker
 from .tokens import TokenCounter
 
 require_extra("AsyncMemory", "async", ("asyncpg", "httpx"))
-
-R = TypeVar("R")
-
 
 CANCELLED_OPEN_GRACE = 0.02
 
@@ -101,6 +95,9 @@ class AsyncMemory:
         InvalidRequestError: a setting is missing, out of range, or contradicts another.
         UnsupportedProviderError: there is no such provider.
         ImportError: an extra is not installed; the message has the ``pip install`` command.
+
+    Attributes:
+        client: the core that performs the verbs, for code that makes operations itself; see `openmem.client`.
     """
 
     def __init__(
@@ -154,9 +151,7 @@ class AsyncMemory:
             reranker=reranker,
             options=options,
         )
-        self._clients = PerProcess(lambda: Client(provider, settings, AsyncPorts(executor_max_workers)))
-        self._clients.get()
-        self._closed = False
+        self.client = Client(provider, settings, lambda: AsyncPorts(executor_max_workers), "AsyncMemory")
         self._closing: asyncio.Task[None] | None = None
 
     async def add(
@@ -197,7 +192,7 @@ class AsyncMemory:
             ProviderError: the backend failed; nothing was stored, unless the connection was lost
                 while its answer was on the way.
         """
-        return await self._run(
+        return await self.client.run(
             Add(
                 content=content,
                 user_id=user_id,
@@ -241,8 +236,7 @@ class AsyncMemory:
             ProviderError: the backend failed; nothing was stored, unless the connection was lost
                 while its answer was on the way.
         """
-        self._check_usable()
-        return await self._client.add_many(records, progress)
+        return await self.client.add_many(records, progress)
 
     async def get(self, id: str) -> MemoryRecord:
         """One memory by its id, whether or not it is valid now.
@@ -253,7 +247,7 @@ class AsyncMemory:
             ProviderError: the backend failed or cannot be reached, or all its connections were busy for
                 `pool_timeout` seconds.
         """
-        return await self._run(Get(id=id))
+        return await self.client.run(Get(id=id))
 
     async def update(
         self,
@@ -297,7 +291,7 @@ class AsyncMemory:
             "supersedes": supersedes,
         }
         given = {name: value for name, value in fields.items() if value is not UNSET}
-        return await self._run(Update(id=id, supersede_ended=supersede_ended, **given))
+        return await self.client.run(Update(id=id, supersede_ended=supersede_ended, **given))
 
     async def delete(self, id: str) -> None:
         """Remove a memory for good.
@@ -308,7 +302,7 @@ class AsyncMemory:
             ProviderError: the backend failed or cannot be reached, or all its connections were busy for
                 `pool_timeout` seconds.
         """
-        await self._run(Delete(id=id))
+        await self.client.run(Delete(id=id))
 
     async def list(
         self,
@@ -339,7 +333,7 @@ class AsyncMemory:
             ProviderError: the backend failed or cannot be reached, or all its connections were busy for
                 `pool_timeout` seconds.
         """
-        return await self._run(
+        return await self.client.run(
             List(user_id=user_id, scope=scope, tag=tag, since=since, until=until, limit=limit, cursor=cursor)
         )
 
@@ -369,7 +363,9 @@ class AsyncMemory:
             ProviderError: the backend or the embedder failed or cannot be reached, or all connections were
                 busy for `pool_timeout` seconds.
         """
-        return await self._run(Search(query=query, user_id=user_id, scope=scope, limit=limit, min_score=min_score))
+        return await self.client.run(
+            Search(query=query, user_id=user_id, scope=scope, limit=limit, min_score=min_score)
+        )
 
     async def context(
         self,
@@ -398,7 +394,7 @@ class AsyncMemory:
             ProviderError: the backend or the embedder failed or cannot be reached, or all connections were
                 busy for `pool_timeout` seconds.
         """
-        return await self._run(Context(query=query, user_id=user_id, scope=scope, token_budget=token_budget))
+        return await self.client.run(Context(query=query, user_id=user_id, scope=scope, token_budget=token_budget))
 
     async def audit(
         self,
@@ -423,7 +419,7 @@ class AsyncMemory:
             ProviderError: the backend failed or cannot be reached, or all its connections were busy for
                 `pool_timeout` seconds.
         """
-        return await self._run(Audit(user_id=user_id, app=app, since=since, limit=limit))
+        return await self.client.run(Audit(user_id=user_id, app=app, since=since, limit=limit))
 
     async def capabilities(self) -> Capabilities:
         """What the backend is and can do. Asked once, then remembered.
@@ -431,8 +427,7 @@ class AsyncMemory:
         Raises:
             ProviderError: the backend had to be asked, and failed or cannot be reached.
         """
-        self._check_usable()
-        return await self._client.capabilities()
+        return await self.client.capabilities()
 
     async def wait_for_ingest(self, ids: Sequence[str], user_id: str, *, timeout: float | None = None) -> None:
         """Return when the memories can be searched, on a replica too. Backends that store at once only check the ids.
@@ -449,7 +444,7 @@ class AsyncMemory:
             NotFoundError: the user has no such memory.
             ProviderError: ``ingestion_timeout``; the memories were not ready in time.
         """
-        await self._run(WaitForIngest(ids=ids, user_id=user_id, timeout=timeout))
+        await self.client.run(WaitForIngest(ids=ids, user_id=user_id, timeout=timeout))
 
     async def reembed(self, *, batch_size: int = 256, progress: Progress | None = None) -> int:
         """Embed with this client's embedder all memories that another model embedded, of every user.
@@ -470,7 +465,7 @@ class AsyncMemory:
             UnsupportedCapabilityError: the backend embeds by itself.
             ProviderError: the backend or the embedder failed; what was embedded before is stored.
         """
-        return await self._run(Reembed(batch_size=batch_size, progress=progress))
+        return await self.client.run(Reembed(batch_size=batch_size, progress=progress))
 
     async def close(self) -> None:
         """Close all connections. Idempotent; any verb afterwards raises `RuntimeError`.
@@ -478,18 +473,12 @@ class AsyncMemory:
         Calls that are still running get a moment to finish, then they fail. Bounded to a few
         seconds also when the server or the network is dead.
         """
-        if not self._closed:
-            client = self._clients.peek()
-            if client is not None:
-                self._check_usable()
-            self._closed = True
-            if client is not None:
-                await client.close()
+        await self.client.close()
 
     async def __aenter__(self) -> Self:
-        self._check_usable()
+        opening = self.client.open()
         try:
-            await self._client.open()
+            await opening
         except asyncio.CancelledError:
             # Closing may wait for a dead network; who cancelled need not.
             self._closing = asyncio.create_task(self.close())
@@ -507,23 +496,3 @@ class AsyncMemory:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
-
-    async def _run(self, op: Operation[R], call: Call | None = None) -> R:
-        self._check_usable()
-        return await self._client.run(op, call)
-
-    async def _ping(self) -> None:
-        """Connect if need be, and raise `OMPError` unless the backend answers."""
-        self._check_usable()
-        await self._client.ping()
-
-    def _check_usable(self) -> None:
-        """Refuse use after `close` and on a loop other than the first one."""
-        if self._closed:
-            raise RuntimeError("AsyncMemory is closed")
-        self._client.bind()
-
-    @property
-    def _client(self) -> Client:
-        """What this process has; in a forked child it is new, and bound to no loop."""
-        return self._clients.get()

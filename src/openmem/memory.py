@@ -8,8 +8,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from ._client import Client
-from ._forking import PerProcess
+from .client import Client
 from .config import AuditMode, ClientConfig
 from .drivers.blocking import BlockingPorts
 from .embedders import Embedder
@@ -93,6 +92,9 @@ class Memory:
         InvalidRequestError: a setting is missing, out of range, or contradicts another.
         UnsupportedProviderError: there is no such provider.
         ImportError: an extra is not installed; the message has the ``pip install`` command.
+
+    Attributes:
+        client: the core that performs the verbs, for code that makes operations itself; see `openmem.client`.
     """
 
     def __init__(
@@ -146,9 +148,7 @@ class Memory:
             reranker=reranker,
             options=options,
         )
-        self._clients = PerProcess(lambda: Client(provider, settings, BlockingPorts()))
-        self._clients.get()
-        self._closed = False
+        self.client = Client(provider, settings, BlockingPorts, "Memory")
 
     def add(
         self,
@@ -230,8 +230,7 @@ class Memory:
             ProviderError: the backend failed; nothing was stored, unless the connection was lost
                 while its answer was on the way.
         """
-        self._check_usable()
-        return run_blocking(self._client.add_many(records, progress))
+        return run_blocking(self.client.add_many(records, progress))
 
     def get(self, id: str) -> MemoryRecord:
         """One memory by its id, whether or not it is valid now.
@@ -420,8 +419,7 @@ class Memory:
         Raises:
             ProviderError: the backend had to be asked, and failed or cannot be reached.
         """
-        self._check_usable()
-        return run_blocking(self._client.capabilities())
+        return run_blocking(self.client.capabilities())
 
     def wait_for_ingest(self, ids: Sequence[str], user_id: str, *, timeout: float | None = None) -> None:
         """Return when the memories can be searched, on a replica too. Backends that store at once only check the ids.
@@ -463,16 +461,12 @@ class Memory:
 
     def close(self) -> None:
         """Close all connections. Idempotent; any verb afterwards raises `RuntimeError`."""
-        if not self._closed:
-            self._closed = True
-            client = self._clients.peek()
-            if client is not None:
-                run_blocking(client.close())
+        run_blocking(self.client.close())
 
     def __enter__(self) -> Self:
-        self._check_usable()
+        opening = self.client.open()
         try:
-            run_blocking(self._client.open())
+            run_blocking(opening)
         except BaseException:
             self.close()
             raise
@@ -486,15 +480,5 @@ class Memory:
     ) -> None:
         self.close()
 
-    @property
-    def _client(self) -> Client:
-        """What this process has; in a forked child it is new."""
-        return self._clients.get()
-
     def _run(self, op: Operation[R]) -> R:
-        self._check_usable()
-        return run_blocking(self._client.run(op))
-
-    def _check_usable(self) -> None:
-        if self._closed:
-            raise RuntimeError("Memory is closed")
+        return run_blocking(self.client.run(op))

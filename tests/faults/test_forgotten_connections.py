@@ -59,7 +59,7 @@ async def ause_all(mem: AsyncMemory) -> None:
 
 def check_idle(mem: Memory | AsyncMemory, least: int = 2) -> None:
     """There are several connections, so that several could fail in turn."""
-    usage = mem._client.provider.pool_usage()
+    usage = mem.client.provider.pool_usage()
     assert usage is not None
     assert usage[1] >= least
 
@@ -354,7 +354,7 @@ def test_the_kernel_is_told_how_long_to_wait(db: Database, parameters: str, expe
     wanted = {name: value for name, value in zip(OPTIONS, expected, strict=True) if hasattr(socket, name)}
 
     def of_pool(mem: Any) -> Any:
-        io = mem._client.provider._connections.primary
+        io = mem.client.provider._connections.primary
         return getattr(io, "_pool", None) or io._share.value._pool
 
     with db.open(url=db.url + parameters + pooled) as mem:

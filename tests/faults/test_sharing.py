@@ -111,7 +111,7 @@ def test_other_settings_have_other_connections(db: Database, settings: dict[str,
     async def main() -> None:
         async with db.async_open() as one, db.async_open() as same, db.async_open(**settings) as other:
             await asyncio.gather(one.get(db.id), same.get(db.id), other.get(db.id))
-            assert other._client.provider.pool_usage() == (0, 1)
+            assert other.client.provider.pool_usage() == (0, 1)
 
     assert opened_by(db, main) <= 3
 

@@ -70,7 +70,7 @@ def test_a_base_url_that_is_no_omp_server_is_lettas_own(service: Service) -> Non
     with Memory("letta", base_url=service.url) as memory:
         record = memory.add(content="tea", user_id="u")
         assert memory.get(record.id) == record
-        assert memory._client.provider.settled.name == "letta"
+        assert memory.client.provider.name == "letta"
     assert service.verbs[0] == "GET /capabilities"
     assert len(service.verbs) == 1 + 4 + 2
 

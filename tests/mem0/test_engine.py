@@ -109,7 +109,7 @@ def test_what_the_engine_stores(store: QdrantClient) -> None:
 def test_memories_of_the_engine_itself_are_read(store: QdrantClient) -> None:
     with Memory(**settings(store)) as memory:
         memory.list("u")
-        engine = memory._client.provider.sdk._engine  # type: ignore[attr-defined]
+        engine = memory.client.provider.sdk._engine  # type: ignore[attr-defined]
         for user, agent in [("u", "a"), ("v", None), (None, "a")]:
             engine.add("likes tea", user_id=user, agent_id=agent, metadata={"mood": "good"}, infer=False)
         [record] = memory.list("u").items
@@ -125,7 +125,7 @@ def test_memories_of_the_engine_itself_are_read(store: QdrantClient) -> None:
 
 def test_a_memory_that_goes_away_in_between(store: QdrantClient, monkeypatch: pytest.MonkeyPatch) -> None:
     with Memory(**settings(store)) as memory:
-        provider: Any = memory._client.provider
+        provider: Any = memory.client.provider
         get = provider.sdk.get
 
         def get_and_delete(id: str) -> Any:

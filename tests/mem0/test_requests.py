@@ -301,7 +301,7 @@ def test_search_for_one_scope_is_left_to_the_service(service: Service, memory: M
 def test_what_the_services_search_cannot_reach_comes_last(
     service: Service, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory._client.provider, "max_candidates", 10)
+    monkeypatch.setattr(memory.client.provider, "max_candidates", 10)
     far = [memory.add(content=f"water {n}", user_id="u", scope="a/b") for n in range(3)]
     near = memory.add(content="tea", user_id="u", scope="a/b")
     for n in range(20):
@@ -320,7 +320,7 @@ def test_what_the_services_search_cannot_reach_comes_last(
 def test_a_context_is_not_filled_up_with_what_was_not_found(
     service: Service, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory._client.provider, "max_candidates", 10)
+    monkeypatch.setattr(memory.client.provider, "max_candidates", 10)
     for n in range(20):
         memory.add(content=f"water {n}", user_id="u")
     near = [memory.add(content=f"tea {n}", user_id="u").id for n in range(3)]
@@ -460,7 +460,7 @@ def test_reads_are_tried_three_times(service: Service, memory: Memory, monkeypat
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    monkeypatch.setattr(memory._client._ports, "sleep", sleep)
+    monkeypatch.setattr(memory.client.provider.ports, "sleep", sleep)
     service.script.extend([Reply(429, {"error": "slow down"}, {"Retry-After": "2"})] * 5)
     with pytest.raises(RateLimitedError) as limited:
         memory.list("u")

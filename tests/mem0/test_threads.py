@@ -143,7 +143,7 @@ def test_closing_waits_for_no_thread_and_breaks_no_request(service: Service) -> 
         task = asyncio.ensure_future(memory.add(content="tea", user_id="u"))
         await until_stuck(service)
         await cancel(task)
-        http = memory._client.provider.sdk._http  # type: ignore[attr-defined]
+        http = memory.client.provider.sdk._http  # type: ignore[attr-defined]
         start = time.monotonic()
         await memory.close()
         assert time.monotonic() - start < 0.5

@@ -55,7 +55,7 @@ def wait_until_waiting(admin: psycopg.Connection, count: int) -> None:
 
 def add_once(memory: Memory, key: str, content: str, supersedes: str) -> MemoryRecord:
     op = Add(content=content, user_id=USER, supersedes=[supersedes])
-    return run_blocking(memory._client.run(op, Call("request", idempotency_key=key)))
+    return run_blocking(memory.client.run(op, Call("request", idempotency_key=key)))
 
 
 WRITES: dict[str, Callable[[Memory, str, str], Any]] = {

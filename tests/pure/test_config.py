@@ -84,8 +84,8 @@ def test_an_unknown_keyword(client: type[Memory | AsyncMemory]) -> None:
 @CLIENTS
 def test_secrets_stay_out_of_sight(client: type[Memory | AsyncMemory]) -> None:
     memory = client(url=URL, api_key="k3y")
-    settings = memory._client.provider.config
-    for value in (memory, memory._client, memory._client.provider, settings):
+    settings = memory.client.provider.config
+    for value in (memory, memory.client, memory.client.provider, settings):
         assert "s3cret" not in repr(value)
         assert "k3y" not in repr(value)
 

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
-from openmem import AsyncMemory
+from openmem.client import Client
 from openmem.server import OmpServerConfig, create_app
 from tests.proxy import Proxy
 from tests.servers import Server
@@ -223,7 +223,7 @@ def test_a_defect_tells_nothing(
         raise ZeroDivisionError("the secret value")
 
     with caplog.at_level(logging.DEBUG), shared.client() as client:
-        monkeypatch.setattr(AsyncMemory, "_run", fail)
+        monkeypatch.setattr(Client, "run", fail)
         error = envelope(client.get("/memories?user_id=u"), 500, "internal_error")
     assert "ZeroDivisionError" in caplog.text
     assert "test_faults.py" in caplog.text

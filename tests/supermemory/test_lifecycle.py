@@ -118,7 +118,7 @@ def test_a_missing_sdk_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch
 def test_ping_asks_the_service(service: Service) -> None:
     async def main() -> None:
         async with AsyncMemory(provider="supermemory", host=service.url, api_key=KEY) as memory:
-            await memory._ping()
+            await memory.client.ping()
 
     asyncio.run(main())
     assert service.routes() == ["GET /ns"]

@@ -18,8 +18,8 @@ from .._text import quoted
 from ..config import ClientConfig
 from ..errors import InvalidRequestError, UnsupportedProviderError
 from ..ports import Ports
+from .autodetect import AutoDetectProvider
 from .base import Provider
-from .detecting import DetectingProvider
 from .passthrough import PassthroughProvider
 from .postgres.provider import PostgresProvider
 
@@ -72,7 +72,7 @@ def create_provider(name: str, config: ClientConfig, ports: Ports) -> Provider:
     else:
         provider = _find_installed(name)
     if config.base_url is not None and name != PassthroughProvider.name:
-        return DetectingProvider(name, provider, config, ports)
+        return AutoDetectProvider(name, provider, config, ports)
     return provider(config, ports)
 
 

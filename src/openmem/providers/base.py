@@ -105,11 +105,6 @@ class Provider(Verbs):
     async def close(self) -> None:
         """Release what `open` took, also when it failed half-way. Bounded and idempotent."""
 
-    @property
-    def settled(self) -> Provider:
-        """The provider that is in charge once this one is open: itself, but for a stand-in."""
-        return self
-
     async def ping(self) -> None:
         """Raise `ProviderError` unless the backend answers. By default nothing is asked."""
 
@@ -131,7 +126,7 @@ class Provider(Verbs):
         """Refuse what the caller may not do, as far as the arguments tell."""
 
         def check(part: Operation) -> None:
-            user_id = getattr(part, "user_id", None)
+            user_id = vars(part).get("user_id")
             if user_id is not None and not call.may_act_for(user_id):
                 raise ScopeDeniedError(f"user_id: the caller may not act for user {user_id!r}")
             part.authorize(call.grants)
@@ -149,15 +144,14 @@ class Provider(Verbs):
         self._check_features(op)
 
     def _check_features(self, op: Operation) -> None:
-        features = self.features
-        lacks = {
-            "scope": features.scopes == "none",
-            "valid_from": not features.temporal,
-            "valid_to": not features.temporal,
-            "supersedes": not features.supports_supersession,
-        }
-        for field, lacking in lacks.items():
-            if lacking and getattr(op, field, None):
+        features, given = self.features, vars(op)
+        for field, is_supported in (
+            ("scope", features.scopes != "none"),
+            ("valid_from", features.temporal),
+            ("valid_to", features.temporal),
+            ("supersedes", features.supports_supersession),
+        ):
+            if not is_supported and given.get(field):
                 raise UnsupportedCapabilityError(f"{field}: provider {self.name!r} does not support it; leave it out")
 
     async def capabilities(self) -> Capabilities:

@@ -94,7 +94,7 @@ class PassthroughProvider(Provider):
         self._remote: Capabilities | None = None
 
     async def open(self) -> None:
-        if not await self.probe():
+        if self._remote is None and not await self.probe():
             raise ProviderError(
                 f"{self._base_url} is no OMP server: {CAPABILITIES_PATH} does not tell an omp_version; check base_url"
             )

@@ -83,8 +83,8 @@ class Server:
         self.in_flight = InFlight(config.max_in_flight)
         self.metrics = Metrics(lambda: self.in_flight.count) if config.metrics else None
         if self.metrics is not None:
-            self.metrics.watch_pool(lambda: self.memory._client.provider.pool_usage())
-        self.health = Health(self.memory._ping)
+            self.metrics.watch_pool(self.memory.client.pool_usage)
+        self.health = Health(self.memory.client.ping)
         self.adds = IdempotencyStore()
 
     @asynccontextmanager
@@ -92,7 +92,7 @@ class Server:
         """Open the backend, and close it at the end. One that is not there yet is waited for by the verbs."""
         try:
             try:
-                await self.memory._ping()
+                await self.memory.client.ping()
             except ProviderError as error:
                 if error.code != "provider_unavailable":
                     raise
@@ -164,9 +164,9 @@ class Server:
         )
 
     async def _perform(self, op: Any, call: Call) -> Any:
-        if call.idempotency_key is None or self.memory._client.provider.settled.remembers_keys:
-            return await self.memory._run(op, call)
-        return await self.adds.once(op, call.idempotency_key, lambda: self.memory._run(op, call))
+        if call.idempotency_key is None or self.memory.client.remembers_keys:
+            return await self.memory.client.run(op, call)
+        return await self.adds.once(op, call.idempotency_key, lambda: self.memory.client.run(op, call))
 
 
 def create_app(config: OmpServerConfig) -> FastAPI:

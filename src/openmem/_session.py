@@ -1,31 +1,32 @@
-"""The core that `Memory` and `AsyncMemory` share: provider, life cycle, request ids."""
+"""What one process holds of a client: its provider and ports, opened once, and the request ids of its calls."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from typing import TypeVar
 
-from . import _reranking
 from ._ids import new_request_id
+from ._reranked import Reranked
+from .call import Call
 from .config import ClientConfig
 from .errors import OMPError, copied
 from .models import Capabilities, MemoryRecords
-from .operations import Context, Operation, Progress, Search, add_many_of, read_records
+from .operations import Operation, Progress, Verbs, add_many_of, read_records
 from .ports import Ports
 from .providers import create_provider
-from .providers.base import Call, Provider
+from .providers.autodetect import AutoDetectProvider
+from .providers.base import Provider
 from .rerankers import reranker_for
 
 R = TypeVar("R")
 
 
-class Client:
-    """One provider, opened once, and the way every operation takes to it."""
+class Session:
+    """The provider of one process."""
 
     def __init__(self, provider: str, config: ClientConfig, ports: Ports) -> None:
         self._reranker = None if config.reranker is None else reranker_for(config.reranker, ports)
-        self._provider: Provider = create_provider(provider, config, ports)
         self._config = config
         self._ports = ports
         self._opening = ports.lock()
@@ -34,22 +35,18 @@ class Client:
         self._attempts = 0
         self._failure: OMPError | None = None
         self._capabilities: Capabilities | None = None
+        self._use(create_provider(provider, config, ports))
 
-    @property
-    def provider(self) -> Provider:
-        """The backend behind this client."""
-        return self._provider
+    def _use(self, provider: Provider) -> None:
+        self.provider = provider
+        self._verbs: Verbs = provider if self._reranker is None else Reranked(provider, self._reranker)
 
     def bind(self) -> None:
-        """Raise `RuntimeError` where the calls of before came from an event loop other than the running one."""
+        """Raise `RuntimeError` where earlier calls came from another event loop than the running one."""
         self._ports.bind()
 
     async def open(self) -> None:
-        """Connect, once; later calls return at once.
-
-        A failed attempt fails all the calls that waited for it, so that none waits for a dead
-        backend more than once; the next call makes a new one.
-        """
+        """Connect, once."""
         with self._identified(self._call()):
             await self._open()
 
@@ -64,8 +61,9 @@ class Client:
         if self._attempts > attempts and self._failure is not None:
             raise copied(self._failure) from self._failure.__cause__
         try:
-            await self._provider.open()
-            self._provider = self._provider.settled
+            if isinstance(self.provider, AutoDetectProvider):
+                self._use(await self.provider.resolve())
+            await self.provider.open()
             if self._reranker is not None:
                 await self._reranker.load()
             self._is_open = True
@@ -77,68 +75,63 @@ class Client:
             raise
         finally:
             if self._is_closed:
-                await self._provider.close()
+                await self.provider.close()
 
     def _call(self) -> Call:
-        return Call(request_id=new_request_id(), app=self._config.app, grants=self._config.grants)
+        return Call(new_request_id(), self._config.app, self._config.grants)
+
+    def _identify(self, error: OMPError, call: Call) -> None:
+        """Give an error the call's request id and the provider's name, unless it has its own."""
+        error.request_id = error.request_id or call.request_id
+        error.provider = error.provider or self.provider.name
 
     @contextmanager
     def _identified(self, call: Call) -> Iterator[None]:
-        """Within the block, errors get the call's request id and the provider's name, unless they have their own."""
+        """Within the block, errors are of this call."""
         try:
             yield
         except OMPError as error:
-            error.request_id = error.request_id or call.request_id
-            error.provider = error.provider or self._provider.name
+            self._identify(error, call)
             raise
 
     async def run(self, op: Operation[R], call: Call | None = None) -> R:
-        """Perform one operation: checked, authorised, and with a request id on its errors."""
+        """Perform one operation. It is checked before anything is sent, and again by what opening found out."""
         call = call or self._call()
-        with self._identified(call):
-            await self._check(op, call)
+        try:
+            if op.validate_in_thread:
+                await self._ports.to_thread(self.provider.check, op, call)
+            else:
+                self.provider.check(op, call)
             if not self._is_open:
                 await self._open()
-                await self._check(op, call)
-            return await self._perform(op, call)
-
-    async def _perform(self, op: Operation[R], call: Call) -> R:
-        if self._reranker is not None:
-            operation: object = op
-            if isinstance(operation, Search):
-                return cast(R, await _reranking.search(self._provider, self._reranker, operation, call))
-            if isinstance(operation, Context):
-                return cast(R, await _reranking.context(self._provider, self._reranker, operation, call))
-        return await op.apply(self._provider, call)
+                self.provider.check(op, call)
+            return await op.apply(self._verbs, call)
+        except OMPError as error:
+            self._identify(error, call)
+            raise
 
     async def add_many(self, records: Iterable[object], progress: Progress | None) -> MemoryRecords:
-        """Check the records where that may take its time, and store them."""
+        """Make an operation of the records in a thread, and perform it."""
         call = self._call()
         with self._identified(call):
             operation = await self._ports.to_thread(add_many_of, read_records(records), progress)
         return await self.run(operation, call)
 
-    async def _check(self, op: Operation, call: Call) -> None:
-        if op.validate_in_thread:
-            await self._ports.to_thread(self._provider.check, op, call)
-        else:
-            self._provider.check(op, call)
-
     async def ping(self) -> None:
-        """Connect if need be, and raise `OMPError` unless the backend answers."""
+        """Connect if need be, and ask the backend."""
         with self._identified(self._call()):
             await self._open()
-            await self._provider.ping()
+            await self.provider.ping()
 
     async def capabilities(self) -> Capabilities:
-        """What the backend can do; the same object unless that has changed. Another server is asked once."""
-        is_remote = self._provider.capabilities_are_remote
+        """What the backend can do; the same object unless that has changed."""
+        is_remote = self.provider.capabilities_are_remote
         if self._capabilities is not None and is_remote:
             return self._capabilities
         with self._identified(self._call()):
             if is_remote:
                 await self._open()
-            capabilities = await self._provider.capabilities()
+            capabilities = await self.provider.capabilities()
         if self._capabilities is None or self._capabilities != capabilities:
             self._capabilities = capabilities
         return self._capabilities
@@ -148,7 +141,7 @@ class Client:
         self._is_closed = True
         with self._identified(self._call()):
             try:
-                await self._provider.close()
+                await self.provider.close()
             finally:
                 try:
                     if self._reranker is not None:

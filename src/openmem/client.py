@@ -1,0 +1,115 @@
+"""The core behind every edge: `Memory`, `AsyncMemory` and the HTTP server all run their verbs here.
+
+An edge makes operations of what it is given, and a `Call` that says for whom, and shows what comes back::
+
+    record = await memory.client.run(Get(id=id), Call(request_id, grants=grants))
+
+The client of a `openmem.Memory` blocks and never suspends; its coroutines are run by `openmem.ports.run_blocking`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+from ._forking import PerProcess
+from ._session import Session
+from .call import Call
+from .config import ClientConfig
+from .models import Capabilities, MemoryRecords
+from .operations import Operation, Progress
+from .ports import Ports
+from .providers.base import Provider
+
+__all__ = ["Client"]
+
+R = TypeVar("R")
+
+
+class Client:
+    """One provider, and the way that every operation takes to it.
+
+    Connects at the first operation, once. A process that was forked from one that used the client has its own
+    connections. All methods but `pool_usage` raise `RuntimeError` after `close`, and on another event loop than
+    the first one, where the ports belong to a loop.
+
+    Args:
+        provider: name of the provider.
+        config: its settings.
+        make_ports: makes the ports of one mode.
+        owner: what the error for a closed client calls it.
+
+    Raises:
+        InvalidRequestError: a setting is missing or wrong.
+        UnsupportedProviderError: there is no such provider.
+        ImportError: an extra is not installed; the message has the command.
+    """
+
+    def __init__(self, provider: str, config: ClientConfig, make_ports: Callable[[], Ports], owner: str) -> None:
+        self._sessions = PerProcess(lambda: Session(provider, config, make_ports()))
+        self._sessions.get()
+        self._owner = owner
+        self._is_closed = False
+
+    @property
+    def provider(self) -> Provider:
+        """The backend of this process; one that is found out by asking a server is known once the client is open."""
+        return self._sessions.get().provider
+
+    @property
+    def remembers_keys(self) -> bool:
+        """Whether the backend honours `Call.idempotency_key`, so that nobody else need do so."""
+        return self.provider.remembers_keys
+
+    def pool_usage(self) -> tuple[int, int] | None:
+        """Connections to the backend, as (busy, idle); None where there is no pool."""
+        return self.provider.pool_usage()
+
+    def run(self, op: Operation[R], call: Call | None = None) -> Coroutine[Any, Any, R]:
+        """Perform one operation: checked, authorised, and with a request id on its errors.
+
+        Args:
+            op: what to do.
+            call: on whose behalf; by default that of the client's own settings.
+
+        Raises:
+            OMPError: the operation was refused or failed; it has the call's request id.
+        """
+        return self._usable().run(op, call)
+
+    def add_many(self, records: Iterable[object], progress: Progress | None) -> Coroutine[Any, Any, MemoryRecords]:
+        """Make an `AddMany` of mappings where that may take its time, and perform it."""
+        return self._usable().add_many(records, progress)
+
+    def capabilities(self) -> Coroutine[Any, Any, Capabilities]:
+        """What the backend can do; the same object unless that has changed. Another server is asked once."""
+        return self._usable().capabilities()
+
+    def ping(self) -> Coroutine[Any, Any, None]:
+        """Connect if need be, and raise `OMPError` unless the backend answers."""
+        return self._usable().ping()
+
+    def open(self) -> Coroutine[Any, Any, None]:
+        """Connect, once; later calls return at once.
+
+        A failed attempt fails all the calls that waited for it, so that none waits for a dead
+        backend more than once; the next call makes a new one.
+        """
+        return self._usable().open()
+
+    async def close(self) -> None:
+        """Release everything, also after a failed `open`. Idempotent."""
+        session = self._sessions.peek()
+        if self._is_closed or session is None:
+            self._is_closed = True
+            return
+        session.bind()
+        self._is_closed = True
+        await session.close()
+
+    def _usable(self) -> Session:
+        if self._is_closed:
+            raise RuntimeError(f"{self._owner} is closed")
+        session = self._sessions.get()
+        session.bind()
+        return session
