@@ -25,7 +25,8 @@ from rich.progress import track
 from rich.table import Table
 
 from openmem import AsyncMemory
-from openmem.providers.postgres import ranking
+from openmem.providers.postgres.retrieval import layout
+from openmem.ranking import constants
 
 from .datasets import Data, Question
 from .measures import CUTOFFS, judged, latency
@@ -75,12 +76,13 @@ def main() -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help=f"another value for a constant of {ranking.__name__}, for ablations",
+        help=f"another value for a constant of {constants.__name__} or {layout.__name__}, for ablations",
     )
     options = parser.parse_args()
     for assignment in options.set:
         name, _, value = assignment.partition("=")
-        setattr(ranking, name, type(getattr(ranking, name))(value))
+        module = constants if hasattr(constants, name) else layout
+        setattr(module, name, type(getattr(module, name))(value))
     with arguments(options.url) as settings:
         settings["embedder"] = options.embedder
         Console().print(asyncio.run(evaluate(settings, Data.of(options.data), shuffled=options.shuffled)))

@@ -28,7 +28,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from openmem.providers.postgres import candidates, statements
+from openmem.providers.postgres import statements
+from openmem.providers.postgres.retrieval import layout
+from openmem.ranking.constants import EXACT_SCAN_LIMIT
 
 from . import database, measures
 from .datasets import Data
@@ -106,13 +108,13 @@ class Comparison:
 @contextmanager
 def all_ranked() -> Iterator[None]:
     """Let clients that are opened meanwhile rank all memories of any user."""
-    bound = candidates.EXACT
-    candidates.EXACT = 2**31 - 1  # type: ignore[misc]
+    bound = layout.INDEX_MIN_MEMORIES
+    layout.INDEX_MIN_MEMORIES = 2**31 - 1  # type: ignore[misc]
     statements.cached_statements.cache_clear()
     try:
         yield
     finally:
-        candidates.EXACT = bound  # type: ignore[misc]
+        layout.INDEX_MIN_MEMORIES = bound  # type: ignore[misc]
         statements.cached_statements.cache_clear()
 
 
@@ -124,9 +126,9 @@ async def run(url: str, data: Data, sizes: Sequence[int], store: int, rounds: in
         both = Comparison(data, peers, urls)
         await both.load(users)
         console.print(await both.latencies("Search, median", users, rounds))
-        outgrown = {user: size for user, size in users.items() if size > candidates.EXACT}
-        if outgrown:
-            console.print(await both.recall(outgrown, min(rounds, 100)))
+        large = {user: size for user, size in users.items() if size > EXACT_SCAN_LIMIT}
+        if large:
+            console.print(await both.recall(large, min(rounds, 100)))
         console.print(await both.throughput(min(users, key=lambda user: abs(users[user] - 600))))
         if store:
             others = max(0, store - sum(users.values())) // SMALL_USER

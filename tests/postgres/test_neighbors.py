@@ -14,7 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from openmem import AsyncMemory, Memory
-from openmem.providers.postgres import ranking, statements
+from openmem.providers.postgres import statements
+from openmem.ranking import constants
 from openmem.testing.modes import Async, Mode, Sync
 
 from ..servers import Server
@@ -90,7 +91,7 @@ class Stores:
             self.mode.run(search())
             return found
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(ranking, "SEEDS", 0)
+            patched.setattr(constants, "SEEDS", 0)
             statements.cached_statements.cache_clear()
             self.mode.run(search())
         statements.cached_statements.cache_clear()

@@ -53,7 +53,7 @@ def test_a_search_does_not_compare_all_with_all(admin: psycopg.Connection[Any]) 
     query = "tea and coffee by the lake, a cat, a letter"
     op = Search(query=query, user_id=USER, scope=None, limit=10, min_score=None)
     [vector] = EMBEDDER.embed([query])
-    statement = SQL.search(op, CALL, EMBEDDER.model, vector, limit=10, many=False)
+    statement = SQL.searches.exact(op, CALL, EMBEDDER.model, vector, 10)
     compared = [
         node["Actual Loops"] * node["Rows Removed by Join Filter"]
         for node in nodes(admin, statement)

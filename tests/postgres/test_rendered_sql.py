@@ -18,7 +18,17 @@ from ..servers import Server
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "docs" / "sql").glob("*.sql"))
 MEMORY = "mem_6b1f000000000000n5"
-SHOW_THE_MEMORY = {"add", "add_once", "add_superseding", "added_before", "get", "list", "search", "update"}
+SHOW_THE_MEMORY = {
+    "add",
+    "add_once",
+    "add_superseding",
+    "added_before",
+    "get",
+    "list",
+    "search_exact",
+    "search_indexed",
+    "update",
+}
 
 
 @pytest.fixture(scope="module")

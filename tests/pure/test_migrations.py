@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from openmem.providers.postgres import schema
 from openmem.providers.postgres.migrations import MIGRATIONS
+from openmem.providers.postgres.retrieval import layout
+from openmem.ranking.constants import EXACT_SCAN_LIMIT, MAX_QUERY_LEXEMES
 
 RELEASED = [
     "d7250020c4c0a5f9932e44527eaa77c3f0fce285b5751df67e99f23f0eb01aa5",
@@ -24,9 +25,9 @@ def test_migrations_are_numbered_in_their_order() -> None:
 
 def test_what_queries_share_with_the_tables_is_what_the_migrations_say() -> None:
     first = MIGRATIONS[0].text()
-    assert f"& ({schema.TERM_NUMBERS} - 1)" in first
-    assert f"}}/{schema.TERM_NUMBERS}'" in first
-    assert f"WHERE ordinal > {schema.HEAD};" in first
+    assert f"& ({layout.LEXEME_IDS} - 1)" in first
+    assert f"}}/{layout.LEXEME_IDS}'" in first
+    assert f"WHERE ordinal > {EXACT_SCAN_LIMIT};" in first
 
 
 def test_names_of_schemas_are_put_in() -> None:
@@ -35,3 +36,9 @@ def test_names_of_schemas_are_put_in() -> None:
         assert "{schema}" not in script
         assert "{vector}" not in script
         assert "mine." in script
+
+
+def test_a_mask_has_room_for_the_lexemes_that_count() -> None:
+    assert layout.MASK_CHUNKS * layout.MASK_BITS - layout.FIRST_LEXEME_BIT == MAX_QUERY_LEXEMES
+    assert layout.NO_BIT < 64
+    assert layout.MASK_BITS < 24

@@ -63,9 +63,9 @@ def statements(
     yield "delete", sql.writes.delete(Delete(id=ID), Call(MARK, users=frozenset([MARK])))
     yield "list", sql.reads.list(page, CALL)
     yield "list on", sql.reads.list(page.model_copy(update={"cursor": cursor}), CALL)
-    yield "search", sql.search(search, CALL, MARK, VECTOR, limit=5, many=False)
-    yield "search many", sql.search(search, CALL, MARK, VECTOR, limit=5, many=True)
-    yield "context", sql.search(context, CALL, MARK, VECTOR, limit=5, many=False)
+    yield "search exact", sql.searches.exact(search, CALL, MARK, VECTOR, 5)
+    yield "search indexed", sql.searches.indexed(search, CALL, MARK, VECTOR, 5)
+    yield "context", sql.searches.exact(context, CALL, MARK, VECTOR, 5)
     yield "audit", sql.audit_log.audit(Audit(user_id=MARK, app=MARK, since=NOW), CALL)
     yield "wait_for_ingest", sql.reads.missing(WaitForIngest(ids=[MARK], user_id=MARK))
 
@@ -90,7 +90,7 @@ def test_a_statement(statement: Statement[Any], mode: AuditMode) -> None:
 @pytest.mark.parametrize("mode", get_args(AuditMode))
 def test_what_is_logged(mode: AuditMode) -> None:
     writes = {"add", "add superseding", "add once", "update", "update one field", "delete"}
-    reads = {"get", "list", "list on", "search", "search many", "context"}
+    reads = {"get", "list", "list on", "search exact", "search indexed", "context"}
     logged = {name for name, statement in statements(mode) if "INSERT INTO memory_schema.audit_log" in statement.sql}
     assert logged == {"all": writes | reads, "writes": writes, "off": set()}[mode]
     hurried = {name for name, statement in statements(mode) if "synchronous_commit" in statement.sql}
@@ -99,10 +99,9 @@ def test_what_is_logged(mode: AuditMode) -> None:
 
 def test_the_text_does_not_depend_on_the_values() -> None:
     sql = Statements("openmem", "public", "all")
-    bare = sql.search(Search(query="q", user_id="u"), Call("r"), "model", VECTOR, limit=10, many=False)
-    full = sql.search(
-        Search(query=MARK, user_id=MARK, scope=f"{MARK}/*", min_score=1), CALL, MARK, VECTOR, limit=1, many=False
-    )
+    bare = sql.searches.exact(Search(query="q", user_id="u"), Call("r"), "model", VECTOR, 10)
+    search = Search(query=MARK, user_id=MARK, scope=f"{MARK}/*", min_score=1)
+    full = sql.searches.exact(search, CALL, MARK, VECTOR, 1)
     assert bare.sql is full.sql
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 Row: TypeAlias = Sequence[Any]
 
@@ -156,20 +157,25 @@ class Learned:
 
     Attributes:
         stores: by the name of a schema with openmem's tables, what was found there.
-        outgrown: users, each with such a schema, who have too many memories for the way small ones are searched.
         is_read_only: whether the database refused to write when it was asked last.
         asks_again: when a database that refused to write is to be asked again, on the clock of the ports.
     """
 
     stores: dict[str, Store] = field(default_factory=dict)
-    outgrown: set[tuple[str, str]] = field(default_factory=set)
     is_read_only: bool = False
     asks_again: float = 0.0
+    _parts: dict[type, object] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Ask again."""
         self.stores.clear()
-        self.outgrown.clear()
+        self._parts.clear()
+
+    def of(self, kind: type[T]) -> T:
+        """What a part of the logic has found out, as an object of a class of its own; made when first asked for."""
+        part = self._parts.setdefault(kind, kind())
+        assert isinstance(part, kind)
+        return part
 
 
 class PostgresIO(Protocol):

@@ -42,12 +42,12 @@ from ..base import CONTEXT_CANDIDATES, Call, Provider, without_names
 from . import inspection, schema
 from .batches import BATCH_MEMORIES, Batch, NewKey, new_keys, slices
 from .database import Connections, Database, Replica, note_read_only
+from .retrieval.retriever import Retriever
 from .servers import PostgresServer, RemoteServer
 from .statements import cached_statements
 
 MAX_CONTENT_LENGTH = 65_536
 UPGRADE_TIMEOUT = 24 * 3600.0
-MAX_OUTGROWN = 10_000
 
 
 class PostgresProvider(Provider):
@@ -254,27 +254,8 @@ class PostgresProvider(Provider):
         return done
 
     async def _ranked(self, op: Search | Context, call: Call, limit: int) -> SearchResults:
-        """The ranking in the way for few memories, or, if the user has more, in the one for many.
-
-        Who has more is remembered, so that the next search takes one round trip again.
-        """
         [vector] = await self._embedder.embed([op.query])
-
-        async def ranked(*, many: bool) -> SearchResults | None:
-            model = self._embedder.model
-            return await self._db.read(lambda sql: sql.search(op, call, model, vector, limit=limit, many=many))
-
-        outgrown, user = self._db.io.learned.outgrown, (self._schema, op.user_id)
-        if user not in outgrown:
-            results = await ranked(many=False)
-            if results is not None:
-                return results
-            if len(outgrown) >= MAX_OUTGROWN:
-                outgrown.clear()
-            outgrown.add(user)
-        results = await ranked(many=True)
-        assert results is not None
-        return results
+        return await Retriever(self._db).search(op, call, self._embedder.model, vector, limit)
 
     async def capabilities(self) -> Capabilities:
         known = await super().capabilities()

@@ -8,8 +8,8 @@ would combine it with those that find a few rows, at the cost of reading all of 
 bucket; without the statistics that say so the planner would multiply the two conditions and expect no rows.
 
 A memory's ordinal tells its place among the memories of its user, in order of insertion. Deletions
-leave gaps, and memories added at the same moment may share one. Only from the ``HEAD``-th on are the words of
-a user's memories indexed; `.candidates` tells why.
+leave gaps, and memories added at the same moment may share one. Only beyond the ordinal 1,000 are the words of
+a user's memories indexed; `docs/retrieval.md` tells why.
 
 A database at the current version needs no more than two reads. Otherwise an advisory lock is taken, so that any number
 of processes may open a fresh database at the same moment, and the steps that are missing run; see `.migrations`.
@@ -37,10 +37,6 @@ from .inspection import (
     no_pgvector,
 )
 from .migrations import MIGRATIONS, Migration
-
-# Queries share these with the tables: they are those of the migrations below, where they stand as literals.
-TERM_NUMBERS: Final = 2**29
-HEAD: Final = 1_000
 
 LOCK_INTERVAL: Final = 0.2
 """Seconds between two attempts to get the lock of a step that is not transactional."""

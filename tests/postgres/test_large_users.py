@@ -1,4 +1,4 @@
-"""Searches of users who have very many memories, against the ranking of all their memories."""
+"""Searches of large users, for whom an index finds what is ranked, against the ranking of all their memories."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ import pytest
 from openmem import AsyncMemory, Memory
 from openmem._ids import bucket_of, new_memory_id
 from openmem.embedders.hashing import HashingEmbedder
-from openmem.providers.postgres import candidates, statements
-from openmem.providers.postgres.statements import Statements
+from openmem.providers.postgres import statements
+from openmem.providers.postgres.retrieval import layout
+from openmem.providers.postgres.retrieval.searches import Searches
 
 from ..servers import Server
 
@@ -69,7 +70,7 @@ def opened(url: str) -> Memory:
 def all_ranked(url: str, monkeypatch: pytest.MonkeyPatch, questions: list[str], limit: int) -> list[list[str]]:
     """The ids of the best by the ranking of all memories."""
     with monkeypatch.context() as patched:
-        patched.setattr(candidates, "EXACT", COUNT + 1)
+        patched.setattr(layout, "INDEX_MIN_MEMORIES", COUNT + 1)
         statements.cached_statements.cache_clear()
         with opened(url) as memory:
             best = [[hit.memory.id for hit in memory.search(text, MANY, limit=limit)] for text in questions]
@@ -222,14 +223,19 @@ def test_a_user_who_has_deleted_many(url: str, monkeypatch: pytest.MonkeyPatch, 
 
 def test_instances_that_share_a_pool_share_what_they_learned(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the first search of such a user takes two statements."""
-    asked: list[bool] = []
-    search = Statements.search
+    sent: list[str] = []
 
-    def noted(self: Statements, *args: Any, many: bool, **kwargs: Any) -> Any:
-        asked.append(many)
-        return search(self, *args, many=many, **kwargs)
+    def noted(name: str) -> None:
+        search = getattr(Searches, name)
 
-    monkeypatch.setattr(Statements, "search", noted)
+        def note(*args: Any) -> Any:
+            sent.append(name)
+            return search(*args)
+
+        monkeypatch.setattr(Searches, name, note)
+
+    noted("exact")
+    noted("indexed")
 
     async def run() -> None:
         async with AsyncMemory(url=url, embedder=EMBEDDER) as first, AsyncMemory(url=url, embedder=EMBEDDER) as second:
@@ -237,7 +243,7 @@ def test_instances_that_share_a_pool_share_what_they_learned(url: str, monkeypat
             await second.search(QUESTIONS[0], MANY)
 
     asyncio.run(run())
-    assert asked == [False, True, True]
+    assert sent == ["exact", "indexed", "indexed"]
 
 
 def test_few_memories_are_ranked_the_same_either_way(database: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,491 @@
+-- Made by tools/sql.py; what is changed here is lost.
+\set query '''Where does Maya live?'''
+\set vector 'array_fill(0.1::real, ARRAY[256])'
+\set bucket 677
+\set user_id '''maya'''
+\set selected_paths NULL
+\set selected_prefixes NULL
+\set model '''hashing:256'''
+\set limit 10
+\set min_score NULL
+\set app NULL
+\set verb '''search'''
+\set scope NULL
+\set request_id '''a request'''
+\set readable_paths NULL
+\set readable_prefixes NULL
+
+BEGIN;
+
+-- The best memories for a query of a user with many: those of the first 1000, and of the others those that
+-- an index of lexemes finds. Up to :limit rows, the best first. `openmem.providers.postgres.retrieval` explains the
+-- terms.
+--
+-- How rare a lexeme is tells a sample. So the weights are known before memories are read, and one inner product gives
+-- a memory's coverage. What takes masks is only computed for the best.
+WITH
+-- The lexemes of the query: one row per lexeme, in order of appearance.
+-- bit: which bit of a mask tells that a memory has it. lexeme_id: the index of its entry in memories.terms.
+-- speaker_id: the index of the entry that a memory has whose speaker has this name.
+query_lexeme AS MATERIALIZED (
+    SELECT (position + 2 - 1)::int AS bit,
+        openmem.term_number(lexeme) AS lexeme_id,
+        openmem.term_number(lexeme || ':') AS speaker_id
+    FROM unnest(ARRAY(
+        SELECT lexeme FROM unnest(to_tsvector('pg_catalog.english', :query::text)) ORDER BY positions[1]
+    )) WITH ORDINALITY AS lexemes (lexeme, position)
+),
+-- One row. is_long: whether there are more lexemes than a term_mask has bits for.
+query AS MATERIALIZED (
+    SELECT :vector::public.halfvec AS vector, count(*) AS lexemes, count(*) > 61 AS is_long
+    FROM query_lexeme
+),
+-- One row per memory of the user that may be in the result. Each use reads some of them: NOT MATERIALIZED.
+searched AS NOT MATERIALIZED (
+    SELECT m.*
+    FROM openmem.memories m
+    WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
+        AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+            OR m.scope ^@ ANY (:selected_prefixes::text[]))
+        AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
+),
+-- One row: the first and the last ordinal of the user's memories, about how many there are, and how many ordinals each
+-- of 16 strata has. No rows for a user without memories. Not min() and max(): a planner that expects few
+-- memories of a user reads them all for those.
+ordinals AS MATERIALIZED (
+    SELECT first, last, last - first + 1 AS memories, (last - first) / 16 + 1 AS stratum_length
+    FROM (
+        SELECT m.ordinal AS first FROM openmem.memories m
+        WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text ORDER BY m.ordinal LIMIT 1
+    ) oldest,
+    (
+        SELECT m.ordinal AS last FROM openmem.memories m
+        WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text ORDER BY m.ordinal DESC LIMIT 1
+    ) newest
+),
+-- One row per sampled memory: up to 24 from the beginning of each stratum.
+sample AS MATERIALIZED (
+    SELECT m.terms
+    FROM ordinals CROSS JOIN generate_series(first, last, stratum_length) AS start
+    CROSS JOIN LATERAL (
+        SELECT m.terms FROM searched m
+        WHERE m.ordinal >= start AND m.ordinal < start + stratum_length
+        ORDER BY m.ordinal LIMIT 24
+    ) m
+),
+lexeme_vectors AS MATERIALIZED (
+    -- One row per 21 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
+    -- sum of powers of two: the bits of the lexemes that the memory has. 21 bits, since a sum of single-precision
+    -- numbers is exact up to 24. The entries are negative, since the operator <#> gives the negative inner product.
+    SELECT chunk,
+        ('{' || coalesce(string_agg(lexeme_id || ':-' || flags, ',') FILTER (WHERE flags <> 0), '') || '}/536870912')
+            ::public.sparsevec AS vector
+    FROM (
+        -- Two lexemes may have the same id, which is a hash: its entry is the union of their bits.
+        SELECT lexeme_id, bit / 21 AS chunk, bit_or(1::bigint << (bit % 21)) AS flags
+        FROM (
+            SELECT lexeme_id, bit FROM query_lexeme
+            UNION ALL SELECT speaker_id, 0 FROM query_lexeme
+            UNION ALL SELECT openmem.term_number('?'), 1
+        ) entries
+        GROUP BY lexeme_id, chunk
+    ) numbered
+    GROUP BY chunk
+),
+sample_mask_counts AS MATERIALIZED (
+    -- One row per chunk and combination of its bits that a memory has.
+    SELECT chunk, chunk_mask, count(*)::float8 AS memories
+    FROM (
+        SELECT chunk, (m.terms OPERATOR(public.<#>) v.vector)::bigint AS chunk_mask
+        FROM sample m CROSS JOIN lexeme_vectors v
+    ) compared
+    WHERE chunk_mask <> 0
+    GROUP BY chunk, chunk_mask
+),
+-- One row per lexeme of the query, and one without a lexeme_id for the speaker. memories: how many of the sample, which
+-- has total, have it.
+lexeme_frequency AS MATERIALIZED (
+    SELECT l.bit, l.lexeme_id, coalesce(sum(c.memories), 0) AS memories,
+        (SELECT count(*)::float8 FROM sample) AS total
+    FROM (
+        SELECT bit, lexeme_id FROM query_lexeme
+        UNION ALL SELECT 0, NULL WHERE EXISTS (SELECT FROM query_lexeme)
+    ) l
+    LEFT JOIN sample_mask_counts c
+        ON c.chunk = l.bit / 21 AND c.chunk_mask & (1::bigint << (l.bit % 21)) <> 0
+    GROUP BY l.bit, l.lexeme_id
+),
+-- One row per row of lexeme_frequency.
+weighted_lexeme AS MATERIALIZED (
+    SELECT bit, lexeme_id,
+        -- The inverse document frequency of what memories of total have. The bit of the speaker counts more, and
+        -- nothing if no memory has a speaker whom the query names.
+        CASE WHEN bit <> 0 THEN 1 WHEN memories > 0 THEN 1.5::float8 ELSE 0 END
+            * ln(1 + (1 + total) / (1 + memories))
+        AS weight
+    FROM lexeme_frequency
+),
+-- One row. The inner product of vector and memories.terms is the coverage of a memory, and 2 more for a
+-- question. The entries are negative, since the operator <#> gives the negative inner product.
+query_weights AS MATERIALIZED (
+    SELECT ('{' || coalesce(string_agg(lexeme_id || ':-' || value, ',') FILTER (WHERE value <> 0), '')
+        || '}/536870912')::public.sparsevec AS vector
+    FROM (
+        -- Two lexemes may have the same id, which is a hash: its entry is the sum of their weights.
+        SELECT lexeme_id, coalesce(sum(weight) / (SELECT sum(weight) FROM weighted_lexeme), 0)
+            + 2 * max((bit = 1)::int) AS value
+        FROM (
+            SELECT lexeme_id, bit FROM query_lexeme
+            UNION ALL SELECT speaker_id, 0 FROM query_lexeme
+            UNION ALL SELECT openmem.term_number('?'), 1
+        ) entries
+        LEFT JOIN (SELECT bit, weight FROM weighted_lexeme) weights USING (bit)
+        GROUP BY lexeme_id
+    ) valued
+),
+-- One row per lexeme of the query, and how many memories are expected to have it; none if all memories are to be read.
+-- is_rare: whether all that have it are read: the rarest, and those after it that add up to 300 memories.
+rare_lexeme AS MATERIALIZED (
+    SELECT openmem.word_key(:user_id::text, lexeme_id) AS key, expected, row_number() OVER rarest AS position,
+        row_number() OVER rarest = 1 OR sum(expected) OVER rarest <= 300 AS is_rare
+    FROM (
+        SELECT f.bit, f.lexeme_id, f.memories * ordinals.memories / greatest(f.total, 1) + 1 AS expected
+        FROM lexeme_frequency f CROSS JOIN ordinals
+        WHERE f.lexeme_id IS NOT NULL AND ordinals.memories > 1000
+    ) lexemes
+    WINDOW rarest AS (ORDER BY expected, bit)
+),
+-- Up to 3 rows: the lexemes behind those.
+next_lexeme AS (
+    SELECT * FROM rare_lexeme WHERE NOT is_rare ORDER BY position LIMIT 3
+),
+-- Up to 3 rows: two of next_lexeme each, if about 300 memories at most have both.
+lexeme_pair AS MATERIALIZED (
+    SELECT ARRAY[one.key, other.key] AS keys, row_number() OVER () AS number
+    FROM next_lexeme one JOIN next_lexeme other ON one.position < other.position CROSS JOIN ordinals
+    WHERE one.expected * other.expected / ordinals.memories <= 300
+),
+-- The memories that have a rare lexeme or both of a pair, of those with an ordinal that is indexed. The conditions on
+-- word_keys and ordinal are as the index memories_words has them. CASE hides the user from the index by user_id and
+-- ordinal, which a planner that expects few memories of a user would prefer. The keys are salted with the user's id, so
+-- that the index finds hardly a memory of anybody else.
+index_match AS (
+    SELECT m.*
+    FROM openmem.memories m
+    WHERE m.ordinal > 1000
+        AND (
+            openmem.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))
+                 && ARRAY(SELECT key FROM rare_lexeme WHERE is_rare)
+            OR openmem.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))
+                 @> (SELECT keys FROM lexeme_pair WHERE number = 1)
+            OR openmem.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))
+                 @> (SELECT keys FROM lexeme_pair WHERE number = 2)
+            OR openmem.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))
+                 @> (SELECT keys FROM lexeme_pair WHERE number = 3)
+        )
+        AND m.bucket = :bucket::smallint
+        AND CASE WHEN m.user_id = :user_id::text THEN
+            (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+                OR m.scope ^@ ANY (:selected_prefixes::text[]))
+            AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
+        END
+),
+index_candidates AS MATERIALIZED (
+    -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
+    SELECT id, ordinal, moment, similarity, terms, coverage,
+        coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
+            * CASE WHEN found < 2 THEN 1 ELSE 0.85::float8 END AS score
+    FROM (
+        SELECT *, CASE WHEN found < 2 THEN found ELSE found - 2 END
+            + (SELECT CASE WHEN lexemes > 0 THEN 0 END FROM query) AS coverage
+        FROM (
+            SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.terms,
+                -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
+                -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
+                CASE WHEN m.embedding_model = :model::text
+                    THEN 1 - least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 1)
+                END AS similarity,
+                m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
+            FROM index_match m
+            -- A fence: without it the products would be computed once for each of their uses above.
+            OFFSET 0
+        ) compared
+    ) covered
+    ORDER BY score DESC, id DESC
+    LIMIT greatest(30, :limit::bigint)
+),
+-- The first memories of the user, or, if the index has found too few, all of them.
+prefix AS (
+    SELECT m.* FROM searched m
+    WHERE m.ordinal <= (
+        SELECT CASE WHEN (SELECT count(*) FROM index_candidates) >= 30
+            THEN 1000 ELSE last END
+        FROM ordinals
+    )
+),
+prefix_candidates AS MATERIALIZED (
+    -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
+    SELECT id, ordinal, moment, similarity, terms, coverage,
+        coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
+            * CASE WHEN found < 2 THEN 1 ELSE 0.85::float8 END AS score
+    FROM (
+        SELECT *, CASE WHEN found < 2 THEN found ELSE found - 2 END
+            + (SELECT CASE WHEN lexemes > 0 THEN 0 END FROM query) AS coverage
+        FROM (
+            SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.terms,
+                -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
+                -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
+                CASE WHEN m.embedding_model = :model::text
+                    THEN 1 - least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 1)
+                END AS similarity,
+                m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
+            FROM prefix m
+            -- A fence: without it the products would be computed once for each of their uses above.
+            OFFSET 0
+        ) compared
+    ) covered
+    ORDER BY score DESC, id DESC
+    LIMIT greatest(30, :limit::bigint)
+),
+-- The best of both, as many. If prefix has all, it has those of the index, too.
+candidates AS MATERIALIZED (
+    SELECT * FROM prefix_candidates
+    UNION ALL SELECT * FROM index_candidates
+        WHERE (SELECT count(*) FROM index_candidates) >= 30
+    ORDER BY score DESC, id DESC
+    LIMIT greatest(30, :limit::bigint)
+),
+-- Only a long query needs counts to choose its lexemes.
+seed_of_long_query AS (
+    SELECT terms
+    FROM (SELECT terms FROM candidates ORDER BY score DESC, id DESC LIMIT 30) seeds
+    WHERE (SELECT is_long FROM query)
+),
+seed_mask_counts AS MATERIALIZED (
+    -- One row per chunk and combination of its bits that a memory has.
+    SELECT chunk, chunk_mask, count(*)::float8 AS memories
+    FROM (
+        SELECT chunk, (m.terms OPERATOR(public.<#>) v.vector)::bigint AS chunk_mask
+        FROM seed_of_long_query m CROSS JOIN lexeme_vectors v
+    ) compared
+    WHERE chunk_mask <> 0
+    GROUP BY chunk, chunk_mask
+),
+-- One row per lexeme of the query. The first 61 have bits of their own, those with the most weight
+-- first that any seed has. The others share the bit 63, which no term_mask has.
+scored_lexeme AS MATERIALIZED (
+    SELECT lexeme_id, weight,
+        least(2 - 1 + row_number() OVER (ORDER BY memories IS NULL, weight DESC, bit), 63)::int
+            AS bit
+    FROM (
+        SELECT l.bit, l.lexeme_id, l.weight, sum(c.memories) AS memories
+        FROM weighted_lexeme l
+        LEFT JOIN seed_mask_counts c
+            ON c.chunk = l.bit / 21 AND c.chunk_mask & (1::bigint << (l.bit % 21)) <> 0
+        WHERE l.bit <> 0
+        GROUP BY l.bit, l.lexeme_id, l.weight
+    ) counted
+),
+masked_lexeme AS (
+    SELECT lexeme_id, bit FROM scored_lexeme WHERE bit < 63
+),
+mask_vectors AS MATERIALIZED (
+    -- One row per 21 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
+    -- sum of powers of two: the bits of the lexemes that the memory has. 21 bits, since a sum of single-precision
+    -- numbers is exact up to 24. The entries are negative, since the operator <#> gives the negative inner product.
+    SELECT chunk,
+        ('{' || coalesce(string_agg(lexeme_id || ':-' || flags, ',') FILTER (WHERE flags <> 0), '') || '}/536870912')
+            ::public.sparsevec AS vector
+    FROM (
+        -- Two lexemes may have the same id, which is a hash: its entry is the union of their bits.
+        SELECT lexeme_id, bit / 21 AS chunk, bit_or(1::bigint << (bit % 21)) AS flags
+        FROM (
+            SELECT lexeme_id, bit FROM masked_lexeme
+            UNION ALL SELECT speaker_id, 0 FROM query_lexeme
+            UNION ALL SELECT openmem.term_number('?'), 1
+        ) entries
+        GROUP BY lexeme_id, chunk
+    ) numbered
+    GROUP BY chunk
+),
+-- One row per bit that has a weight. The weights add up to that of the whole query.
+bit_weight AS MATERIALIZED (
+    SELECT 1::bigint << bit AS flag, sum(weight) AS weight
+    FROM (
+        SELECT bit, weight FROM scored_lexeme
+        UNION ALL SELECT bit, weight FROM weighted_lexeme WHERE bit = 0
+    ) weighted
+    GROUP BY bit
+),
+-- One row per row of candidates. own_score: before questions lose a part. score: after that.
+top_k AS MATERIALIZED (
+    SELECT m.id, m.ordinal, m.moment, m.similarity, m.coverage, m.score,
+        coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score,
+        -- The lexemes of the query that a memory has, as bits, and two bits for its speaker and for being a question.
+        CASE WHEN (SELECT lexemes <= 21 - 2 FROM query)
+            -- One inner product is enough for most queries.
+            THEN (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
+            ELSE (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
+                | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 1))::bigint, 0)
+                    << 21)
+                | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 2))::bigint, 0)
+                    << (2 * 21))
+        END AS term_mask
+    FROM candidates m
+),
+-- The memories that boost their neighbors: up to 30 rows, the best of top_k.
+-- window_start: where the window of time begins that the memory is from.
+seed AS MATERIALIZED (
+    SELECT id, ordinal, date_bin('3600 seconds', moment, 'epoch') AS window_start, similarity,
+        term_mask, coverage, own_score
+    FROM top_k
+    ORDER BY score DESC, id DESC
+    LIMIT 30
+),
+-- One row per seed and memory that was added up to 2 places before or after it.
+near_seed AS (
+    SELECT m.id, m.moment, m.similarity, m.term_mask, seed.id AS seed_id, seed.window_start,
+        seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,
+        seed.coverage AS seed_coverage,
+        CASE WHEN found < 2 THEN found ELSE found - 2 END
+            + (SELECT CASE WHEN lexemes > 0 THEN 0 END FROM query) AS coverage
+    FROM seed CROSS JOIN LATERAL (
+        SELECT m.id, coalesce(m.valid_from, m.created_at) AS moment,
+            -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
+            -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
+            CASE WHEN m.embedding_model = :model::text
+                THEN 1 - least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 1)
+            END AS similarity,
+            -- The lexemes of the query that a memory has, as bits, and two bits for its speaker and for being a question.
+            CASE WHEN (SELECT lexemes <= 21 - 2 FROM query)
+                -- One inner product is enough for most queries.
+                THEN (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
+                ELSE (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
+                    | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 1))::bigint, 0)
+                        << 21)
+                    | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 2))::bigint, 0)
+                        << (2 * 21))
+            END AS term_mask,
+            m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
+        FROM searched m
+        WHERE m.ordinal <> seed.ordinal
+            AND m.ordinal >= seed.ordinal - 2 AND m.ordinal <= seed.ordinal + 2
+        -- A fence: the few memories near a seed are read by the index, and compared once.
+        OFFSET 0
+    ) m
+),
+-- At most one row: the score of the last memory of the result, if there were no boosts. Boosts only raise it.
+cutoff AS MATERIALIZED (
+    SELECT score FROM top_k ORDER BY score DESC, id DESC OFFSET :limit::bigint - 1 LIMIT 1
+),
+-- The neighbors that may get into the result: one row per row of near_seed, without those that cannot reach the cutoff.
+-- is_below_seed: whether the seed is better by itself; of equal own scores that of the newer memory is the better. Own
+-- scores, so before questions lose a part of theirs: the reply to a question may overtake it.
+-- boosted_score: without that loss, and before the ceiling.
+neighbor AS MATERIALIZED (
+    SELECT id, term_mask, own_score, seed_id, is_below_seed,
+        own_score + coalesce(
+            boost_factor * (
+                0.35 * 0.9 * greatest(seed_similarity - similarity, 0)
+                + 0.65 * 0.6 * new_coverage
+            ), 0
+        ) AS boosted_score
+    FROM (
+        SELECT *,
+            -- A boost decays for memories that have little to do with the query themselves. least() ignores NULL.
+            CASE WHEN similarity IS NULL THEN 0 ELSE least(1, 4.0 * similarity) END AS boost_factor,
+            -- What the seed has and the memory does not, of lexemes alone.
+            seed_term_mask & ~(term_mask | 1::bigint | 2::bigint) AS new_term_mask
+        FROM near_seed
+        WHERE moment >= window_start AND moment < window_start + interval '3600 seconds'
+    ) m
+    CROSS JOIN LATERAL (
+        SELECT coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score
+    ) own_scores
+    CROSS JOIN LATERAL (SELECT (own_score, id) < (seed_own_score, seed_id) AS is_below_seed) compared
+    CROSS JOIN LATERAL (
+        SELECT (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE new_term_mask & flag <> 0)
+            / (SELECT sum(weight) FROM bit_weight) AS new_coverage
+    ) coverages
+    WHERE (seed_similarity > similarity OR new_term_mask <> 0)
+        -- Before coverages are computed, pairs are left out that cannot reach the cutoff even with all of the seed's
+        -- coverage. Of those above their seed, the score before the loss of questions counts, since it may raise the
+        -- ceiling of others.
+        AND (own_score + coalesce(
+            boost_factor * (
+                0.35 * 0.9 * greatest(seed_similarity - similarity, 0)
+                + 0.65 * 0.6 * seed_coverage
+            ), 0
+        ))
+            * CASE WHEN is_below_seed AND term_mask & 2::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+            >= coalesce((SELECT score FROM cutoff), 0)
+),
+-- Up to which score a seed can boost memories below itself: its own score, or what it gets from such memories itself.
+-- One row per seed.
+ceiling AS MATERIALIZED (
+    SELECT seed.id AS seed_id, greatest(seed.own_score, max(n.boosted_score)) AS score
+    FROM seed LEFT JOIN neighbor n ON n.id = seed.id AND NOT n.is_below_seed
+    GROUP BY seed.id, seed.own_score
+),
+-- The result: up to :limit rows, one per memory. Of several scores of a memory the best counts. A boost closes no more
+-- than a share of the gap to the ceiling, so that the memory stays behind its seed.
+ranked AS MATERIALIZED (
+    SELECT id, least(score, 1) AS score, own_score
+    FROM (
+        SELECT id, max(score) AS score, max(own_score) AS own_score
+        FROM (
+            SELECT id, score, own_score FROM top_k
+            UNION ALL
+            SELECT n.id,
+                CASE WHEN term_mask & 2::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+                * CASE WHEN is_below_seed
+                    THEN least(boosted_score, own_score + 0.9 * (ceiling.score - own_score))
+                    ELSE boosted_score
+                END,
+                own_score
+            FROM neighbor n JOIN ceiling USING (seed_id)
+        ) scored
+        GROUP BY id
+        ORDER BY score DESC, own_score DESC, id DESC
+        LIMIT :limit::bigint
+    ) best
+    -- Out here, since most searches have no :min_score.
+    WHERE score > 0 AND score >= coalesce(:min_score::float8, 0)
+),
+audit_entry AS (
+    SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, :verb::text AS action,
+        NULL AS memory_id, :scope::text AS scope
+),
+-- One row. A reader does not wait until its audit entry is on the disk: before the entry is written, this switches
+-- synchronous commit off for the running transaction. MATERIALIZED, so that it runs once.
+async_commit AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
+-- The entries in the audit log, one row per row of audit_entry.
+audit AS (
+    INSERT INTO openmem.audit_log (bucket, user_id, app, action, memory_id, scope, request_id)
+    SELECT e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text
+    FROM async_commit, audit_entry e
+)
+SELECT ranked.score,
+    m.id, m.content, m.user_id, m.created_at, m.scope, m.tags, m.source::text, m.confidence,
+    m.valid_from, m.valid_to,
+    CASE WHEN :readable_paths::text[] IS NULL OR m.supersedes = '{}' THEN m.supersedes ELSE (
+        -- The ids of m.supersedes in their order, without those of memories that the caller may not read.
+        SELECT array_agg(named.id ORDER BY named.position)
+        FROM unnest(m.supersedes) WITH ORDINALITY AS named (id, position)
+        CROSS JOIN LATERAL (
+            SELECT FROM openmem.memories s
+            WHERE s.id = named.id AND s.bucket = :bucket::smallint AND s.user_id = m.user_id
+                AND (:readable_paths::text[] IS NULL OR s.scope = ANY (:readable_paths::text[])
+                    OR s.scope ^@ ANY (:readable_prefixes::text[]))
+            -- A fence: without it the planner may read all memories of the user, and join them.
+            OFFSET 0
+        ) s
+    ) END AS supersedes,
+    m.embedding_model, m.updated_at, m.extensions::text
+FROM ranked CROSS JOIN LATERAL (
+    -- A fence: each memory is looked up by its id.
+    SELECT * FROM openmem.memories m WHERE m.id = ranked.id AND m.bucket = :bucket::smallint OFFSET 0
+) m
+ORDER BY ranked.score DESC, ranked.own_score DESC, ranked.id DESC;
+
+ROLLBACK;

@@ -1,0 +1,23 @@
+"""The search of `search` and `context`: two statements, and who needs which.
+
+``search_exact.sql`` scores all memories of a user. For a large user, with more than about `EXACT_SCAN_LIMIT`, it only
+tells so, and ``search_indexed.sql`` is sent, which reads some of them. Both give the same scores, up to what a sample
+tells of the frequencies of lexemes. `openmem.ranking` has the formula, `docs/retrieval.md` the measurements, `docs/sql`
+the statements as they are sent. The terms:
+
+* lexeme: a word of a query or of a memory by its stem, as PostgreSQL's ``english`` configuration finds it. The day, the
+  month and the year of a memory are lexemes of it. Its id is a hash.
+* terms: the lexemes of a memory as a sparse vector of ones, and two entries more: for its speaker, and for being a
+  question.
+* similarity: the cosine of the vectors of a memory and of the query, at least 0.
+* term_mask: the lexemes of the query that a memory has, as bits.
+* coverage: the share of the query's lexemes that a memory has, each with its weight.
+* weight: of a lexeme, how rare it is among the user's memories (inverse document frequency).
+* own_score: what a memory scores by its similarity and coverage.
+* seed: one of the memories with the best scores of their own.
+* neighbor: a memory that was added just before or after a seed and is from the same window of time.
+* boost: what a neighbor gets because of its seed. ceiling: up to which score.
+* cutoff: the score that a memory needs at least to be in the result.
+* ordinal: the position of a memory among those of its user, in order of insertion. It may have gaps.
+* bucket: the part of all users that a user belongs to (see `openmem._ids`).
+"""

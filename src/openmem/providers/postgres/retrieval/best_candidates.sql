@@ -1,0 +1,17 @@
+-- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
+SELECT id, ordinal, moment, similarity, terms, coverage,
+    {own_score}
+        * CASE WHEN found < {question_offset} THEN 1 ELSE {question_factor}::float8 END AS score
+FROM (
+    SELECT *, {indexed_coverage} AS coverage
+    FROM (
+        SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.terms,
+            {similarity} AS similarity,
+            m.terms OPERATOR({vector}.<#>) (SELECT vector FROM query_weights) AS found
+        FROM {memories} m
+        -- A fence: without it the products would be computed once for each of their uses above.
+        OFFSET 0
+    ) compared
+) covered
+ORDER BY score DESC, id DESC
+LIMIT greatest({seeds}, :limit::bigint)

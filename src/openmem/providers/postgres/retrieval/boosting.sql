@@ -1,0 +1,67 @@
+-- At most one row: the score of the last memory of the result, if there were no boosts. Boosts only raise it.
+cutoff AS MATERIALIZED (
+    SELECT score FROM top_k ORDER BY score DESC, id DESC OFFSET :limit::bigint - 1 LIMIT 1
+),
+-- The neighbors that may get into the result: one row per row of near_seed, without those that cannot reach the cutoff.
+-- is_below_seed: whether the seed is better by itself; of equal own scores that of the newer memory is the better. Own
+-- scores, so before questions lose a part of theirs: the reply to a question may overtake it.
+-- boosted_score: without that loss, and before the ceiling.
+neighbor AS MATERIALIZED (
+    SELECT id, term_mask, own_score, seed_id, is_below_seed,
+        own_score + {boost(new_coverage)} AS boosted_score
+    FROM (
+        SELECT *,
+            -- A boost decays for memories that have little to do with the query themselves. least() ignores NULL.
+            CASE WHEN similarity IS NULL THEN 0 ELSE least(1, {neighbor_decay} * similarity) END AS boost_factor,
+            -- What the seed has and the memory does not, of lexemes alone.
+            seed_term_mask & ~(term_mask | {speaker_flag} | {question_flag}) AS new_term_mask
+        FROM near_seed
+        WHERE moment >= window_start AND moment < window_start + interval '{neighbor_window_seconds} seconds'
+    ) m
+    CROSS JOIN LATERAL (
+        SELECT {own_score} AS own_score
+    ) own_scores
+    CROSS JOIN LATERAL (SELECT (own_score, id) < (seed_own_score, seed_id) AS is_below_seed) compared
+    CROSS JOIN LATERAL (
+        SELECT {coverage_of(new_term_mask)} AS new_coverage
+    ) coverages
+    WHERE (seed_similarity > similarity OR new_term_mask <> 0)
+        -- Before coverages are computed, pairs are left out that cannot reach the cutoff even with all of the seed's
+        -- coverage. Of those above their seed, the score before the loss of questions counts, since it may raise the
+        -- ceiling of others.
+        AND (own_score + {boost(seed_coverage)})
+            * CASE WHEN is_below_seed AND term_mask & {question_flag} <> 0 THEN {question_factor}::float8 ELSE 1 END
+            >= coalesce((SELECT score FROM cutoff), 0)
+),
+-- Up to which score a seed can boost memories below itself: its own score, or what it gets from such memories itself.
+-- One row per seed.
+ceiling AS MATERIALIZED (
+    SELECT seed.id AS seed_id, greatest(seed.own_score, max(n.boosted_score)) AS score
+    FROM seed LEFT JOIN neighbor n ON n.id = seed.id AND NOT n.is_below_seed
+    GROUP BY seed.id, seed.own_score
+),
+-- The result: up to :limit rows, one per memory. Of several scores of a memory the best counts. A boost closes no more
+-- than a share of the gap to the ceiling, so that the memory stays behind its seed.
+ranked AS MATERIALIZED (
+    SELECT id, least(score, 1) AS score, own_score
+    FROM (
+        SELECT id, max(score) AS score, max(own_score) AS own_score
+        FROM (
+            SELECT id, score, own_score FROM top_k
+            UNION ALL
+            SELECT n.id,
+                {question_share}
+                * CASE WHEN is_below_seed
+                    THEN least(boosted_score, own_score + {gap_share} * (ceiling.score - own_score))
+                    ELSE boosted_score
+                END,
+                own_score
+            FROM neighbor n JOIN ceiling USING (seed_id)
+        ) scored
+        GROUP BY id
+        ORDER BY score DESC, own_score DESC, id DESC
+        LIMIT :limit::bigint
+    ) best
+    -- Out here, since most searches have no :min_score.
+    WHERE score > 0 AND score >= coalesce(:min_score::float8, 0)
+)

@@ -1,0 +1,1 @@
+coalesce({vector_weight} * similarity + {words_weight} * coverage, coverage, similarity, 0)

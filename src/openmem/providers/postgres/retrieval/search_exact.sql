@@ -1,0 +1,139 @@
+-- The best memories for a query, by the scores of all memories of the user. For a user with many it only tells so.
+-- One row with is_large_user and NULLs, or up to :limit rows, the best first. `openmem.providers.postgres.retrieval`
+-- explains the terms.
+--
+-- Most CTEs are MATERIALIZED: each runs once, and no planner that knows nothing of a user can merge them.
+WITH
+-- One row. The rows of the index say it without reading the table.
+size AS MATERIALIZED (
+    SELECT EXISTS (
+        SELECT FROM {schema}.memories m
+        WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.ordinal > {exact_scan_limit}
+    ) AS is_large_user
+),
+{query},
+-- One row per memory of the user that may be in the result; none for a large user. Used twice, and each time read from
+-- the table: NOT MATERIALIZED.
+searched AS NOT MATERIALIZED (
+    SELECT m.*
+    FROM {schema}.memories m
+    WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
+        AND {is_selected(m.scope)}
+        AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
+        AND NOT (SELECT is_large_user FROM size)
+),
+lexeme_vectors AS MATERIALIZED (
+    {mask_vectors(query_lexeme)}
+),
+-- Only a long query needs counts to choose its lexemes.
+of_long_query AS (
+    SELECT terms FROM searched WHERE (SELECT is_long FROM query)
+),
+chunk_mask_counts AS MATERIALIZED (
+    {chunk_mask_counts(of_long_query)}
+),
+-- One row per lexeme of the query. The first {max_query_lexemes} have bits of their own, the rarest first that any
+-- memory has. The others share the bit {no_bit}, which no term_mask has. memories: how many have it; NULL for none,
+-- or if the query is not long.
+scored_lexeme AS MATERIALIZED (
+    SELECT lexeme_id, memories,
+        least({first_lexeme_bit} - 1 + row_number() OVER (ORDER BY memories IS NULL, memories, bit), {no_bit})::int
+            AS bit
+    FROM (
+        SELECT l.bit, l.lexeme_id, sum(c.memories) AS memories
+        FROM query_lexeme l
+        LEFT JOIN chunk_mask_counts c
+            ON c.chunk = l.bit / {mask_bits} AND c.chunk_mask & (1::bigint << (l.bit % {mask_bits})) <> 0
+        GROUP BY l.bit, l.lexeme_id
+    ) counted
+),
+masked_lexeme AS (
+    SELECT lexeme_id, bit FROM scored_lexeme WHERE bit < {no_bit}
+),
+mask_vectors AS MATERIALIZED (
+    {mask_vectors(masked_lexeme)}
+),
+-- What the ranking needs of a memory: one row per row of searched, about {exact_scan_limit} at most.
+features AS MATERIALIZED (
+    SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment,
+        {similarity} AS similarity,
+        {term_mask} AS term_mask
+    FROM searched m
+    UNION ALL
+    -- No rows, though the planner expects 1,000. How many memories a user has it can only guess, and if it guesses few,
+    -- it joins features with others by comparing all with all.
+    SELECT NULL::text, NULL::int, NULL::timestamptz, NULL::float8, NULL::bigint
+    FROM generate_series(1, 1000)
+    WHERE :limit::bigint < 0
+),
+-- One row per different mask. Memories with equal masks have equal coverages, so those are computed per mask.
+mask_counts AS MATERIALIZED (
+    SELECT term_mask, count(*)::float8 AS memories FROM features GROUP BY term_mask
+),
+-- One row per bit that has a weight, and how many lexemes the bit stands for. The lexemes that no memory has and that
+-- got no bit of their own weigh as well; those that are left out for being common do not.
+scored_bits AS MATERIALIZED (
+    SELECT bit, 1 AS lexemes FROM masked_lexeme
+    UNION ALL SELECT {speaker_bit}, 1 WHERE EXISTS (SELECT FROM query_lexeme)
+    UNION ALL SELECT {no_bit}, count(*) FROM scored_lexeme WHERE bit = {no_bit} AND memories IS NULL HAVING count(*) > 0
+),
+-- One row per row of scored_bits.
+bit_weight AS MATERIALIZED (
+    SELECT 1::bigint << bit AS flag,
+        lexemes *
+            {lexeme_weight}
+            AS weight
+    FROM (
+        SELECT bit, lexemes, (SELECT coalesce(sum(memories), 0) FROM mask_counts) AS total,
+            (SELECT coalesce(sum(memories), 0) FROM mask_counts WHERE term_mask & (1::bigint << bit) <> 0) AS memories
+        FROM scored_bits
+        -- A fence: without it the count would be computed once for each of its uses above.
+        OFFSET 0
+    ) counted
+),
+-- One row per row of mask_counts. coverage: the share of the query's weight that the mask covers; NULL without lexemes.
+mask_coverage AS MATERIALIZED (
+    SELECT term_mask,
+        {coverage_of(term_mask)} AS coverage
+    FROM mask_counts
+),
+-- The best by themselves: those that may be seeds, and those that may be in the result.
+-- own_score: before questions lose a part. score: after that.
+top_k AS MATERIALIZED (
+    SELECT *, {own_score} AS own_score
+    FROM (
+        SELECT id, ordinal, moment, similarity, term_mask, coverage,
+            {own_score}
+                * {question_share} AS score
+        FROM features JOIN mask_coverage USING (term_mask)
+        ORDER BY score DESC, id DESC
+        LIMIT greatest({seeds}, :limit::bigint)
+    ) best
+),
+{seed},
+-- One row per seed and memory that was added up to {neighbor_distance} places before or after it. An equality with
+-- each place rather than a range: a hash join can use it.
+near_seed AS (
+    SELECT m.id, m.moment, m.similarity, m.term_mask, m.coverage, seed.id AS seed_id, seed.window_start,
+        seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,
+        seed.coverage AS seed_coverage
+    FROM seed
+    CROSS JOIN generate_series(-{neighbor_distance}, {neighbor_distance}) AS places (step)
+    JOIN (features JOIN mask_coverage USING (term_mask)) m ON m.ordinal = seed.ordinal + step
+    WHERE step <> 0
+),
+{boosting},
+audit_entry AS (
+    SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, :verb::text AS action,
+        NULL AS memory_id, :scope::text AS scope
+    FROM size WHERE NOT is_large_user
+){audit_read}
+SELECT size.is_large_user, ranked.score,
+    {readable_columns}
+FROM size LEFT JOIN (
+    ranked CROSS JOIN LATERAL (
+        -- A fence: each memory is looked up by its id.
+        SELECT * FROM {schema}.memories m WHERE m.id = ranked.id AND m.bucket = :bucket::smallint OFFSET 0
+    ) m
+) ON true
+ORDER BY ranked.score DESC, ranked.own_score DESC, ranked.id DESC

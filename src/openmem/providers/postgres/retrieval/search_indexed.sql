@@ -1,0 +1,226 @@
+-- The best memories for a query of a user with many: those of the first {exact_scan_limit}, and of the others those that
+-- an index of lexemes finds. Up to :limit rows, the best first. `openmem.providers.postgres.retrieval` explains the
+-- terms.
+--
+-- How rare a lexeme is tells a sample. So the weights are known before memories are read, and one inner product gives
+-- a memory's coverage. What takes masks is only computed for the best.
+WITH
+{query},
+-- One row per memory of the user that may be in the result. Each use reads some of them: NOT MATERIALIZED.
+searched AS NOT MATERIALIZED (
+    SELECT m.*
+    FROM {schema}.memories m
+    WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
+        AND {is_selected(m.scope)}
+        AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
+),
+-- One row: the first and the last ordinal of the user's memories, about how many there are, and how many ordinals each
+-- of {sample_strata} strata has. No rows for a user without memories. Not min() and max(): a planner that expects few
+-- memories of a user reads them all for those.
+ordinals AS MATERIALIZED (
+    SELECT first, last, last - first + 1 AS memories, (last - first) / {sample_strata} + 1 AS stratum_length
+    FROM (
+        SELECT m.ordinal AS first FROM {schema}.memories m
+        WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text ORDER BY m.ordinal LIMIT 1
+    ) oldest,
+    (
+        SELECT m.ordinal AS last FROM {schema}.memories m
+        WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text ORDER BY m.ordinal DESC LIMIT 1
+    ) newest
+),
+-- One row per sampled memory: up to {stratum_rows} from the beginning of each stratum.
+sample AS MATERIALIZED (
+    SELECT m.terms
+    FROM ordinals CROSS JOIN generate_series(first, last, stratum_length) AS start
+    CROSS JOIN LATERAL (
+        SELECT m.terms FROM searched m
+        WHERE m.ordinal >= start AND m.ordinal < start + stratum_length
+        ORDER BY m.ordinal LIMIT {stratum_rows}
+    ) m
+),
+lexeme_vectors AS MATERIALIZED (
+    {mask_vectors(query_lexeme)}
+),
+sample_mask_counts AS MATERIALIZED (
+    {chunk_mask_counts(sample)}
+),
+-- One row per lexeme of the query, and one without a lexeme_id for the speaker. memories: how many of the sample, which
+-- has total, have it.
+lexeme_frequency AS MATERIALIZED (
+    SELECT l.bit, l.lexeme_id, coalesce(sum(c.memories), 0) AS memories,
+        (SELECT count(*)::float8 FROM sample) AS total
+    FROM (
+        SELECT bit, lexeme_id FROM query_lexeme
+        UNION ALL SELECT {speaker_bit}, NULL WHERE EXISTS (SELECT FROM query_lexeme)
+    ) l
+    LEFT JOIN sample_mask_counts c
+        ON c.chunk = l.bit / {mask_bits} AND c.chunk_mask & (1::bigint << (l.bit % {mask_bits})) <> 0
+    GROUP BY l.bit, l.lexeme_id
+),
+-- One row per row of lexeme_frequency.
+weighted_lexeme AS MATERIALIZED (
+    SELECT bit, lexeme_id,
+        {lexeme_weight}
+        AS weight
+    FROM lexeme_frequency
+),
+-- One row. The inner product of vector and memories.terms is the coverage of a memory, and {question_offset} more for a
+-- question. The entries are negative, since the operator <#> gives the negative inner product.
+query_weights AS MATERIALIZED (
+    SELECT ('{' || coalesce(string_agg(lexeme_id || ':-' || value, ',') FILTER (WHERE value <> 0), '')
+        || '}/{lexeme_ids}')::{vector}.sparsevec AS vector
+    FROM (
+        -- Two lexemes may have the same id, which is a hash: its entry is the sum of their weights.
+        SELECT lexeme_id, coalesce(sum(weight) / (SELECT sum(weight) FROM weighted_lexeme), 0)
+            + {question_offset} * max((bit = {question_bit})::int) AS value
+        FROM (
+            SELECT lexeme_id, bit FROM query_lexeme
+            UNION ALL SELECT speaker_id, {speaker_bit} FROM query_lexeme
+            UNION ALL SELECT {schema}.term_number('?'), {question_bit}
+        ) entries
+        LEFT JOIN (SELECT bit, weight FROM weighted_lexeme) weights USING (bit)
+        GROUP BY lexeme_id
+    ) valued
+),
+-- One row per lexeme of the query, and how many memories are expected to have it; none if all memories are to be read.
+-- is_rare: whether all that have it are read: the rarest, and those after it that add up to {rare_rows} memories.
+rare_lexeme AS MATERIALIZED (
+    SELECT {schema}.word_key(:user_id::text, lexeme_id) AS key, expected, row_number() OVER rarest AS position,
+        row_number() OVER rarest = 1 OR sum(expected) OVER rarest <= {rare_rows} AS is_rare
+    FROM (
+        SELECT f.bit, f.lexeme_id, f.memories * ordinals.memories / greatest(f.total, 1) + 1 AS expected
+        FROM lexeme_frequency f CROSS JOIN ordinals
+        WHERE f.lexeme_id IS NOT NULL AND ordinals.memories > {index_min_memories}
+    ) lexemes
+    WINDOW rarest AS (ORDER BY expected, bit)
+),
+-- Up to {paired_lexemes} rows: the lexemes behind those.
+next_lexeme AS (
+    SELECT * FROM rare_lexeme WHERE NOT is_rare ORDER BY position LIMIT {paired_lexemes}
+),
+-- Up to 3 rows: two of next_lexeme each, if about {pair_rows} memories at most have both.
+lexeme_pair AS MATERIALIZED (
+    SELECT ARRAY[one.key, other.key] AS keys, row_number() OVER () AS number
+    FROM next_lexeme one JOIN next_lexeme other ON one.position < other.position CROSS JOIN ordinals
+    WHERE one.expected * other.expected / ordinals.memories <= {pair_rows}
+),
+-- The memories that have a rare lexeme or both of a pair, of those with an ordinal that is indexed. The conditions on
+-- word_keys and ordinal are as the index memories_words has them. CASE hides the user from the index by user_id and
+-- ordinal, which a planner that expects few memories of a user would prefer. The keys are salted with the user's id, so
+-- that the index finds hardly a memory of anybody else.
+index_match AS (
+    SELECT m.*
+    FROM {schema}.memories m
+    WHERE m.ordinal > {exact_scan_limit}
+        AND (
+            {keys} && ARRAY(SELECT key FROM rare_lexeme WHERE is_rare)
+            OR {keys} @> (SELECT keys FROM lexeme_pair WHERE number = 1)
+            OR {keys} @> (SELECT keys FROM lexeme_pair WHERE number = 2)
+            OR {keys} @> (SELECT keys FROM lexeme_pair WHERE number = 3)
+        )
+        AND m.bucket = :bucket::smallint
+        AND CASE WHEN m.user_id = :user_id::text THEN
+            {is_selected(m.scope)}
+            AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
+        END
+),
+index_candidates AS MATERIALIZED (
+    {best_candidates(index_match)}
+),
+-- The first memories of the user, or, if the index has found too few, all of them.
+prefix AS (
+    SELECT m.* FROM searched m
+    WHERE m.ordinal <= (
+        SELECT CASE WHEN (SELECT count(*) FROM index_candidates) >= {min_index_candidates}
+            THEN {exact_scan_limit} ELSE last END
+        FROM ordinals
+    )
+),
+prefix_candidates AS MATERIALIZED (
+    {best_candidates(prefix)}
+),
+-- The best of both, as many. If prefix has all, it has those of the index, too.
+candidates AS MATERIALIZED (
+    SELECT * FROM prefix_candidates
+    UNION ALL SELECT * FROM index_candidates
+        WHERE (SELECT count(*) FROM index_candidates) >= {min_index_candidates}
+    ORDER BY score DESC, id DESC
+    LIMIT greatest({seeds}, :limit::bigint)
+),
+-- Only a long query needs counts to choose its lexemes.
+seed_of_long_query AS (
+    SELECT terms
+    FROM (SELECT terms FROM candidates ORDER BY score DESC, id DESC LIMIT {seeds}) seeds
+    WHERE (SELECT is_long FROM query)
+),
+seed_mask_counts AS MATERIALIZED (
+    {chunk_mask_counts(seed_of_long_query)}
+),
+-- One row per lexeme of the query. The first {max_query_lexemes} have bits of their own, those with the most weight
+-- first that any seed has. The others share the bit {no_bit}, which no term_mask has.
+scored_lexeme AS MATERIALIZED (
+    SELECT lexeme_id, weight,
+        least({first_lexeme_bit} - 1 + row_number() OVER (ORDER BY memories IS NULL, weight DESC, bit), {no_bit})::int
+            AS bit
+    FROM (
+        SELECT l.bit, l.lexeme_id, l.weight, sum(c.memories) AS memories
+        FROM weighted_lexeme l
+        LEFT JOIN seed_mask_counts c
+            ON c.chunk = l.bit / {mask_bits} AND c.chunk_mask & (1::bigint << (l.bit % {mask_bits})) <> 0
+        WHERE l.bit <> {speaker_bit}
+        GROUP BY l.bit, l.lexeme_id, l.weight
+    ) counted
+),
+masked_lexeme AS (
+    SELECT lexeme_id, bit FROM scored_lexeme WHERE bit < {no_bit}
+),
+mask_vectors AS MATERIALIZED (
+    {mask_vectors(masked_lexeme)}
+),
+-- One row per bit that has a weight. The weights add up to that of the whole query.
+bit_weight AS MATERIALIZED (
+    SELECT 1::bigint << bit AS flag, sum(weight) AS weight
+    FROM (
+        SELECT bit, weight FROM scored_lexeme
+        UNION ALL SELECT bit, weight FROM weighted_lexeme WHERE bit = {speaker_bit}
+    ) weighted
+    GROUP BY bit
+),
+-- One row per row of candidates. own_score: before questions lose a part. score: after that.
+top_k AS MATERIALIZED (
+    SELECT m.id, m.ordinal, m.moment, m.similarity, m.coverage, m.score,
+        {own_score} AS own_score,
+        {term_mask} AS term_mask
+    FROM candidates m
+),
+{seed},
+-- One row per seed and memory that was added up to {neighbor_distance} places before or after it.
+near_seed AS (
+    SELECT m.id, m.moment, m.similarity, m.term_mask, seed.id AS seed_id, seed.window_start,
+        seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,
+        seed.coverage AS seed_coverage,
+        {indexed_coverage} AS coverage
+    FROM seed CROSS JOIN LATERAL (
+        SELECT m.id, coalesce(m.valid_from, m.created_at) AS moment,
+            {similarity} AS similarity,
+            {term_mask} AS term_mask,
+            m.terms OPERATOR({vector}.<#>) (SELECT vector FROM query_weights) AS found
+        FROM searched m
+        WHERE m.ordinal <> seed.ordinal
+            AND m.ordinal >= seed.ordinal - {neighbor_distance} AND m.ordinal <= seed.ordinal + {neighbor_distance}
+        -- A fence: the few memories near a seed are read by the index, and compared once.
+        OFFSET 0
+    ) m
+),
+{boosting},
+audit_entry AS (
+    SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, :verb::text AS action,
+        NULL AS memory_id, :scope::text AS scope
+){audit_read}
+SELECT ranked.score,
+    {readable_columns}
+FROM ranked CROSS JOIN LATERAL (
+    -- A fence: each memory is looked up by its id.
+    SELECT * FROM {schema}.memories m WHERE m.id = ranked.id AND m.bucket = :bucket::smallint OFFSET 0
+) m
+ORDER BY ranked.score DESC, ranked.own_score DESC, ranked.id DESC

@@ -1,0 +1,105 @@
+"""The two statements of a search, their parameters and the meaning of their rows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from ...._ids import bucket_of
+from ....models import SearchResults, trusted_result
+from ....operations import Context, Search
+from ....ports.postgres import Row, Statement
+from ....ranking import constants
+from ...base import Call
+from .. import binary
+from ..rows import to_record
+from ..sql import Catalog, Part, read
+from ..sql.parts import scope_values
+from . import layout
+
+_INCLUDED: Final = (
+    "query", "similarity", "term_mask", "lexeme_weight", "own_score", "question_share", "indexed_coverage",
+    "seed", "boosting",
+)  # fmt: skip
+_INCLUDED_WITH: Final = {
+    "mask_vectors": "lexemes",
+    "chunk_mask_counts": "memories",
+    "best_candidates": "memories",
+    "boost": "new_coverage",
+}
+
+
+class Searches:
+    """The statements of `search` and `context`."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._exact = catalog.query("search_exact", __package__, parts())
+        self._indexed = catalog.query("search_indexed", __package__, parts())
+
+    def exact(
+        self, op: Search | Context, call: Call, model: str, vector: Sequence[float], limit: int
+    ) -> Statement[SearchResults | None]:
+        """The best by the scores of all memories of the user; None, and nothing was done, if there are too many."""
+
+        def decode(rows: Sequence[Row]) -> SearchResults | None:
+            is_large_user = rows[0][0]
+            return None if is_large_user else _results([row[1:] for row in rows if row[1] is not None])
+
+        return self._exact.bind(_values(op, call, model, vector, limit), decode)
+
+    def indexed(
+        self, op: Search | Context, call: Call, model: str, vector: Sequence[float], limit: int
+    ) -> Statement[SearchResults]:
+        """The best that an index of lexemes finds; for a user with many memories."""
+        return self._indexed.bind(_values(op, call, model, vector, limit), _results)
+
+
+def parts() -> Mapping[str, Part]:
+    """What the statements include: the constants by their names in lower case, and parts that both share."""
+    values = {**vars(layout), **vars(constants)}
+    return {
+        **{name.lower(): str(value) for name, value in values.items() if name.isupper()},
+        **{name: read(__package__, name) for name in _INCLUDED},
+        **{name: _with(name, argument) for name, argument in _INCLUDED_WITH.items()},
+        "coverage_of": _with("coverage", "mask"),
+        "speaker_flag": f"{1 << layout.SPEAKER_BIT}::bigint",
+        "question_flag": f"{1 << layout.QUESTION_BIT}::bigint",
+        "keys": "{schema}.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))\n    ",
+    }
+
+
+def words_of(query: str) -> str:
+    """The part of a query whose words are compared: of a very long one its beginning and its end."""
+    if len(query) <= constants.MAX_QUERY_CHARACTERS:
+        return query
+    half = constants.MAX_QUERY_CHARACTERS // 2
+    return f"{query[:half]} {query[-half:]}"
+
+
+def _with(name: str, argument: str) -> Callable[[str], str]:
+    """The part in a file with another name in place of the include point `argument`."""
+    text = read(__package__, name)
+    return lambda value: text.replace(f"{{{argument}}}", value)
+
+
+def _values(op: Search | Context, call: Call, model: str, vector: Sequence[float], limit: int) -> Mapping[str, object]:
+    return {
+        "bucket": bucket_of(op.user_id),
+        "user_id": op.user_id,
+        "query": words_of(op.query),
+        "vector": binary.half_vector(vector),
+        # No memory is comparable with a vector of zeros.
+        "model": model if any(vector) else None,
+        "min_score": op.min_score if isinstance(op, Search) else None,
+        "limit": limit,
+        "verb": op.verb,
+        "scope": op.scope,
+        "app": call.app,
+        "request_id": call.request_id,
+        **scope_values("selected", op.scope_filter(call.grants)),
+        **scope_values("readable", call.grants.read),
+    }
+
+
+def _results(rows: Sequence[Row]) -> SearchResults:
+    return [trusted_result(to_record(columns), min(1.0, score)) for score, *columns in rows]

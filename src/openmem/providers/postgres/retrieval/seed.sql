@@ -1,0 +1,9 @@
+-- The memories that boost their neighbors: up to {seeds} rows, the best of top_k.
+-- window_start: where the window of time begins that the memory is from.
+seed AS MATERIALIZED (
+    SELECT id, ordinal, date_bin('{neighbor_window_seconds} seconds', moment, 'epoch') AS window_start, similarity,
+        term_mask, coverage, own_score
+    FROM top_k
+    ORDER BY score DESC, id DESC
+    LIMIT {seeds}
+)
