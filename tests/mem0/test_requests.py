@@ -18,9 +18,12 @@ from openmem import (
     UnauthorizedError,
     UnsupportedCapabilityError,
 )
+from openmem.drivers.blocking import BlockingPorts
 
 from ..service import Reply
 from .service import KEY, Request, Service
+
+NOW = datetime(2099, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -76,6 +79,14 @@ def test_texts_are_stored_as_they_are_and_searched_without_a_threshold(service: 
     assert hit.score < 0.1
     searched = service.requests[-1].body
     assert (searched["threshold"], searched["filters"], searched["show_expired"]) == (0.0, {"user_id": "u"}, True)
+
+
+def test_times_are_those_of_the_clock_port(service: Service, memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BlockingPorts, "now", lambda self: NOW)
+    ended = memory.add(content="tea", user_id="u", valid_to=NOW)
+    valid = memory.add(content="tea", user_id="u", valid_to=NOW + timedelta(seconds=1))
+    assert (ended.created_at, valid.created_at) == (NOW, NOW + timedelta(microseconds=1))
+    assert [hit.memory.id for hit in memory.search("tea", "u")] == [valid.id]
 
 
 def test_every_question_about_many_memories_names_the_user(service: Service, memory: Memory) -> None:

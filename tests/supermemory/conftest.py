@@ -45,4 +45,4 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses between tries are kept short."""
     monkeypatch.setattr(_retrying, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(base, "POLL_PAUSE", 0.01)
-    monkeypatch.setattr(provider, "BUSY_PAUSES", (0.001, 0.001, 0.001))
+    monkeypatch.setattr(provider, "BUSY_PAUSES_SECONDS", (0.001, 0.001, 0.001))

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+from ..._clock import IncreasingClock
 from ..._forking import PerProcess, undisturbed
 from ...models import AuditEntry, MemoryRecord
 from ...ranking.reference import Candidate
 from ...selection import Selection
 
 KEY_LIFETIME: Final = timedelta(hours=24)
-TICK: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class MemoryStore:
         self._lock = PerProcess(threading.Lock)
         self._by_id: dict[str, Stored] = {}
         self._by_user: defaultdict[str, dict[str, Stored]] = defaultdict(dict)
-        self._last_moment = datetime.min.replace(tzinfo=UTC)
+        self._clock = IncreasingClock()
         self._audit_log: defaultdict[str, list[AuditEntry]] = defaultdict(list)
         self._keys: dict[tuple[str, str], RememberedAdd] = {}
 
@@ -88,8 +88,7 @@ class MemoryStore:
 
     def now(self) -> datetime:
         """The time, later than at any call before, so that memories are in the order in which they were added."""
-        self._last_moment = max(datetime.now(UTC), self._last_moment + TICK)
-        return self._last_moment
+        return self._clock.next(datetime.now(UTC))
 
     def find(self, id: str) -> Stored | None:
         """The memory with an id, if there is one."""

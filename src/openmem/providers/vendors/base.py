@@ -12,10 +12,11 @@ import heapq
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
+from ..._clock import IncreasingClock
 from ..._ids import new_memory_id
 from ..._scopes import ScopeFilter
 from ...access import Access
@@ -121,7 +122,7 @@ class VendorProvider(Provider, Generic[C]):
         self.errors = VendorErrors(self.vendor, self.timeout)
         self.answers = Answers(self.errors)
         self.envelopes = EnvelopeReader(self.errors, f"x-{self.name}")
-        self._last_moment = datetime.min.replace(tzinfo=UTC)
+        self._clock = IncreasingClock()
         self._is_open = False
 
     def read_api_key(self, variable: str) -> str | None:
@@ -302,8 +303,7 @@ class VendorProvider(Provider, Generic[C]):
 
     def _next_moment(self) -> datetime:
         """The time, later than at any call before, so that it orders what this client writes."""
-        self._last_moment = max(self.ports.now(), self._last_moment + timedelta(microseconds=1))
-        return self._last_moment
+        return self._clock.next(self.ports.now())
 
     async def _required(self, id: str, access: Access, call: Call) -> Stored:
         """A memory that the caller may know of, and may use in this way."""

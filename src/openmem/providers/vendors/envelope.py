@@ -112,9 +112,9 @@ class EnvelopeReader:
         other = {
             key: value for key, value in metadata.items() if key != ENVELOPE and not key.startswith(FILTERABLE_PREFIX)
         }
-        told = {name: value for name, value in (vendor_fields or {}).items() if value not in (None, "", [], {})}
+        extra = {name: value for name, value in (vendor_fields or {}).items() if value not in (None, "", [], {})}
         if other:
-            told["metadata"] = other
+            extra["metadata"] = other
         times = {"created_at": created_at, "updated_at": updated_at, "valid_to": valid_to}
         fields: dict[str, Any] = times | {"user_id": user_id}
         if ENVELOPE in metadata:
@@ -125,7 +125,7 @@ class EnvelopeReader:
             record = MemoryRecord.model_validate(fields | {"id": id, "content": content, "status": status})
         except ValidationError as error:
             raise self.errors.malformed(f"a memory {id!r} of which something is missing or damaged") from error
-        return Stored(record, other, told, self.extension_key)
+        return Stored(record, other, extra, self.extension_key)
 
     def _open(self, id: str, envelope: object) -> dict[str, Any]:
         try:

@@ -25,9 +25,12 @@ from ..settings import endpoint
 
 API_KEY_VARIABLE: Final = "MEM0_API_KEY"
 PAGE_SIZE: Final = 200
-WALKS: Final = 3
+"""Memories on one page of a list."""
+MAX_WALKS: Final = 3
+"""How often a list is read at most, until nothing changes while it is read."""
 MAX_HOSTED_CANDIDATES: Final = 1000
 MAX_ENGINE_CANDIDATES: Final = 10_000
+"""Most memories that a search asks for."""
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _SAFE_IN_USERS: Final = frozenset("-_.~@:+|/=,#!$&'()")
@@ -194,7 +197,7 @@ class Mem0Provider(VendorProvider[Any]):
             yield self._rows(answer)
             return
         # Its pages are counted from the newest or the oldest, so that a write in between shifts them.
-        for _ in range(WALKS):
+        for _ in range(MAX_WALKS):
             counts = set()
             seen: set[str] = set()
             page, more = 1, True

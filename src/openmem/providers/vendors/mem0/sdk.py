@@ -32,8 +32,11 @@ from ..errors import VendorErrors, shorten
 from ..http import http_client
 
 FIRST_LISTING: Final = 1000
+"""How many memories the engine is asked for at first, when all are wanted, …"""
 LISTING_GROWTH: Final = 10
+"""… and how many times as many next, if there can be more."""
 STORES_IN_THIS_PROCESS: Final = frozenset({"faiss", "chroma"})
+"""mem0's names of vector stores that are libraries and expect one thread at a time."""
 
 # The engine makes an LLM client also where no LLM is ever asked.
 _UNUSED: Final = {"provider": "openai", "config": {"api_key": "unused"}}
@@ -149,7 +152,7 @@ class Engine:
         if embedder is not None:
             engine.embedding_model = _embedding_model(embedder)
         self._engine = engine
-        self._lock = threading.Lock() if _is_in_this_process(engine) else contextlib.nullcontext()
+        self._lock = threading.Lock() if is_in_this_process(engine) else contextlib.nullcontext()
 
     def add(self, content: str, *, user_id: str, metadata: Mapping[str, Any], infer: bool) -> Any:
         """Store a text; `infer` is False."""
@@ -244,7 +247,7 @@ def _copied(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _copied(value) if isinstance(value, Mapping) else value for key, value in settings.items()}
 
 
-def _is_in_this_process(engine: Any) -> bool:
+def is_in_this_process(engine: Any) -> bool:
     """Whether the vector store is a library that does not expect several threads."""
     if engine.config.vector_store.provider in STORES_IN_THIS_PROCESS:
         return True

@@ -33,15 +33,18 @@ if TYPE_CHECKING:
 API_KEY_VARIABLE: Final = "SUPERMEMORY_API_KEY"
 TASK_TYPES: Final = ("superrag", "memory")
 PAGE_SIZE: Final = 100
-MOST_PAGES: Final = 100_000
+"""Documents on one page of a list."""
+MAX_PAGES: Final = 100_000
+"""A service that tells of more pages is not believed."""
 MAX_OPERANDS: Final = 200
-COPIED_LENGTH: Final = 4000
-"""Texts up to this length are kept in the metadata as well, whole and at once; see `_text`."""
-BUSY_PAUSES: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""Seconds to wait before each further try to change a document that is being processed."""
+"""Most conditions in one filter."""
+MAX_COPIED_LENGTH: Final = 4000
+"""Texts of up to so many characters are kept in the metadata as well, whole and at once; see `_text`."""
+BUSY_PAUSES_SECONDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""How long to wait before each further try to change a document that is being processed."""
 
 _URL: Final = re.compile(r"([a-z][a-z0-9+.-]*://|www\.|data:)\S+", re.IGNORECASE)
-_ORDINARY: Final = {"type": "text", "dreaming_status": "done"}
+_USUAL_FIELDS: Final = {"type": "text", "dreaming_status": "done"}
 
 
 class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
@@ -146,7 +149,7 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
         body: dict[str, Any] = {"metadata": metadata}
         if record.content != stored.record.content:
             body |= {"content": record.content, "task_type": self._task_type}
-        for pause in (*BUSY_PAUSES, None):
+        for pause in (*BUSY_PAUSES_SECONDS, None):
             try:
                 answer = await self.call(
                     "update", self.sdk.update, namespace, document_id, **body, mutates=True, of=record.id
@@ -218,7 +221,7 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
         except NotFoundError:
             return (), 0
         pages = self.answers.field(self.answers.field(answer, "pagination", object), "total_pages", float)
-        if not 0 <= pages <= MOST_PAGES:
+        if not 0 <= pages <= MAX_PAGES:
             raise self.errors.malformed(f"{pages:g} pages")
         return self.answers.field(answer, "documents", list), math.ceil(pages)
 
@@ -304,8 +307,8 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
             raise self.errors.malformed(f"a memory {id!r} of which it is not known whose it is")
         system = self.answers.field(document, "system", object)
         status = _status(self.answers.optional(system, "status", str))
-        told = {name: self.answers.optional(document, name, str) for name in ("title", "summary", "type", "url")}
-        told["dreaming_status"] = self.answers.optional(system, "dreaming_status", str)
+        extra = {name: self.answers.optional(document, name, str) for name in ("title", "summary", "type", "url")}
+        extra["dreaming_status"] = self.answers.optional(system, "dreaming_status", str)
         return self.envelopes.decode(
             id=id,
             content=self._text(document, status),
@@ -314,7 +317,7 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
             created_at=self.answers.optional(system, "created_at", datetime),
             updated_at=self.answers.optional(system, "updated_at", datetime),
             status=status,
-            vendor_fields={name: value for name, value in told.items() if _ORDINARY.get(name) != value},
+            vendor_fields={name: value for name, value in extra.items() if _USUAL_FIELDS.get(name) != value},
         )
 
     def _text(self, document: object, status: str | None) -> str:
@@ -340,7 +343,7 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
 
 def _metadata(record: MemoryRecord, document_id: str) -> dict[str, Any]:
     """The metadata of the document that holds a memory."""
-    copied = record.content if len(record.content) <= COPIED_LENGTH else ""
+    copied = record.content if len(record.content) <= MAX_COPIED_LENGTH else ""
     return encode_record(record) | {
         f"{FILTERABLE_PREFIX}user": record.user_id,
         f"{FILTERABLE_PREFIX}content": copied,
