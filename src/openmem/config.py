@@ -12,6 +12,7 @@ from ._suggestions import closest
 from ._text import MAX_NAME_LENGTH, check_text, quoted
 from .access import Grants
 from .errors import InvalidRequestError
+from .ports.models import Embedder, Reranker
 from .tokens import TokenCounter, resolve_token_counter
 
 AuditMode: TypeAlias = Literal["all", "writes", "off"]
@@ -38,8 +39,8 @@ class ClientConfig:
     timeout: float | None = None
     path: str | PathLike[str] | None = None
     config: Mapping[str, Any] | None = None
-    embedder: Any = None
-    reranker: Any = None
+    embedder: Embedder | str | None = None
+    reranker: Reranker | str | None = None
     schema: str = "openmem"
     pool_min_size: int = 1
     pool_max_size: int = 10
@@ -57,7 +58,7 @@ class ClientConfig:
         *,
         url: str | None,
         dsn: str | None,
-        embedder: Any,
+        embedder: Embedder | str | None,
         use_openai: bool,
         grants: Iterable[str] | None,
         token_counter: TokenCounter | str | None,

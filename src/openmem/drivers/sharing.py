@@ -212,7 +212,7 @@ class SharedPostgres:
 
     def __init__(self, lease: Lease[PostgresIO], io: PostgresIO) -> None:
         self._lease = lease
-        self.learned = io.learned
+        self.cache = io.cache
 
     async def execute(self, statement: Statement[R]) -> R:
         return await self._lease.call(lambda io: io.execute(statement))

@@ -152,7 +152,7 @@ class Store:
 
 
 @dataclass(slots=True)
-class Learned:
+class ServerCache:
     """What is known of a database, so that it need not be asked again.
 
     Attributes:
@@ -185,11 +185,11 @@ class PostgresIO(Protocol):
     driver's own exception.
 
     Attributes:
-        learned: what its users found out about the database, for the next one. It is forgotten when
+        cache: what its users found out about the database, for the next one. It is forgotten when
             the server misses a table, or may have become another one.
     """
 
-    learned: Learned
+    cache: ServerCache
 
     async def execute(self, statement: Statement[R]) -> R:
         """Run one statement as one transaction in one round trip, and decode its rows."""

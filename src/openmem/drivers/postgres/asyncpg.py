@@ -23,7 +23,7 @@ import asyncpg
 
 from ...errors import OMPError
 from ...ports.errors import ReadOnlyDatabaseError
-from ...ports.postgres import Copy, HalfVector, Learned, PostgresSettings, Row, Statement, Transaction
+from ...ports.postgres import Copy, HalfVector, PostgresSettings, Row, ServerCache, Statement, Transaction
 from ..loop_budget import LoopBudget
 from ..tasks import task_group
 from .asyncpg_connection import (
@@ -73,7 +73,7 @@ class AsyncpgIO:
 
     def __init__(self, settings: PostgresSettings) -> None:
         self._settings = settings
-        self.learned = Learned()
+        self.cache = ServerCache()
         self._pool: Pool[Connection] = Pool(
             AsyncSemaphore(settings.pool_max_size),
             self._connect,
@@ -154,7 +154,7 @@ class AsyncpgIO:
         except BaseException as error:
             cause = error.__cause__
             if may_be_another_database(cause):
-                self.learned.forget()
+                self.cache.forget()
             if isinstance(error, ReadOnlyDatabaseError):
                 self._pool.retire(connection)
             if isinstance(cause, DRIVER_ERRORS) and not isinstance(cause, asyncpg.PostgresError):

@@ -17,7 +17,7 @@ import psycopg
 from ...errors import OMPError
 from ...ports import run_blocking
 from ...ports.errors import ReadOnlyDatabaseError
-from ...ports.postgres import Copy, HalfVector, Learned, PostgresSettings, Statement, Transaction
+from ...ports.postgres import Copy, HalfVector, PostgresSettings, ServerCache, Statement, Transaction
 from .liveness import LostError, has_input, is_silent, waits_for_its_client
 from .pool import CHECK_TIMEOUT_SECONDS, LOOK_TIMEOUT_SECONDS, SILENCE_SECONDS, Pool
 from .psycopg_connection import (
@@ -59,7 +59,7 @@ class PsycopgIO:
 
     def __init__(self, settings: PostgresSettings) -> None:
         self._settings = settings
-        self.learned = Learned()
+        self.cache = ServerCache()
         self._pool: Pool[BoundedConnection] = Pool(
             BlockingSemaphore(settings.pool_max_size),
             self._connect,
@@ -146,7 +146,7 @@ class PsycopgIO:
             if connection.broken or isinstance(cause, TimeoutError):
                 self._pool.distrust(connection)
             if isinstance(cause, psycopg.Error) and (connection.broken or is_missing(cause.sqlstate)):
-                self.learned.forget()
+                self.cache.forget()
             elif not reusable and not isinstance(cause, psycopg.Error | LostError):
                 cancel(connection, CANCEL_TIMEOUT_SECONDS)
             raise

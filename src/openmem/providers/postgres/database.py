@@ -97,7 +97,7 @@ class Database:
         Raises:
             ReadOnlyDatabaseError: the database takes no changes, and why.
         """
-        learned = self.io.learned
+        cache = self.io.cache
         try:
             result = await self._retry_deadlocks(work)
         except ReadOnlyDatabaseError as error:
@@ -106,13 +106,13 @@ class Database:
                 note_read_only(self.io, self.clock)
                 raise ReadOnlyDatabaseError(f"the database is read-only: {reason}") from error.__cause__
             result = await self._retry_deadlocks(work)
-        learned.is_read_only = False
+        cache.is_read_only = False
         return result
 
     async def _read_audited(self, statement_of: Callable[[Statements], Statement[R]]) -> R:
         """Run a read with its audit entry, or without one while the database takes no changes."""
-        learned = self.io.learned
-        if not learned.is_read_only or self.clock() >= learned.asks_again:
+        cache = self.io.cache
+        if not cache.is_read_only or self.clock() >= cache.asks_again:
             try:
                 return await self.write(statement_of(self.sql))
             except ReadOnlyDatabaseError:
@@ -178,5 +178,5 @@ class Replica:
 
 def note_read_only(io: PostgresIO, clock: Callable[[], float]) -> None:
     """Leave audit entries out from now on, until the database is asked again whether it takes changes."""
-    io.learned.is_read_only = True
-    io.learned.asks_again = clock() + READ_ONLY_SECONDS
+    io.cache.is_read_only = True
+    io.cache.asks_again = clock() + READ_ONLY_SECONDS

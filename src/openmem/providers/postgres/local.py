@@ -92,7 +92,7 @@ class RestartingIO:
         ports: Ports,
     ) -> None:
         self._io = io
-        self.learned = io.learned
+        self.cache = io.cache
         self._restart = restart
         self._ports = ports
         self._lock = ports.lock()
@@ -153,7 +153,7 @@ class RestartingIO:
             renewed = await self._restart()
             if renewed is None:
                 return
-            self._io, self.learned = renewed, renewed.learned
+            self._io, self.cache = renewed, renewed.cache
             await failed.close()
             if self._closed:
                 await renewed.close()

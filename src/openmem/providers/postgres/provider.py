@@ -93,7 +93,7 @@ class PostgresProvider(Provider):
             self._connections = await self._connect()
         io, audit, clock = self._connections.primary, self.config.audit, self.ports.monotonic
         store = await schema.ensure(io, self._schema, self.ports, self._connect_for_upgrade)
-        if io.learned.is_read_only and not io.learned.asks_again:
+        if io.cache.is_read_only and not io.cache.asks_again:
             note_read_only(io, clock)
         if audit != "off" and not inspection.check_audit(store, self._schema):
             self.features = self.features.model_copy(update={"audits_reads": False})
@@ -259,7 +259,7 @@ class PostgresProvider(Provider):
 
     async def capabilities(self) -> Capabilities:
         known = await super().capabilities()
-        if self._connections is None or not self._connections.primary.learned.is_read_only:
+        if self._connections is None or not self._connections.primary.cache.is_read_only:
             return known
         features = known.features.model_copy(update={"audits_reads": False})
         return known.model_copy(update={"features": features})

@@ -66,8 +66,8 @@ async def ensure(
             not read or create what it must, the database takes no changes and is not set up, or it was made by a
             newer openmem.
     """
-    if schema in io.learned.stores:
-        return io.learned.stores[schema]
+    if schema in io.cache.stores:
+        return io.cache.stores[schema]
     database = await io.execute(inspect_database(schema))
     check_server(database)
     if database.vector_schema is None:
@@ -101,8 +101,8 @@ async def ensure(
                 await upgrading.close()
         database = await io.execute(inspect_database(schema))
     store = Store(database.vector_schema or "", database.lacks, database.role)
-    io.learned.stores[schema] = store
-    io.learned.is_read_only = database.read_only.reason is not None
+    io.cache.stores[schema] = store
+    io.cache.is_read_only = database.read_only.reason is not None
     return store
 
 

@@ -49,7 +49,7 @@ class Retriever:
             vector: the query's.
             limit: from 1 to 100.
         """
-        large_users = self._db.io.learned.of(LargeUsers)
+        large_users = self._db.io.cache.of(LargeUsers)
         user = (self._db.sql.catalog.schema, op.user_id)
         if user not in large_users:
             results = await self._db.read(lambda sql: sql.searches.exact(op, call, model, vector, limit))
