@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 APPLICATION = "tests.forks.application"
-CHILDREN = 8
+CHILDREN = 4
 # Python warns of a fork beside threads, which is what is tried here.
 OPTIONS = ("-X", "faulthandler", "-W", "error", "-W", "ignore:This process:DeprecationWarning")
 
@@ -24,13 +24,13 @@ Run: TypeAlias = Callable[..., None]
 
 @pytest.fixture
 def run() -> Run:
-    """Runs an application that forks 8 children, and checks what its calls gave. Its arguments are the plan's."""
+    """Runs an application that forks children, and checks what its calls gave. Its arguments are the plan's."""
     if not hasattr(os, "fork"):
         pytest.skip("this system has no fork")
     return _run
 
 
-def _run(*, calls: int, hammers: int = 3, **plan: Any) -> None:
+def _run(*, calls: int, children: int = CHILDREN, hammers: int = 3, **plan: Any) -> None:
     application = subprocess.Popen(
         [sys.executable, *OPTIONS, "-m", APPLICATION],
         stdin=subprocess.PIPE,
@@ -40,7 +40,7 @@ def _run(*, calls: int, hammers: int = 3, **plan: Any) -> None:
         text=True,
         start_new_session=True,
     )
-    wanted = plan | {"children": CHILDREN, "calls": calls, "hammers": hammers}
+    wanted = plan | {"children": children, "calls": calls, "hammers": hammers}
     try:
         output, errors = application.communicate(json.dumps(wanted), timeout=60)
     except subprocess.TimeoutExpired:
@@ -49,6 +49,6 @@ def _run(*, calls: int, hammers: int = 3, **plan: Any) -> None:
         pytest.fail(application.communicate()[1])
     assert errors == ""
     said = json.loads(output)
-    assert said["children"] == ({"own": CHILDREN * calls} if calls else {})
-    assert said["exits"] == [0] * CHILDREN
+    assert said["children"] == ({"own": children * calls} if calls else {})
+    assert said["exits"] == [0] * children
     assert said["parent"].keys() == {"own"}

@@ -46,7 +46,7 @@ def omp_server(server: Server) -> Iterator[str]:
 @FACADES
 @ENDINGS
 def test_postgres(run: Run, database: str, facade: str, ending: str) -> None:
-    run(facade=facade, ending=ending, calls=40, settings={"url": database, "embedder": "hashing"})
+    run(facade=facade, ending=ending, children=8, calls=40, settings={"url": database, "embedder": "hashing"})
 
 
 @PAIRS

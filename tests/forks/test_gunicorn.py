@@ -24,9 +24,9 @@ from ..server.harness import running
 from ..servers import Server, free_port
 from .conftest import ROOT
 
-WORKERS = 8
+WORKERS = 4
 CLIENTS = 8
-CALLS = 150
+CALLS = 50
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="gunicorn needs fork")
 
