@@ -2,54 +2,79 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from ._suggestions import closest
-from ._text import MAX_NAME_LENGTH, check_text, quoted
+from ._text import MAX_NAME_LENGTH
 from .access import Grants
 from .errors import InvalidRequestError
 from .ports.models import Embedder, Reranker
-from .tokens import TokenCounter, resolve_token_counter
+from .settings import Choice, FilePath, Part, Seconds, Setting, Text, Whole, settings_of
+from .tokens import TokenCounter, estimate_tokens, resolve_token_counter
 
 AuditMode: TypeAlias = Literal["all", "writes", "off"]
 
 DEFAULT_POOL_TIMEOUT = 30.0
 
-_TEXTS = ("url", "replica_url", "base_url", "api_key", "host", "app")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ClientConfig:
-    """Everything a provider may be configured with; each provider reads what concerns it.
+    """Everything a provider may be configured with. A provider names the settings that it reads.
 
-    The meaning of the fields is documented at `openmem.Memory`. The object has no ``repr``, since
-    ``url``, ``replica_url`` and ``api_key`` are secrets. `options` holds arguments that only a third-party provider
-    knows; the built-in ones refuse those they do not declare.
+    The meaning of the fields is documented at `openmem.Memory`. The object has no ``repr``, since some of them are
+    secrets. `options` holds arguments that only a third-party provider knows; the built-in ones refuse those they do
+    not declare.
     """
 
-    url: str | None = None
-    replica_url: str | None = None
-    base_url: str | None = None
-    api_key: str | None = None
-    host: str | None = None
-    timeout: float | None = None
-    path: str | PathLike[str] | None = None
-    config: Mapping[str, Any] | None = None
-    embedder: Embedder | str | None = None
-    reranker: Reranker | str | None = None
-    schema: str = "openmem"
-    pool_min_size: int = 1
-    pool_max_size: int = 10
-    pool_timeout: float = DEFAULT_POOL_TIMEOUT
-    executor_max_workers: int | None = None
-    app: str | None = None
-    grants: Grants = field(default_factory=Grants)
-    audit: AuditMode = "all"
-    token_counter: TokenCounter
+    url: Annotated[
+        str | None,
+        Setting(Text(), "libpq URL of the PostgreSQL server", option="postgres-url", is_secret=True, aliases=("dsn",)),
+    ] = None
+    replica_url: Annotated[str | None, Setting(Text(), "libpq URL of a replica for reads", is_secret=True)] = None
+    base_url: Annotated[str | None, Setting(Text(), "URL of the backend's HTTP interface", option="base-url")] = None
+    api_key: Annotated[
+        str | None,
+        Setting(
+            Text(is_token=True),
+            "credential for the backend",
+            option="api-key",
+            is_secret=True,
+            only_in_environment=True,
+        ),
+    ] = None
+    host: Annotated[str | None, Setting(Text(), "URL of the vendor's service")] = None
+    timeout: Annotated[
+        float | None, Setting(Seconds(), "seconds a statement or an upstream request may take", option="timeout")
+    ] = None
+    path: Annotated[
+        str | PathLike[str] | None, Setting(FilePath(), "data directory of provider local", option="path")
+    ] = None
+    config: Annotated[Mapping[str, Any] | None, Setting(Part(), "settings of mem0's open-source engine")] = None
+    embedder: Annotated[
+        Embedder | str | None,
+        Setting(Part(), "embedder, as 'name' or 'provider:model'", option="embedder", aliases=("use_openai",)),
+    ] = None
+    reranker: Annotated[
+        Reranker | str | None, Setting(Part(), "reranker, as 'name' or 'provider:model'", option="reranker")
+    ] = None
+    schema: Annotated[str, Setting(Text(), "PostgreSQL schema of the tables", option="schema")] = "openmem"
+    pool_min_size: Annotated[int, Setting(Whole(0), "connections to the backend kept open")] = 1
+    pool_max_size: Annotated[int, Setting(Whole(1), "connections to the backend", option="pool-max-size")] = 10
+    pool_timeout: Annotated[float, Setting(Seconds(), "seconds to wait for a free connection")] = DEFAULT_POOL_TIMEOUT
+    executor_max_workers: Annotated[int | None, Setting(Whole(1), "threads for what blocks")] = None
+    app: Annotated[str | None, Setting(Text(max_length=MAX_NAME_LENGTH), "name of the application")] = None
+    grants: Annotated[Grants, Setting(Part(), "scope grants that the client is limited to")] = field(
+        default_factory=Grants
+    )
+    audit: Annotated[
+        AuditMode, Setting(Choice(get_args(AuditMode)), "what is audited: all, writes or off", option="audit")
+    ] = "all"
+    token_counter: Annotated[
+        TokenCounter, Setting(Part(), "what counts tokens, as 'tiktoken:o200k_base'", option="token-counter")
+    ] = estimate_tokens
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -62,6 +87,7 @@ class ClientConfig:
         use_openai: bool,
         grants: Iterable[str] | None,
         token_counter: TokenCounter | str | None,
+        options: Mapping[str, Any],
         **settings: Any,
     ) -> ClientConfig:
         """The settings behind the facades' arguments, with the alternative spellings resolved.
@@ -75,39 +101,33 @@ class ClientConfig:
             if embedder is not None:
                 raise InvalidRequestError("use_openai=True and embedder= exclude each other; pass only one")
             embedder = "openai"
-        settings["url"] = url if url is not None else dsn
-        for name in _TEXTS:
-            settings[name] = _text(name, settings.get(name))
-        config = cls(
-            embedder=embedder,
-            grants=Grants.parse(grants),
-            token_counter=resolve_token_counter(token_counter),
-            **settings,
-        )
-        config._check()
+        settings |= {
+            "url": url if url is not None else dsn,
+            "embedder": embedder,
+            "grants": Grants.parse(grants),
+            "token_counter": resolve_token_counter(token_counter),
+        }
+        config = cls(**{name: _checked(SETTINGS[name], value) for name, value in settings.items()}, options=options)
+        if config.pool_max_size < config.pool_min_size:
+            raise InvalidRequestError(
+                f"pool_max_size: {config.pool_max_size} is less than pool_min_size {config.pool_min_size}"
+            )
         return config
 
-    def _check(self) -> None:
-        if self.audit not in get_args(AuditMode):
-            raise InvalidRequestError(f"audit: {quoted(self.audit)} is not one of 'all', 'writes', 'off'")
-        for name in ("pool_min_size", "pool_max_size", "executor_max_workers"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-                raise InvalidRequestError(f"{name}: {quoted(value)} is not a whole number from 0")
-        if self.executor_max_workers == 0:
-            raise InvalidRequestError("executor_max_workers: at least one thread is needed")
-        if self.pool_max_size < max(1, self.pool_min_size):
-            raise InvalidRequestError(
-                f"pool_max_size: {self.pool_max_size} is less than 1 or than pool_min_size {self.pool_min_size}"
-            )
-        for name in ("pool_timeout", "timeout"):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
-                raise InvalidRequestError(f"{name}: {quoted(value)} is not a positive number of seconds")
-        if self.api_key is not None and re.search(r"[^\x21-\x7e]", self.api_key):
-            raise InvalidRequestError("api_key: it has white space in or around it, or characters that no key has")
-        if self.app is not None and len(self.app) > MAX_NAME_LENGTH:
-            raise InvalidRequestError(f"app: {len(self.app)} characters are over the limit of {MAX_NAME_LENGTH}")
+    def refuse_unread(self, provider: str, reads: frozenset[str]) -> None:
+        """Raise `UnreadSettingError` if a setting is given that this provider does not read.
+
+        A setting is given if it has another value than its default.
+
+        Args:
+            provider: the provider's name, for the message.
+            reads: the settings that the provider reads.
+        """
+        for name in sorted(PROVIDER_SETTINGS - reads):
+            value, setting = getattr(self, name), SETTINGS[name]
+            is_default = value is setting.default or (not isinstance(setting.kind, Part) and value == setting.default)
+            if not is_default:
+                raise UnreadSettingError.of(setting, provider, reads)
 
     def refuse_options(self, known_options: frozenset[str] = frozenset()) -> None:
         """Raise `TypeError`, as Python does, if there is an argument that nobody knows.
@@ -116,18 +136,49 @@ class ClientConfig:
             known_options: arguments that the provider knows.
         """
         for name in [option for option in self.options if option not in known_options]:
-            known = [*(setting.name for setting in fields(self)), *known_options]
-            meant = closest(name, known, min_similarity=0.6)
+            meant = closest(name, [*SETTINGS, *known_options], min_similarity=0.6)
             hint = "" if meant is None else f"; did you mean {meant!r}?"
             raise TypeError(f"unexpected keyword argument {name!r}{hint}")
 
 
-def _text(name: str, value: object) -> str | None:
-    if value is None:
+SETTINGS: Final = settings_of(ClientConfig)
+"""The settings of a client, by name."""
+
+COMMON_SETTINGS: Final = frozenset({"app", "executor_max_workers", "grants", "reranker", "token_counter"})
+"""What every client reads, whatever its provider."""
+
+PROVIDER_SETTINGS: Final = frozenset(SETTINGS) - COMMON_SETTINGS
+"""What only some providers read."""
+
+
+class UnreadSettingError(InvalidRequestError):
+    """A setting is given that the provider does not read.
+
+    Attributes:
+        setting: the setting.
+        refused_by: name of the provider.
+        reads: names of the settings that the provider reads.
+    """
+
+    setting: Setting
+    refused_by: str
+    reads: frozenset[str]
+
+    @classmethod
+    def of(cls, setting: Setting, refused_by: str, reads: frozenset[str]) -> UnreadSettingError:
+        """The error for this setting."""
+        names = " or ".join((setting.name, *setting.aliases))
+        error = cls(
+            f"{names}: provider {refused_by!r} does not read it; it reads {', '.join(sorted(reads)) or 'none of these'}"
+        )
+        error.setting, error.refused_by, error.reads = setting, refused_by, reads
+        return error
+
+
+def _checked(setting: Setting, value: Any) -> Any:
+    if value is None and setting.default is None:
         return None
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidRequestError(f"{name}: must be text that is not empty")
     try:
-        return check_text(value)
+        return setting.kind.check(value)
     except ValueError as error:
-        raise InvalidRequestError(f"{name}: {error}") from None
+        raise InvalidRequestError(f"{setting.name}: {error}") from None

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from openmem.server.cli import BACKEND_OPTIONS, LOG_LEVEL, SERVER_OPTIONS
+from openmem.server.cli import OPTIONS
 from openmem.wire import CAPABILITIES_PATH, HEALTH_PATH
 from openmem.wire.errors import STATUS_OF_CODE
 from openmem.wire.routes import ROUTES
@@ -129,14 +129,14 @@ def test_the_table_of_errors_is_the_servers() -> None:
 def test_the_table_of_settings_is_the_servers() -> None:
     text = (ROOT / "docs/server.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ((?:`--[^|]+)?) ?\| (`OMP_[^|]+) \| ([^|]*)\| ", text, re.MULTILINE)
-    shown: dict[str, tuple[str | None, str]] = {}
+    shown: dict[str | None, tuple[str | None, str]] = {}
     for flags, variables, defaults in rows:
         names = re.findall(r"OMP_\w+", variables)
         given = re.findall(r"--[\w-]+", flags) or [None] * len(names)
         texts = [part.strip().strip("`") for part in defaults.split(",")]
         texts = texts if len(texts) == len(names) else [defaults.strip()] * len(names)
         shown |= {name: (flag, text) for name, flag, text in zip(names, given, texts, strict=True)}
-    options = [*SERVER_OPTIONS.values(), *BACKEND_OPTIONS.values(), LOG_LEVEL]
+    options = OPTIONS.values()
     assert {name: flag for name, (flag, _) in shown.items()} == {option.variable: option.flag for option in options}
     for option in options:
         default = option.default

@@ -24,7 +24,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from openmem.drivers.local.cluster import _installed_programs
-from openmem.server.cli import BACKEND_OPTIONS, LOG_LEVEL, SERVER_OPTIONS, command_line
+from openmem.server.cli import OPTIONS, command_line
 
 from ..server.harness import Process
 from ..servers import Server
@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-VARIABLES = {option.variable for option in (*SERVER_OPTIONS.values(), *BACKEND_OPTIONS.values(), LOG_LEVEL)}
+VARIABLES = {option.variable for option in OPTIONS.values()}
 SERVICE_KEYS = {
     "build", "cap_drop", "depends_on", "entrypoint", "environment", "healthcheck", "image", "init", "network_mode",
     "networks", "ports", "profiles", "read_only", "restart", "security_opt", "shm_size", "stop_grace_period", "tmpfs",

@@ -83,7 +83,7 @@ def test_an_unknown_keyword(client: type[Memory | AsyncMemory]) -> None:
 
 @CLIENTS
 def test_secrets_stay_out_of_sight(client: type[Memory | AsyncMemory]) -> None:
-    memory = client(url=URL, api_key="k3y")
+    memory = client(url=URL, base_url="http://127.0.0.1:1", api_key="k3y")
     settings = memory.client.provider.config
     for value in (memory, memory.client, memory.client.provider, settings):
         assert "s3cret" not in repr(value)

@@ -24,6 +24,7 @@ from openmem.operations import (
     Search,
     Update,
 )
+from openmem.providers.base import has_ended
 from openmem.wire.route import MAX_EXTRA_FIELDS, Route
 from openmem.wire.routes import ADD, ROUTES, UPDATE
 
@@ -107,3 +108,7 @@ def test_what_newer_clients_send_is_kept_and_bounded() -> None:
         ADD.operation({}, {}, {**body, **{f"f{number}": 1 for number in range(MAX_EXTRA_FIELDS + 1)}})
     with pytest.raises(InvalidRequestError, match="mood: it is not a field of a memory that update can set"):
         UPDATE.operation({"id": "i"}, {}, {"content": "tea", "mood": 1})
+
+
+def test_what_a_conflict_asks_for_can_be_done_in_python_and_in_json() -> None:
+    assert has_ended(["mem_1"]).message.endswith("or set supersede_ended to true")

@@ -72,7 +72,7 @@ def test_an_object_that_is_not_quite_one(reranker: Any, reason: str) -> None:
 
 
 def test_an_unknown_name() -> None:
-    with pytest.raises(InvalidRequestError, match="reranker: there is no 'koher'; choose from cohere"):
+    with pytest.raises(InvalidRequestError, match="reranker: there is no reranker 'koher'; choose from cohere"):
         Memory(url="postgresql://localhost/x", reranker="koher:v3")
 
 

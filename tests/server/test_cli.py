@@ -18,7 +18,7 @@ import psutil
 import psycopg
 import pytest
 
-from openmem.server.cli import BACKEND_OPTIONS, LOG_LEVEL, SERVER_OPTIONS, main
+from openmem.server.cli import OPTIONS, main
 from openmem.server.keys import KeysFile
 from tests.servers import free_port
 
@@ -42,8 +42,8 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """No settings in the environment."""
-    for option in (*SERVER_OPTIONS.values(), *BACKEND_OPTIONS.values(), LOG_LEVEL):
-        monkeypatch.delenv(option.variable, raising=False)
+    for option in OPTIONS.values():
+        monkeypatch.delenv(str(option.variable), raising=False)
     return monkeypatch
 
 
@@ -88,6 +88,64 @@ def test_wrong_settings(
     assert error.startswith("omp-server: bad config: ")
     assert named in error
     assert "sEcr3t-pw" not in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "told"),
+    [
+        (["--postgres-url", "mysql://h/d"], {}, "bad config: --postgres-url: it does not begin with postgresql://"),
+        ([], {"OMP_POSTGRES_URL": "mysql://h/d"}, "bad config: OMP_POSTGRES_URL: it does not begin with"),
+        (["--postgres-url", "postgresql://h/d?schema=x"], {}, "tables pass the argument --schema"),
+        (["--postgres-url", "postgresql://h/d?timeout=5"], {}, "pass the argument --timeout, in seconds"),
+        (["--provider", "postgresql://h/d"], {}, "--provider: it is a URL; pass it as --postgres-url, and choose"),
+        (["--provider", "mem0"], {}, "missing config: OMP_API_KEY: provider 'mem0' needs the key"),
+        (["--host", "0.0.0.0"], {"OMP_POSTGRES_URL": NOWHERE}, "bad config: --host: without API keys the server"),
+        (
+            ["--provider", "passthrough", "--base-url", "http://localhost:1", "--schema", "mine"],
+            {},
+            "bad config: --schema: provider 'passthrough' does not read it; it reads OMP_API_KEY, --base-url, "
+            "--pool-max-size, --timeout\n",
+        ),
+        (
+            ["--provider", "local", "--postgres-url", NOWHERE],
+            {},
+            "bad config: --postgres-url: provider 'local' does not read it; it reads --audit, --embedder, --path, ",
+        ),
+        (["--postgres", NOWHERE], {}, "there is no flag '--postgres'; did you mean --postgres-url?"),
+        (["--port=1", "--pool-max=3"], {}, "there is no flag '--pool-max'; did you mean --pool-max-size?"),
+    ],
+)
+def test_messages_name_settings_as_the_command_line_does(
+    bare: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    environment: dict[str, str],
+    told: str,
+) -> None:
+    bare.delenv("MEM0_API_KEY", raising=False)
+    for name, value in environment.items():
+        bare.setenv(name, value)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+    assert "sEcr3t-pw" not in error
+
+
+def test_a_wrong_parameter_of_the_url_is_told_in_one_line() -> None:
+    done = run("--port", "0", "--postgres-url", f"{NOWHERE}?sslmode=foo")
+    assert done.returncode == 2
+    assert re.fullmatch(
+        r"omp-server: bad config: --postgres-url: the parameter sslmode must be one of allow, disable, .*\n",
+        done.stderr,
+    )
+
+
+@pytest.mark.parametrize("arguments", [["keys", "list", "--fil", "x"], ["keys", "create", "--ap", "x"]])
+def test_flags_of_commands_are_not_guessed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
@@ -189,7 +247,6 @@ def test_nothing_secret_is_told_anywhere(database: str, tmp_path: Path) -> None:
             *("--port", "0", "--keys-file", str(tmp_path / "keys.json"), "--log-level", "debug", "--metrics"),
             OMP_POSTGRES_URL=url,
             OMP_API_KEYS=clear,
-            OMP_API_KEY=secret("Upstream"),
         ) as omp,
         omp.client() as client,
     ):
@@ -241,7 +298,9 @@ def test_nothing_secret_is_told_anywhere(database: str, tmp_path: Path) -> None:
         metrics = client.get("/metrics", headers={"X-API-Key": key}).text
         status, output, errors = omp.end()
     assert status == 0
-    told = "\n".join([*omp.first_lines, output, errors, metrics, failed.text])
+    refused = run(OMP_POSTGRES_URL=url, OMP_API_KEY=secret("Upstream"))
+    assert refused.returncode == 2
+    told = "\n".join([*omp.first_lines, output, errors, metrics, failed.text, refused.stderr, refused.stdout])
     assert "path=/memories status=200" in told
     assert 'omp_requests_total{status="200",verb="search"} 2.0' in told
     assert [made for made in secrets_told if made in told] == []
@@ -296,13 +355,14 @@ def test_every_setting_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         main(["--help"])
     text = capsys.readouterr().out
-    for option in (*SERVER_OPTIONS.values(), *BACKEND_OPTIONS.values(), LOG_LEVEL):
+    for option in OPTIONS.values():
+        assert option.variable is not None
         assert option.variable in text
         assert option.flag is None or option.flag in text
 
 
 def test_every_setting_is_in_the_manual() -> None:
     manual = (Path(__file__).parents[2] / "docs" / "server.md").read_text()
-    for option in (*SERVER_OPTIONS.values(), *BACKEND_OPTIONS.values(), LOG_LEVEL):
+    for option in OPTIONS.values():
         assert f"`{option.variable}`" in manual
         assert option.flag is None or f"`{option.flag}`" in manual

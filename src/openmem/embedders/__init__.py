@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from .._extras import is_installed
 from .._model_calls import check_model
-from .._plugins import BuiltIn, Registry
+from .._plugins import BuiltIn, PartRegistry
 from ..errors import InvalidRequestError
 from ..ports import Ports
 from ..ports.models import Embedder, EmbedderIO
@@ -95,4 +95,4 @@ def _check_embedder(embedder: Any) -> Embedder:
     return embedder
 
 
-REGISTRY: Final = Registry("embedder", ENTRY_POINT_GROUP, BUILT_IN, _check_embedder, "model, dim and embed")
+REGISTRY: Final = PartRegistry("embedder", ENTRY_POINT_GROUP, BUILT_IN, _check_embedder, "model, dim and embed")

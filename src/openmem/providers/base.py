@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from .._ids import new_memory_id
 from ..call import Call
-from ..config import ClientConfig
+from ..config import PROVIDER_SETTINGS, ClientConfig
 from ..context import build_context
 from ..errors import (
     ConflictError,
@@ -82,6 +82,9 @@ class Provider(Verbs):
     limits: CapabilityLimits = CapabilityLimits()
     remembers_keys: bool = False
     """Whether `add` honours `Call.idempotency_key`."""
+    settings: frozenset[str] = PROVIDER_SETTINGS
+    """Arguments of the client that this provider reads, beside those that every client has. Others are refused. By
+    default nothing is."""
     options: frozenset[str] = frozenset()
     """Constructor arguments of the client that only this provider knows, of a provider of this package."""
     capabilities_are_remote: bool = False
@@ -330,7 +333,7 @@ def has_ended(ids: Iterable[str]) -> ConflictError:
     """The error for a write that supersedes memories which have ended already."""
     return ConflictError(
         f"supersedes: {', '.join(map(repr, sorted(ids)))} ended before, so that this would be a second replacement; "
-        "nothing was written. Read what is current and replace that, or pass supersede_ended=True"
+        "nothing was written. Read what is current and replace that, or set supersede_ended to true"
     )
 
 

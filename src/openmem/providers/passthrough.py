@@ -82,6 +82,7 @@ class PassthroughProvider(Provider):
     """
 
     name = "passthrough"
+    settings = frozenset({"api_key", "base_url", "host", "pool_max_size", "timeout"})
     remembers_keys = True
     capabilities_are_remote = True
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from .._model_calls import check_model
-from .._plugins import BuiltIn, Registry
+from .._plugins import BuiltIn, PartRegistry
 from ..ports import Ports
 from ..ports.models import Reranker, RerankerIO
 
@@ -54,4 +54,4 @@ def _check_reranker(reranker: Any) -> Reranker:
     return reranker
 
 
-REGISTRY: Final = Registry("reranker", ENTRY_POINT_GROUP, BUILT_IN, _check_reranker, "model and rerank")
+REGISTRY: Final = PartRegistry("reranker", ENTRY_POINT_GROUP, BUILT_IN, _check_reranker, "model and rerank")

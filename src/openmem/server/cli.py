@@ -8,15 +8,20 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from .. import __version__
-from ..errors import InvalidRequestError, OMPError, UnsupportedProviderError
+from .._suggestions import closest
+from .._text import quoted
+from ..config import SETTINGS, UnreadSettingError
+from ..errors import InvalidRequestError, OMPError
+from ..settings import Choice, Setting, Switch
 from . import require_server_extra
+from .config import SERVER_SETTINGS, OmpServerConfig
 
 EXIT_FAILED: Final = 1
 EXIT_MISUSED: Final = 2
@@ -29,130 +34,26 @@ class UsageError(Exception):
     """The command cannot be carried out as it was given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A setting, given as a flag or in the environment.
-
-    Attributes:
-        flag: its name as a flag; None if only the environment may have it, since others can read a
-            command line.
-        variable: its name in the environment.
-        parse: from its text to its value; raises `ValueError`.
-        help: what it is.
-        default: its value when it is not given.
-    """
-
-    flag: str | None
-    variable: str
-    parse: Callable[[str], Any]
-    help: str
-    default: Any = None
-
-    def value(self, given: str | None, environment: Mapping[str, str]) -> Any:
-        """The value: the flag's, else the environment's, else the default."""
-        source, text = (self.flag, given) if given is not None else (self.variable, environment.get(self.variable))
-        if not text:
-            return self.default
-        try:
-            return self.parse(text)
-        except ValueError as error:
-            raise UsageError(f"bad config: {source}: {error}") from None
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < least:
-            raise ValueError(f"{text!r} is not a whole number from {least}")
-        return int(text)
-
-    return parse
-
-
-def _port(text: str) -> int:
-    port = _whole(0)(text)
-    if port > 65_535:
-        raise ValueError(f"{text!r} is not a port")
-    return port
-
-
-def _seconds(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or not float(text):
-        raise ValueError(f"{text!r} is not a positive number of seconds")
-    return float(text)
-
-
-def _switch(text: str) -> bool:
-    if text.lower() in ("1", "true", "yes", "on"):
-        return True
-    if text.lower() in ("0", "false", "no", "off"):
-        return False
-    raise ValueError(f"{text!r} is not 'true' or 'false'")
-
-
-def _several(text: str) -> tuple[str, ...]:
-    return tuple(part for part in (part.strip() for part in text.split(",")) if part)
-
-
-def _log_level(text: str) -> str:
-    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ValueError(f"{text!r} is not one of debug, info, warning, error")
-    return text.upper()
-
-
-SERVER_OPTIONS: Final[Mapping[str, Option]] = {
-    "provider": Option("--provider", "OMP_PROVIDER", str, "backend behind the server", "postgres"),
-    "host": Option("--host", "OMP_HOST", str, "address to listen on", "127.0.0.1"),
-    "port": Option("--port", "OMP_PORT", _port, "port to listen on; 0 is any free one", 8080),
-    "keys_file": Option("--keys-file", "OMP_KEYS_FILE", Path, "file of API keys"),
-    "keys": Option(None, "OMP_API_KEYS", _several, "further API keys, separated by commas", ()),
-    "no_auth": Option("--no-auth", "OMP_NO_AUTH", _switch, "serve other machines without API keys", False),
-    "cors_origins": Option(
-        "--cors-origins", "OMP_CORS_ORIGINS", _several, "origins that browsers may call from, by commas", ()
-    ),
-    "max_in_flight": Option("--max-in-flight", "OMP_MAX_IN_FLIGHT", _whole(1), "requests at the same time", 64),
-    "max_connections": Option(
-        "--max-connections", "OMP_MAX_CONNECTIONS", _whole(1), "connections of clients at the same time"
-    ),
-    "rate_limit_per_minute": Option("--rate-limit", "OMP_RATE_LIMIT", _whole(1), "requests a minute for each key"),
-    "read_timeout": Option(
-        "--read-timeout", "OMP_READ_TIMEOUT", _seconds, "seconds a client may take to send a body", 10.0
-    ),
-    "head_timeout": Option(
-        "--head-timeout", "OMP_HEAD_TIMEOUT", _seconds, "seconds a client may take to send a request's head", 10.0
-    ),
-    "shutdown_grace": Option(
-        "--shutdown-grace", "OMP_SHUTDOWN_GRACE", _seconds, "seconds running requests get at the end", 10.0
-    ),
-    "metrics": Option("--metrics", "OMP_METRICS", _switch, "serve Prometheus metrics at /metrics", False),
-}
-
-BACKEND_OPTIONS: Final[Mapping[str, Option]] = {
-    "url": Option("--postgres-url", "OMP_POSTGRES_URL", str, "libpq URL of the PostgreSQL server"),
-    "base_url": Option("--base-url", "OMP_BASE_URL", str, "URL of the backend's HTTP interface"),
-    "api_key": Option(None, "OMP_API_KEY", str, "credential for the backend"),
-    "path": Option("--path", "OMP_PATH", str, "data directory of provider local"),
-    "embedder": Option("--embedder", "OMP_EMBEDDER", str, "embedder, as 'name' or 'provider:model'"),
-    "reranker": Option("--reranker", "OMP_RERANKER", str, "reranker, as 'name' or 'provider:model'"),
-    "token_counter": Option(
-        "--token-counter", "OMP_TOKEN_COUNTER", str, "what counts tokens, as 'tiktoken:o200k_base'"
-    ),
-    "schema": Option("--schema", "OMP_SCHEMA", str, "PostgreSQL schema of the tables"),
-    "audit": Option("--audit", "OMP_AUDIT", str, "what is audited: all, writes or off"),
-    "timeout": Option("--timeout", "OMP_TIMEOUT", _seconds, "seconds a statement or an upstream request may take"),
-    "pool_max_size": Option("--pool-max-size", "OMP_POOL_MAX_SIZE", _whole(1), "connections to the backend"),
-}
-
-LOG_LEVEL: Final = Option(
-    "--log-level", "OMP_LOG_LEVEL", _log_level, "least level of what is logged; by default requests and warnings"
+LOG_LEVEL: Final = Setting(
+    Choice(("debug", "info", "warning", "error")),
+    "least level of what is logged; by default requests and warnings",
+    option="log-level",
+    name="log_level",
 )
+BACKEND_SETTINGS: Final[Mapping[str, Setting]] = {
+    name: setting for name, setting in SETTINGS.items() if setting.option is not None
+}
+OPTIONS: Final[Mapping[str, Setting]] = {**SERVER_SETTINGS, **BACKEND_SETTINGS, LOG_LEVEL.name: LOG_LEVEL}
+"""Everything that can be given as a flag or in the environment, by its name in Python."""
 
 REQUIRED: Final[Mapping[str, str]] = {"postgres": "url", "passthrough": "base_url"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 1 for a failure, 2 for wrong usage or settings."""
-    parsed = command_line().parse_args(arguments)
     try:
+        _refuse_unknown_flags(sys.argv[1:] if arguments is None else arguments)
+        parsed = command_line().parse_args(arguments)
         if parsed.command == "keys":
             return _keys(parsed)
         return _serve(parsed)
@@ -164,6 +65,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
 
 
+def _refuse_unknown_flags(arguments: Sequence[str]) -> None:
+    """Name a flag that there is not. argparse would complain of its value, since it may be a command."""
+    known = {"--help", "--version", *(setting.flag for setting in OPTIONS.values() if setting.flag is not None)}
+    for argument in arguments:
+        if argument in ("keys", "--"):
+            return
+        flag = argument.partition("=")[0]
+        if flag.startswith("--") and flag not in known:
+            meant = next((name for name in sorted(known) if name.startswith(flag)), None) or closest(flag, known)
+            raise UsageError(f"there is no flag {quoted(flag)}" + ("" if meant is None else f"; did you mean {meant}?"))
+
+
 def _say(message: str) -> None:
     print(f"omp-server: {message}", file=sys.stderr, flush=True)
 
@@ -172,68 +85,119 @@ def command_line() -> argparse.ArgumentParser:
     """The parser of the command's arguments."""
     parser = argparse.ArgumentParser(
         prog="omp-server",
+        allow_abbrev=False,
         description="Serve a memory backend over HTTP, as the Open Memory Protocol.",
         epilog="Every flag can be given in the environment as well; OMP_API_KEYS and OMP_API_KEY only there.",
     )
     parser.add_argument("--version", action="version", version=f"omp-server {__version__}")
-    for name, option in {**SERVER_OPTIONS, **BACKEND_OPTIONS, "log_level": LOG_LEVEL}.items():
-        if option.flag is None:
+    for name, setting in OPTIONS.items():
+        if setting.flag is None:
             continue
-        text = f"{option.help} [{option.variable}]"
-        if option.parse is _switch:
-            parser.add_argument(option.flag, dest=name, action="store_const", const="true", help=text)
+        text = f"{setting.help} [{setting.variable}]"
+        if isinstance(setting.kind, Switch):
+            parser.add_argument(setting.flag, dest=name, action="store_const", const="true", help=text)
         else:
-            parser.add_argument(option.flag, dest=name, metavar=name.upper(), help=text)
+            parser.add_argument(setting.flag, dest=name, metavar=name.upper(), help=text)
     commands = parser.add_subparsers(dest="command", metavar="keys")
-    keys = commands.add_parser("keys", help="make, list and revoke API keys")
+    keys = commands.add_parser("keys", allow_abbrev=False, help="make, list and revoke API keys")
     actions = keys.add_subparsers(dest="action", required=True)
     file = argparse.ArgumentParser(add_help=False)
     file.add_argument("--file", help="file of API keys [OMP_KEYS_FILE]")
-    create = actions.add_parser("create", parents=[file], help="make a key and print it, once")
+    create = actions.add_parser("create", parents=[file], allow_abbrev=False, help="make a key and print it, once")
     create.add_argument("--app", required=True, help="application that will use it; in the audit log")
     create.add_argument("--user", action="append", metavar="USER", help="user it may act for; by default any")
     create.add_argument("--grant", action="append", metavar="GRANT", help="such as 'read:coding/*'; by default all")
     create.add_argument("--expires", metavar="WHEN", help="such as 90d, 12h or 2027-01-31; by default never")
-    actions.add_parser("list", parents=[file], help="list the keys, without their secrets")
-    revoke = actions.add_parser("revoke", parents=[file], help="make a key useless from now on")
+    actions.add_parser("list", parents=[file], allow_abbrev=False, help="list the keys, without their secrets")
+    revoke = actions.add_parser("revoke", parents=[file], allow_abbrev=False, help="make a key useless from now on")
     revoke.add_argument("id", help="the key's id, the part behind 'omk_'")
     return parser
+
+
+class Given:
+    """The settings on the command line and in the environment.
+
+    Raises:
+        UsageError: the text of one does not stand for a value of its kind.
+    """
+
+    def __init__(self, parsed: argparse.Namespace, environment: Mapping[str, str]) -> None:
+        self._values: dict[str, Any] = {}
+        self._spelled: dict[str, str] = {}
+        for name, setting in OPTIONS.items():
+            flag = getattr(parsed, name, None)
+            text = flag if flag is not None else environment.get(setting.variable or "")
+            if text:
+                spelled = setting.flag if flag is not None else setting.variable
+                self._spelled[name] = spelled or name
+                try:
+                    self._values[name] = setting.kind.parse(text)
+                except ValueError as error:
+                    raise UsageError(f"bad config: {spelled}: {error}") from None
+
+    def among(self, settings: Mapping[str, Setting]) -> dict[str, Any]:
+        """The values of those of these settings that are given."""
+        return {name: self._values[name] for name in settings if name in self._values}
+
+    def usage_error(self, error: InvalidRequestError) -> UsageError:
+        """The error of a client, in the words of the command line."""
+        if isinstance(error, UnreadSettingError):
+            reads = [self.spelled(name) for name in sorted(error.reads) if name in BACKEND_SETTINGS]
+            return UsageError(
+                f"bad config: {self.spelled(error.setting.name)}: provider {error.refused_by!r} does not read it; "
+                f"it reads {', '.join(reads) or 'none of these'}"
+            )
+        name = error.message.partition(":")[0]
+        is_missing = name in BACKEND_SETTINGS and name not in self._values
+        return UsageError(f"{'missing' if is_missing else 'bad'} config: {self.in_options(error.message)}")
+
+    def spelled(self, name: str) -> str:
+        """What the command line calls a setting: as it is given, or by its flag, or by its variable."""
+        return self._spelled.get(name) or OPTIONS[name].flag or OPTIONS[name].variable or name
+
+    def in_options(self, message: str) -> str:
+        """A message that names settings as Python does, ``name: …`` and ``name=``, with their options."""
+
+        def leading(found: re.Match[str]) -> str:
+            return f"{self.spelled(found[1])}:"
+
+        def mentioned(found: re.Match[str]) -> str:
+            return self.spelled(found[1]) + (" " if found[2] else "")
+
+        names = "|".join(OPTIONS)
+        long_names = "|".join(name for name in BACKEND_SETTINGS if "_" in name)
+        message = re.sub(rf"^({names}):", leading, message)
+        message = re.sub(rf"(?<![\w?&-])({names})=(?=(['\w]?))", mentioned, message)
+        return re.sub(rf"(?<![\w-])({long_names})\b()", mentioned, message)
 
 
 def _serve(parsed: argparse.Namespace) -> int:
     require_server_extra()
     from .app import create_app  # noqa: PLC0415 - the extra may be missing
-    from .config import OmpServerConfig  # noqa: PLC0415
     from .serve import ListenError, listen, serve  # noqa: PLC0415
 
-    def values(options: Mapping[str, Option]) -> dict[str, Any]:
-        return {name: option.value(getattr(parsed, name, None), os.environ) for name, option in options.items()}
-
-    server_settings = values(SERVER_OPTIONS)
-    backend_settings = {name: value for name, value in values(BACKEND_OPTIONS).items() if value is not None}
-    provider = server_settings["provider"]
-    _require_backend(provider, backend_settings)
+    given = Given(parsed, os.environ)
+    server_settings, backend_settings = given.among(SERVER_SETTINGS), given.among(BACKEND_SETTINGS)
     config = OmpServerConfig(**server_settings, settings=backend_settings)
     if not config.has_keys and not config.no_auth:
-        config = OmpServerConfig(**server_settings, settings=backend_settings, loopback_only=True)
-    _log_to_stderr(LOG_LEVEL.value(parsed.log_level, os.environ))
+        config = replace(config, loopback_only=True)
+    _require_backend(config.provider, backend_settings)
+    _log_to_stderr(given.among({LOG_LEVEL.name: LOG_LEVEL}).get(LOG_LEVEL.name))
     try:
         config.check_exposure()
         app = create_app(config)
-    except UnsupportedProviderError as error:
-        raise UsageError(f"bad config: {error.message}") from None
     except InvalidRequestError as error:
-        name = error.message.partition(":")[0]
-        is_missing = name in BACKEND_OPTIONS and name not in backend_settings
-        raise UsageError(f"{'missing' if is_missing else 'bad'} config: {error.message}") from None
+        raise given.usage_error(error) from None
     _warn(config)
     try:
         serve(app, config, listen(config.host, config.port))
     except ListenError as error:
         _say(str(error))
         return EXIT_FAILED
+    except InvalidRequestError as error:
+        raise given.usage_error(error) from None
     except OMPError as error:
-        _say(f"cannot start: {error.message}")
+        _say(f"cannot start: {given.in_options(error.message)}")
         return EXIT_FAILED
     return 0
 
@@ -241,14 +205,14 @@ def _serve(parsed: argparse.Namespace) -> int:
 def _require_backend(provider: str, settings: Mapping[str, Any]) -> None:
     name = REQUIRED.get(provider)
     if name is not None and name not in settings:
-        option = BACKEND_OPTIONS[name]
+        option = BACKEND_SETTINGS[name]
         raise UsageError(
             f"missing config: provider {provider!r} needs {option.variable} or {option.flag} ({option.help})"
             + ("; --provider local needs nothing" if provider == "postgres" else "")
         )
 
 
-def _warn(config: Any) -> None:
+def _warn(config: OmpServerConfig) -> None:
     if config.no_auth and not config.has_keys:
         _say(
             "WARNING: --no-auth: everyone who can reach this port can read, change and delete every memory "
@@ -261,6 +225,7 @@ def _warn(config: Any) -> None:
 
 
 def _log_to_stderr(level: str | None) -> None:
+    level = None if level is None else level.upper()
     handler = logging.StreamHandler()
     formatter = logging.Formatter(LOG_FORMAT, "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final
 
 from .._network import is_loopback
-from ..config import ClientConfig
+from ..config import SETTINGS
 from ..errors import InvalidRequestError
+from ..settings import FilePath, Seconds, Setting, Several, Switch, Text, Whole, settings_of
 from ..wire import MAX_BODY_BYTES
 
 
@@ -44,23 +45,44 @@ class OmpServerConfig:
         metrics: whether to serve Prometheus metrics at ``/metrics``.
     """
 
-    provider: str = "postgres"
+    provider: Annotated[str, Setting(Text(), "backend behind the server", option="provider")] = "postgres"
     settings: Mapping[str, Any] = field(default_factory=dict)
-    host: str = "127.0.0.1"
-    port: int = 8080
-    keys_file: Path | None = None
-    keys: Sequence[str] = ()
-    no_auth: bool = False
+    host: Annotated[str, Setting(Text(), "address to listen on", option="host")] = "127.0.0.1"
+    port: Annotated[int, Setting(Whole(0, 65_535), "port to listen on; 0 is any free one", option="port")] = 8080
+    keys_file: Annotated[Path | None, Setting(FilePath(), "file of API keys", option="keys-file")] = None
+    keys: Annotated[
+        Sequence[str],
+        Setting(
+            Several(),
+            "further API keys, separated by commas",
+            option="api-keys",
+            is_secret=True,
+            only_in_environment=True,
+        ),
+    ] = ()
+    no_auth: Annotated[bool, Setting(Switch(), "serve other machines without API keys", option="no-auth")] = False
     loopback_only: bool = False
-    cors_origins: Sequence[str] = ()
+    cors_origins: Annotated[
+        Sequence[str], Setting(Several(), "origins that browsers may call from, by commas", option="cors-origins")
+    ] = ()
     max_body_bytes: int = MAX_BODY_BYTES
-    head_timeout: float = 10.0
-    read_timeout: float = 10.0
-    max_in_flight: int = 64
-    max_connections: int | None = None
-    rate_limit_per_minute: int | None = None
-    shutdown_grace: float = 10.0
-    metrics: bool = False
+    head_timeout: Annotated[
+        float, Setting(Seconds(), "seconds a client may take to send a request's head", option="head-timeout")
+    ] = 10.0
+    read_timeout: Annotated[
+        float, Setting(Seconds(), "seconds a client may take to send a body", option="read-timeout")
+    ] = 10.0
+    max_in_flight: Annotated[int, Setting(Whole(1), "requests at the same time", option="max-in-flight")] = 64
+    max_connections: Annotated[
+        int | None, Setting(Whole(1), "connections of clients at the same time", option="max-connections")
+    ] = None
+    rate_limit_per_minute: Annotated[
+        int | None, Setting(Whole(1), "requests a minute for each key", option="rate-limit")
+    ] = None
+    shutdown_grace: Annotated[
+        float, Setting(Seconds(), "seconds running requests get at the end", option="shutdown-grace")
+    ] = 10.0
+    metrics: Annotated[bool, Setting(Switch(), "serve Prometheus metrics at /metrics", option="metrics")] = False
 
     @property
     def has_keys(self) -> bool:
@@ -70,8 +92,7 @@ class OmpServerConfig:
     @property
     def pool_size(self) -> int:
         """How many connections to the backend there may be."""
-        [default] = [field.default for field in fields(ClientConfig) if field.name == "pool_max_size"]
-        size: int = self.settings.get("pool_max_size", default)
+        size: int = self.settings.get("pool_max_size", SETTINGS["pool_max_size"].default)
         return size
 
     def check_exposure(self) -> None:
@@ -86,3 +107,7 @@ class OmpServerConfig:
                 "with 'omp-server keys create' and pass --keys-file, or pass --no-auth if everyone who reaches "
                 "this port may read and write every memory"
             )
+
+
+SERVER_SETTINGS: Final = settings_of(OmpServerConfig)
+"""The settings of a server that its command line has, by name."""

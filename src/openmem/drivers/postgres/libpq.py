@@ -146,7 +146,7 @@ def _check_given(given: Mapping[str, str], refused: Callable[[str], InvalidReque
 def _check(values: Mapping[str, str], refused: Callable[[str], InvalidRequestError]) -> None:
     for name, choices in _CHOICES.items():
         if name in values and values[name] not in choices:
-            raise refused(f"the parameter {name} is {' or '.join(sorted(choices))}")
+            raise refused(f"the parameter {name} must be one of {', '.join(sorted(choices))}")
     for name in _NUMBERS:
         if name in values and not re.fullmatch(r"-?[0-9]{1,9}", values[name].strip()):
             raise refused(f"the parameter {name} is a whole number")

@@ -30,15 +30,9 @@ class LocalProvider(PostgresProvider):
     """Memories in a directory of this machine."""
 
     name = "local"
+    settings = PostgresProvider.settings - {"url", "replica_url"} | {"path"}
 
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
-        if config.replica_url is not None:
-            raise InvalidRequestError("replica_url: provider 'local' has no replica; provider='postgres' can have one")
-        if config.url is not None:
-            raise InvalidRequestError(
-                "url: provider 'local' runs a server of its own; pass path= for its directory, "
-                "or provider='postgres' to use the server at url"
-            )
         super().__init__(config, ports, EmbeddedServer(config, ports))
 
 

@@ -58,6 +58,12 @@ class PostgresProvider(Provider):
     """
 
     name = "postgres"
+    settings = frozenset(
+        {
+            "audit", "embedder", "pool_max_size", "pool_min_size", "pool_timeout", "replica_url", "schema", "timeout",
+            "url",
+        }
+    )  # fmt: skip
     remembers_keys = True
     features = CapabilityFeatures(
         vector_search=True,

@@ -110,6 +110,7 @@ class VendorProvider(Provider, Generic[C]):
     vendor: str
     sdk_module: str
     max_candidates: int
+    settings = frozenset({"api_key", "base_url", "host", "timeout"})
     features = CapabilityFeatures(temporal=True, scopes="tags")
 
     sdk: C

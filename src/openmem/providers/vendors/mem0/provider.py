@@ -60,6 +60,7 @@ class Mem0Provider(VendorProvider[Any]):
     """
 
     name = "mem0"
+    settings = VendorProvider.settings | {"config", "embedder"}
     vendor = "mem0"
     sdk_module = "openmem.providers.vendors.mem0.sdk"
     options = frozenset({"infer"})
@@ -73,6 +74,7 @@ class Mem0Provider(VendorProvider[Any]):
         self._host = endpoint(config)
         self._is_hosted = config.config is None
         if config.config is None:
+            config.refuse_unread(self.name, self.settings - {"embedder"})
             self._key = self._required_key()
             self.max_candidates = MAX_HOSTED_CANDIDATES
         else:
