@@ -18,6 +18,7 @@ BEGIN: Final = "<!-- the table below is made by tools/matrix.py -->"
 END: Final = "<!-- end of the table -->"
 PROVIDERS: Final[dict[str, dict[str, Any]]] = {
     "postgres, local": {"provider": "postgres", "url": "postgresql://localhost/omp"},
+    "memory": {"provider": "memory"},
     "mem0 (hosted)": {"provider": "mem0", "api_key": "m0-none"},
     "mem0 (engine)": {
         "provider": "mem0",
