@@ -55,8 +55,8 @@ class Memory:
 
     Args:
         provider: ``postgres``, ``local`` (an embedded PostgreSQL that needs no server), ``passthrough``
-            (a server of the protocol), ``mem0``, ``supermemory``, ``letta``, or the name of an
-            installed third-party provider.
+            (a server of the protocol), ``memory`` (in this process, for tests), ``mem0``, ``supermemory``, ``letta``,
+            or the name of an installed third-party provider.
         url: libpq URL of the PostgreSQL server; `dsn` is another name for it.
         replica_url: libpq URL of a replica of that server. `search`, `context`, `get`, `list` and `audit` go
             there, and leave no audit entry; to the server itself while the replica is away. What was just
