@@ -10,6 +10,7 @@ from ....models import SearchResults, trusted_result
 from ....operations import Context, Search
 from ....ports.postgres import Row, Statement
 from ....ranking import constants
+from ....ranking.queries import compared_text
 from ...base import Call
 from .. import binary
 from ..rows import to_record
@@ -68,14 +69,6 @@ def parts() -> Mapping[str, Part]:
     }
 
 
-def words_of(query: str) -> str:
-    """The part of a query whose words are compared: of a very long one its beginning and its end."""
-    if len(query) <= constants.MAX_QUERY_CHARACTERS:
-        return query
-    half = constants.MAX_QUERY_CHARACTERS // 2
-    return f"{query[:half]} {query[-half:]}"
-
-
 def _with(name: str, argument: str) -> Callable[[str], str]:
     """The part in a file with another name in place of the include point `argument`."""
     text = read(__package__, name)
@@ -86,7 +79,7 @@ def _values(op: Search | Context, call: Call, model: str, vector: Sequence[float
     return {
         "bucket": bucket_of(op.user_id),
         "user_id": op.user_id,
-        "query": words_of(op.query),
+        "query": compared_text(op.query),
         "vector": binary.half_vector(vector),
         # No memory is comparable with a vector of zeros.
         "model": model if any(vector) else None,
