@@ -53,3 +53,11 @@ def test_what_is_asked_for_is_granted_within_a_bound() -> None:
     assert Tries().pause(2.5) == 2.5
     assert Tries().pause(0.0) is not None
     assert Tries().pause(LONGEST_PAUSE + 1) is None
+    assert Tries(longest_pause=60.0).pause(59.0) == 59.0
+    assert Tries(longest_pause=60.0).pause(61.0) is None
+
+
+def test_pauses_do_not_grow_without_end() -> None:
+    tries = Tries(20, longest_pause=60.0)
+    pauses = [tries.pause() or 0.0 for _ in range(19)]
+    assert max(pauses) <= LONGEST_PAUSE

@@ -5,7 +5,6 @@ Messages name the address, and never the key, the credential of the URL, or a te
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import importlib
 import json
@@ -13,7 +12,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from .._forking import PerProcess, undisturbed
@@ -22,6 +21,10 @@ from .._retrying import Tries, retry_after
 from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
 from ..ports import run_blocking
 from ..ports.http import FIRST_BYTE_TIMEOUT_SECONDS, HttpIO, HttpRequest, HttpResponse, HttpSettings
+
+# It takes longer to import than all else that choosing a model loads, and `Memory` does without it.
+if TYPE_CHECKING:
+    import asyncio
 
 R = TypeVar("R")
 
@@ -117,6 +120,8 @@ class RemoteModel:
 
     async def acall(self, use: Callable[[Post], Coroutine[Any, Any, R]]) -> R:
         """The result of some requests, which suspend."""
+        import asyncio  # noqa: PLC0415
+
         return await use(partial(self._post, await self._async_http(), asyncio.sleep))
 
     def close(self) -> None:
@@ -129,6 +134,8 @@ class RemoteModel:
 
     async def aclose(self) -> None:
         """Close the connections of `call`, and those of `acall` on this event loop. Idempotent."""
+        import asyncio  # noqa: PLC0415
+
         self.close()
         own = self._connections.get()
         with own.lock:
@@ -150,6 +157,8 @@ class RemoteModel:
 
         They are made in a thread, since reading the certificates takes long.
         """
+        import asyncio  # noqa: PLC0415
+
         loop = asyncio.get_running_loop()
         http = self._connections.get().by_loop.get(loop)
         return http if http is not None else await asyncio.to_thread(self._async_http_of, loop)

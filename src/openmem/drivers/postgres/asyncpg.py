@@ -203,7 +203,7 @@ class AsyncpgIO:
     async def _connect(self, within: float | None) -> Connection:
         """A new connection. When its caller is cancelled, it is finished for the next one.
 
-        asyncpg leaves a complaint in the log where an opening is cancelled, and most are about to end.
+        asyncpg leaves a complaint in the log where a login is cancelled, and most logins are about to end.
         """
         loop = asyncio.get_running_loop()
         opening = loop.create_task(self._open(within))

@@ -19,11 +19,11 @@ from .urls import read_url
 
 R = TypeVar("R")
 
-# Seconds between the tries of a call that finds no server.
-PAUSES = (0.0, 0.05, 0.2)
+PAUSES_SECONDS = (0.0, 0.05, 0.2)
+"""Between the tries of a call that finds no server."""
 
-# Seconds after which a failed call has taken long enough to fail for good.
-PATIENCE = 2.0
+PATIENCE_SECONDS = 2.0
+"""How long a call may have taken to be tried again after it has failed."""
 
 
 class LocalProvider(PostgresProvider):
@@ -125,14 +125,14 @@ class RestartingIO:
         self, call: Callable[[PostgresIO], Awaitable[R]], is_repeatable: Callable[[], bool] = lambda: True
     ) -> R:
         # One that is about to end may still let a connection begin.
-        for pause in PAUSES:
+        for pause in PAUSES_SECONDS:
             io, began = self._io, self._ports.monotonic()
             try:
                 return await call(io)
             except ConnectionFailedError as error:
                 if self._closed:
                     raise
-                was_quick = self._ports.monotonic() - began < PATIENCE
+                was_quick = self._ports.monotonic() - began < PATIENCE_SECONDS
                 await self._renew(io)
                 if not (error.nothing_done and is_repeatable() and was_quick):
                     raise
