@@ -15,6 +15,8 @@ from .ports.models import Embedder, Reranker
 from .settings import Choice, FilePath, Part, Seconds, Setting, Text, Whole, settings_of
 from .tokens import TokenCounter, estimate_tokens, resolve_token_counter
 
+__all__ = ["DEFAULT_POOL_TIMEOUT", "AuditMode", "ClientConfig"]
+
 AuditMode: TypeAlias = Literal["all", "writes", "off"]
 
 DEFAULT_POOL_TIMEOUT = 30.0

@@ -24,7 +24,7 @@ from openmem.operations import (
     Search,
     Update,
 )
-from openmem.providers.base import has_ended
+from openmem.providers.supersession import has_ended
 from openmem.wire.route import MAX_EXTRA_FIELDS, Route
 from openmem.wire.routes import ADD, ROUTES, UPDATE
 

@@ -30,6 +30,8 @@ from .local import LocalServer
 from .models import Embedder, EmbedderIO, Reranker, RerankerIO
 from .postgres import ConnectionParameters, PostgresIO, PostgresSettings
 
+__all__ = ["Ports", "SdkCall", "run_blocking"]
+
 R = TypeVar("R")
 P = ParamSpec("P")
 

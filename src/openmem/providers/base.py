@@ -1,10 +1,12 @@
-"""What a provider is: the verbs over one kind of backend, in one class for both modes."""
+"""What a provider is: the verbs over one kind of backend, in one class for both modes.
+
+Authors of providers import from here, from `openmem.operations`, `openmem.models`, `openmem.errors`,
+`openmem.config` and `openmem.ports`; what these list in ``__all__`` is kept from release to release.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NoReturn
 
 from .._ids import new_memory_id
@@ -12,7 +14,6 @@ from ..call import Call
 from ..config import PROVIDER_SETTINGS, ClientConfig
 from ..context import build_context
 from ..errors import (
-    ConflictError,
     InvalidRequestError,
     NotFoundError,
     ProviderError,
@@ -48,6 +49,7 @@ from ..operations import (
 )
 from ..ports import Ports
 from ..selection import Position, Selection, is_valid
+from .supersession import check_not_ended, unknown_superseded, without_names
 
 __all__ = [
     "CONTEXT_CANDIDATES",
@@ -59,6 +61,7 @@ __all__ = [
     "is_valid",
     "new_memory_id",
     "no_such_memory",
+    "unknown_superseded",
 ]
 
 CONTEXT_CANDIDATES = 100
@@ -311,61 +314,3 @@ class Provider(Verbs):
 def no_such_memory(id: str) -> NotFoundError:
     """The error for an id that names nothing the caller may know of."""
     return NotFoundError(f"there is no memory {id!r}")
-
-
-def check_not_ended(op: Add | Update, superseded: Iterable[MemoryRecord], now: datetime) -> None:
-    """Hold what a write supersedes anew against what is stored.
-
-    Raises:
-        ConflictError: one of the memories has ended already, and the caller does not allow that.
-    """
-    never = datetime.min.replace(tzinfo=UTC)
-    ended = [
-        record.id
-        for record in superseded
-        if record.valid_to is not None and record.valid_to <= max(now, record.valid_from or never)
-    ]
-    if ended and not op.supersede_ended:
-        raise has_ended(ended)
-
-
-def has_ended(ids: Iterable[str]) -> ConflictError:
-    """The error for a write that supersedes memories which have ended already."""
-    return ConflictError(
-        f"supersedes: {', '.join(map(repr, sorted(ids)))} ended before, so that this would be a second replacement; "
-        "nothing was written. Read what is current and replace that, or set supersede_ended to true"
-    )
-
-
-def without_names(record: MemoryRecord, is_readable: Mapping[str, bool]) -> MemoryRecord:
-    """`record` without the names of superseded memories that the caller may not read.
-
-    Args:
-        is_readable: whether it may, by id; what is not in it, it may not.
-    """
-    if not record.supersedes or all(is_readable.get(id, False) for id in record.supersedes):
-        return record
-    named = [id for id in record.supersedes if is_readable.get(id, False)]
-    return record.model_copy(update={"supersedes": named or None})
-
-
-def hashed(idempotency_key: str) -> str:
-    """An idempotency key in a form of bounded length that tells nothing."""
-    return hashlib.sha256(idempotency_key.encode()).hexdigest()
-
-
-def unknown_superseded(ids: Iterable[str]) -> InvalidRequestError:
-    """The error for a write that supersedes memories the user does not have, or the caller may not write."""
-    return InvalidRequestError(
-        f"supersedes: this user has no memory {', '.join(map(repr, sorted(ids)))}; nothing was written"
-    )
-
-
-def memory_deleted_since(id: str) -> InvalidRequestError:
-    """The error for an idempotency key whose memory is there no more."""
-    return InvalidRequestError(f"Idempotency-Key: memory {id!r} was added with it, and deleted since")
-
-
-def key_reused() -> InvalidRequestError:
-    """The error for an idempotency key that comes with another memory than the first time."""
-    return InvalidRequestError("Idempotency-Key: it was used with another body before; make a new key for each memory")

@@ -56,7 +56,8 @@ from ..wire import (
 from ..wire.errors import asked_to_wait, decode_error
 from ..wire.responses import decode_capabilities, decode_reply
 from ..wire.route import Route
-from .base import Call, Provider, hashed, no_such_memory
+from .base import Call, Provider, no_such_memory
+from .idempotency import hashed
 
 R = TypeVar("R")
 

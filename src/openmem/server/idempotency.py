@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ..models import MemoryRecord
 from ..operations import Add
-from ..providers.base import key_reused
+from ..providers.idempotency import key_reused
 
 LIFETIME: Final = 24 * 3600.0
 MAX_KEYS: Final = 10_000

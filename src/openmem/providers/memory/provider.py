@@ -30,17 +30,9 @@ from ...ports.models import EmbedderIO
 from ...ranking.queries import compared_text
 from ...ranking.reference import rank
 from ...selection import Position
-from ..base import (
-    Call,
-    Provider,
-    check_not_ended,
-    hashed,
-    key_reused,
-    memory_deleted_since,
-    no_such_memory,
-    unknown_superseded,
-    without_names,
-)
+from ..base import Call, Provider, no_such_memory
+from ..idempotency import hashed, key_reused, memory_deleted_since
+from ..supersession import check_not_ended, unknown_superseded, without_names
 from .store import MemoryStore, RememberedAdd, Stored, Words
 
 MAX_CONTENT_LENGTH: Final = 65_536

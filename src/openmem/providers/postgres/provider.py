@@ -38,7 +38,8 @@ from ...operations import (
 from ...ports import Ports
 from ...ports.models import EmbedderIO
 from ...ports.postgres import PostgresIO, Statement, Transaction
-from ..base import CONTEXT_CANDIDATES, Call, Provider, without_names
+from ..base import CONTEXT_CANDIDATES, Call, Provider
+from ..supersession import without_names
 from . import inspection, schema
 from .batches import BATCH_MEMORIES, Batch, NewKey, new_keys, slices
 from .database import Connections, Database, Replica, note_read_only

@@ -14,15 +14,9 @@ from ...errors import InvalidRequestError
 from ...models import MemoryRecord
 from ...operations import Add, Delete, Update
 from ...ports.postgres import Row, Statement
-from ..base import (
-    Call,
-    has_ended,
-    hashed,
-    key_reused,
-    memory_deleted_since,
-    no_such_memory,
-    unknown_superseded,
-)
+from ..base import Call, no_such_memory
+from ..idempotency import hashed, key_reused, memory_deleted_since
+from ..supersession import has_ended, unknown_superseded
 from . import binary
 from .rows import to_list, to_record, values_of
 from .sql import Catalog

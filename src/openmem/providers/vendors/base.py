@@ -27,7 +27,8 @@ from ...models import CapabilityFeatures, MemoryPage, MemoryRecord, SearchResult
 from ...operations import Add, ContextSearch, Delete, Get, List, Search, Update, WaitForIngest
 from ...ports import Ports
 from ...selection import Position, Selection
-from ..base import Provider, check_not_ended, no_such_memory
+from ..base import Provider, no_such_memory
+from ..supersession import check_not_ended
 from .answers import Answers
 from .calls import SdkCaller
 from .envelope import EnvelopeReader, Stored

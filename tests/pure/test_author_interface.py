@@ -1,0 +1,26 @@
+"""The names that authors of providers and edges may rely on. To change one is to break their code."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+PROMISED = {
+    "openmem.client": "Client",
+    "openmem.config": "AuditMode ClientConfig DEFAULT_POOL_TIMEOUT",
+    "openmem.operations": "Add AddMany Audit Context ContextSearch Delete Get InRecord List MAX_TOKEN_BUDGET "
+    "MemoryInput Name Operation Progress Reembed ScopedQuery Search UNSET Unset Update VERBS Verbs WaitForIngest "
+    "add_many_of check_json read_records",
+    "openmem.ports": "Ports SdkCall run_blocking",
+    "openmem.providers.base": "CONTEXT_CANDIDATES Call Position Provider Selection check_not_ended is_valid "
+    "new_memory_id no_such_memory unknown_superseded",
+    "openmem.testing": "ConformanceSuite Contract requires",
+}
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_the_names_of_a_module(name: str) -> None:
+    module = importlib.import_module(name)
+    assert sorted(module.__all__) == sorted(PROMISED[name].split())
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []
