@@ -17,12 +17,13 @@ PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "providers.md"
 BEGIN: Final = "<!-- the table below is made by tools/matrix.py -->"
 END: Final = "<!-- end of the table -->"
 PROVIDERS: Final[dict[str, dict[str, Any]]] = {
-    "postgres, local": {"provider": "postgres", "url": "postgresql://localhost/omp"},
+    "postgres, local": {"provider": "postgres", "url": "postgresql://localhost/omp", "embedder": "hashing"},
     "memory": {"provider": "memory"},
     "mem0 (hosted)": {"provider": "mem0", "api_key": "m0-none"},
     "mem0 (engine)": {
         "provider": "mem0",
         "config": {"vector_store": {"provider": "qdrant", "config": {"path": ":memory:"}}},
+        "embedder": "hashing",
     },
     "supermemory": {"provider": "supermemory", "api_key": "sm-none"},
     "letta": {"provider": "letta", "api_key": "none"},
@@ -49,8 +50,7 @@ def _features(columns: dict[str, Capabilities]) -> dict[str, list[Any]]:
 
 
 def _capabilities(arguments: dict[str, Any]) -> Capabilities:
-    with_embedder = {"embedder": "hashing", **arguments}
-    memory = Memory(**with_embedder)
+    memory = Memory(**arguments)
     try:
         return memory.capabilities()
     finally:
