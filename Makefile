@@ -3,7 +3,7 @@
 PYTHON ?= python3
 # Two of the workers are for tests that wait most of their time; see tests/ordering.py.
 PYTEST := -m pytest -n 4 --dist loadscope
-QUICK := tests/pure tests/types tests/conformance/test_example_provider.py tests/conformance/test_local.py
+QUICK := tests/pure tests/types tests/conformance/test_memory.py tests/conformance/test_local.py
 VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 GROUP ?= dev
