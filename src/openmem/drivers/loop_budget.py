@@ -9,9 +9,9 @@ BUDGET_SECONDS = 0.002
 
 
 class LoopBudget:
-    """A place in the queue for each piece of work that runs on the loop.
+    """A queue for pieces of work that run on the loop.
 
-    In one turn of the loop pieces may begin for `BUDGET_SECONDS`. Those that come later go on one per turn,
+    In one iteration of the loop pieces may begin for `BUDGET_SECONDS`. Those that come later go on one per iteration,
     first come, first served, so that everything else on the loop runs in between.
     """
 
@@ -29,8 +29,8 @@ class LoopBudget:
         now = time.perf_counter()
         if self._end is None:
             self._end = now + BUDGET_SECONDS
-            asyncio.get_running_loop().call_soon(self._begin_turn)
+            asyncio.get_running_loop().call_soon(self._begin_iteration)
         return now < self._end
 
-    def _begin_turn(self) -> None:
+    def _begin_iteration(self) -> None:
         self._end = None

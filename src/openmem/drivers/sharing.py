@@ -145,10 +145,10 @@ class Lease(Generic[T]):
         if self._closed:
             raise closed_meanwhile()
         if self.value is None:
-            place = (asyncio.get_running_loop(), self._key)
+            key = (asyncio.get_running_loop(), self._key)
             shared = _shared.get()
-            self._shared = cast(RefCounted[T], shared.get(place) or RefCounted(self._make))
-            shared[place] = self._shared
+            self._shared = cast(RefCounted[T], shared.get(key) or RefCounted(self._make))
+            shared[key] = self._shared
             self.value = await self._shared.acquire()
         return self.value
 

@@ -244,7 +244,7 @@ class BlockingNetwork(httpcore.NetworkBackend):
         deadline = time.monotonic() + min(timeout or LONGEST_WAIT_SECONDS, current_exchange.get().remaining())
         with _connecting():
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            addresses = list(dict.fromkeys(str(place[4][0]) for place in found))
+            addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
             for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
                 wait = max(0.001, (deadline - time.monotonic()) / left)
                 try:

@@ -3,7 +3,7 @@
 The caller of a cancelled or failed query never waits for the clean-up. The connection goes to a
 task of its own, which lets asyncpg's cancel request reach the server, checks that the connection
 answers again, and gives it back to the pool. One that does not answer within `RESET_TIMEOUT_SECONDS`
-loses its place in the pool to a new one. It is not dropped on the spot: asyncpg's cancel request,
+loses its slot in the pool to a new one. It is not dropped on the spot: asyncpg's cancel request,
 which on a slow network takes several round trips, gets `CLOSE_TIMEOUT_SECONDS` to stop the query.
 
 Behind a pooler no statement is kept prepared. asyncpg then prepares one and runs it in two round trips

@@ -220,10 +220,10 @@ def _stretched(parts: list[str], count: int) -> Iterator[str]:
 
 
 def _default_host(port: int) -> str:
-    """The socket of a server on this machine. Builds of libpq differ in where they look, so all places are tried."""
+    """The socket of a server on this machine. Builds of libpq look in different directories, so all are tried."""
     if os.name == "nt":
         return "localhost"
-    found = (place for place in _LIBPQ_SOCKETS if os.path.exists(f"{place}/.s.PGSQL.{port}"))
+    found = (directory for directory in _LIBPQ_SOCKETS if os.path.exists(f"{directory}/.s.PGSQL.{port}"))
     return next(found, _LIBPQ_SOCKETS[0])
 
 
