@@ -15,6 +15,7 @@ import pytest
 from openmem import AsyncMemory, Memory
 from openmem._ids import bucket_of, new_memory_id
 from openmem.embedders.hashing import HashingEmbedder
+from openmem.ports.postgres import Statement
 from openmem.providers.postgres import statements
 from openmem.providers.postgres.retrieval import layout
 from openmem.providers.postgres.retrieval.searches import Searches
@@ -258,3 +259,18 @@ def test_few_memories_are_ranked_the_same_either_way(database: str, monkeypatch:
     for one, other in zip(exact, indexed, strict=True):
         assert {hit.memory.id: hit.score for hit in other} == pytest.approx({hit.memory.id: hit.score for hit in one})
         assert [hit.score for hit in other] == sorted((hit.score for hit in other), reverse=True)
+
+
+def test_asyncpg_keeps_the_plan_of_the_longest_statement(url: str) -> None:
+    """A statement that is prepared anew for each call takes the server longer to plan than to run."""
+
+    async def body() -> None:
+        async with AsyncMemory(url=url, embedder=EMBEDDER, pool_max_size=1) as memory:
+            for question in QUESTIONS[:3]:
+                await memory.search(question, MANY)
+            provider: Any = memory.client.provider
+            sql = "SELECT generic_plans FROM pg_prepared_statements WHERE length(statement) > 15000"
+            used = await provider._db.run(Statement(sql, (), lambda rows: [row[0] for row in rows]))
+        assert used == [2]
+
+    asyncio.run(body())

@@ -111,6 +111,8 @@ class Connector:
                 gsslib=parameters.get("gsslib") or ("sspi" if sys.platform == "win32" else "gssapi"),
                 timeout=None,
                 connection_class=Connection,
+                # By default statements of over 15 kB, which take longest to plan, would be prepared anew for each call.
+                max_cacheable_statement_size=0,
                 **({"statement_cache_size": 0} if self._settings.pooled else {}),
             )
         except asyncpg.ConnectionDoesNotExistError:
