@@ -131,6 +131,24 @@ def test_two_common_words_find_what_has_both(database: str) -> None:
     wait_for_scans(database, before)
 
 
+def test_fewer_results_are_the_first_of_more(database: str) -> None:
+    """Whether what the index finds is enough does not depend on how many results are asked for."""
+    texts = [f"{('alpha beta', 'gamma delta')[number % 2]} {WORDS[number % 1000]}" for number in range(1_600)]
+    texts[1_050:1_100] = [f"xenon {WORDS[number]}" for number in range(50)]
+    # More than half of the query, but nothing that the index looks for.
+    texts[1_500] = "alpha beta gamma delta"
+    begin = datetime(2025, 1, 1, tzinfo=UTC)
+    with opened(database) as memory:
+        memory.add_many(
+            {"content": text, "user_id": MANY, "valid_from": begin + timedelta(hours=2 * number)}
+            for number, text in enumerate(texts)
+        )
+        query = "alpha beta gamma delta xenon"
+        found = [hit.memory.id for hit in memory.search(query, MANY, limit=100)]
+        for limit in (1, 10, 30, 60):
+            assert [hit.memory.id for hit in memory.search(query, MANY, limit=limit)] == found[:limit]
+
+
 def test_words_with_the_same_number(database: str) -> None:
     """Words are numbered by a hash; two of a query may have the same."""
     same = """
