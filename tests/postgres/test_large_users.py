@@ -184,8 +184,8 @@ def test_a_query_without_words_is_answered_by_meaning(memory: Memory, question: 
     [vector] = EMBEDDER.embed([question])
     for hit in hits:
         [other] = EMBEDDER.embed([hit.memory.content])
-        nearness = sum(one * two for one, two in zip(vector, other, strict=True))
-        assert hit.score == pytest.approx(nearness, abs=0.01)
+        similarity = sum(one * two for one, two in zip(vector, other, strict=True))
+        assert hit.score == pytest.approx(similarity, abs=0.01)
 
 
 def test_each_search_is_logged_once(memory: Memory) -> None:

@@ -40,7 +40,7 @@ def stored(server: Server) -> str:
             texts = [f"{COMMON[number % 300]} {COMMON[(number * 7 + 1) % 300]} note" for number in range(count)]
             texts[count - 100] = ANSWER
             memory.add_many(
-                # Hours apart, so that nobody lends to anybody.
+                # Hours apart, so that there are no neighbors.
                 {"content": text, "user_id": user, "valid_from": BEGIN + timedelta(hours=2 * number)}
                 for number, text in enumerate(texts)
             )

@@ -70,24 +70,24 @@ def episodes(draw: st.DrawFn, size: int, words: bool) -> list[list[Said]]:
 
 
 class Stores:
-    """Clients of one database that rank with and without what neighbours lend."""
+    """Clients of one database that rank with and without boosts."""
 
     def __init__(self, url: str, mode: Mode) -> None:
         self.url, self.mode = url, mode
         self._made: dict[bool, AsyncMemory] = {}
 
-    def scores(self, user: str, *, lending: bool, limit: int = 100) -> dict[str, float]:
+    def scores(self, user: str, *, boosting: bool, limit: int = 100) -> dict[str, float]:
         """The scores by content, the best first."""
         found: dict[str, float] = {}
 
         async def search() -> None:
-            client = self._made.get(lending)
+            client = self._made.get(boosting)
             if client is None:
-                client = self._made[lending] = self.mode.client(url=self.url, embedder=Cone(), audit="off")
+                client = self._made[boosting] = self.mode.client(url=self.url, embedder=Cone(), audit="off")
             for hit in await client.search(QUERY, user, limit=limit):
                 found[hit.memory.content] = hit.score
 
-        if lending:
+        if boosting:
             self.mode.run(search())
             return found
         with pytest.MonkeyPatch.context() as patched:
@@ -125,10 +125,10 @@ def ranked(stores: Stores, hours: list[list[Said]]) -> Iterator[tuple[dict[str, 
             for hour, episode in enumerate(hours)
             for number, said in enumerate(episode)
         )
-    yield stores.scores(user, lending=False), stores.scores(user, lending=True)
+    yield stores.scores(user, boosting=False), stores.scores(user, boosting=True)
     with psycopg.connect(stores.url, autocommit=True) as admin:
         admin.execute("UPDATE openmem.memories SET ordinal = ordinal + 10000 WHERE user_id = %s", [user])
-    yield stores.scores(user, lending=False), stores.scores(user, lending=True)
+    yield stores.scores(user, boosting=False), stores.scores(user, boosting=True)
 
 
 @settings(max_examples=25)
@@ -158,7 +158,7 @@ def test_of_two_the_better_one_stays_ahead(stores: Stores, hours: list[list[Said
 @given(hours=episodes(3, words=False))
 @example(hours=[[Said(0.3), Said(0.6), Said(0.3)], [Said(0.79), Said(0.79), Said(0.8)]])
 @example(hours=[[Said(0.02), Said(0.2), Said(0.02)], [Said(0.76), Said(0.88), Said(0.76)]])
-def test_nearness_alone_changes_no_order_within_an_episode(stores: Stores, hours: list[list[Said]]) -> None:
+def test_similarity_alone_changes_no_order_within_an_episode(stores: Stores, hours: list[list[Said]]) -> None:
     for own, final in ranked(stores, hours):
         for hour, episode in enumerate(hours):
             contents = {said.content(10 * hour + number) for number, said in enumerate(episode)}
@@ -167,7 +167,7 @@ def test_nearness_alone_changes_no_order_within_an_episode(stores: Stores, hours
 
 @settings(max_examples=25)
 @given(hours=episodes(6, words=True))
-def test_who_was_lent_something_is_behind_one_who_lent(stores: Stores, hours: list[list[Said]]) -> None:
+def test_what_was_boosted_is_behind_a_seed(stores: Stores, hours: list[list[Said]]) -> None:
     """Among those two places around a memory is one that gave it what it got, and is no better, or still before it."""
     for own, final in ranked(stores, hours):
         order = list(own)
@@ -176,12 +176,12 @@ def test_who_was_lent_something_is_behind_one_who_lent(stores: Stores, hours: li
             for place, content in enumerate(contents):
                 if content not in own or final[content] <= own[content] + 1e-9:
                     continue
-                lenders = [one for one in contents[max(place - 2, 0) : place + 3] if one in own and one != content]
+                seeds = [one for one in contents[max(place - 2, 0) : place + 3] if one in own and one != content]
                 assert any(
                     order.index(one) > order.index(content)
                     or final[one] > final[content]
                     or (one.endswith("?") and not content.endswith("?"))
-                    for one in lenders
+                    for one in seeds
                 )
 
 
@@ -218,6 +218,6 @@ def test_fewer_results_are_the_first_of_more(stores: Stores, hours: list[list[Sa
         if many:
             with psycopg.connect(stores.url, autocommit=True) as admin:
                 admin.execute("UPDATE openmem.memories SET ordinal = ordinal + 10000 WHERE user_id = %s", [user])
-        every = list(stores.scores(user, lending=True).items())
+        every = list(stores.scores(user, boosting=True).items())
         for limit in (1, 2, 3, 5):
-            assert list(stores.scores(user, lending=True, limit=limit).items()) == every[:limit]
+            assert list(stores.scores(user, boosting=True, limit=limit).items()) == every[:limit]

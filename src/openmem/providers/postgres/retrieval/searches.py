@@ -76,9 +76,10 @@ def _with(name: str, argument: str) -> Callable[[str], str]:
 
 
 def _values(op: Search | Context, call: Call, model: str, vector: Sequence[float], limit: int) -> Mapping[str, object]:
+    selection = op.selection(call.grants)
     return {
         "bucket": bucket_of(op.user_id),
-        "user_id": op.user_id,
+        "user_id": selection.user_id,
         "query": compared_text(op.query),
         "vector": binary.half_vector(vector),
         # No memory is comparable with a vector of zeros.
@@ -89,7 +90,7 @@ def _values(op: Search | Context, call: Call, model: str, vector: Sequence[float
         "scope": op.scope,
         "app": call.app,
         "request_id": call.request_id,
-        **scope_values("selected", op.scope_filter(call.grants)),
+        **scope_values("selected", selection.scopes),
         **scope_values("readable", call.grants.read),
     }
 
