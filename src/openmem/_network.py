@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from .errors import InvalidRequestError
 
 EXAMPLE_URL: Final = "http://127.0.0.1:8080"
+HTTP_CONNECT_TIMEOUT_SECONDS: Final = 5.0
 
 
 def split_url(setting: str, url: str) -> tuple[str, str | None, str]:

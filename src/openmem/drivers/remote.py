@@ -31,7 +31,7 @@ R = TypeVar("R")
 Post: TypeAlias = Callable[[object], Awaitable[HttpResponse]]
 """Sends a body as JSON, and returns the reply, whatever its status."""
 
-CONNECT_TIMEOUT_SECONDS: Final = 10.0
+MODEL_CONNECT_TIMEOUT_SECONDS: Final = 10.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
 """How long a service may ask to wait before a request is tried again."""
 MAX_CONNECTIONS: Final = 100
@@ -101,7 +101,7 @@ class RemoteModel:
             base_url=self.url,
             headers={**headers, "Authorization": credential},
             timeout=timeout,
-            connect_timeout=min(CONNECT_TIMEOUT_SECONDS, timeout),
+            connect_timeout=min(MODEL_CONNECT_TIMEOUT_SECONDS, timeout),
             max_connections=MAX_CONNECTIONS,
             # A model may think for long, and a request that is sent again costs as much.
             first_byte_timeout=max(FIRST_BYTE_TIMEOUT_SECONDS, timeout / 4),

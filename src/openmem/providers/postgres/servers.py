@@ -10,7 +10,7 @@ from ...ports.postgres import PostgresIO, PostgresSettings
 from . import session
 from .urls import PastedUrl, is_known_pooler, read_url
 
-CONNECT_TIMEOUT: Final = 10.0
+POSTGRES_CONNECT_TIMEOUT_SECONDS: Final = 10.0
 """Seconds to wait for a connection, if nothing else is said."""
 
 STATEMENT_TIMEOUT: Final = 60.0
@@ -73,6 +73,6 @@ async def settings_for(
         pool_max_size=most,
         pool_timeout=url.pool_timeout if url.pool_timeout and is_default else config.pool_timeout,
         connect_timeout=float(parameters.get("connect_timeout", "0"))
-        or min(CONNECT_TIMEOUT, config.timeout or CONNECT_TIMEOUT),
+        or min(POSTGRES_CONNECT_TIMEOUT_SECONDS, config.timeout or POSTGRES_CONNECT_TIMEOUT_SECONDS),
         timeout=config.timeout or STATEMENT_TIMEOUT,
     )

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import functools
 import ssl
-from typing import Final
 
 import httpx
 
-from ..._network import trusts_environment
-
-CONNECT_TIMEOUT_SECONDS: Final = 5.0
+from ..._network import HTTP_CONNECT_TIMEOUT_SECONDS, trusts_environment
 
 
 def timeouts(timeout: float) -> httpx.Timeout:
     """The time limits of requests.
 
     Args:
-        timeout: seconds to wait for each part of a reply; a connection has `CONNECT_TIMEOUT_SECONDS` at most.
+        timeout: seconds to wait for each part of a reply; a connection has `HTTP_CONNECT_TIMEOUT_SECONDS` at most.
     """
-    return httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT_SECONDS, timeout))
+    return httpx.Timeout(timeout, connect=min(HTTP_CONNECT_TIMEOUT_SECONDS, timeout))
 
 
 def http_client(url: str | None, timeout: float, *, follow_redirects: bool = False) -> httpx.Client:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 from urllib.parse import quote
 
-from .._ids import bucket_in, bucket_of
-from .._network import EXAMPLE_URL, split_url
-from .._retrying import Tries
-from .._scopes import ScopeFilter
-from ..config import ClientConfig
-from ..errors import InvalidRequestError, NotFoundError, OMPError, ProviderError, ScopeDeniedError
-from ..models import (
+from ..._scopes import ScopeFilter
+from ...config import ClientConfig
+from ...errors import NotFoundError, OMPError, ProviderError, ScopeDeniedError
+from ...models import (
     AuditEntries,
     Capabilities,
     ContextBlock,
@@ -25,7 +21,7 @@ from ..models import (
     SearchResult,
     SearchResults,
 )
-from ..operations import (
+from ...operations import (
     Add,
     AddMany,
     Audit,
@@ -40,12 +36,10 @@ from ..operations import (
     Update,
     WaitForIngest,
 )
-from ..ports import Ports
-from ..ports.errors import ConnectionFailedError
-from ..ports.http import HttpIO, HttpRequest, HttpResponse, HttpSettings
-from ..tokens import estimate_tokens
-from ..wire import (
-    APP_HEADER,
+from ...ports import Ports
+from ...ports.http import HttpRequest, HttpResponse
+from ...tokens import estimate_tokens
+from ...wire import (
     CAPABILITIES_PATH,
     HEALTH_PATH,
     IDEMPOTENCY_HEADER,
@@ -53,18 +47,17 @@ from ..wire import (
     USER_ID_HEADER,
     routes,
 )
-from ..wire.errors import asked_to_wait, decode_error
-from ..wire.responses import decode_capabilities, decode_reply
-from ..wire.route import Route
-from .base import Call, Provider, no_such_memory
-from .idempotency import hashed
+from ...wire.errors import decode_error
+from ...wire.responses import decode_capabilities, decode_reply
+from ...wire.route import Route
+from ..base import Call, Provider, no_such_memory
+from ..idempotency import hashed
+from .connection import Connection
+from .verification import Verification
 
 R = TypeVar("R")
 
-DEFAULT_TIMEOUT: Final = 30.0
-CONNECT_TIMEOUT: Final = 5.0
 MAX_AUDIT_LIMIT: Final = 1000
-RETRIED_STATUSES: Final = frozenset({429, 503})
 
 # A character of a memory takes at most 4 bytes in UTF-8, or 6 as an escape (12 for two halves). Beside the texts
 # there is room for what else records may hold, and an end to all of it.
@@ -89,16 +82,17 @@ class PassthroughProvider(Provider):
 
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
         super().__init__(config, ports)
-        self._base_url, self._credential, secrets = _checked_base_url(config.base_url or config.host, config.api_key)
-        for secret in secrets:
+        self._connection = Connection(config, ports)
+        for secret in self._connection.secrets:
             self.add_secret(secret)
-        self._io: HttpIO | None = None
+        self._verify = Verification(self._connection.base_url)
         self._remote: Capabilities | None = None
 
     async def open(self) -> None:
         if self._remote is None and not await self.probe():
             raise ProviderError(
-                f"{self._base_url} is no OMP server: {CAPABILITIES_PATH} does not tell an omp_version; check base_url"
+                f"{self._connection.base_url} is no OMP server: {CAPABILITIES_PATH} does not tell an omp_version; "
+                "check base_url"
             )
 
     async def probe(self) -> bool:
@@ -107,9 +101,8 @@ class PassthroughProvider(Provider):
         Raises:
             ProviderError: the server cannot be reached or is failing, so that it cannot be told.
         """
-        if self._io is None:
-            self._io = await self.ports.http(self._settings())
-        response = await self._send(HttpRequest("GET", CAPABILITIES_PATH))
+        await self._connection.open()
+        response = await self._connection.send(HttpRequest("GET", CAPABILITIES_PATH))
         if response.status == 429 or response.status >= 500:
             raise self._error(response)
         self._remote = decode_capabilities(response)
@@ -127,29 +120,14 @@ class PassthroughProvider(Provider):
         else:
             super().check(op, call)
 
-    def _settings(self) -> HttpSettings:
-        headers = {"User-Agent": "openmem-python"}
-        if self._credential is not None:
-            headers["Authorization"] = self._credential
-        if self.config.app is not None:
-            headers[APP_HEADER] = quote(self.config.app)
-        return HttpSettings(
-            base_url=self._base_url,
-            headers=headers,
-            timeout=self.config.timeout or DEFAULT_TIMEOUT,
-            connect_timeout=CONNECT_TIMEOUT,
-            max_connections=self.config.pool_max_size,
-        )
-
     async def ping(self) -> None:
         """Ask for the server's health; one that does not tell it is well if it answers at all."""
-        response = await self._send(HttpRequest("GET", HEALTH_PATH))
+        response = await self._connection.send(HttpRequest("GET", HEALTH_PATH))
         if response.status >= 500:
             raise self._error(response)
 
     async def close(self) -> None:
-        if self._io is not None:
-            await self._io.close()
+        await self._connection.close()
 
     async def capabilities(self) -> Capabilities:
         """The remote server's, as it tells them."""
@@ -161,7 +139,7 @@ class PassthroughProvider(Provider):
         await self._check_stored(op, op.supersedes or (), call)
         key = uuid.uuid4().hex if call.idempotency_key is None else hashed(call.idempotency_key)
         record = await self._perform(routes.ADD, op, call, {IDEMPOTENCY_HEADER: key})
-        self._check_added([record], [op])
+        self._verify.added([record], [op])
         return await self._written(record, call)
 
     async def add_many(self, op: AddMany, call: Call) -> MemoryRecords:
@@ -176,9 +154,9 @@ class PassthroughProvider(Provider):
         headers = {REQUEST_ID_HEADER: call.request_id}
         most = self._most_reply_bytes(len(op.records))
         request = replace(request, headers=headers, may_repeat=False, max_reply_bytes=most)
-        response = await self._send(request, call.deadline)
+        response = await self._connection.send(request, call.deadline)
         records = await self.ports.to_thread(self._decode, routes.ADD_MANY, response)
-        self._check_added(records, op.records)
+        self._verify.added(records, op.records)
         records = list(await self.with_readable_names(records, call, self._looking_up(call, after_write=True)))
         if op.progress is not None:
             op.progress(len(records), len(records))
@@ -187,7 +165,7 @@ class PassthroughProvider(Provider):
     async def get(self, op: Get, call: Call) -> MemoryRecord:
         call = self._in_time(call)
         record = await self._perform(routes.GET, op, call)
-        self._check_id(record, op.id)
+        self._verify.id(record, op.id)
         _require_access(record, op, call)
         [shown] = await self.with_readable_names([record], call, self._looking_up(call))
         return shown
@@ -196,11 +174,11 @@ class PassthroughProvider(Provider):
         call = self._in_time(call)
         await self._check_stored(op, (op.id, *(op.supersedes or ())), call)
         record = await self._perform(routes.UPDATE, op, call)
-        self._check_id(record, op.id)
+        self._verify.id(record, op.id)
         if not call.may_act_for(record.user_id):
-            raise self._foreign()
+            raise self._verify.foreign()
         if op.content not in ("", record.content):
-            raise self._malformed("a memory with another text than it was given")
+            raise self._verify.malformed("a memory with another text than it was given")
         return await self._written(record, call)
 
     async def delete(self, op: Delete, call: Call) -> None:
@@ -229,9 +207,9 @@ class PassthroughProvider(Provider):
 
     async def _page(self, op: List, call: Call) -> MemoryPage:
         page = await self._perform(routes.LIST, op, call)
-        self._check_rows(page.items, op)
+        self._verify.rows(page.items, op)
         if page.next_cursor is not None and (not page.items or page.next_cursor == op.cursor):
-            raise self._malformed("a page that leads no further")
+            raise self._verify.malformed("a page that leads no further")
         items = await self.with_readable_names(page.items, call, self._looking_up(call), page.items)
         return page.model_copy(update={"items": list(items)})
 
@@ -249,7 +227,7 @@ class PassthroughProvider(Provider):
 
     async def _search(self, op: Search, call: Call) -> SearchResults:
         results = await self._perform(routes.SEARCH, op, call)
-        self._check_rows([result.memory for result in results], op)
+        self._verify.rows([result.memory for result in results], op)
         return await self.with_readable_names_in(results[: op.limit], call, self._looking_up(call))
 
     async def context(self, op: Context, call: Call) -> ContextBlock:
@@ -257,8 +235,8 @@ class PassthroughProvider(Provider):
         if self._granted(op, call) is not None or self.config.token_counter is not estimate_tokens:
             return await super().context(op, call)
         block = await self._perform(routes.CONTEXT, op, call)
-        self._check_ids((citation.memory_id for citation in block.citations), op.user_id)
-        self._check_ids((omitted.memory_id for omitted in block.omitted), op.user_id)
+        self._verify.ids((citation.memory_id for citation in block.citations), op.user_id)
+        self._verify.ids((omitted.memory_id for omitted in block.omitted), op.user_id)
         return block
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
@@ -270,9 +248,9 @@ class PassthroughProvider(Provider):
 
     async def _entries(self, op: Audit, call: Call) -> AuditEntries:
         entries = await self._perform(routes.AUDIT, op, call)
-        self._check_ids((entry.memory_id for entry in entries if entry.memory_id is not None), op.user_id)
+        self._verify.ids((entry.memory_id for entry in entries if entry.memory_id is not None), op.user_id)
         if op.app is not None and any(entry.app != op.app for entry in entries):
-            raise self._malformed("entries of another app than was asked for; they were withheld")
+            raise self._verify.malformed("entries of another app than was asked for; they were withheld")
         return entries
 
     async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None:
@@ -296,7 +274,7 @@ class PassthroughProvider(Provider):
             all_headers[USER_ID_HEADER] = quote(user_id)
         most = self._most_reply_bytes(getattr(op, "limit", 1))
         request = replace(route.request(op), headers=all_headers, max_reply_bytes=most)
-        return await self._send(request, call.deadline)
+        return await self._connection.send(request, call.deadline)
 
     def _decode(self, route: Route[R], response: HttpResponse) -> R:
         if response.status != route.status:
@@ -317,73 +295,7 @@ class PassthroughProvider(Provider):
 
     def _in_time(self, call: Call) -> Call:
         """`call`, whose requests together take no longer than ``timeout``, however many the server makes necessary."""
-        return call if call.deadline is not None else replace(call, deadline=self._end_of_time())
-
-    def _end_of_time(self) -> float:
-        return self.ports.monotonic() + (self.config.timeout or DEFAULT_TIMEOUT)
-
-    async def _send(self, request: HttpRequest, deadline: float | None = None) -> HttpResponse:
-        """The reply, trying again after a lost connection and where the server asks for it.
-
-        Args:
-            deadline: when all of it must be done; by default it takes no longer than ``timeout``.
-        """
-        assert self._io is not None, "open() comes first"
-        tries = Tries()
-        deadline = self._end_of_time() if deadline is None else deadline
-        is_repeated = False
-        while True:
-            remaining = deadline - self.ports.monotonic()
-            try:
-                response = await self._io.send(replace(request, timeout=remaining))
-            except ConnectionFailedError:
-                pause = tries.pause() if request.may_repeat else None
-                if pause is None or self.ports.monotonic() + pause >= deadline:
-                    raise
-                is_repeated = True
-            else:
-                is_retried = response.status in RETRIED_STATUSES if request.may_repeat else response.status == 429
-                pause = tries.pause(asked_to_wait(response)) if is_retried else None
-                if pause is None or self.ports.monotonic() + pause >= deadline:
-                    return replace(response, is_repeated=is_repeated)
-                is_repeated = is_repeated or response.status != 429
-            await self.ports.sleep(pause)
-
-    # What the server answers is held against what it was asked for
-
-    def _check_rows(self, rows: Iterable[MemoryRecord], op: List | Search) -> None:
-        scopes = None if op.scope is None else ScopeFilter.of((op.scope,))
-        for record in rows:
-            if record.user_id != op.user_id:
-                raise self._foreign()
-            if scopes is not None and not scopes.matches(record.scope):
-                raise self._malformed("a memory outside the scope that was asked for; it was withheld")
-
-    def _check_ids(self, ids: Iterable[str], user_id: str) -> None:
-        """Refuse ids that tell that their memory belongs to somebody else."""
-        if any(bucket_in(id) not in (None, bucket_of(user_id)) for id in ids):
-            raise self._foreign()
-
-    def _check_added(self, records: Sequence[MemoryRecord], adds: Sequence[Add]) -> None:
-        if len(records) != len(adds):
-            raise self._malformed(f"{len(records)} memories to a call that added {len(adds)}")
-        for record, add in zip(records, adds, strict=True):
-            if record.user_id != add.user_id:
-                raise self._foreign()
-            if record.content != add.content:
-                raise self._malformed("a memory with another text than it was given")
-
-    def _check_id(self, record: MemoryRecord, id: str) -> None:
-        if record.id != id:
-            raise self._malformed("another memory than was asked for; it was withheld")
-
-    def _foreign(self) -> ProviderError:
-        return self._malformed("a memory of another user; it was withheld")
-
-    def _malformed(self, what: str) -> ProviderError:
-        return ProviderError(
-            f"{self._base_url} answered with {what}; check base_url, and what stands between this client and the server"
-        )
+        return call if call.deadline is not None else replace(call, deadline=self._connection.deadline())
 
     def _patterns(self, op: Search, call: Call) -> tuple[str | None, ...]:
         """The scopes to ask the server for, which takes one pattern at a time and knows nothing of grants."""
@@ -429,20 +341,3 @@ def _require_access(record: MemoryRecord, op: Operation, call: Call) -> None:
     if not call.may_act_for(record.user_id):
         raise no_such_memory(record.id)
     call.grants.require(op.access, record.scope)
-
-
-def _checked_base_url(base_url: str | None, api_key: str | None) -> tuple[str, str | None, tuple[str, ...]]:
-    """The server's URL without a credential, the value of the header that has it, and what must not be shown.
-
-    Raises:
-        InvalidRequestError: there is no URL, it is none of a server, or there are two credentials.
-    """
-    if base_url is None:
-        raise InvalidRequestError(f"base_url: provider 'passthrough' needs the server's URL, as in {EXAMPLE_URL!r}")
-    url, user, password = split_url("base_url", base_url)
-    if user is None:
-        return (url, None, ()) if api_key is None else (url, f"Bearer {api_key}", (api_key,))
-    if api_key is not None:
-        raise InvalidRequestError("base_url: it has a user name, and there is an api_key; pass only one of them")
-    basic = base64.b64encode(f"{user}:{password}".encode()).decode()
-    return url, f"Basic {basic}", (basic, password)
