@@ -6,14 +6,20 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
 
 from openmem import AsyncMemory, Memory, ProviderError
+from openmem.drivers.asyncio import AsyncPorts
+from openmem.drivers.blocking import BlockingPorts
+from openmem.ports import Ports, run_blocking
+from openmem.ports.errors import ConnectionFailedError
+from openmem.ports.http import HttpRequest, HttpSettings
 
 from ..proxy import Proxy
+from ..rerankers.service import KEY, Service
 from .upstream import HANG_UP, Piece, Request, Upstream, good, wait_until
 
 CONNECTIONS = 5
@@ -163,3 +169,50 @@ def test_connections_that_the_server_closes_are_no_failure(upstream: Upstream) -
         for _ in range(20):
             memory.list(user_id="maya")
     assert wait_until(lambda: upstream.open == 0)
+
+
+def let_go(service: Service) -> None:
+    """Let a request go as soon as it hangs."""
+    service.stuck.acquire(timeout=10)
+    service.release.set()
+
+
+@pytest.mark.parametrize("make_ports", [BlockingPorts, AsyncPorts])
+@pytest.mark.parametrize("first_byte_timeout", [0.1, 20.0])
+def test_how_long_a_reply_on_a_used_connection_may_take_to_begin(make_ports: Any, first_byte_timeout: float) -> None:
+    """A model thinks for longer than other servers, and a request that is sent again costs as much."""
+    is_patient = first_byte_timeout > 1
+
+    async def main(service: Service) -> None:
+        ports: Ports = make_ports()
+        io = await ports.http(
+            HttpSettings(
+                base_url=service.url,
+                headers={"Authorization": f"Bearer {KEY}"},
+                timeout=30,
+                connect_timeout=5,
+                max_connections=1,
+                first_byte_timeout=first_byte_timeout,
+            )
+        )
+        request = HttpRequest("POST", "/v2/rerank", body={"query": "tea", "documents": ["tea"]})
+        try:
+            assert (await io.send(request)).status == 200
+            service.script.append(service.hang)
+            if is_patient:
+                Thread(target=let_go, args=(service,)).start()
+                assert (await io.send(request)).status == 200
+            else:
+                with pytest.raises(ConnectionFailedError, match="no reply on a connection that was used before"):
+                    await io.send(request)
+        finally:
+            service.release.set()
+            await io.close()
+            await ports.close()
+        assert len(service.requests) == 2
+
+    with Service() as service:
+        if make_ports is AsyncPorts:
+            asyncio.run(main(service))
+        else:
+            run_blocking(main(service))
