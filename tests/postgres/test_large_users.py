@@ -289,6 +289,6 @@ def test_asyncpg_keeps_the_plan_of_the_longest_statement(url: str) -> None:
             provider: Any = memory.client.provider
             sql = "SELECT generic_plans FROM pg_prepared_statements WHERE length(statement) > 15000"
             used = await provider._db.run(Statement(sql, (), lambda rows: [row[0] for row in rows]))
-        assert used == [2]
+        assert used == [3]
 
     asyncio.run(body())
