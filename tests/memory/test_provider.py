@@ -22,6 +22,9 @@ from openmem.operations import Add
 from openmem.ports import run_blocking
 from openmem.providers.memory import MemoryStore
 from openmem.providers.memory import store as stores
+from openmem.server import OmpServerConfig
+
+from ..server.harness import running
 
 FACTS = Path(__file__).parents[2] / "benchmarks" / "data" / "facts"
 TALK = (
@@ -208,3 +211,13 @@ def test_a_forked_child_begins_with_a_copy_of_a_store() -> None:
         assert os.waitpid(child, 0)[1] == 0
         assert len(memory.search("tea", "ann")) == 1
         assert all(work.result() for work in busy)
+
+
+def test_a_server_over_it_needs_nothing_else() -> None:
+    with running(OmpServerConfig(provider="memory")) as server:
+        body = {"content": "Maya moved to Porto", "user_id": "maya"}
+        with Memory("passthrough", base_url=server.url) as memory:
+            record = memory.add(**body)
+            assert memory.search("Where is Maya?", "maya")[0].memory == record
+            assert memory.capabilities().provider == "memory"
+            assert [entry.action for entry in memory.audit("maya")] == ["search", "add"]
