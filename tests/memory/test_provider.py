@@ -214,10 +214,8 @@ def test_a_forked_child_begins_with_a_copy_of_a_store() -> None:
 
 
 def test_a_server_over_it_needs_nothing_else() -> None:
-    with running(OmpServerConfig(provider="memory")) as server:
-        body = {"content": "Maya moved to Porto", "user_id": "maya"}
-        with Memory("passthrough", base_url=server.url) as memory:
-            record = memory.add(**body)
-            assert memory.search("Where is Maya?", "maya")[0].memory == record
-            assert memory.capabilities().provider == "memory"
-            assert [entry.action for entry in memory.audit("maya")] == ["search", "add"]
+    with running(OmpServerConfig(provider="memory")) as server, Memory("passthrough", base_url=server.url) as memory:
+        record = memory.add(content="Maya moved to Porto", user_id="maya")
+        assert memory.search("Where is Maya?", "maya")[0].memory == record
+        assert memory.capabilities().provider == "memory"
+        assert [entry.action for entry in memory.audit("maya")] == ["search", "add"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ..._ids import new_memory_id, new_memory_ids
 from ...config import ClientConfig
@@ -35,11 +35,13 @@ from ..idempotency import hashed, key_reused, memory_deleted_since
 from ..supersession import check_not_ended, unknown_superseded, without_names
 from .store import MemoryStore, RememberedAdd, Stored, Words
 
+R = TypeVar("R")
+
 MAX_CONTENT_LENGTH: Final = 65_536
 QUICK_CHARACTERS: Final = 2_000
 """Up to how many characters are split into words in place, and not in a thread."""
 QUICK_MEMORIES: Final = 20
-"""Up to how many memories are ranked in place, and not in a thread."""
+"""Up to how many memories are stored, listed or ranked in place, and not in a thread."""
 
 
 class MemoryProvider(Provider):
@@ -107,6 +109,14 @@ class MemoryProvider(Provider):
         if not op.records:
             return []
         vectors, words = await self._read([add.content for add in op.records])
+        added = await self._run(len(op.records), lambda: self._add_all(op, call, vectors, words))
+        if op.progress is not None:
+            op.progress(len(added), len(added))
+        return added
+
+    def _add_all(
+        self, op: AddMany, call: Call, vectors: Sequence[Sequence[float]], words: Sequence[Words]
+    ) -> MemoryRecords:
         store = self._store
         with store.exclusive():
             now = store.now()
@@ -130,10 +140,8 @@ class MemoryProvider(Provider):
                 self._log_write("add", record, call)
             for id, stored in superseded.items():
                 store.close_validity([stored], ends[id], now)
-            shown = [self._shown(record, call) for record in records]
-        if op.progress is not None:
-            op.progress(len(shown), len(shown))
-        return shown
+            readable = [self._readable(record, call) for record in records]
+        return [record.model_copy(deep=True) for record in readable]
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:
         with self._store.exclusive():
@@ -178,31 +186,35 @@ class MemoryProvider(Provider):
 
     async def list(self, op: List, call: Call) -> MemoryPage:
         selection = op.selection(call.grants)
-        with self._store.exclusive():
-            records = [stored.record for stored in self._store.selected(selection)]
-            newest = heapq.nlargest(op.limit + 1, records, key=Position.of)
-            self._log_read("list", op.user_id, call, scope=op.scope)
-            items = [self._shown(record, call) for record in newest[: op.limit]]
-        return MemoryPage(items=items, next_cursor=op.cursor_after(items[-1]) if len(newest) > op.limit else None)
+
+        def page() -> MemoryPage:
+            with self._store.exclusive():
+                records = [stored.record for stored in self._store.selected(selection)]
+                newest = heapq.nlargest(op.limit + 1, records, key=Position.of)
+                readable = [self._readable(record, call) for record in newest[: op.limit]]
+                self._log_read("list", op.user_id, call, scope=op.scope)
+            items = [record.model_copy(deep=True) for record in readable]
+            return MemoryPage(items=items, next_cursor=op.cursor_after(items[-1]) if len(newest) > op.limit else None)
+
+        return await self._run(self._store.count(op.user_id), page)
 
     async def search(self, op: Search, call: Call) -> SearchResults:
         [vector] = await self._embedder.embed([op.query])
         selection, model = op.selection(call.grants), self._embedder.model
-        with self._store.exclusive():
-            selected = self._store.selected(selection)
-            self._log_read(op.verb, op.user_id, call, scope=op.scope)
 
-        def ranked() -> Sequence[tuple[Stored, float]]:
+        def ranked() -> SearchResults:
             lexemes = self._words.lexemes(compared_text(op.query))
+            with self._store.exclusive():
+                selected = self._store.selected(selection)
+                self._log_read(op.verb, op.user_id, call, scope=op.scope)
             candidates = [stored.candidate(model) for stored in selected]
-            found = {candidate.id: stored for candidate, stored in zip(candidates, selected, strict=True)}
+            records = {one.id: stored.record for one, stored in zip(candidates, selected, strict=True)}
             best = rank(candidates, lexemes, vector, op.limit, op.min_score or 0.0)
-            return [(found[id], score) for id, score in best]
+            with self._store.exclusive():
+                return [SearchResult(memory=self._shown(records[id], call), score=score) for id, score in best]
 
-        is_quick = len(selected) <= QUICK_MEMORIES and len(op.query) <= QUICK_CHARACTERS
-        results = ranked() if is_quick else await self.ports.run_cpu(ranked)
-        with self._store.exclusive():
-            return [SearchResult(memory=self._shown(stored.record, call), score=score) for stored, score in results]
+        is_long = len(op.query) > QUICK_CHARACTERS
+        return await self._run(QUICK_MEMORIES + 1 if is_long else self._store.count(op.user_id), ranked)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         granted = call.grants.read
@@ -242,6 +254,10 @@ class MemoryProvider(Provider):
             if op.progress is not None:
                 op.progress(done, max(done, total))
         return done
+
+    async def _run(self, memories: int, function: Callable[[], R]) -> R:
+        """What `function` returns, which goes through so many memories: in place, or in a thread if that takes long."""
+        return function() if memories <= QUICK_MEMORIES else await self.ports.run_cpu(function)
 
     async def _read(self, texts: Sequence[str]) -> tuple[Sequence[Sequence[float]], Sequence[Words]]:
         """The vectors of some texts and their words."""
@@ -292,11 +308,15 @@ class MemoryProvider(Provider):
 
     def _shown(self, record: MemoryRecord, call: Call) -> MemoryRecord:
         """A copy of a record, without the names of what the caller may not read."""
+        return self._readable(record, call).model_copy(deep=True)
+
+    def _readable(self, record: MemoryRecord, call: Call) -> MemoryRecord:
+        """The record itself, or one without the names of what the caller may not read."""
         granted = call.grants.read
         if granted is not None and record.supersedes:
             found = self._store.of_user(record.user_id, record.supersedes)
             record = without_names(record, {id: granted.matches(named.record.scope) for id, named in found.items()})
-        return record.model_copy(deep=True)
+        return record
 
     def _log_write(self, action: str, record: MemoryRecord, call: Call) -> None:
         if self.config.audit != "off":

@@ -94,6 +94,10 @@ class MemoryStore:
         """The memory with an id, if there is one."""
         return self._by_id.get(id)
 
+    def count(self, user_id: str) -> int:
+        """How many memories a user has."""
+        return len(self._by_user.get(user_id, ()))
+
     def of_user(self, user_id: str, ids: Iterable[str]) -> dict[str, Stored]:
         """Those of some memories that are the user's, by id."""
         own = self._by_user.get(user_id, {})
