@@ -14,7 +14,7 @@ from openmem import (
     ProviderError,
     UnsupportedCapabilityError,
 )
-from openmem.providers.vendors.supermemory.provider import MAX_COPIED_LENGTH
+from openmem.providers.vendors.supermemory.documents import MAX_COPIED_LENGTH
 
 from ..service import Reply
 from .service import KEY, Request, Service

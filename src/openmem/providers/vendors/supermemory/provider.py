@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from datetime import datetime
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,9 +20,9 @@ from ....ports import Ports
 from ...base import no_such_memory
 from ..base import Candidate, Candidates, VendorProvider
 from ..envelope import FILTERABLE_PREFIX, Stored
-from ..envelope import encode as encode_record
-from ..errors import collapse_whitespace, shorten
+from ..errors import shorten
 from ..settings import endpoint
+from .documents import DocumentReader, metadata_of, status_of
 from .errors import BusyError
 from .names import IN_PATH, decode, encode, memory_id, parse_memory_id
 
@@ -38,13 +37,10 @@ MAX_PAGES: Final = 100_000
 """A service that tells of more pages is not believed."""
 MAX_OPERANDS: Final = 200
 """Most conditions in one filter."""
-MAX_COPIED_LENGTH: Final = 4000
-"""Texts of up to so many characters are kept in the metadata as well, whole and at once; see `_text`."""
 BUSY_PAUSES_SECONDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
 """How long to wait before each further try to change a document that is being processed."""
 
 _URL: Final = re.compile(r"([a-z][a-z0-9+.-]*://|www\.|data:)\S+", re.IGNORECASE)
-_USUAL_FIELDS: Final = {"type": "text", "dreaming_status": "done"}
 
 
 class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
@@ -82,7 +78,8 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
         if key is None:
             raise InvalidRequestError(f"api_key: provider 'supermemory' needs one, also from {API_KEY_VARIABLE}")
         self._key = key
-        self._in_process: set[str] = set()
+        self._documents = DocumentReader(self.answers, self.envelopes)
+        self._processing: set[str] = set()
 
     def connect(self, module: ModuleType) -> SupermemoryClient:
         client: SupermemoryClient = module.SupermemoryClient(self._key, self._base_url, self.timeout)
@@ -107,12 +104,12 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
             namespace,
             draft.id,
             content=draft.content,
-            metadata=_metadata(draft, draft.id),
+            metadata=metadata_of(draft, draft.id),
             task_type=self._task_type,
             mutates=True,
         )
         self.answers.field(answer, "id", str)
-        status = _status(self.answers.field(answer, "status", str))
+        status = status_of(self.answers.field(answer, "status", str))
         return draft.model_copy(update={"id": memory_id(namespace, draft.id), "status": status})
 
     async def fetch(self, id: str) -> Stored | None:
@@ -127,7 +124,7 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
             document = await self.call("get", self.sdk.get, namespace, document_id, mutates=False, of=id)
         except NotFoundError:
             return None
-        stored = self._stored(namespace, document)
+        stored = self._documents.memory(namespace, document)
         # The service's own name for a document that has one of ours names nothing.
         is_alias = stored.record.id != id and self.answers.field(document, "id", str) == document_id
         return None if is_alias else stored
@@ -137,15 +134,15 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
         async with aclosing(self._walk(namespace)) as pages:
             async for documents in pages:
                 for document in documents:
-                    if self._id(namespace, document) == id:
-                        return self._stored(namespace, document)
+                    if self._documents.memory_id(namespace, document) == id:
+                        return self._documents.memory(namespace, document)
         return None
 
     async def replace(self, stored: Stored, record: MemoryRecord) -> None:
         namespace, document_id = self._document_key(stored)
         if not IN_PATH.fullmatch(document_id):
             raise UnsupportedCapabilityError(f"Supermemory's SDK cannot change a document with the id {document_id!r}")
-        metadata = {**stored.other_metadata, **_metadata(record, document_id)}
+        metadata = {**stored.other_metadata, **metadata_of(record, document_id)}
         body: dict[str, Any] = {"metadata": metadata}
         if record.content != stored.record.content:
             body |= {"content": record.content, "task_type": self._task_type}
@@ -197,7 +194,7 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
         namespace = encode(user_id)
         async with aclosing(self._walk(namespace)) as pages:
             async for documents in pages:
-                yield [self._stored(namespace, document, user_id) for document in documents]
+                yield [self._documents.memory(namespace, document, user_id) for document in documents]
 
     async def _walk(self, namespace: str) -> AsyncGenerator[Sequence[object], None]:
         """All documents, from the last page to the first.
@@ -238,129 +235,36 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
         best: dict[str, tuple[float, object, object]] = {}
         for passage in passages:
             score = self.answers.field(passage, "similarity", float)
-            document = self._document_of(passage)
+            document = self._documents.of_passage(passage)
             if document is None:
                 complete = False
                 continue
-            id = self._id(namespace, document)
+            id = self._documents.memory_id(namespace, document)
             if id not in best or score > best[id][0]:
                 best[id] = score, passage, document
         found = []
         for id, (score, passage, document) in sorted(best.items(), key=lambda item: -item[1][0]):
-            stored = await self._found(namespace, op.user_id, id, passage, document)
+            is_whole = self._documents.is_whole(passage, document)
+            stored = (
+                self._documents.memory(namespace, document, op.user_id) if is_whole else await self.fetch_checked(id)
+            )
             if stored is not None:
                 found.append(Candidate(stored, score, {"chunk_id": self.answers.field(passage, "id", str)}))
         return Candidates(found, complete)
 
-    def _document_of(self, passage: object) -> object | None:
-        """What a found passage tells of its document; None if it does not tell which it is."""
-        included = self.answers.optional(passage, "included", object)
-        document = None if included is None else self.answers.optional(included, "document", object)
-        if document is not None:
-            return document
-        metadata = self.answers.optional(passage, "metadata", dict) or {}
-        id = self.answers.optional(metadata, f"{FILTERABLE_PREFIX}id", str)
-        return (
-            None
-            if id is None
-            else {"id": id, "metadata": metadata, "system": self.answers.field(passage, "system", object)}
-        )
-
-    async def _found(self, namespace: str, user_id: str, id: str, passage: object, document: object) -> Stored | None:
-        """The memory that a found passage belongs to; None if it is gone by now."""
-        copy = self._copy(document)
-        text = self.answers.optional(passage, "chunk", str)
-        if copy and (text is None or collapse_whitespace(text) in collapse_whitespace(copy)):
-            return self._stored(namespace, document, user_id)
-        return await self.fetch_checked(id)
-
     async def is_ingested(self, id: str, user_id: str) -> bool:
         stored = await self.fetch_checked(id)
-        if stored is None and id in self._in_process:
-            self._in_process.discard(id)
+        if stored is None and id in self._processing:
+            self._processing.discard(id)
             raise ProviderError(f"memory {id!r} is gone: Supermemory failed to process it, or it was deleted")
         is_searchable = self.is_searchable(stored, id, user_id)
         if stored is not None and stored.record.status == "failed":
             raise ProviderError(f"Supermemory failed to process memory {id!r}; delete it and add it again")
         if is_searchable:
-            self._in_process.discard(id)
+            self._processing.discard(id)
         else:
-            self._in_process.add(id)
+            self._processing.add(id)
         return is_searchable
-
-    def _id(self, namespace: str, document: object) -> str:
-        """The memory's id, by the name we gave the document, or else by the service's."""
-        metadata = self.answers.optional(document, "metadata", dict) or {}
-        own = self.answers.optional(metadata, f"{FILTERABLE_PREFIX}id", str)
-        return memory_id(namespace, own or self.answers.field(document, "id", str))
-
-    def _stored(self, namespace: str, document: object, user_id: str | None = None) -> Stored:
-        """The memory in a document of a namespace.
-
-        Args:
-            user_id: whose namespace it is; None to find out.
-        """
-        metadata = self.answers.optional(document, "metadata", dict) or {}
-        id = self._id(namespace, document)
-        user = user_id or decode(namespace) or self.answers.optional(metadata, f"{FILTERABLE_PREFIX}user", str)
-        if user is None or encode(user) != namespace:
-            raise self.errors.malformed(f"a memory {id!r} of which it is not known whose it is")
-        system = self.answers.field(document, "system", object)
-        status = _status(self.answers.optional(system, "status", str))
-        extra = {name: self.answers.optional(document, name, str) for name in ("title", "summary", "type", "url")}
-        extra["dreaming_status"] = self.answers.optional(system, "dreaming_status", str)
-        return self.envelopes.decode(
-            id=id,
-            content=self._text(document, status),
-            user_id=user,
-            metadata=metadata,
-            created_at=self.answers.optional(system, "created_at", datetime),
-            updated_at=self.answers.optional(system, "updated_at", datetime),
-            status=status,
-            vendor_fields={name: value for name, value in extra.items() if _USUAL_FIELDS.get(name) != value},
-        )
-
-    def _text(self, document: object, status: str | None) -> str:
-        """The document's text.
-
-        Until it is processed the service tells no text, or the one before the last change, and what it
-        finds comes without. So short texts are copied to the metadata, and the copy counts unless the
-        text was changed since by somebody who does not know of it.
-        """
-        copy = self._copy(document)
-        published = self.answers.optional(document, "content", str)
-        if copy and (
-            published is None or status != "stored" or collapse_whitespace(copy) == collapse_whitespace(published)
-        ):
-            return copy
-        return published or ""
-
-    def _copy(self, document: object) -> str | None:
-        return self.answers.optional(
-            self.answers.optional(document, "metadata", dict) or {}, f"{FILTERABLE_PREFIX}content", str
-        )
-
-
-def _metadata(record: MemoryRecord, document_id: str) -> dict[str, Any]:
-    """The metadata of the document that holds a memory."""
-    copied = record.content if len(record.content) <= MAX_COPIED_LENGTH else ""
-    return encode_record(record) | {
-        f"{FILTERABLE_PREFIX}user": record.user_id,
-        f"{FILTERABLE_PREFIX}content": copied,
-        f"{FILTERABLE_PREFIX}id": document_id,
-    }
-
-
-def _status(status: str | None) -> str | None:
-    """The status of a memory, by the one of its document."""
-    match status:
-        case None | "done":
-            return "stored"
-        case "failed":
-            return "failed"
-        case "unknown":
-            return None
-    return "queued"
 
 
 def _filter(scopes: ScopeFilter | None) -> dict[str, Any] | None:
