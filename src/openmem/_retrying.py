@@ -10,40 +10,40 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 TRIES: Final = 3
-FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 5.0
+FIRST_DELAY_SECONDS: Final = 0.1
+LONGEST_DELAY_SECONDS: Final = 5.0
 GROWTH: Final = 4
 
 
-class Tries:
-    """The tries of one call.
+class Backoff:
+    """How long to wait before each further try of one call.
 
     Args:
         count: how often the backend is asked at most.
-        longest_pause: seconds that the backend may ask to wait; where it asks for more, there is no other try.
+        longest_delay: seconds that the backend may ask to wait; where it asks for more, there is no other try.
     """
 
-    def __init__(self, count: int = TRIES, *, longest_pause: float = LONGEST_PAUSE) -> None:
-        self._longest_pause = longest_pause
-        self._pauses = _growing(count - 1)
+    def __init__(self, count: int = TRIES, *, longest_delay: float = LONGEST_DELAY_SECONDS) -> None:
+        self._longest_delay = longest_delay
+        self._delays = _growing(count - 1)
 
-    def pause(self, asked: float | None = None) -> float | None:
+    def next_delay(self, asked: float | None = None) -> float | None:
         """Seconds to wait before the next try; None if there should be none.
 
         Args:
             asked: seconds that the backend asked to wait, if it did.
         """
-        pause = next(self._pauses, None)
-        if pause is None or (asked is not None and asked > self._longest_pause):
+        delay = next(self._delays, None)
+        if delay is None or (asked is not None and asked > self._longest_delay):
             return None
-        return max(pause, asked or 0.0)
+        return max(delay, asked or 0.0)
 
 
 def _growing(count: int) -> Iterator[float]:
-    pause = FIRST_PAUSE
+    delay = FIRST_DELAY_SECONDS
     for _ in range(count):
-        yield random.uniform(pause / 2, pause)
-        pause = min(pause * GROWTH, LONGEST_PAUSE)
+        yield random.uniform(delay / 2, delay)
+        delay = min(delay * GROWTH, LONGEST_DELAY_SECONDS)
 
 
 def retry_after(header: str | None) -> float | None:

@@ -140,7 +140,7 @@ class MemoryRecord(WireModel):
 MemoryRecords: TypeAlias = list[MemoryRecord]
 
 
-def trusted_record(fields: dict[str, Any], extra: dict[str, Any]) -> MemoryRecord:
+def construct_record(fields: dict[str, Any], extra: dict[str, Any]) -> MemoryRecord:
     """A record of values that are known to be valid, without a look at them.
 
     Args:
@@ -150,7 +150,7 @@ def trusted_record(fields: dict[str, Any], extra: dict[str, Any]) -> MemoryRecor
     return _trusted(MemoryRecord, _RECORD_FIELDS, fields, extra)
 
 
-def trusted_result(memory: MemoryRecord, score: float) -> SearchResult:
+def construct_result(memory: MemoryRecord, score: float) -> SearchResult:
     """A search result of values that are known to be valid, without a look at them."""
     return _trusted(SearchResult, _RESULT_FIELDS, {"memory": memory, "score": score}, {})
 

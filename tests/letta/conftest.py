@@ -22,7 +22,7 @@ def _service() -> Iterator[Service]:
 def service(_service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A stand-in without archives; pauses between tries are short."""
     _service.reset()
-    monkeypatch.setattr(_retrying, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(_retrying, "FIRST_DELAY_SECONDS", 0.001)
     yield _service
     _service.release.set()
 

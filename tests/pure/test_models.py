@@ -23,7 +23,7 @@ from openmem.models import (
     OmittedMemory,
     SearchResult,
     WireModel,
-    trusted_record,
+    construct_record,
 )
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -45,7 +45,7 @@ def fields() -> dict[str, Any]:
 
 @pytest.fixture
 def trusted() -> MemoryRecord:
-    return trusted_record(fields(), dict(EXTRA))
+    return construct_record(fields(), dict(EXTRA))
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_changed_copy_leaves_the_other_records_alone(trusted: MemoryRecord) ->
     names = set(trusted.model_fields_set)
     changed = trusted.model_copy(update={"content": "Maya likes coffee", "x-new": 1})
     assert (changed.content, trusted.content) == ("Maya likes coffee", "Maya likes tea")
-    assert trusted_record(fields(), {}).model_fields_set == names
+    assert construct_record(fields(), {}).model_fields_set == names
 
 
 def test_it_cannot_be_changed(trusted: MemoryRecord) -> None:
@@ -123,7 +123,7 @@ def test_a_model_is_hashable_and_equal_ones_hash_equal(model: WireModel) -> None
     assert {model, same, copy.deepcopy(model)} == {model}
 
 
-def test_a_trusted_record_hashes_like_any_other(trusted: MemoryRecord, checked: MemoryRecord) -> None:
+def test_a_construct_record_hashes_like_any_other(trusted: MemoryRecord, checked: MemoryRecord) -> None:
     assert {trusted: "found"}[checked] == "found"
 
 

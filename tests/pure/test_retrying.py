@@ -7,7 +7,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from openmem._retrying import LONGEST_PAUSE, TRIES, Tries, retry_after
+from openmem._retrying import LONGEST_DELAY_SECONDS, TRIES, Backoff, retry_after
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def test_the_header_as_a_date() -> None:
 
 
 def test_pauses_grow_and_end() -> None:
-    tries = Tries()
-    pauses = [tries.pause() for _ in range(TRIES)]
+    backoff = Backoff()
+    pauses = [backoff.next_delay() for _ in range(TRIES)]
     assert pauses.pop() is None
     assert all(pause is not None for pause in pauses)
     first, second = (pause or 0.0 for pause in pauses)
@@ -46,18 +46,18 @@ def test_pauses_grow_and_end() -> None:
 
 
 def test_one_try_has_no_pause() -> None:
-    assert Tries(1).pause() is None
+    assert Backoff(1).next_delay() is None
 
 
 def test_what_is_asked_for_is_granted_within_a_bound() -> None:
-    assert Tries().pause(2.5) == 2.5
-    assert Tries().pause(0.0) is not None
-    assert Tries().pause(LONGEST_PAUSE + 1) is None
-    assert Tries(longest_pause=60.0).pause(59.0) == 59.0
-    assert Tries(longest_pause=60.0).pause(61.0) is None
+    assert Backoff().next_delay(2.5) == 2.5
+    assert Backoff().next_delay(0.0) is not None
+    assert Backoff().next_delay(LONGEST_DELAY_SECONDS + 1) is None
+    assert Backoff(longest_delay=60.0).next_delay(59.0) == 59.0
+    assert Backoff(longest_delay=60.0).next_delay(61.0) is None
 
 
 def test_pauses_do_not_grow_without_end() -> None:
-    tries = Tries(20, longest_pause=60.0)
-    pauses = [tries.pause() or 0.0 for _ in range(19)]
-    assert max(pauses) <= LONGEST_PAUSE
+    backoff = Backoff(20, longest_delay=60.0)
+    pauses = [backoff.next_delay() or 0.0 for _ in range(19)]
+    assert max(pauses) <= LONGEST_DELAY_SECONDS

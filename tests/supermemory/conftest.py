@@ -43,6 +43,6 @@ def memory(client: Memory, service: Service) -> Memory:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses between tries are kept short."""
-    monkeypatch.setattr(_retrying, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(base, "POLL_PAUSE", 0.01)
+    monkeypatch.setattr(_retrying, "FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr(base, "POLL_INTERVAL_SECONDS", 0.01)
     monkeypatch.setattr(provider, "BUSY_PAUSES_SECONDS", (0.001, 0.001, 0.001))

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from .._forking import PerProcess, undisturbed
 from .._network import split_url
-from .._retrying import Tries, retry_after
+from .._retrying import Backoff, retry_after
 from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
 from ..ports import run_blocking
 from ..ports.http import FIRST_BYTE_TIMEOUT_SECONDS, HttpIO, HttpRequest, HttpResponse, HttpSettings
@@ -174,16 +174,16 @@ class RemoteModel:
 
     async def _post(self, http: HttpIO, sleep: Callable[[float], Awaitable[None]], body: object) -> HttpResponse:
         request = HttpRequest("POST", self._path, body=body, max_reply_bytes=MAX_REPLY_BYTES)
-        tries = Tries(1 + self._max_retries, longest_pause=LONGEST_PAUSE_SECONDS)
+        backoff = Backoff(1 + self._max_retries, longest_delay=LONGEST_PAUSE_SECONDS)
         while True:
             try:
                 reply = await http.send(request)
             except ProviderError as error:
-                pause = tries.pause() if error.code == "provider_unavailable" else None
+                pause = backoff.next_delay() if error.code == "provider_unavailable" else None
                 if pause is None:
                     raise ProviderError(f"{self.name}: {error.message}", code=error.code) from error.__cause__
             else:
-                pause = tries.pause(_asked_to_wait(reply)) if self._may_pass(reply) else None
+                pause = backoff.next_delay(_asked_to_wait(reply)) if self._may_pass(reply) else None
                 if pause is None:
                     return reply
             await sleep(pause)

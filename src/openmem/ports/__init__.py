@@ -10,8 +10,8 @@ itself. It asks the *ports* below, which exist in two modes:
   single ``send(None)``, so `run_blocking` can call it like a function, in any thread, also in one
   that has a running event loop (a notebook). No loop is started and none is needed.
 
-So there is one provider, one text of each statement, one place for each rule, and ``await`` keeps
-its meaning for the type checker. The price is a discipline: a blocking port must never suspend.
+So each provider, each statement and each rule is implemented once, and ``await`` keeps its
+meaning for the type checker. The price is a discipline: a blocking port must never suspend.
 `run_blocking` raises if one does, and the blocking methods are not part of the public interface,
 so that nobody awaits them on a loop by mistake. gel-python shares its client code the same way.
 """

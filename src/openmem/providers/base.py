@@ -65,8 +65,8 @@ __all__ = [
 ]
 
 CONTEXT_CANDIDATES = 100
-POLL_PAUSE = 0.25
-SHORTEST_SECRET = 4
+POLL_INTERVAL_SECONDS = 0.25
+SHORTEST_SECRET_CHARACTERS = 4
 
 
 class Provider(Verbs):
@@ -250,9 +250,9 @@ class Provider(Verbs):
         """
 
         async def queued(ids: Sequence[str]) -> Sequence[str]:
-            for place, id in enumerate(ids):
+            for index, id in enumerate(ids):
                 if not await is_ingested(id):
-                    return ids[place:]
+                    return ids[index:]
             return ()
 
         await self.wait_until_ingested(op, queued)
@@ -277,10 +277,10 @@ class Provider(Verbs):
         async def wait() -> None:
             nonlocal left
             while left := await queued(left):
-                remaining = POLL_PAUSE if deadline is None else deadline - clock()
+                remaining = POLL_INTERVAL_SECONDS if deadline is None else deadline - clock()
                 if remaining <= 0:
                     raise TimeoutError
-                await self.ports.sleep(min(POLL_PAUSE, remaining))
+                await self.ports.sleep(min(POLL_INTERVAL_SECONDS, remaining))
 
         try:
             if op.timeout:
@@ -298,7 +298,7 @@ class Provider(Verbs):
 
     def add_secret(self, secret: str) -> None:
         """See to it that `redact` shows `secret` nowhere."""
-        if len(secret) >= SHORTEST_SECRET:
+        if len(secret) >= SHORTEST_SECRET_CHARACTERS:
             self._secrets.append(secret)
 
     def redact(self, text: str) -> str:

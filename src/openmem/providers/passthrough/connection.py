@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from ..._network import EXAMPLE_URL, HTTP_CONNECT_TIMEOUT_SECONDS, split_url
-from ..._retrying import Tries
+from ..._retrying import Backoff
 from ...config import ClientConfig
 from ...errors import InvalidRequestError
 from ...ports import Ports
@@ -61,7 +61,7 @@ class Connection:
             deadline: when all of it must be done; by default it takes no longer than ``timeout``.
         """
         assert self._io is not None, "open() comes first"
-        tries = Tries()
+        backoff = Backoff()
         end = self.deadline() if deadline is None else deadline
         is_repeated = False
         while True:
@@ -69,13 +69,13 @@ class Connection:
             try:
                 response = await self._io.send(replace(request, timeout=remaining))
             except ConnectionFailedError:
-                pause = tries.pause() if request.may_repeat else None
+                pause = backoff.next_delay() if request.may_repeat else None
                 if pause is None or self._ports.monotonic() + pause >= end:
                     raise
                 is_repeated = True
             else:
                 is_retried = response.status in RETRIED_STATUSES if request.may_repeat else response.status == 429
-                pause = tries.pause(asked_to_wait(response)) if is_retried else None
+                pause = backoff.next_delay(asked_to_wait(response)) if is_retried else None
                 if pause is None or self._ports.monotonic() + pause >= end:
                     return replace(response, is_repeated=is_repeated)
                 is_repeated = is_repeated or response.status != 429

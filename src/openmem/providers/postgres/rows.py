@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC
 from typing import Any, Final
 
-from ...models import MemoryRecord, MemorySource, as_utc, trusted_record
+from ...models import MemoryRecord, MemorySource, as_utc, construct_record
 from ...operations import Add
 from ...ports.postgres import Row
 from .sql.parts import RECORD
@@ -26,7 +26,7 @@ def to_record(row: Row) -> MemoryRecord:
     if fields["source"] is not None:
         fields["source"] = MemorySource(**json.loads(fields["source"]))
     fields["status"] = "stored"
-    return trusted_record(fields, {} if extensions is None else json.loads(extensions))
+    return construct_record(fields, {} if extensions is None else json.loads(extensions))
 
 
 def values_of(id: str, op: Add, model: str) -> dict[str, object]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from ..._quiet import quiet
-from ..._retrying import TRIES, Tries
+from ..._retrying import TRIES, Backoff
 from ...errors import NotFoundError, OMPError, ProviderError, RateLimitedError
 from ...ports import Ports, SdkCall
 from ...ports.errors import ConnectionFailedError
@@ -68,7 +68,7 @@ class SdkCaller:
             OMPError: whatever else `translate` makes of the SDK's exception.
         """
         call = SdkCall(function, f"{label} on {self.errors.vendor}", mutates)
-        tries = Tries(1 if mutates else TRIES)
+        backoff = Backoff(1 if mutates else TRIES)
         while True:
             try:
                 with quiet():
@@ -79,7 +79,7 @@ class SdkCaller:
                 translated = self._translated(error, of)
                 pause = None
                 if isinstance(translated, RateLimitedError | ConnectionFailedError):
-                    pause = tries.pause(_requested_pause(translated))
+                    pause = backoff.next_delay(_requested_pause(translated))
                 if pause is None:
                     raise translated from error
             await self.ports.sleep(pause)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from ...._ids import bucket_of
-from ....models import SearchResults, trusted_result
+from ....models import SearchResults, construct_result
 from ....operations import Context, Search
 from ....ports.postgres import Row, Statement
 from ....ranking import constants
@@ -96,4 +96,4 @@ def _values(op: Search | Context, call: Call, model: str, vector: Sequence[float
 
 
 def _results(rows: Sequence[Row]) -> SearchResults:
-    return [trusted_result(to_record(columns), min(1.0, score)) for score, *columns in rows]
+    return [construct_result(to_record(columns), min(1.0, score)) for score, *columns in rows]
