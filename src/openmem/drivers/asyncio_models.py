@@ -17,8 +17,11 @@ R = TypeVar("R")
 M = TypeVar("M", bound=CheckedEmbedder | CheckedReranker)
 
 THREAD_TEXTS = 32
+"""Texts that are embedded together in a thread, at most."""
 REQUEST_TEXTS = 64
+"""Texts that go to a remote model together, at most."""
 REQUESTS = 4
+"""Calls of a remote model at a time, at most."""
 
 
 class Threads(Protocol):

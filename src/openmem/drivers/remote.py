@@ -36,9 +36,9 @@ LONGEST_PAUSE_SECONDS: Final = 60.0
 """How long a service may ask to wait before a request is tried again."""
 MAX_CONNECTIONS: Final = 100
 MAX_REPLY_BYTES: Final = 256 * 2**20
-LONGEST_REASON: Final = 300
-QUOTE: Final = 24
-"""How many characters of a text, repeated in a reason, make the reason one that is not shown."""
+REASON_CHARACTERS: Final = 300
+QUOTE_CHARACTERS: Final = 24
+"""A reason that repeats so much of a text is not shown."""
 
 
 class _Connections:
@@ -219,10 +219,10 @@ class RemoteModel:
         shown = reason(reply) if status >= 400 else f"it redirects elsewhere; correct the address, {self._url_setting}"
         for secret in self._secrets:
             shown = shown.replace(secret, "***")
-        if any(text[:QUOTE] in shown for text in texts if len(text) > 3):
+        if any(text[:QUOTE_CHARACTERS] in shown for text in texts if len(text) > 3):
             shown = "its message repeats the text"
         return ProviderError(
-            f"{self.name}: the service at {self.url} refused the request ({status}): {shown[:LONGEST_REASON]}"
+            f"{self.name}: the service at {self.url} refused the request ({status}): {shown[:REASON_CHARACTERS]}"
         )
 
     def nonsense(self, what: str = "makes no sense") -> ProviderError:

@@ -34,10 +34,10 @@ _OPTIONS: Final = {
 _TCP_INFO: Final = struct.Struct("=8x13I")
 _UNACKNOWLEDGED, _SINCE_SENT, _SINCE_RECEIVED = 4, 9, 11
 
-_BRIEF: Final = 100_000
+_BRIEF_CHARACTERS: Final = 100_000
 
-# How far the server and the client may be apart in their view of a connection's age, in seconds.
-_AGE_TOLERANCE: Final = 5
+# How far the server and the client may be apart in their view of a connection's age.
+_AGE_TOLERANCE_SECONDS: Final = 5
 
 
 class LostError(TimeoutError):
@@ -102,7 +102,7 @@ def is_silent(descriptor: int, seconds: float) -> bool:
 
 def is_brief(statement: Statement[object]) -> bool:
     """Whether a statement reaches the server at once, however slow the tunnel that took it over."""
-    return sum(map(_characters, statement.args)) < _BRIEF
+    return sum(map(_characters, statement.args)) < _BRIEF_CHARACTERS
 
 
 def _characters(arg: object) -> int:
@@ -123,7 +123,7 @@ def waits_for_its_client(backend: int, age: float) -> Statement[bool]:
     sql = f"""
         SELECT count(*) > 0 FROM pg_catalog.pg_stat_activity a
         WHERE a.pid = $1::int AND a.datname = pg_catalog.current_database() AND a.state LIKE 'idle%'
-            AND abs(extract(epoch FROM clock_timestamp() - a.backend_start) - $2::float8) < {_AGE_TOLERANCE}
+            AND abs(extract(epoch FROM clock_timestamp() - a.backend_start) - $2::float8) < {_AGE_TOLERANCE_SECONDS}
     """  # noqa: S608
     return Statement(sql, (backend, age), lambda rows: bool(rows[0][0]))
 
