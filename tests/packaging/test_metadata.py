@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tomllib
 import zipfile
 from email.message import Message
 from email.parser import Parser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +112,28 @@ def test_lowest_constraints_are_the_lower_bounds() -> None:
     for requirement in direct_requirements():
         [bound] = [item.version for item in requirement.specifier if item.operator == ">="]
         assert Version(chosen[canonicalize_name(requirement.name)]) == Version(bound), requirement
+
+
+# What is not a dependency of its own: parts of another package that re-exports them, and what is used if it is there.
+BROUGHT_BY_OTHERS = {"starlette": "fastapi"}
+USED_IF_INSTALLED = {"opentelemetry"}
+
+
+def test_what_modules_import_is_declared() -> None:
+    declared = {canonicalize_name(item.name) for item in direct_requirements()}
+    distributions = packages_distributions()
+    known = {"openmem", *sys.stdlib_module_names, *USED_IF_INSTALLED}
+    known |= {name for name, other in BROUGHT_BY_OTHERS.items() if other in declared}
+    missing: set[tuple[str, str]] = set()
+    for path in sorted((ROOT / "src/openmem").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                modules = [node.module or ""]
+            else:
+                continue
+            for package in {module.partition(".")[0] for module in modules} - known:
+                if not {canonicalize_name(name) for name in distributions.get(package, [])} & declared:
+                    missing.add((path.name, package))
+    assert not missing
