@@ -27,7 +27,7 @@ test: lint  ## Check style and types, and run every test
 	@$(BIN)/python $(PYTEST)
 
 test-quick: lint  ## Check style and types, and run the tests that take a minute, on one embedded server
-	@$(BIN)/python -m pytest -q $(QUICK)
+	@$(BIN)/python -m pytest -q -p no:schemathesis $(QUICK)
 
 coverage: $(VENV)/.installed  ## Run every test, at half the speed, and check how much of the source they run
 	@$(BIN)/coverage erase

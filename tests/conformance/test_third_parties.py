@@ -83,6 +83,7 @@ def outcomes(package: Path, tests: str) -> tuple[str, dict[str, str]]:
     (package / "test_provider.py").write_text(tests)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "-k", SELECTED, "test_provider.py"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     environment["PYTHONPATH"] = str(Path(openmem.__file__).parents[1])
     done = subprocess.run(command, cwd=package, env=environment, capture_output=True, text=True)
     found = re.findall(r"^([A-Z]+) test_provider\.py::(\w+)::(\w+)\[(?:sync|async)", done.stdout, re.MULTILINE)

@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from qdrant_client import QdrantClient
 
 from openmem import AsyncMemory, InvalidRequestError
 from openmem.testing.modes import Async, Mode, Sync
@@ -17,6 +16,7 @@ from openmem.testing.modes import Async, Mode, Sync
 from ..embedders import service as openai_service
 from ..letta import service as letta_service
 from ..mem0 import service as mem0_service
+from ..mem0.stores import new_store
 from ..mem0.test_engine import settings as engine_settings
 from ..rerankers import service as cohere_service
 from ..supermemory import service as supermemory_service
@@ -42,7 +42,7 @@ def _mem0(stack: ExitStack, patch: pytest.MonkeyPatch, url: str) -> dict[str, An
 
 
 def _mem0_engine(stack: ExitStack, patch: pytest.MonkeyPatch, url: str) -> dict[str, Any]:
-    store = QdrantClient(":memory:")
+    store = new_store()
     stack.callback(store.close)
     return engine_settings(store)
 

@@ -10,14 +10,18 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import pytest
-from qdrant_client import QdrantClient
 
 from openmem import AsyncMemory, InvalidRequestError, Memory, NotFoundError, ProviderError
 from openmem.embedders.hashing import HashingEmbedder
 from openmem.testing import ConformanceSuite
+
+from .stores import new_store
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
 
 
 def settings(store: QdrantClient, **more: Any) -> dict[str, Any]:
@@ -27,7 +31,7 @@ def settings(store: QdrantClient, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def store() -> Iterator[QdrantClient]:
-    client = QdrantClient(":memory:")
+    client = new_store()
     yield client
     client.close()
 
@@ -38,7 +42,7 @@ class TestEngine(ConformanceSuite):
     @pytest.fixture(scope="class", params=["engine"])
     @classmethod
     def backend(cls) -> Iterator[None]:
-        cls.store = QdrantClient(":memory:")
+        cls.store = new_store()
         yield
         cls.store.close()
 

@@ -9,12 +9,16 @@ import pytest
 PROMISED = {
     "openmem.client": "Client",
     "openmem.config": "AuditMode ClientConfig DEFAULT_POOL_TIMEOUT",
+    "openmem.embedders": "Embedder embedder_for resolve_embedder",
     "openmem.operations": "Add AddMany Audit Context ContextSearch Delete Get InRecord List MAX_TOKEN_BUDGET "
     "MemoryInput Name Operation Progress Reembed ScopedQuery Search UNSET Unset Update VERBS Verbs WaitForIngest "
     "add_many_of check_json read_records",
     "openmem.ports": "Ports SdkCall run_blocking",
     "openmem.providers.base": "CONTEXT_CANDIDATES Call Position Provider Selection check_not_ended is_valid "
     "new_memory_id no_such_memory unknown_superseded",
+    "openmem.providers.memory": "MemoryStore",
+    "openmem.rerankers": "Reranker reranker_for resolve_reranker",
+    "openmem.server": "OmpServerConfig create_app",
     "openmem.testing": "ConformanceSuite Contract requires",
 }
 
