@@ -168,14 +168,22 @@ class Spans:
         return trace.use_span(Recorded(trace.INVALID_SPAN_CONTEXT))
 
 
-def test_a_span_tells_verb_and_status_and_no_more(settings: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_span_tells_its_route_and_verb_and_no_more(
+    settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     spans = Spans()
     monkeypatch.setattr(Tracing, "__init__", _with_tracer(Tracing.__init__, spans))
     with running(OmpServerConfig(settings=settings)) as server, server.client() as client:
         parent = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"}
         client.get("/memories?user_id=somebody", headers=parent).raise_for_status()
     assert spans.parents == [int("ab" * 16, 16)]
-    assert spans.told == ["list", ("omp.verb", "list"), ("http.response.status_code", 200)]
+    assert spans.told == [
+        ("http.request.method", "GET"),
+        "GET /memories",
+        ("http.route", "/memories"),
+        ("omp.verb", "list"),
+        ("http.response.status_code", 200),
+    ]
 
 
 def _with_tracer(made: Callable[[Tracing], None], tracer: Spans) -> Callable[[Tracing], None]:

@@ -108,7 +108,7 @@ class Server:
 
         async def handle(request: Request) -> Response:
             info = request_info(request.scope)
-            info.verb = route.verb
+            info.verb, info.route = route.verb, route.path
             op, user = await read_operation(route, request, self.config)
             call = self._call(request, op, user)
             with self.in_flight.one():

@@ -58,11 +58,13 @@ class RequestInfo:
         id: the client's ``X-Request-Id``, or a new one.
         principal: whom it comes from.
         verb: the verb it calls, once known.
+        route: the path of its route, once known.
     """
 
     id: str
     principal: Principal = ANYONE
     verb: str | None = None
+    route: str | None = None
 
 
 def request_info(scope: Scope) -> RequestInfo:
@@ -113,7 +115,7 @@ class AccessLogMiddleware:
             finally:
                 seconds = time.perf_counter() - started
                 verb = info.verb or OTHER
-                end_span(verb, status)
+                end_span(verb, info.route, status)
                 if self._metrics is not None:
                     self._metrics.count(verb, status, seconds)
                 access_log.log(

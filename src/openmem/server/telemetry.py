@@ -16,8 +16,9 @@ from .._extras import is_installed, require_extra
 
 METRICS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 OTHER: Final = "other"
+KNOWN_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
-SpanEnd = Callable[[str, int], None]
+SpanEnd = Callable[[str, str | None, int], None]
 
 
 class Metrics:
@@ -65,7 +66,11 @@ class Metrics:
 
 
 class Tracing:
-    """OpenTelemetry spans, which go where the process's OpenTelemetry set-up sends them."""
+    """OpenTelemetry spans, which go where the process's OpenTelemetry set-up sends them.
+
+    Names and attributes are those of OpenTelemetry's conventions for HTTP servers, and the verb. A package that would
+    do it for any ASGI application does not know the verb, nor which paths have an id in them.
+    """
 
     def __init__(self) -> None:
         self._trace = importlib.import_module("opentelemetry.trace")
@@ -77,19 +82,23 @@ class Tracing:
         """A span for the time of the block, below the caller's if its headers name one.
 
         Yields:
-            A function that takes the verb and the status once they are known.
+            A function that takes the verb, the path of its route and the status, once they are known.
         """
+        method = scope["method"] if scope["method"] in KNOWN_METHODS else "_OTHER"
         carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         with self._tracer.start_as_current_span(
-            f"{scope['method'][:16]} {OTHER}",
+            method,
             context=self._propagate.extract(carrier),
             kind=self._trace.SpanKind.SERVER,
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
 
-            def end(verb: str, status: int) -> None:
-                span.update_name(verb)
+            def end(verb: str, route: str | None, status: int) -> None:
+                span.set_attribute("http.request.method", method)
+                if route is not None:
+                    span.update_name(f"{method} {route}")
+                    span.set_attribute("http.route", route)
                 span.set_attribute("omp.verb", verb)
                 span.set_attribute("http.response.status_code", status)
                 if status >= 500:
@@ -108,5 +117,5 @@ def available_tracing() -> Tracing | None:
     return Tracing() if is_installed("opentelemetry") else None
 
 
-def _ignore(verb: str, status: int) -> None:
+def _ignore(verb: str, route: str | None, status: int) -> None:
     pass
