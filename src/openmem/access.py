@@ -67,7 +67,7 @@ class Grants:
         """
         granted = self.of(access)
         if requested is None:
-            if granted == ScopeFilter():
+            if granted == _NO_SCOPES:
                 raise _denied(access, "*")
             return granted
         asked = ScopeFilter.of([requested], subtree=subtree)
@@ -77,6 +77,7 @@ class Grants:
 
 
 UNRESTRICTED = Grants()
+_NO_SCOPES = ScopeFilter()
 
 
 def _parse(grant: object) -> tuple[Access, str]:
