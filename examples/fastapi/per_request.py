@@ -10,10 +10,11 @@ import os
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Header
+from fastapi import Depends, FastAPI, Header, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from openmem import AsyncMemory
+from openmem import AsyncMemory, InvalidRequestError
 
 app = FastAPI()
 
@@ -36,6 +37,11 @@ async def get_user(x_user: Annotated[str, Header()]) -> str:
 
 Memory = Annotated[AsyncMemory, Depends(get_memory)]
 User = Annotated[str, Depends(get_user)]
+
+
+@app.exception_handler(InvalidRequestError)
+async def refuse(request: Request, error: InvalidRequestError) -> JSONResponse:
+    return JSONResponse({"detail": error.message}, 422)
 
 
 @app.post("/facts", status_code=201)

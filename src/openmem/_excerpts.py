@@ -11,7 +11,7 @@ from functools import cache
 from typing import Final
 
 MARK: Final = "\u2026"
-SHORTEST: Final = 16
+SHORTEST_EXCERPT_CHARACTERS: Final = 16
 
 _PREFIX: Final = 4
 _LONGEST_WORD: Final = 40
@@ -52,7 +52,7 @@ def excerpt(text: str, query: str, fits: Callable[[str], bool]) -> str | None:
         fits: whether a part, with its marks, is short enough.
     """
     first, last = _answer(text, query)
-    shortest = min(SHORTEST, len(text))
+    shortest = min(SHORTEST_EXCERPT_CHARACTERS, len(text))
     longest: tuple[int, int] | None = None
     low, high = shortest, len(text)
     while low <= high:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-MAX_SCOPE_LENGTH = 512
+MAX_SCOPE_CHARACTERS = 512
 
 
 def check_path(path: str) -> str:
     """`path` if it is a well-formed scope, else `ValueError`."""
-    if len(path) > MAX_SCOPE_LENGTH:
-        raise ValueError(f"is longer than {MAX_SCOPE_LENGTH} characters")
+    if len(path) > MAX_SCOPE_CHARACTERS:
+        raise ValueError(f"is longer than {MAX_SCOPE_CHARACTERS} characters")
     if "*" in path:
         raise ValueError(f"{path!r} has a '*'; wildcards are for queries, as in 'coding/*' or '*'")
     if any(not segment.strip() for segment in path.split("/")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-MAX_NAME_LENGTH: Final = 512
+MAX_NAME_CHARACTERS: Final = 512
 """Characters of the name of a user, an application, a tag or a memory, at most."""
 
 _PLAIN: Final = re.compile(r"(?!.*//)[\w .:/*-]{1,24}")

@@ -44,7 +44,7 @@ from .tokens import TokenCounter
 
 require_extra("AsyncMemory", "async", ("asyncpg", "httpx"))
 
-CANCELLED_OPEN_GRACE = 0.02
+CANCELLED_OPEN_GRACE_SECONDS = 0.02
 
 
 class AsyncMemory:
@@ -482,7 +482,7 @@ class AsyncMemory:
         except asyncio.CancelledError:
             # Closing may wait for a dead network; who cancelled need not.
             self._closing = asyncio.create_task(self.close())
-            await asyncio.wait({self._closing}, timeout=CANCELLED_OPEN_GRACE)
+            await asyncio.wait({self._closing}, timeout=CANCELLED_OPEN_GRACE_SECONDS)
             raise
         except BaseException:
             await self.close()

@@ -8,18 +8,18 @@ from os import PathLike
 from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from ._suggestions import closest
-from ._text import MAX_NAME_LENGTH
+from ._text import MAX_NAME_CHARACTERS
 from .access import Grants
 from .errors import InvalidRequestError
 from .ports.models import Embedder, Reranker
 from .settings import Choice, FilePath, Part, Seconds, Setting, Text, Whole, settings_of
 from .tokens import TokenCounter, estimate_tokens, resolve_token_counter
 
-__all__ = ["DEFAULT_POOL_TIMEOUT", "AuditMode", "ClientConfig"]
+__all__ = ["DEFAULT_POOL_TIMEOUT_SECONDS", "AuditMode", "ClientConfig"]
 
 AuditMode: TypeAlias = Literal["all", "writes", "off"]
 
-DEFAULT_POOL_TIMEOUT = 30.0
+DEFAULT_POOL_TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -65,9 +65,11 @@ class ClientConfig:
     schema: Annotated[str, Setting(Text(), "PostgreSQL schema of the tables", option="schema")] = "openmem"
     pool_min_size: Annotated[int, Setting(Whole(0), "connections to the backend kept open")] = 1
     pool_max_size: Annotated[int, Setting(Whole(1), "connections to the backend", option="pool-max-size")] = 10
-    pool_timeout: Annotated[float, Setting(Seconds(), "seconds to wait for a free connection")] = DEFAULT_POOL_TIMEOUT
+    pool_timeout: Annotated[float, Setting(Seconds(), "seconds to wait for a free connection")] = (
+        DEFAULT_POOL_TIMEOUT_SECONDS
+    )
     executor_max_workers: Annotated[int | None, Setting(Whole(1), "threads for what blocks")] = None
-    app: Annotated[str | None, Setting(Text(max_length=MAX_NAME_LENGTH), "name of the application")] = None
+    app: Annotated[str | None, Setting(Text(max_length=MAX_NAME_CHARACTERS), "name of the application")] = None
     grants: Annotated[Grants, Setting(Part(), "scope grants that the client is limited to")] = field(
         default_factory=Grants
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Literal, TypeAlias
 
-from ._excerpts import MARK, SHORTEST, excerpt
+from ._excerpts import MARK, SHORTEST_EXCERPT_CHARACTERS, excerpt
 from .models import Citation, ContextBlock, OmittedMemory, SearchResult
 from .tokens import TokenCounter
 
@@ -98,7 +98,7 @@ def _excerpt(
         line = _line(part, id)
         return _fits(line, before, count, share) and (not before or count("\n".join([*before, line])) <= token_budget)
 
-    return excerpt(content, query, fits) if fits(f"{MARK}{content[: SHORTEST // 2]}{MARK}") else None
+    return excerpt(content, query, fits) if fits(f"{MARK}{content[: SHORTEST_EXCERPT_CHARACTERS // 2]}{MARK}") else None
 
 
 def _line(content: str, id: str) -> str:

@@ -129,10 +129,15 @@ def test_one_shared_instance(database: str) -> None:
     wait_for_none(database)
 
 
-def test_errors_become_responses(database: str) -> None:
-    with serving("shared", database) as url, httpx.Client(base_url=url, trust_env=False, verify=False) as client:
+@pytest.mark.parametrize("module", ["per_request", "shared"])
+def test_arguments_that_are_refused_are_the_callers_fault(database: str, module: str) -> None:
+    with serving(module, database) as url, httpx.Client(base_url=url, trust_env=False, verify=False) as client:
         blank = client.post("/facts", json={"content": " "}, headers={"X-User": "maya"})
         assert (blank.status_code, "content" in blank.json()["detail"]) == (422, True)
+
+
+def test_errors_become_responses(database: str) -> None:
+    with serving("shared", database) as url, httpx.Client(base_url=url, trust_env=False, verify=False) as client:
         with psycopg.connect(database, autocommit=True) as admin:
             admin.execute("ALTER TABLE openmem.memories RENAME TO hidden")
         failed = client.get("/facts", params={"query": "tea"}, headers={"X-User": "maya"})

@@ -8,7 +8,7 @@ import pytest
 
 PROMISED = {
     "openmem.client": "Client",
-    "openmem.config": "AuditMode ClientConfig DEFAULT_POOL_TIMEOUT",
+    "openmem.config": "AuditMode ClientConfig DEFAULT_POOL_TIMEOUT_SECONDS",
     "openmem.embedders": "Embedder embedder_for resolve_embedder",
     "openmem.operations": "Add AddMany Audit Context ContextSearch Delete Get InRecord List MAX_TOKEN_BUDGET "
     "MemoryInput Name Operation Progress Reembed ScopedQuery Search UNSET Unset Update VERBS Verbs WaitForIngest "

@@ -16,7 +16,7 @@ from opentelemetry import trace
 from openmem import InvalidRequestError, MemoryRecord
 from openmem.operations import Add
 from openmem.server import OmpServerConfig, create_app
-from openmem.server.idempotency import LIFETIME, MAX_KEYS, IdempotencyStore
+from openmem.server.idempotency import LIFETIME_SECONDS, MAX_KEYS, IdempotencyStore
 from openmem.server.serve import _log_without_values
 from openmem.server.telemetry import Tracing
 
@@ -108,9 +108,9 @@ async def test_adds_are_remembered_for_a_day_and_not_without_bound() -> None:
     adds, backend = IdempotencyStore(lambda: now), Backend()
     backend.may_answer.set()
     assert (await adds.once(TEA, "k", backend.add)).id == "mem_1"
-    now = LIFETIME
+    now = LIFETIME_SECONDS
     assert (await adds.once(TEA, "k", backend.add)).id == "mem_1"
-    now = LIFETIME + 1
+    now = LIFETIME_SECONDS + 1
     assert (await adds.once(TEA, "k", backend.add)).id == "mem_2"
     for number in range(MAX_KEYS - 1):
         await adds.once(TEA, str(number), backend.add)

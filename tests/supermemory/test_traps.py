@@ -14,13 +14,13 @@ from openmem import (
     ProviderError,
     UnsupportedCapabilityError,
 )
-from openmem.providers.vendors.supermemory.documents import MAX_COPIED_LENGTH
+from openmem.providers.vendors.supermemory.documents import MAX_COPIED_CHARACTERS
 
 from ..service import Reply
 from .service import KEY, Request, Service
 
 LONG = "The cello needs new strings before the concert. " * 200
-assert len(LONG) > MAX_COPIED_LENGTH
+assert len(LONG) > MAX_COPIED_CHARACTERS
 
 
 def _added(memory: Memory, content: str = "likes green tea", **fields: Any) -> str:

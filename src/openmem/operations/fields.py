@@ -11,9 +11,9 @@ from typing import Annotated, Any, Final, NotRequired, TypeAlias, TypedDict
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, StringConstraints
 
-from .._scopes import MAX_SCOPE_LENGTH, check_path, check_pattern
+from .._scopes import MAX_SCOPE_CHARACTERS, check_path, check_pattern
 from .._suggestions import closest
-from .._text import MAX_NAME_LENGTH, check_text
+from .._text import MAX_NAME_CHARACTERS, check_text
 from ..models import MemorySource, Timestamp
 from .messages import shown
 
@@ -133,19 +133,19 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Called with the memories done and the memories there are, as long work goes on."""
 
 Text = Annotated[str, Strict(), BeforeValidator(repaired), AfterValidator(_not_blank)]
-Name = Annotated[Text, StringConstraints(max_length=MAX_NAME_LENGTH)]
+Name = Annotated[Text, StringConstraints(max_length=MAX_NAME_CHARACTERS)]
 ScopePath = Annotated[
     str,
     Strict(),
     BeforeValidator(repaired),
-    StringConstraints(max_length=MAX_SCOPE_LENGTH),
+    StringConstraints(max_length=MAX_SCOPE_CHARACTERS),
     AfterValidator(check_path),
 ]
 ScopePattern = Annotated[
     str,
     Strict(),
     BeforeValidator(repaired),
-    StringConstraints(max_length=MAX_SCOPE_LENGTH),
+    StringConstraints(max_length=MAX_SCOPE_CHARACTERS),
     AfterValidator(check_pattern),
 ]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_items)]

@@ -20,14 +20,14 @@ if sys.platform != "win32":  # there, sockets are not counted with files
 MAX_CONNECTIONS: Final = 8192
 MIN_CONNECTIONS: Final = 4
 MAX_DESCRIPTORS: Final = 65_536
-RESERVE: Final = 16
+RESERVED_DESCRIPTORS: Final = 16
 """Descriptors kept free for files and for connections that are neither a client's nor the pool's."""
 
-PATIENCE: Final = 1.0
+MAX_IDLE_SECONDS: Final = 1.0
 """Seconds a connection may wait for a request while others wait to be accepted."""
-PAUSE: Final = 0.05
+ROOM_CHECK_INTERVAL_SECONDS: Final = 0.05
 """Seconds between two looks whether there is room."""
-QUIET: Final = 60.0
+LOG_INTERVAL_SECONDS: Final = 60.0
 """Seconds between two lines in the log about the same trouble."""
 MAX_CLOSED_AT_ONCE: Final = 16
 
@@ -139,15 +139,15 @@ class Acceptor:
         waiting = [
             (connection.has_asked, connection.waits_since, number, connection)
             for number, connection in enumerate(self._connections)
-            if connection.waits_since is not None and now - connection.waits_since >= PATIENCE
+            if connection.waits_since is not None and now - connection.waits_since >= MAX_IDLE_SECONDS
         ]
         for *_, connection in heapq.nsmallest(max(1, min(MAX_CLOSED_AT_ONCE, self._limit // 4)), waiting):
             connection.close()
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(ROOM_CHECK_INTERVAL_SECONDS)
 
     def _tell(self, trouble: str) -> None:
         now = time.monotonic()
-        if now - self._told_at.get(trouble, -QUIET) >= QUIET:
+        if now - self._told_at.get(trouble, -LOG_INTERVAL_SECONDS) >= LOG_INTERVAL_SECONDS:
             self._told_at[trouble] = now
             logger.warning("%s", trouble)
 
@@ -175,7 +175,9 @@ def connections_allowed(pool_size: int) -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
-    return max(MIN_CONNECTIONS, min(MAX_CONNECTIONS, soft - _descriptors_in_use() - 2 * pool_size - RESERVE))
+    return max(
+        MIN_CONNECTIONS, min(MAX_CONNECTIONS, soft - _descriptors_in_use() - 2 * pool_size - RESERVED_DESCRIPTORS)
+    )
 
 
 def _descriptors_in_use() -> int:

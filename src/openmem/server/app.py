@@ -46,7 +46,7 @@ from .request_parsing import app_of_header, read_operation
 from .telemetry import METRICS_CONTENT_TYPE, Metrics
 
 METRICS_PATH: Final = "/metrics"
-BIG_RESULT: Final = 50
+LARGE_RESULT_ITEMS: Final = 50
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -251,7 +251,7 @@ def _idempotency_key(request: Request, client: str | None) -> str | None:
 def _is_big(result: Any) -> bool:
     """Whether encoding the result would keep the event loop busy for long."""
     items = result.items if isinstance(result, MemoryPage) else result
-    return isinstance(items, list) and len(items) > BIG_RESULT
+    return isinstance(items, list) and len(items) > LARGE_RESULT_ITEMS
 
 
 def _json(encode: Callable[[Any], Any], result: Any) -> bytes:

@@ -25,7 +25,7 @@ from .config import SERVER_SETTINGS, OmpServerConfig
 
 EXIT_FAILED: Final = 1
 EXIT_MISUSED: Final = 2
-SHORT_KEY: Final = 24
+SHORT_KEY_CHARACTERS: Final = 24
 
 LOG_FORMAT: Final = "time=%(asctime)s.%(msecs)03dZ level=%(levelname)s logger=%(name)s %(message)s"
 
@@ -218,8 +218,11 @@ def _warn(config: OmpServerConfig) -> None:
             "WARNING: --no-auth: everyone who can reach this port can read, change and delete every memory "
             "of every user"
         )
-    if any(len(key) < SHORT_KEY for key in config.keys):
-        _say(f"WARNING: OMP_API_KEYS has a key of less than {SHORT_KEY} characters; long random ones cannot be guessed")
+    if any(len(key) < SHORT_KEY_CHARACTERS for key in config.keys):
+        _say(
+            f"WARNING: OMP_API_KEYS has a key of less than {SHORT_KEY_CHARACTERS} characters; "
+            "long random ones cannot be guessed"
+        )
     if config.keys_file is not None and os.name == "posix" and config.keys_file.stat().st_mode & 0o077:
         _say(f"WARNING: {config.keys_file} can be read by other accounts; chmod 600 it")
 

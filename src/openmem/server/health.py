@@ -9,7 +9,7 @@ from typing import Final
 
 from ..errors import OMPError
 
-TIMEOUT: Final = 2.0
+PING_TIMEOUT_SECONDS: Final = 2.0
 
 logger = logging.getLogger("openmem.server")
 
@@ -33,7 +33,7 @@ class Health:
         self._answers += 1
 
     async def is_ready(self) -> bool:
-        """Whether the backend answers within `TIMEOUT` seconds."""
+        """Whether the backend answers within `PING_TIMEOUT_SECONDS` seconds."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())
         return await asyncio.shield(self._asking)
@@ -47,7 +47,7 @@ class Health:
     async def _ask(self) -> bool:
         answers = self._answers
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(PING_TIMEOUT_SECONDS):
                 await self._ping()
         except TimeoutError:
             return self._answers > answers

@@ -13,7 +13,7 @@ from ..models import MemoryRecord
 from ..operations import Add
 from ..providers.idempotency import key_reused
 
-LIFETIME: Final = 24 * 3600.0
+LIFETIME_SECONDS: Final = 24 * 3600.0
 MAX_KEYS: Final = 10_000
 
 
@@ -61,7 +61,7 @@ class IdempotencyStore:
         await asyncio.gather(*(remembered.task for remembered in self._adds.values()), return_exceptions=True)
 
     def _expire(self) -> None:
-        oldest = self._clock() - LIFETIME
+        oldest = self._clock() - LIFETIME_SECONDS
         while self._adds and next(iter(self._adds.values())).at < oldest:
             self._adds.popitem(last=False)
 

@@ -38,7 +38,7 @@ SECURITY_HEADERS: Final = (
 )
 
 # Clients that ask again at once would otherwise keep the event loop from the requests it has taken on.
-REFUSAL_PAUSE: Final = 0.25
+REFUSAL_DELAY_SECONDS: Final = 0.25
 
 MAX_PORT: Final = 65_535
 
@@ -160,7 +160,7 @@ class AdmissionMiddleware:
         except ClientDisconnectedError:
             return
         except ServerBusyError as error:
-            await asyncio.sleep(REFUSAL_PAUSE)
+            await asyncio.sleep(REFUSAL_DELAY_SECONDS)
             failure = error
         except asyncio.CancelledError:
             failure = ServerBusyError("the server is stopping; try again in a moment")

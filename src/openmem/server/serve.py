@@ -24,8 +24,8 @@ from .errors import origin
 from .slow_clients import SlowClientProtocol
 
 BACKLOG = 512
-CANCELLED_GRACE = 2.0
-SETTLE = 0.02
+CANCELLED_GRACE_SECONDS = 2.0
+SETTLE_SECONDS = 0.02
 
 logger = logging.getLogger("openmem.server")
 
@@ -113,7 +113,7 @@ class OmpServer(uvicorn.Server):
             async with self._app.router.lifespan_context(self._app):
                 await self.serve(sockets=[self._listener])
                 if self.server_state.tasks:
-                    await asyncio.wait(self.server_state.tasks, timeout=CANCELLED_GRACE)
+                    await asyncio.wait(self.server_state.tasks, timeout=CANCELLED_GRACE_SECONDS)
         except asyncio.CancelledError:
             if not self._is_stopped:
                 raise
@@ -157,7 +157,7 @@ class OmpServer(uvicorn.Server):
         await self._acceptor.stop(self._accepting)
         self._listener.close()
         # What clients have sent is read; those of whom there is nothing will be disconnected.
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(SETTLE_SECONDS)
         await super().shutdown(sockets)
 
     @contextlib.contextmanager

@@ -18,7 +18,7 @@ from ..memory import Memory
 from ..models import MemoryRecord
 from ..ports import run_blocking
 
-LONGEST_INGEST = 300.0
+INGEST_TIMEOUT_SECONDS = 300.0
 
 
 class Mode(Protocol):
@@ -84,7 +84,7 @@ class IngestedClient:
             record: MemoryRecord = await verb(*args, **kwargs)
             if record.status != "queued":
                 return record
-            await self._waits.wait_for_ingest([record.id], record.user_id, timeout=LONGEST_INGEST)
+            await self._waits.wait_for_ingest([record.id], record.user_id, timeout=INGEST_TIMEOUT_SECONDS)
             return record.model_copy(update={"status": "stored"})
 
         return call

@@ -20,8 +20,8 @@ from ..errors import (
 from ..ports.http import HttpResponse
 from .reply_json import Json, parse_json
 
-MAX_MESSAGE_LENGTH: Final = 1000
-MAX_LABEL_LENGTH: Final = 128
+MAX_MESSAGE_CHARACTERS: Final = 1000
+MAX_LABEL_CHARACTERS: Final = 128
 MAX_RETRY_AFTER_SECONDS: Final = 86_400.0
 
 STATUS_OF_CODE: Final[Mapping[str, int]] = {
@@ -87,7 +87,7 @@ def decode_error(response: HttpResponse) -> OMPError:
     """
     try:
         envelope = parse_json(response.content)["error"]
-        code, message = envelope["code"], _plain(envelope["message"], MAX_MESSAGE_LENGTH)
+        code, message = envelope["code"], _plain(envelope["message"], MAX_MESSAGE_CHARACTERS)
         if code not in _ERROR_OF_CODE or not message:
             code, message = "provider_error", message or _unexplained(response)
     except (ValueError, KeyError, TypeError):
@@ -98,8 +98,8 @@ def decode_error(response: HttpResponse) -> OMPError:
     error = _ERROR_OF_CODE[code](
         message,
         code=code,
-        provider=_plain(envelope.get("provider"), MAX_LABEL_LENGTH),
-        request_id=_plain(envelope.get("request_id") or response.headers.get("x-request-id"), MAX_LABEL_LENGTH),
+        provider=_plain(envelope.get("provider"), MAX_LABEL_CHARACTERS),
+        request_id=_plain(envelope.get("request_id") or response.headers.get("x-request-id"), MAX_LABEL_CHARACTERS),
     )
     if isinstance(error, RateLimitedError):
         error.retry_after = asked_to_wait(response)

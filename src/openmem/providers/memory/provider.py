@@ -37,7 +37,7 @@ from .store import MemoryStore, RememberedAdd, Stored, Words
 
 R = TypeVar("R")
 
-MAX_CONTENT_LENGTH: Final = 65_536
+MAX_CONTENT_CHARACTERS: Final = 65_536
 QUICK_CHARACTERS: Final = 2_000
 """Up to how many characters are split into words in place, and not in a thread."""
 QUICK_MEMORIES: Final = 20
@@ -56,7 +56,7 @@ class MemoryProvider(Provider):
         keyword_search=True,
         temporal=True,
         scopes="native",
-        max_content_length=MAX_CONTENT_LENGTH,
+        max_content_length=MAX_CONTENT_CHARACTERS,
         supports_audit=True,
         supports_supersession=True,
         scores="similarity",

@@ -62,7 +62,7 @@ MAX_AUDIT_LIMIT: Final = 1000
 # A character of a memory takes at most 4 bytes in UTF-8, or 6 as an escape (12 for two halves). Beside the texts
 # there is room for what else records may hold, and an end to all of it.
 CHARACTER_BYTES: Final = 6
-USUAL_CONTENT_LENGTH: Final = 65_536
+USUAL_CONTENT_CHARACTERS: Final = 65_536
 SPARE_REPLY_BYTES: Final = 16 * 1024 * 1024
 MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
 
@@ -290,7 +290,7 @@ class PassthroughProvider(Provider):
 
     def _most_reply_bytes(self, records: int) -> int:
         """How long a reply with so many records can be."""
-        length = max(USUAL_CONTENT_LENGTH, self.features.max_content_length or 0)
+        length = max(USUAL_CONTENT_CHARACTERS, self.features.max_content_length or 0)
         return min(MAX_REPLY_BYTES, SPARE_REPLY_BYTES + records * length * CHARACTER_BYTES)
 
     def _in_time(self, call: Call) -> Call:

@@ -47,8 +47,8 @@ from .retrieval.retriever import Retriever
 from .servers import PostgresServer, RemoteServer
 from .statements import cached_statements
 
-MAX_CONTENT_LENGTH = 65_536
-UPGRADE_TIMEOUT = 24 * 3600.0
+MAX_CONTENT_CHARACTERS = 65_536
+UPGRADE_TIMEOUT_SECONDS = 24 * 3600.0
 
 
 class PostgresProvider(Provider):
@@ -71,7 +71,7 @@ class PostgresProvider(Provider):
         keyword_search=True,
         temporal=True,
         scopes="native",
-        max_content_length=MAX_CONTENT_LENGTH,
+        max_content_length=MAX_CONTENT_CHARACTERS,
         supports_audit=True,
         supports_supersession=True,
         scores="similarity",
@@ -130,7 +130,9 @@ class PostgresProvider(Provider):
 
     async def _connect_for_upgrade(self) -> PostgresIO:
         settings = await self._server.settings()
-        return await self.ports.postgres(replace(settings, pool_min_size=0, pool_max_size=2, timeout=UPGRADE_TIMEOUT))
+        return await self.ports.postgres(
+            replace(settings, pool_min_size=0, pool_max_size=2, timeout=UPGRADE_TIMEOUT_SECONDS)
+        )
 
     async def ping(self) -> None:
         await self._db.run(Statement("SELECT 1", (), lambda rows: None))

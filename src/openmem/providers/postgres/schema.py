@@ -38,7 +38,7 @@ from .inspection import (
 )
 from .migrations import MIGRATIONS, Migration
 
-LOCK_INTERVAL: Final = 0.2
+LOCK_INTERVAL_SECONDS: Final = 0.2
 """Seconds between two attempts to get the lock of a step that is not transactional."""
 
 _IDENTIFIER: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -184,7 +184,7 @@ async def _run_alone(io: PostgresIO, ports: Ports, step: Migration, schema: str,
         return True
 
     while not await io.transact(run):
-        await ports.sleep(LOCK_INTERVAL)
+        await ports.sleep(LOCK_INTERVAL_SECONDS)
 
 
 def _lock(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from ...config import DEFAULT_POOL_TIMEOUT, ClientConfig
+from ...config import DEFAULT_POOL_TIMEOUT_SECONDS, ClientConfig
 from ...ports import Ports
 from ...ports.postgres import PostgresIO, PostgresSettings
 from . import session
@@ -13,7 +13,7 @@ from .urls import PastedUrl, is_known_pooler, read_url
 POSTGRES_CONNECT_TIMEOUT_SECONDS: Final = 10.0
 """Seconds to wait for a connection, if nothing else is said."""
 
-STATEMENT_TIMEOUT: Final = 60.0
+STATEMENT_TIMEOUT_SECONDS: Final = 60.0
 """Seconds to wait for a statement, if nothing else is said."""
 
 
@@ -64,7 +64,7 @@ async def settings_for(
     parameters = await ports.connection_parameters(url.url, setting, ignores_environment=ignores_environment)
     pooled = is_known_pooler(parameters) if url.pooled is None else url.pooled
     most = min(config.pool_max_size, url.connection_limit or config.pool_max_size)
-    is_default = config.pool_timeout == DEFAULT_POOL_TIMEOUT
+    is_default = config.pool_timeout == DEFAULT_POOL_TIMEOUT_SECONDS
     return PostgresSettings(
         parameters=parameters,
         session=session.POOLED if pooled else session.DIRECT,
@@ -74,5 +74,5 @@ async def settings_for(
         pool_timeout=url.pool_timeout if url.pool_timeout and is_default else config.pool_timeout,
         connect_timeout=float(parameters.get("connect_timeout", "0"))
         or min(POSTGRES_CONNECT_TIMEOUT_SECONDS, config.timeout or POSTGRES_CONNECT_TIMEOUT_SECONDS),
-        timeout=config.timeout or STATEMENT_TIMEOUT,
+        timeout=config.timeout or STATEMENT_TIMEOUT_SECONDS,
     )

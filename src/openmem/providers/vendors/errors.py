@@ -16,7 +16,7 @@ from ...errors import (
 )
 from ...ports.errors import ConnectionFailedError
 
-MAX_QUOTED_LENGTH = 300
+MAX_QUOTED_CHARACTERS = 300
 """Characters of a backend's own words that a message shows."""
 
 
@@ -89,7 +89,7 @@ def collapse_whitespace(text: str) -> str:
     return " ".join(text.split())
 
 
-def shorten(text: str, length: int = MAX_QUOTED_LENGTH) -> str:
+def shorten(text: str, length: int = MAX_QUOTED_CHARACTERS) -> str:
     """`text` on one line, of at most `length` characters."""
     line = collapse_whitespace(text)
     return line if len(line) <= length else line[: length - 1] + "…"

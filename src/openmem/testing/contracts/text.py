@@ -10,7 +10,7 @@ from ...errors import NotFoundError
 from .. import cases
 from ..contract import Contract, requires
 
-LONGEST_TEXT = 100_000
+LONGEST_TEXT_CHARACTERS = 100_000
 
 
 class TextContract(Contract):
@@ -109,8 +109,8 @@ class TextContract(Contract):
     @requires("add", "get", "search")
     @pytest.mark.parametrize("unit", ["слово ", "🫠", "x", "a-b_c.d@e "], ids=ascii)
     async def test_long_content_comes_back(self, unit: str) -> None:
-        bound = self.capabilities.features.max_content_length or LONGEST_TEXT
-        length = min(bound, LONGEST_TEXT)
+        bound = self.capabilities.features.max_content_length or LONGEST_TEXT_CHARACTERS
+        length = min(bound, LONGEST_TEXT_CHARACTERS)
         content = (unit * length)[:length].strip() + "."
         record = await self.memory.add(content=content[-length:], user_id=self.user)
         assert (await self.memory.get(record.id)).content == content[-length:]

@@ -14,7 +14,7 @@ from ..envelope import encode as encode_record
 from ..errors import collapse_whitespace
 from .names import decode, encode, memory_id
 
-MAX_COPIED_LENGTH: Final = 4000
+MAX_COPIED_CHARACTERS: Final = 4000
 """Texts of up to so many characters are kept in the metadata as well, whole and at once."""
 
 _ID: Final = f"{FILTERABLE_PREFIX}id"
@@ -25,7 +25,7 @@ _USUAL_FIELDS: Final = {"type": "text", "dreaming_status": "done"}
 
 def metadata_of(record: MemoryRecord, document_id: str) -> dict[str, Any]:
     """The metadata of the document that holds a memory."""
-    copied = record.content if len(record.content) <= MAX_COPIED_LENGTH else ""
+    copied = record.content if len(record.content) <= MAX_COPIED_CHARACTERS else ""
     return encode_record(record) | {_USER: record.user_id, _CONTENT: copied, _ID: document_id}
 
 

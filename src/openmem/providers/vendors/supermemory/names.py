@@ -7,7 +7,7 @@ import re
 from typing import Final
 from urllib.parse import quote, unquote
 
-MAX_TOKEN_LENGTH: Final = 100
+MAX_TOKEN_CHARACTERS: Final = 100
 NAMESPACE: Final = re.compile(r"[A-Za-z0-9_:-]{1,100}")
 IN_PATH: Final = re.compile(r"(?!\.+\Z)[A-Za-z0-9_:.-]{1,255}")
 """The ids of documents that the SDK can put into a path as they are."""
@@ -37,7 +37,7 @@ def encode(name: str) -> str:
     is too long then becomes ``::`` and its SHA-256. No two names become the same.
     """
     token = quote(name, safe="").replace(".", "%2E").replace("~", "%7E").replace("%", ":")
-    return token if len(token) <= MAX_TOKEN_LENGTH else "::" + hashlib.sha256(name.encode()).hexdigest()
+    return token if len(token) <= MAX_TOKEN_CHARACTERS else "::" + hashlib.sha256(name.encode()).hexdigest()
 
 
 def decode(token: str) -> str | None:
