@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openmem.providers.postgres.sql import Query, render
+from openmem.providers.postgres.sql import Name, Query, render
 
 
 def test_parameters_are_numbered_as_they_are_mentioned() -> None:
@@ -49,3 +49,13 @@ def test_the_lines_of_a_part_are_indented_as_the_line_that_includes_it() -> None
     assert (
         render("WITH a AS (\n    {part}\n)", {"part": "SELECT 1\nFROM t"}) == "WITH a AS (\n    SELECT 1\n    FROM t\n)"
     )
+
+
+def test_quoted_names_hold_no_parameters_and_no_comments() -> None:
+    query = Query('SELECT "it\'s :a""--".f(:b::text), \'x\'')
+    assert query.sql == 'SELECT "it\'s :a""--".f($1::text), \'x\''
+    assert query.parameters == ("b",)
+
+
+def test_a_name_is_included_as_it_is() -> None:
+    assert render("SELECT {table}", {"table": "{schema}.t", "schema": Name('"{table}"')}) == 'SELECT "{table}".t'

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
+import psycopg.sql
 import pytest
 
 from openmem import AsyncMemory, Memory, ProviderError
@@ -369,6 +370,17 @@ def test_a_role_that_may_not_make_the_tables(filled: str, database: str, role: s
 
 def test_the_extension_that_is_missing(server: Server, role: str) -> None:
     refused(as_role(server.create_database(), role), "the database has no pgvector, and it cannot be created here")
+
+
+def test_the_extension_in_a_schema_of_any_name(server: Server) -> None:
+    empty = server.create_database()
+    name = psycopg.sql.Identifier("{schema} :user_id, it's --\"x").as_string()
+    execute(empty, f"CREATE SCHEMA {name}", f"CREATE EXTENSION vector SCHEMA {name}")
+    with Memory(url=empty, embedder="hashing") as memory:
+        added = memory.add(content="Maya lives in Leeds", user_id=USER)
+        memory.add_many([{"content": "Maya has a dog", "user_id": USER}])
+        memory.update(added.id, content="Maya lives in Porto")
+        assert [result.memory.id for result in memory.search("Who lives in Porto?", USER, limit=1)] == [added.id]
 
 
 @pytest.mark.parametrize("make_mode", [Sync, Async])

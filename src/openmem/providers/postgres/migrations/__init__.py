@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from ..sql import read, render
+from ..sql import Name, read, render
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Migration:
             schema: name of the schema of the tables, checked to need no quotes.
             vector_schema: quoted name of the schema of pgvector.
         """
-        return render(self.text(), {"schema": schema, "vector": vector_schema})
+        return render(self.text(), {"schema": Name(schema), "vector": Name(vector_schema)})
 
     def statements(self, schema: str, vector_schema: str) -> list[str]:
         """The same, one by one, for a step that is not transactional."""

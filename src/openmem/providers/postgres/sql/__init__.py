@@ -40,11 +40,21 @@ from ....ports.postgres import Row, Statement
 from . import parts
 
 R = TypeVar("R")
+
+
+class Name(str):
+    """A part that is included as it is: a name, quoted where it must be."""
+
+    __slots__ = ()
+
+
 Part: TypeAlias = str | Callable[[str], str]
 
 KEY_LIFETIME: Final = "interval '24 hours'"
 _INCLUDE: Final = re.compile(r"\{(?P<name>[a-z][a-z_]*)(?:\((?P<argument>[\w.]+)\))?\}")
-_TOKEN: Final = re.compile(r"(?P<text>'(?:[^']|'')*')|(?P<comment>--[^\n]*)|(?<![:\w]):(?P<parameter>[a-z][a-z0-9_]*)")
+_TOKEN: Final = re.compile(
+    r"""(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*")|(?P<comment>--[^\n]*)|(?<![:\w]):(?P<parameter>[a-z][a-z0-9_]*)"""
+)
 
 
 class Query:
@@ -105,8 +115,8 @@ class Catalog:
     def __init__(self, schema: str, vector_schema: str, audit: AuditMode) -> None:
         self.schema = schema
         self.parts: Mapping[str, Part] = {
-            "schema": schema,
-            "vector": vector_schema,
+            "schema": Name(schema),
+            "vector": Name(vector_schema),
             "columns": parts.columns(),
             "readable_columns": parts.columns(supersedes=read(parts.__name__, "readable_supersedes")),
             "is_selected": parts.scope_condition("selected"),
@@ -139,7 +149,7 @@ def read(package: str, name: str) -> str:
 
 
 def render(text: str, parts: Mapping[str, Part]) -> str:
-    """`text` with its include points replaced, also those in what replaces them.
+    """`text` with its include points replaced, also those in what replaces them, other than in a `Name`.
 
     The lines of a part are indented as the line is that includes it.
 
@@ -149,11 +159,11 @@ def render(text: str, parts: Mapping[str, Part]) -> str:
 
     def included(point: re.Match[str]) -> str:
         part, argument = parts[point["name"]], point["argument"]
-        replacement = part if isinstance(part, str) else part(argument)
+        if isinstance(part, Name):
+            return part
+        replacement = render(part if isinstance(part, str) else part(argument), parts)
         line = point.string[point.string.rfind("\n", 0, point.start()) + 1 :]
         indent = line[: len(line) - len(line.lstrip(" "))]
         return replacement.replace("\n", f"\n{indent}")
 
-    while _INCLUDE.search(text):
-        text = _INCLUDE.sub(included, text)
-    return text
+    return _INCLUDE.sub(included, text)
