@@ -18,7 +18,9 @@ def check_path(path: str) -> str:
     if len(path) > MAX_SCOPE_CHARACTERS:
         raise ValueError(f"is longer than {MAX_SCOPE_CHARACTERS} characters")
     if "*" in path:
-        raise ValueError(f"{path!r} has a '*'; wildcards are for queries, as in 'coding/*' or '*'")
+        raise ValueError(
+            f"{path!r} has a '*'; only queries and grants take one, alone or at the end, as in '*' or 'coding/*'"
+        )
     if any(not segment.strip() for segment in path.split("/")):
         raise ValueError(f"{path!r} is not a path such as 'coding/preferences': a segment is empty")
     return path

@@ -49,7 +49,8 @@ class Memory:
     """A client of one memory backend, for code without an event loop.
 
     Every verb blocks until it is done. An instance may be shared by threads. Use it in a ``with``
-    block, or call `close`; without a block the first verb connects.
+    block, or call `close`; without a block the first verb connects. After `close` every verb raises `RuntimeError`.
+    Any verb may raise `UnauthorizedError`: the backend refused the credentials.
 
     `AsyncMemory` has the same arguments, verbs, results and errors.
 
@@ -65,8 +66,8 @@ class Memory:
             vendor's own.
         api_key: credential of the server or the vendor; also from ``MEM0_API_KEY``,
             ``SUPERMEMORY_API_KEY`` or ``LETTA_API_KEY``.
-        host: URL of the vendor's service, in place of its public one.
-        timeout: seconds a request or a statement may take.
+        host: URL of the vendor's service, instead of its public one.
+        timeout: seconds a request or a statement may take; by default 60 for PostgreSQL, 30 for the others.
         path: directory of the ``local`` provider's data; by default in the user's data directory.
         config: settings of mem0's open-source engine, instead of the hosted service.
         embedder: an object with ``model``, ``dim`` and ``embed``, or a name such as ``"wordllama"``,
@@ -185,7 +186,9 @@ class Memory:
             InvalidRequestError: an argument is wrong, or `supersedes` names an unknown memory.
             ConflictError: `supersedes` names a memory that has ended already; nothing was stored.
             ScopeDeniedError: the grants do not include ``write`` on `scope`.
-            ProviderError: the backend failed; nothing was stored, unless the connection was lost
+            UnsupportedCapabilityError: the backend has no scopes, no validity or no supersession, and one is given.
+            RateLimitedError: the embedder or the backend is asked too often.
+            ProviderError: the backend or the embedder failed; nothing was stored, unless the connection was lost
                 while its answer was on the way.
         """
         return self._run(
@@ -222,12 +225,13 @@ class Memory:
 
         Raises:
             InvalidRequestError: a record is wrong or names an unknown memory in `supersedes`; the
-                message has its place, as in ``records[17].content``.
+                message has its index, as in ``records[17].content``.
             ConflictError: a record supersedes a memory that has ended already; several records of one
                 call may supersede the same one.
             ScopeDeniedError: the grants do not include ``write`` on the scope of a record.
             UnsupportedCapabilityError: the backend cannot store all of them or none; call `add` for each.
-            ProviderError: the backend failed; nothing was stored, unless the connection was lost
+            RateLimitedError: the embedder or the backend is asked too often.
+            ProviderError: the backend or the embedder failed; nothing was stored, unless the connection was lost
                 while its answer was on the way.
         """
         return run_blocking(self.client.add_many(records, progress))
@@ -236,8 +240,11 @@ class Memory:
         """One memory by its id, whether or not it is valid now.
 
         Raises:
+            InvalidRequestError: `id` is not a text of 1 to 512 characters.
             NotFoundError: there is no such memory.
             ScopeDeniedError: the grants do not include ``read`` on its scope.
+            UnsupportedCapabilityError: the backend does not have the verb.
+            RateLimitedError: the backend is asked too often.
             ProviderError: the backend failed or cannot be reached, or all its connections were busy for
                 `pool_timeout` seconds.
         """
@@ -261,7 +268,7 @@ class Memory:
             id: the memory to change.
             content: new text; it is embedded anew.
             scope: new scope, or None for none.
-            tags: new labels, in place of the old ones.
+            tags: new labels, instead of the old ones.
             confidence: new confidence.
             valid_to: new end of its validity, or None for no end.
             supersedes: ids added to those it replaces already; their validity ends now.
@@ -273,6 +280,8 @@ class Memory:
             InvalidRequestError: nothing to change, a wrong value, or an unknown superseded memory.
             ConflictError: `supersedes` names a memory that has ended already; nothing was changed.
             ScopeDeniedError: the grants do not include ``write`` on its scope, old and new.
+            UnsupportedCapabilityError: the backend does not have the verb, or a feature that an argument needs.
+            RateLimitedError: the embedder or the backend is asked too often.
             ProviderError: the backend or the embedder failed; nothing was changed, unless the connection was
                 lost while its answer was on the way.
         """
@@ -291,8 +300,11 @@ class Memory:
         """Remove a memory for good.
 
         Raises:
+            InvalidRequestError: `id` is not a text of 1 to 512 characters.
             NotFoundError: there is no such memory.
             ScopeDeniedError: the grants do not include ``delete`` on its scope.
+            UnsupportedCapabilityError: the backend does not have the verb.
+            RateLimitedError: the backend is asked too often.
             ProviderError: the backend failed or cannot be reached, or all its connections were busy for
                 `pool_timeout` seconds.
         """
@@ -324,6 +336,7 @@ class Memory:
             InvalidRequestError: an argument is wrong, or `cursor` belongs to a list with other arguments.
             ScopeDeniedError: the grants do not include ``read`` on `scope`.
             UnsupportedCapabilityError: the backend does not have the verb, or has no scopes.
+            RateLimitedError: the backend is asked too often.
             ProviderError: the backend failed or cannot be reached, or all its connections were busy for
                 `pool_timeout` seconds.
         """
@@ -408,6 +421,7 @@ class Memory:
             InvalidRequestError: an argument is wrong.
             ScopeDeniedError: the grants do not include ``read`` on anything.
             UnsupportedCapabilityError: the backend does not have the verb or keeps no log.
+            RateLimitedError: the backend is asked too often.
             ProviderError: the backend failed or cannot be reached, or all its connections were busy for
                 `pool_timeout` seconds.
         """
@@ -417,6 +431,8 @@ class Memory:
         """What the backend is and can do. Asked once, then remembered.
 
         Raises:
+            UnauthorizedError: the backend had to be asked, and refused the credentials.
+            RateLimitedError: the backend had to be asked, and is asked too often.
             ProviderError: the backend had to be asked, and failed or cannot be reached.
         """
         return run_blocking(self.client.capabilities())
@@ -433,8 +449,13 @@ class Memory:
                 as long as it takes.
 
         Raises:
+            InvalidRequestError: an argument is wrong.
             NotFoundError: the user has no such memory.
-            ProviderError: ``ingestion_timeout``; the memories were not ready in time.
+            ScopeDeniedError: the grants do not let the client read the memories.
+            UnsupportedCapabilityError: the backend does not have the verb.
+            RateLimitedError: the backend is asked too often.
+            ProviderError: the memories were not ready in time (``ingestion_timeout``), or the backend failed or
+                cannot be reached.
         """
         self._run(WaitForIngest(ids=ids, user_id=user_id, timeout=timeout))
 
@@ -455,6 +476,7 @@ class Memory:
             InvalidRequestError: `batch_size` is out of its range.
             ScopeDeniedError: the client's grants are limited.
             UnsupportedCapabilityError: the backend embeds by itself.
+            RateLimitedError: the embedder is asked too often; what was embedded before is stored.
             ProviderError: the backend or the embedder failed; what was embedded before is stored.
         """
         return self._run(Reembed(batch_size=batch_size, progress=progress))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from openmem.providers.postgres.retrieval import layout
+from openmem.providers.postgres.retrieval.retriever import MAX_LARGE_USERS
 from openmem.ranking import constants as c
 
 TEXT = (Path(__file__).parents[2] / "docs" / "retrieval.md").read_text(encoding="utf-8")
@@ -25,6 +26,7 @@ def test_the_formula_has_the_constants() -> None:
 
 
 def test_the_prose_has_the_constants() -> None:
+    prose = " ".join(TEXT.split())
     for phrase in (
         f"one of the {c.SEEDS} memories with the best scores of their own",
         f"up to {c.MAX_QUERY_LEXEMES} of them",
@@ -33,5 +35,6 @@ def test_the_prose_has_the_constants() -> None:
         f"the user's first {c.EXACT_SCAN_LIMIT:,} memories",
         f"up to {layout.STRATUM_ROWS} memories from each of {layout.SAMPLE_STRATA} parts",
         f"fewer than {layout.MIN_INDEX_CANDIDATES} memories",
+        f"up to {MAX_LARGE_USERS:,} large users",
     ):
-        assert phrase in TEXT, phrase
+        assert phrase in prose, phrase

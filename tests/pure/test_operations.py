@@ -145,3 +145,27 @@ def test_long_values_are_shortened_in_messages() -> None:
     with pytest.raises(InvalidRequestError) as refusal:
         List(user_id="u", limit="9" * 10_000)
     assert len(refusal.value.message) < 300
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "message"),
+    [
+        (Search, {"user_id": None}, "user_id: None is not a string"),
+        (Search, {"limit": 101}, "limit: 101 is more than 100, the most that is allowed"),
+        (Search, {"limit": 0}, "limit: 0 is less than 1, the least that is allowed"),
+        (Search, {"limit": "5"}, "limit: '5' is not a whole number"),
+        (Search, {"user_id": "m" * 513}, "user_id: has 513 characters, more than 512"),
+        (Add, {"tags": ["a"] * 129}, "tags: has 129 items, more than 128"),
+        (Add, {"confidence": "high"}, "confidence: 'high' is not a number"),
+        (
+            Add,
+            {"source": {"type": "guess"}},
+            "source.type: 'guess' is not one of 'extracted', 'explicit' or 'imported'",
+        ),
+    ],
+)
+def test_messages_say_what_is_wrong_with_the_value(verb: Any, arguments: dict[str, Any], message: str) -> None:
+    text = {"query": "tea"} if verb is Search else {"content": "tea"}
+    with pytest.raises(InvalidRequestError) as error:
+        verb(**{**text, "user_id": "maya", **arguments})
+    assert error.value.message == message

@@ -20,7 +20,7 @@ def test_paths(path: str) -> None:
 @pytest.mark.parametrize("pattern", ["*", "a/*", "a/b/*"])
 def test_patterns(pattern: str) -> None:
     assert check_pattern(pattern) == pattern
-    with pytest.raises(ValueError, match="wildcards"):
+    with pytest.raises(ValueError, match=r"has a '\*'"):
         check_path(pattern)
 
 
@@ -34,7 +34,7 @@ def test_malformed_paths(text: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["a*", "*/a", "a/*/b", "**", "a/**", "/*", "*/*"])
 def test_malformed_patterns(pattern: str) -> None:
-    with pytest.raises(ValueError, match=r"wildcards|is not a path"):
+    with pytest.raises(ValueError, match=r"has a|is not a path"):
         check_pattern(pattern)
 
 

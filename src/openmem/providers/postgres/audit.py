@@ -1,4 +1,4 @@
-"""The audit log: the statement that reads it. What writes it is a part of every other statement, see `.sql`."""
+"""The audit log: the statement that reads it. The statements of the other verbs write their own entries, see `.sql`."""
 
 from __future__ import annotations
 

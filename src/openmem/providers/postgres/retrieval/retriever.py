@@ -11,7 +11,7 @@ from ...base import Call
 from ..database import Database
 
 MAX_LARGE_USERS: Final = 10_000
-"""How many users are remembered; then all are forgotten, and found out anew."""
+"""How many large users are remembered. Then all are forgotten, and the next search of each finds out anew."""
 
 
 class LargeUsers:
