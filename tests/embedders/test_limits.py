@@ -121,6 +121,41 @@ def test_llama_cpp_refuses_a_long_text_with_status_500(service: Service, embed: 
 
 
 @both
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_refusal_in_plain_text_is_understood(service: Service, embed: Embed, status: int) -> None:
+    def refuse(body: dict[str, Any]) -> Reply | None:
+        if body.get("encoding_format") == "base64":
+            return Reply(status, b"encoding_format must be float\n")
+        if len(body["input"]) > 4:
+            return Reply(status, b"batch size is over the maximum of 4\n")
+        is_long = any(len(text) > 2000 for text in body["input"])
+        return Reply(status, b"the input is longer than 512 tokens\n") if is_long else None
+
+    service.refuse = refuse
+    long = "hello " * 800
+    texts = [f"note {number}" for number in range(8)]
+    [vector, *others] = embed(small(), [long, *texts])
+    assert math.isclose(math.hypot(*vector), 1.0)
+    assert others == [vector_of(text, 4) for text in texts]
+    assert [len(body["input"]) for body in service.bodies[:3]] == [9, 9, 4]
+
+
+@both
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b"unknown\r\n  model\n", r"\(404\): unknown model$"),
+        (b"", r"\(404\): it does not say why$"),
+        (b"cannot embed: my\nprivate thought of today", r"\(404\): its message repeats the text$"),
+    ],
+)
+def test_the_reason_of_a_refusal_in_plain_text_is_told(service: Service, embed: Embed, body: bytes, shown: str) -> None:
+    service.refuse = lambda _: Reply(404, body)
+    with pytest.raises(ProviderError, match=shown):
+        embed(small(), ["my\nprivate thought of today"])
+
+
+@both
 def test_a_lower_bound_saves_the_refusal(service: Service, embed: Embed) -> None:
     service.refuse = most_characters(2000)
     embed(small(max_input_bytes=1500), ["hello " * 800])

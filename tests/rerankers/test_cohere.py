@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from openmem import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
+from openmem.drivers import remote
 from openmem.rerankers import resolve_reranker
 from openmem.rerankers.cohere import CohereReranker
 
 from ..service import Reply
-from .service import KEY, Service, reply
+from .service import KEY, Request, Service, reply
 
 Rerank = Callable[[CohereReranker, str, list[str]], list[float]]
 
@@ -98,6 +100,8 @@ def test_a_failure_that_may_pass_is_tried_again(service: Service, rerank: Rerank
         Reply(body={"id": "x", "results": [{"index": 0, "relevance_score": 0.5}] * 2}),
         Reply(body={"id": "x"}),
         Reply(body=b"<html>"),
+        Reply(body=b'{"results": [{"index": 0, "relevance_score": NaN}, {"index": 1, "relevance_score": 1}]}'),
+        Reply(body={"results": [{"index": 0, "relevance_score": 10**400}, {"index": 1, "relevance_score": 1}]}),
     ],
 )
 def test_an_answer_that_makes_no_sense(service: Service, rerank: Rerank, answer: Reply) -> None:
@@ -192,3 +196,45 @@ def test_a_name_without_a_model(service: Service) -> None:
 
 def test_nothing_tells_the_key(service: Service) -> None:
     assert KEY not in repr(CohereReranker())
+
+
+@both
+def test_a_slow_answer_on_a_used_connection_has_all_the_time(
+    service: Service, rerank: Rerank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing is sent again, it is not given up early."""
+    monkeypatch.setattr(remote, "FIRST_BYTE_TIMEOUT_SECONDS", 0.1)
+    reranker = patient(timeout=2.0)
+
+    def slow(request: Request) -> Reply:
+        time.sleep(0.7)
+        return reply([1.0])
+
+    async def twice() -> None:
+        assert await reranker.arerank("tea", ["tea"]) == [1.0]
+        service.script.append(slow)
+        assert await reranker.arerank("tea", ["tea"]) == [1.0]
+        await reranker.aclose()
+
+    if rerank is on_a_loop:
+        asyncio.run(twice())
+    else:
+        assert reranker.rerank("tea", ["tea"]) == [1.0]
+        service.script.append(slow)
+        assert reranker.rerank("tea", ["tea"]) == [1.0]
+        reranker.close()
+
+
+@both
+def test_a_credential_in_the_url_is_not_shown(service: Service, rerank: Rerank) -> None:
+    service.script.append(lambda request: Reply(400, {"message": f"no: {request.headers['authorization']}"}))
+    url = service.url.replace("http://", "http://maya:green-tea@")
+    with pytest.raises(ProviderError, match=r"no: Basic \*\*\*$"):
+        rerank(patient(base_url=url), "is it so?", ["milk"])
+
+
+@both
+def test_requests_tell_who_sends_them(service: Service, rerank: Rerank) -> None:
+    """Firewalls before services refuse requests that do not."""
+    rerank(patient(), "tea", ["tea"])
+    assert service.requests[0].headers["user-agent"] == "openmem-python"

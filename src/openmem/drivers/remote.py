@@ -96,15 +96,18 @@ class RemoteModel:
         self._secrets = [secret for secret in (key, password) if secret]
         credential = f"Bearer {key}"
         if user is not None:
-            credential = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+            basic = base64.b64encode(f"{user}:{password}".encode()).decode()
+            self._secrets.append(basic)
+            credential = f"Basic {basic}"
         self._settings = HttpSettings(
             base_url=self.url,
-            headers={**headers, "Authorization": credential},
+            headers={"User-Agent": "openmem-python", **headers, "Authorization": credential},
             timeout=timeout,
             connect_timeout=min(MODEL_CONNECT_TIMEOUT_SECONDS, timeout),
             max_connections=MAX_CONNECTIONS,
-            # A model may think for long, and a request that is sent again costs as much.
-            first_byte_timeout=max(FIRST_BYTE_TIMEOUT_SECONDS, timeout / 4),
+            # A model may think for long, and a request that is sent again costs as much. One that is not sent again
+            # has all its time.
+            first_byte_timeout=max(FIRST_BYTE_TIMEOUT_SECONDS, timeout / 4) if max_retries else timeout,
         )
         self._max_retries = max_retries
         self._is_final = is_final
@@ -221,6 +224,7 @@ class RemoteModel:
             shown = shown.replace(secret, "***")
         if any(text[:QUOTE_CHARACTERS] in shown for text in texts if len(text) > 3):
             shown = "its message repeats the text"
+        shown = " ".join(shown.split()) or "it does not say why"
         return ProviderError(
             f"{self.name}: the service at {self.url} refused the request ({status}): {shown[:REASON_CHARACTERS]}"
         )
@@ -236,8 +240,14 @@ def is_good(reply: HttpResponse) -> bool:
 
 
 def reason(reply: HttpResponse) -> str:
-    """The message of a refusal: as OpenAI has it, or as others do; without the request, which some repeat."""
-    found: object = _json(reply)
+    """The message of a refusal: as OpenAI has it, or as others do; without the request, which some repeat.
+
+    A body that is no JSON is the message itself.
+    """
+    try:
+        found: object = json.loads(reply.content)
+    except (ValueError, RecursionError):
+        found = reply.content.decode(errors="replace")
     where = ""
     for name in ("error", "message", "detail", "msg"):
         if isinstance(found, list) and found:
@@ -246,7 +256,7 @@ def reason(reply: HttpResponse) -> str:
             # Servers made with FastAPI name the field beside the message.
             where = "encoding_format: " if name == "msg" and "encoding_format" in (found.get("loc") or ()) else where
             found = found[name]
-    return f"{where}{found}" if isinstance(found, str) else ""
+    return f"{where}{found.strip()}" if isinstance(found, str) else ""
 
 
 def check_key(kind: str, key: str, setting: str, missing: str) -> str:
@@ -265,17 +275,12 @@ def check_key(kind: str, key: str, setting: str, missing: str) -> str:
     return key
 
 
-def _json(reply: HttpResponse) -> object:
+def _field(reply: HttpResponse, name: str) -> str | None:
+    """A field of the error in a reply, if it is a plain word."""
     try:
         found: object = json.loads(reply.content)
     except (ValueError, RecursionError):
         return None
-    return found
-
-
-def _field(reply: HttpResponse, name: str) -> str | None:
-    """A field of the error in a reply, if it is a plain word."""
-    found = _json(reply)
     error = found.get("error") if isinstance(found, dict) else None
     value = error.get(name) if isinstance(error, dict) else None
     return value if isinstance(value, str) and value.isascii() and value.replace("_", "").isalnum() else None

@@ -79,7 +79,7 @@ def provider_class(name: str) -> type[Provider]:
         raise InvalidRequestError(f"provider: {quoted(name)} is not the name of a provider")
     if "://" in name:
         setting = "base_url" if re.match(r"\W*https?:", name) else "url"
-        raise UnsupportedProviderError(f"provider: it is a URL; pass it as {setting}=, and {REGISTRY.choices()} here")
+        raise UnsupportedProviderError(f"provider: it is a URL; pass it as {setting}=; {REGISTRY.choices()}")
     provider: Any = REGISTRY.load(name)
     if isinstance(provider, type) and issubclass(provider, Provider):
         return provider

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from typing import Any, Final
@@ -118,9 +119,11 @@ class CohereReranker:
         try:
             results: Any = json.loads(content)["results"]
             by_index = {item["index"]: float(item["relevance_score"]) for item in results}
-        except (ValueError, TypeError, LookupError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
             raise self._remote.nonsense() from error
         if len(results) != count or by_index.keys() != set(range(count)):
             raise self._remote.nonsense(f"has {len(results)} scores for {count} texts")
+        if any(map(math.isnan, by_index.values())):
+            raise self._remote.nonsense("has a score that is no number")
         # The service rounds, now and then to a little beyond 1.
         return [min(max(by_index[index], 0.0), 1.0) for index in range(count)]
