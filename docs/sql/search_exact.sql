@@ -17,7 +17,7 @@
 
 BEGIN;
 
--- The best memories for a query, by the scores of all memories of the user. For a user with many it only tells so.
+-- The best memories for a query, by the scores of all memories of the user. For a large user it only says that.
 -- One row with is_large_user and NULLs, or up to :limit rows, the best first. `openmem.providers.postgres.retrieval`
 -- explains the terms.
 --
@@ -31,7 +31,7 @@ size AS MATERIALIZED (
     ) AS is_large_user
 ),
 -- The lexemes of the query: one row per lexeme, in order of appearance.
--- bit: which bit of a mask tells that a memory has it. lexeme_id: the index of its entry in memories.terms.
+-- bit: the bit of a mask that is set if a memory has it. lexeme_id: the index of its entry in memories.terms.
 -- speaker_id: the index of the entry that a memory has whose speaker has this name.
 query_lexeme AS MATERIALIZED (
     SELECT (position + 2 - 1)::int AS bit,
@@ -147,8 +147,8 @@ features AS MATERIALIZED (
         END AS term_mask
     FROM searched m
     UNION ALL
-    -- No rows, though the planner expects 1,000. How many memories a user has it can only guess, and if it guesses few,
-    -- it joins features with others by comparing all with all.
+    -- No rows, though the planner expects 1,000. It cannot know how many memories a user has. If it guesses few, it
+    -- joins features with others by a nested loop, which compares all with all.
     SELECT NULL::text, NULL::int, NULL::timestamptz, NULL::float8, NULL::bigint
     FROM generate_series(1, 1000)
     WHERE :limit::bigint < 0
@@ -210,14 +210,14 @@ seed AS MATERIALIZED (
     ORDER BY score DESC, id DESC
     LIMIT 30
 ),
--- One row per seed and memory that was added up to 2 places before or after it. An equality with
--- each place rather than a range: a hash join can use it.
+-- One row per seed and memory that was added up to 2 positions before or after it. The join is on
+-- equal ordinals rather than a range, so that it can be a hash join.
 near_seed AS (
     SELECT m.id, m.moment, m.similarity, m.term_mask, m.coverage, seed.id AS seed_id, seed.window_start,
         seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,
         seed.coverage AS seed_coverage
     FROM seed
-    CROSS JOIN generate_series(-2, 2) AS places (step)
+    CROSS JOIN generate_series(-2, 2) AS steps (step)
     JOIN (features JOIN mask_coverage USING (term_mask)) m ON m.ordinal = seed.ordinal + step
     WHERE step <> 0
 ),

@@ -21,11 +21,11 @@ BEGIN;
 -- an index of lexemes finds. Up to :limit rows, the best first. `openmem.providers.postgres.retrieval` explains the
 -- terms.
 --
--- How rare a lexeme is tells a sample. So the weights are known before memories are read, and one inner product gives
+-- A sample estimates how rare a lexeme is. So the weights are known before memories are read, and one inner product gives
 -- a memory's coverage. What takes masks is only computed for the best.
 WITH
 -- The lexemes of the query: one row per lexeme, in order of appearance.
--- bit: which bit of a mask tells that a memory has it. lexeme_id: the index of its entry in memories.terms.
+-- bit: the bit of a mask that is set if a memory has it. lexeme_id: the index of its entry in memories.terms.
 -- speaker_id: the index of the entry that a memory has whose speaker has this name.
 query_lexeme AS MATERIALIZED (
     SELECT (position + 2 - 1)::int AS bit,
@@ -342,7 +342,7 @@ seed AS MATERIALIZED (
     ORDER BY score DESC, id DESC
     LIMIT 30
 ),
--- One row per seed and memory that was added up to 2 places before or after it.
+-- One row per seed and memory that was added up to 2 positions before or after it.
 near_seed AS (
     SELECT m.id, m.moment, m.similarity, m.term_mask, seed.id AS seed_id, seed.window_start,
         seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,

@@ -137,7 +137,7 @@ def _window(text: str, first: int, last: int, size: int) -> tuple[int, int]:
 
 
 def _word_start(text: str, at: int) -> int:
-    """Where the first whole word from a place on begins."""
+    """The index at which the first whole word at or behind `at` begins."""
     if at == 0 or text[at - 1] == " " or _unspaced(text, at):
         return _whole_character(text, at)
     space = text.find(" ", at, at + _LONGEST_WORD)
@@ -145,7 +145,7 @@ def _word_start(text: str, at: int) -> int:
 
 
 def _word_end(text: str, at: int) -> int:
-    """Where the last whole word up to a place ends."""
+    """The index at which the last whole word before `at` ends."""
     if at == len(text) or text[at] == " " or _unspaced(text, at):
         return _whole_character(text, at)
     space = text.rfind(" ", max(0, at - _LONGEST_WORD), at)
@@ -153,12 +153,12 @@ def _word_end(text: str, at: int) -> int:
 
 
 def _unspaced(text: str, at: int) -> bool:
-    """Whether a text may be cut at a place because a script without spaces is beside it."""
+    """Whether a text may be cut at this index because a script without spaces is beside it."""
     return any(_pattern("unspaced").match(character) for character in text[at - 1 : at + 1])
 
 
 def _whole_character(text: str, at: int) -> int:
-    """The place, or the one behind the marks that belong to the character before it; a pile of marks may be parted."""
+    """`at`, or the index behind the marks that belong to the character before it; a long row of marks may be cut."""
     for end in range(at, min(at + _LONGEST_CHARACTER, len(text))):
         if end == 0 or not _continues(text, end):
             return end

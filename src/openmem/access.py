@@ -1,8 +1,8 @@
 """Grants: which verbs a client may use on which scopes.
 
 A grant is ``<access>:<pattern>``: ``read:coding/*``, ``write:coding/preferences``, ``delete:*``.
-``read`` covers get, search, list, context and audit; ``write`` covers add and update; ``delete``
-covers delete. The pattern ``*`` of a grant also covers memories that have no scope.
+``read`` covers get, search, list, context, audit and wait_for_ingest; ``write`` covers add, add_many and update;
+``delete`` covers delete. reembed needs ``write:*``. The pattern ``*`` of a grant also covers memories without a scope.
 """
 
 from __future__ import annotations

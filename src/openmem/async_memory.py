@@ -459,7 +459,7 @@ class AsyncMemory:
         Raises:
             InvalidRequestError: an argument is wrong.
             NotFoundError: the user has no such memory.
-            ScopeDeniedError: the grants do not let the client read the memories.
+            ScopeDeniedError: the grants do not include ``read`` on anything.
             UnsupportedCapabilityError: the backend does not have the verb.
             RateLimitedError: the backend is asked too often.
             ProviderError: the memories were not ready in time (``ingestion_timeout``), or the backend failed or
@@ -482,7 +482,7 @@ class AsyncMemory:
 
         Raises:
             InvalidRequestError: `batch_size` is out of its range.
-            ScopeDeniedError: the client's grants are limited.
+            ScopeDeniedError: the grants do not include ``write:*``.
             UnsupportedCapabilityError: the backend embeds by itself.
             RateLimitedError: the embedder is asked too often; what was embedded before is stored.
             ProviderError: the backend or the embedder failed; what was embedded before is stored.

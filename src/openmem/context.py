@@ -12,9 +12,10 @@ from .tokens import TokenCounter
 # Neither "?" nor what numbers and names such as "-5", "C++" or "C#" may have at their ends.
 _EDGES: Final = ".,;:!\"'()[]\u2018\u2019\u201c\u201d\u2026"
 _STOP_WORDS: Final = frozenset(("a", "an", "the", "is", "are"))
-# Longer texts are told apart by all their characters, which takes a hundredth of the time.
+# Longer texts are compared by all their characters, which takes a hundredth of the time.
 _LONG_TEXT: Final = 4_096
-# No common tokenizer makes so few tokens of so many characters, so that the beginning tells that the whole is too long.
+# No common tokenizer makes fewer tokens of so many characters: a beginning of that length is enough to see that a text
+# is too long.
 _CHARACTERS_PER_TOKEN: Final = 16
 
 _Key: TypeAlias = tuple[str, ...]
@@ -38,7 +39,7 @@ def build_context(results: Iterable[SearchResult], query: str, token_budget: int
     quoted: set[_Key] = set()
     duplicates: set[str] = set()
     used = 0
-    for place, result in enumerate(ranked):
+    for index, result in enumerate(ranked):
         id, content = result.memory.id, " ".join(result.memory.content.split())
         left = token_budget - used
         if _cost(_line("", id), lines, count) > left:
@@ -51,7 +52,7 @@ def build_context(results: Iterable[SearchResult], query: str, token_budget: int
         if not _fits(_line(content, id), lines, count, left):
             if _fits(_line(content, id), [], count, token_budget):
                 continue
-            shares = (left,) if place == len(ranked) - 1 else (left // 2, left)
+            shares = (left,) if index == len(ranked) - 1 else (left // 2, left)
             answer = next(
                 filter(None, (_excerpt(content, query, id, lines, count, share, token_budget) for share in shares)),
                 None,

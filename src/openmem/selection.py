@@ -14,7 +14,7 @@ from .models import MemoryRecord
 
 
 class Position(NamedTuple):
-    """The place of a memory in the order of `list`; the newest memory has the greatest."""
+    """The position of a memory in the order of `list`; the newest memory has the greatest."""
 
     created_at: datetime
     id: str

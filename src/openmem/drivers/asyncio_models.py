@@ -57,12 +57,11 @@ class _AsyncModel(Generic[M]):
 
 
 class AsyncEmbedder(_AsyncModel[CheckedEmbedder]):
-    """An embedder called by its own `aembed`, or else in a thread, or in place where that takes less.
+    """An embedder called by its own `aembed`, or else in a thread, or on the event loop where that takes less.
 
-    Single texts are embedded together with those of other tasks. Each by itself would be a request to
-    a remote service, and to hand it over to a thread takes longer than to embed it, since loop and
-    threads compete for the GIL.
-    For the same reason an embedder may have short texts embedded in place; see `Embedder`.
+    Single texts are embedded together with those of other tasks. One by one, each would be a request to a remote
+    service. With a local model, handing one text to a thread takes longer than embedding it, since the loop and
+    the threads compete for the GIL. For the same reason short texts may be embedded on the loop; see `Embedder`.
 
     Args:
         max_workers: how many threads there are.

@@ -81,7 +81,7 @@ class HashingEmbedder:
                 for feature in features:
                     frequencies[feature] += count
         frequencies.update(once)
-        # A feature's lowest bit is its sign, and the rest, modulo the dimensions, its place.
+        # A feature's lowest bit is its sign, and the other bits, modulo the dimensions, its index.
         width = 2 * self.dim
         halves = [0.0] * width
         for half, number in Counter([feature % width for feature, count in frequencies.items() if count == 1]).items():

@@ -69,12 +69,12 @@ class _ServerLimits:
     Attributes:
         batch_size: texts that it takes in a request, at most.
         knows_base64: whether it may write vectors so.
-        told: which of its limits the log has told of.
+        logged: which of its limits were logged already.
     """
 
     batch_size: int = MAX_REQUEST_INPUTS
     knows_base64: bool = True
-    told: set[str] = field(default_factory=set)
+    logged: set[str] = field(default_factory=set)
 
 
 _LIMITS: Final[dict[tuple[str, str], _ServerLimits]] = {}
@@ -86,9 +86,9 @@ class OpenAIEmbedder:
 
     Nothing is imported or connected before `warm_up` or the first text.
 
-    What a server does not take at once is sent again in smaller requests: as many texts as it says it
-    takes, or half of them; a text that is too long for it, in halves. The log tells once. The settings
-    below save the requests that are refused. The vector of a text does not depend on those around it.
+    A request that a server refuses as too large is sent again in parts: as many texts as the server says it
+    takes, or half of them. A text that is too long for the server is sent in halves. Each of these limits is logged once.
+    The settings below avoid the requests that are refused. The vector of a text does not depend on the others of a request.
 
     Args:
         model: the service's name of the model.
@@ -258,8 +258,8 @@ class OpenAIEmbedder:
         return halves[:1] if self._long_texts == "truncate" else halves
 
     def _tell_once(self, about: str, what: str) -> None:
-        if about not in self._limits.told:
-            self._limits.told.add(about)
+        if about not in self._limits.logged:
+            self._limits.logged.add(about)
             logger.warning("embedder %r: the service has a limit: %s", self.model, what)
 
     def _parts(self, number: int, text: str) -> list[Part]:

@@ -29,7 +29,7 @@ def add_many_of(records: Sequence[object], progress: Progress | None) -> AddMany
     """The operation of mappings with the arguments of `add`.
 
     Raises:
-        InvalidRequestError: one is wrong; the message names its place, as in ``records[17].content``.
+        InvalidRequestError: one is wrong; the message names its index, as in ``records[17].content``.
     """
     adds: list[Add] = []
     for number, record in enumerate(records):

@@ -21,8 +21,8 @@ class Embedder(Protocol):
     * ``aembed``, a coroutine function like `embed`, which `AsyncMemory` prefers;
     * ``warm_up``, a method without arguments that loads what the first `embed` would have to load;
       `AsyncMemory` calls it in a thread when it opens;
-    * ``quick_characters``, up to how many characters of text `embed` takes less time at the moment than
-      it takes to hand them to a thread, some tenths of a millisecond; `AsyncMemory` then calls it in place;
+    * ``quick_characters``, a number of characters. `embed` takes less time for texts of up to so many than it takes
+      to hand them to a thread, some tenths of a millisecond, so that `AsyncMemory` calls it on the event loop;
     * ``close`` or ``aclose``, called when openmem made the embedder itself from a name.
     """
 

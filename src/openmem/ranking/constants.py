@@ -32,7 +32,7 @@ SEEDS: Final = 30
 """How many memories boost their neighbors: those with the best scores of their own."""
 
 NEIGHBOR_DISTANCE: Final = 2
-"""How far a seed reaches, in places of the order in which a user's memories were added, in each direction."""
+"""How many memories before a seed, and how many after it, are its neighbors, in the order in which they were added."""
 
 NEIGHBOR_WINDOW_SECONDS: Final = 3600
 """The length of the windows of time, counted from 1970 in UTC; a seed and its neighbor are in the same window."""

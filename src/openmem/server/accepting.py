@@ -78,7 +78,7 @@ class Acceptor:
         self._limit = limit
         self._connecting = asyncio.Lock()
         self._is_stopping = False
-        self._told_at: dict[str, float] = {}
+        self._warned_at: dict[str, float] = {}
 
     async def run(self) -> None:
         """Accept connections until `stop`."""
@@ -88,7 +88,7 @@ class Acceptor:
                 connection, _ = await loop.sock_accept(self._listener)
             except OSError as error:
                 if error.errno in _OUT_OF_RESOURCES:
-                    self._tell(f"no connection can be accepted: {error.strerror}; allow more open files (ulimit -n)")
+                    self._warn(f"no connection can be accepted: {error.strerror}; allow more open files (ulimit -n)")
                     await self._make_room()
                 # Anything else went wrong with the one connection that was to be accepted.
                 continue
@@ -127,7 +127,7 @@ class Acceptor:
 
     async def _wait_for_room(self) -> None:
         while len(self._connections) >= self._limit:
-            self._tell(
+            self._warn(
                 f"all {self._limit} connections are taken; new ones wait, and idle ones make room for them. The limit "
                 "follows from --max-connections and from how many open files are allowed (ulimit -n)"
             )
@@ -145,10 +145,10 @@ class Acceptor:
             connection.close()
         await asyncio.sleep(ROOM_CHECK_INTERVAL_SECONDS)
 
-    def _tell(self, trouble: str) -> None:
+    def _warn(self, trouble: str) -> None:
         now = time.monotonic()
-        if now - self._told_at.get(trouble, -LOG_INTERVAL_SECONDS) >= LOG_INTERVAL_SECONDS:
-            self._told_at[trouble] = now
+        if now - self._warned_at.get(trouble, -LOG_INTERVAL_SECONDS) >= LOG_INTERVAL_SECONDS:
+            self._warned_at[trouble] = now
             logger.warning("%s", trouble)
 
 

@@ -100,14 +100,14 @@ def _for_clients(error: BaseException, request_id: str) -> OMPError:
 
 
 def origin(error: BaseException) -> str:
-    """Types and places of an error and its causes, without any message, since those hold values."""
+    """Types and stack frames of an error and its causes, without any message, since those hold values."""
     parts: list[str] = []
     current: BaseException | None = error
     while current is not None and len(parts) < 5:
         frames = traceback.extract_tb(current.__traceback__)[-6:]
-        places = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+        stack = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
         state = getattr(current, "sqlstate", None)
         kind = type(current).__qualname__ + (f" (SQLSTATE {state})" if state else "")
-        parts.append(f"{kind} at {places}")
+        parts.append(f"{kind} at {stack}")
         current = current.__cause__ or current.__context__
     return "; caused by ".join(parts)

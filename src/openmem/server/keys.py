@@ -106,9 +106,9 @@ class KeysFile:
         except OSError as error:
             raise InvalidRequestError(f"keys file {self.path} cannot be read: {error.strerror}") from error
         except ValidationError as error:
-            place = ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
+            field = ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
             raise InvalidRequestError(
-                f"keys file {self.path} is not a file of keys (at {place or 'its start'})"
+                f"keys file {self.path} is not a file of keys (at {field or 'its start'})"
             ) from None
 
     def create(

@@ -47,12 +47,12 @@ class Metrics:
         )
 
     def watch_pool(self, usage: Callable[[], tuple[int, int] | None]) -> None:
-        """Show the backend's connections, told by `usage` as (busy, idle), or None where there is no pool."""
+        """Show the backend's connections, which `usage` returns as (busy, idle), or None where there is no pool."""
         gauge = self._client.Gauge(
             "omp_pool_connections", "Connections to the backend.", ("state",), registry=self._registry
         )
-        for place, state in enumerate(("busy", "idle")):
-            gauge.labels(state).set_function(lambda place=place: (usage() or (0, 0))[place])
+        for index, state in enumerate(("busy", "idle")):
+            gauge.labels(state).set_function(lambda index=index: (usage() or (0, 0))[index])
 
     def count(self, verb: str, status: int, seconds: float) -> None:
         """Count an answered request."""

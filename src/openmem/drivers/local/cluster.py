@@ -96,7 +96,7 @@ class Cluster:
             self._run(new, "initdb", *options, renamed=True)
         except ProviderError as error:
             raise ProviderError(
-                f"PostgreSQL's initdb wants a name for the user id {number}, and this system lets none be lent to it: "
+                f"PostgreSQL's initdb wants a name for the user id {number}, and this system allows no user namespace: "
                 f"add the line 'openmem:x:{number}:{os.getgid()}::/:/sbin/nologin' to /etc/passwd, or make the data as "
                 f"a user that has a name, or use provider='postgres' with a server ({error.message})"
             ) from error

@@ -5,8 +5,8 @@ value. So it is given an event loop whose connections are made here: the socket,
 the choice among several hosts. asyncpg then speaks the protocol on a connection that is ready, and its request to
 cancel a query takes the same way to the same server.
 
-Where the URL asks how the server may ask for a password, `Gate` reads along until the login is over. It logs in by
-itself where that takes channel binding, which asyncpg does not have.
+Where the URL limits how the server may ask for a password, `LoginGuard` receives the server's messages until the login
+is over, and hands them to asyncpg. It logs in by itself where that takes channel binding, which asyncpg does not have.
 """
 
 from __future__ import annotations
@@ -68,12 +68,12 @@ class Line:
         self._insists = insists
         self.is_encrypted = False
         self._is_logged_in = False
-        self._gate: Gate | None = None
+        self._login_guard: LoginGuard | None = None
 
     @property
     def refusal(self) -> ConnectionError | None:
         """Why the login was broken off here, which asyncpg takes for a lost connection."""
-        return None if self._gate is None else self._gate.refusal
+        return None if self._login_guard is None else self._login_guard.refusal
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loop, name)
@@ -92,8 +92,8 @@ class Line:
             if self._is_logged_in or not self._is_gated:
                 transport.set_protocol(cast(asyncio.Protocol, wire))
             else:
-                self._gate = Gate(transport, wire, self._parameters, self._host)
-                transport.set_protocol(self._gate)
+                self._login_guard = LoginGuard(transport, wire, self._parameters, self._host)
+                transport.set_protocol(self._login_guard)
             self._is_logged_in = True
             wire.connection_made(transport)
         except BaseException:
@@ -194,8 +194,8 @@ class Answer(asyncio.Protocol):
             self.byte.exception()
 
 
-class Gate(asyncio.Protocol):
-    """Stands between a server and asyncpg until the login is over, and holds the server to what the URL asks.
+class LoginGuard(asyncio.Protocol):
+    """Receives the server's messages before asyncpg until the login is over, and refuses what the URL does not allow.
 
     Args:
         wire: asyncpg's protocol, which receives everything that is not refused or answered here.

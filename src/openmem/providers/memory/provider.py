@@ -39,9 +39,9 @@ R = TypeVar("R")
 
 MAX_CONTENT_CHARACTERS: Final = 65_536
 QUICK_CHARACTERS: Final = 2_000
-"""Up to how many characters are split into words in place, and not in a thread."""
+"""Texts of more characters are split into words in a thread, and others in the calling one."""
 QUICK_MEMORIES: Final = 20
-"""Up to how many memories are stored, listed or ranked in place, and not in a thread."""
+"""More memories are stored, listed or ranked in a thread, and fewer in the calling one."""
 
 
 class MemoryProvider(Provider):
@@ -256,7 +256,7 @@ class MemoryProvider(Provider):
         return done
 
     async def _run(self, memories: int, function: Callable[[], R]) -> R:
-        """What `function` returns, which goes through so many memories: in place, or in a thread if that takes long."""
+        """The result of `function`, called in a thread if it goes through more than a few memories."""
         return function() if memories <= QUICK_MEMORIES else await self.ports.run_cpu(function)
 
     async def _read(self, texts: Sequence[str]) -> tuple[Sequence[Sequence[float]], Sequence[Words]]:

@@ -176,7 +176,7 @@ class PassthroughProvider(Provider):
         record = await self._perform(routes.UPDATE, op, call)
         self._verify.id(record, op.id)
         if not call.may_act_for(record.user_id):
-            raise self._verify.foreign()
+            raise self._verify.of_another_user()
         if op.content not in ("", record.content):
             raise self._verify.malformed("a memory with another text than it was given")
         return await self._written(record, call)

@@ -1,4 +1,4 @@
-"""What a server answers, held against what it was asked for."""
+"""Whether a server's answer fits the request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...operations import Add, List, Search
 
 
 class Verification:
-    """The checks of one server's answers. Each raises `ProviderError` for an answer to another question.
+    """The checks of one server's answers. Each raises `ProviderError` for an answer that does not fit the request.
 
     Args:
         base_url: the server, for messages.
@@ -25,21 +25,21 @@ class Verification:
         scopes = None if op.scope is None else ScopeFilter.of((op.scope,))
         for record in records:
             if record.user_id != op.user_id:
-                raise self.foreign()
+                raise self.of_another_user()
             if scopes is not None and not scopes.matches(record.scope):
                 raise self.malformed("a memory outside the scope that was asked for; it was withheld")
 
     def ids(self, ids: Iterable[str], user_id: str) -> None:
-        """Refuse ids that tell that their memory belongs to somebody else."""
+        """Refuse ids whose buckets are those of other users."""
         if any(bucket_in(id) not in (None, bucket_of(user_id)) for id in ids):
-            raise self.foreign()
+            raise self.of_another_user()
 
     def added(self, records: Sequence[MemoryRecord], adds: Sequence[Add]) -> None:
         if len(records) != len(adds):
             raise self.malformed(f"{len(records)} memories to a call that added {len(adds)}")
         for record, add in zip(records, adds, strict=True):
             if record.user_id != add.user_id:
-                raise self.foreign()
+                raise self.of_another_user()
             if record.content != add.content:
                 raise self.malformed("a memory with another text than it was given")
 
@@ -47,7 +47,7 @@ class Verification:
         if record.id != id:
             raise self.malformed("another memory than was asked for; it was withheld")
 
-    def foreign(self) -> ProviderError:
+    def of_another_user(self) -> ProviderError:
         return self.malformed("a memory of another user; it was withheld")
 
     def malformed(self, what: str) -> ProviderError:

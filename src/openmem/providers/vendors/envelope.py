@@ -1,6 +1,6 @@
 """How a record is kept in a backend that knows only texts, users and metadata.
 
-Everything of a record that the backend has no place for travels as one JSON string under the metadata key ``omp``, the
+Everything of a record that the backend has no field for is kept as one JSON string under the metadata key ``omp``, the
 *envelope*, together with a few plain keys that begin with ``omp_`` and that a backend can filter by. Memories that
 other tools wrote have no envelope, and are read without it.
 """
@@ -56,7 +56,7 @@ def is_enveloped(metadata: object) -> bool:
 
 
 def encode(record: MemoryRecord) -> dict[str, Any]:
-    """The metadata that carry what the backend has no place for.
+    """The metadata that carry what the backend has no field for.
 
     The keys are always the same, so that an update overwrites all of them also in a backend
     that merges metadata. The plain ones are empty where the record has nothing.

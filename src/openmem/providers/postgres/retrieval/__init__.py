@@ -1,9 +1,9 @@
-"""The search of `search` and `context`: two statements, and who needs which.
+"""The ranking of `search` and `context`: two statements, and which users need which.
 
 ``search_exact.sql`` scores all memories of a user. For a large user, with more than about `EXACT_SCAN_LIMIT`, it only
-tells so, and ``search_indexed.sql`` is sent, which reads some of them. Both give the same scores, up to what a sample
-tells of the frequencies of lexemes. `openmem.ranking` has the formula, `docs/retrieval.md` the measurements, `docs/sql`
-the statements as they are sent. The terms:
+says that, and ``search_indexed.sql`` is sent, which reads some of them. Both give the same scores, but for the
+frequencies of lexemes, which the second estimates from a sample. `openmem.ranking` has the formula, `docs/retrieval.md`
+the measurements, and `docs/sql` the statements as they are sent. The terms:
 
 * lexeme: a word of a query or of a memory by its stem, as PostgreSQL's ``english`` configuration finds it. The day, the
   month and the year of a memory are lexemes of it. Its id is a hash.

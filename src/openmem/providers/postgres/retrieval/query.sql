@@ -1,5 +1,5 @@
 -- The lexemes of the query: one row per lexeme, in order of appearance.
--- bit: which bit of a mask tells that a memory has it. lexeme_id: the index of its entry in memories.terms.
+-- bit: the bit of a mask that is set if a memory has it. lexeme_id: the index of its entry in memories.terms.
 -- speaker_id: the index of the entry that a memory has whose speaker has this name.
 query_lexeme AS MATERIALIZED (
     SELECT (position + {first_lexeme_bit} - 1)::int AS bit,

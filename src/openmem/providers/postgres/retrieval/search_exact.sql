@@ -1,4 +1,4 @@
--- The best memories for a query, by the scores of all memories of the user. For a user with many it only tells so.
+-- The best memories for a query, by the scores of all memories of the user. For a large user it only says that.
 -- One row with is_large_user and NULLs, or up to :limit rows, the best first. `openmem.providers.postgres.retrieval`
 -- explains the terms.
 --
@@ -60,8 +60,8 @@ features AS MATERIALIZED (
         {term_mask} AS term_mask
     FROM searched m
     UNION ALL
-    -- No rows, though the planner expects 1,000. How many memories a user has it can only guess, and if it guesses few,
-    -- it joins features with others by comparing all with all.
+    -- No rows, though the planner expects 1,000. It cannot know how many memories a user has. If it guesses few, it
+    -- joins features with others by a nested loop, which compares all with all.
     SELECT NULL::text, NULL::int, NULL::timestamptz, NULL::float8, NULL::bigint
     FROM generate_series(1, 1000)
     WHERE :limit::bigint < 0
@@ -111,14 +111,14 @@ top_k AS MATERIALIZED (
     ) best
 ),
 {seed},
--- One row per seed and memory that was added up to {neighbor_distance} places before or after it. An equality with
--- each place rather than a range: a hash join can use it.
+-- One row per seed and memory that was added up to {neighbor_distance} positions before or after it. The join is on
+-- equal ordinals rather than a range, so that it can be a hash join.
 near_seed AS (
     SELECT m.id, m.moment, m.similarity, m.term_mask, m.coverage, seed.id AS seed_id, seed.window_start,
         seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,
         seed.coverage AS seed_coverage
     FROM seed
-    CROSS JOIN generate_series(-{neighbor_distance}, {neighbor_distance}) AS places (step)
+    CROSS JOIN generate_series(-{neighbor_distance}, {neighbor_distance}) AS steps (step)
     JOIN (features JOIN mask_coverage USING (term_mask)) m ON m.ordinal = seed.ordinal + step
     WHERE step <> 0
 ),

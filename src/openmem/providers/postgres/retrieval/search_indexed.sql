@@ -2,7 +2,7 @@
 -- an index of lexemes finds. Up to :limit rows, the best first. `openmem.providers.postgres.retrieval` explains the
 -- terms.
 --
--- How rare a lexeme is tells a sample. So the weights are known before memories are read, and one inner product gives
+-- A sample estimates how rare a lexeme is. So the weights are known before memories are read, and one inner product gives
 -- a memory's coverage. What takes masks is only computed for the best.
 WITH
 {query},
@@ -194,7 +194,7 @@ top_k AS MATERIALIZED (
     FROM candidates m
 ),
 {seed},
--- One row per seed and memory that was added up to {neighbor_distance} places before or after it.
+-- One row per seed and memory that was added up to {neighbor_distance} positions before or after it.
 near_seed AS (
     SELECT m.id, m.moment, m.similarity, m.term_mask, seed.id AS seed_id, seed.window_start,
         seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,

@@ -131,7 +131,7 @@ class Engine:
 
     Args:
         config: the engine's settings.
-        embedder: takes the place of the engine's own; None for the one that `config` names.
+        embedder: used instead of the engine's own; None for the one that `config` names.
     """
 
     def __init__(self, config: Mapping[str, Any], embedder: Embedder | None) -> None:
@@ -147,8 +147,8 @@ class Engine:
             engine = mem0.Memory(MemoryConfig(**settings))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            place = ".".join(map(str, ("config", *first["loc"])))
-            raise InvalidRequestError(f"{place}: {first['msg']}") from error
+            field = ".".join(map(str, ("config", *first["loc"])))
+            raise InvalidRequestError(f"{field}: {first['msg']}") from error
         if embedder is not None:
             engine.embedding_model = _embedding_model(embedder)
         self._engine = engine
