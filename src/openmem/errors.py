@@ -11,7 +11,7 @@
     │   └── UnsupportedProviderError  no provider with this name
     ├── RateLimitedError              too many requests; see ``retry_after``
     ├── UnsupportedCapabilityError    the provider does not have this verb or feature
-    └── ProviderError                 the backend failed (``code`` tells how)
+    └── ProviderError                 the backend failed (``code`` says how)
 
 The driver's or vendor's own exception is the ``__cause__``. Misuse of an object's life cycle
 (closed, wrong event loop) is ``RuntimeError``, outside this tree.
@@ -86,10 +86,10 @@ class NotFoundError(OMPError):
 
 
 class ConflictError(OMPError):
-    """What is stored is no longer what the caller took it for. Nothing was written.
+    """The stored memories are not in the state that the call expects. Nothing was written.
 
     `add`, `add_many` and `update` raise it where `supersedes` names a memory that has ended already, for
-    example since another caller has replaced it. Read what is current, and decide anew.
+    example because another caller has replaced it. Read the current memories, and decide anew.
     """
 
     default_code = "conflict"

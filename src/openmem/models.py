@@ -81,7 +81,7 @@ class MemorySource(WireModel):
 
     Attributes:
         app: name of the application that learned it.
-        type: ``explicit`` (the user said so), ``extracted`` (derived) or ``imported``.
+        type: ``explicit`` (stated by the user), ``extracted`` (derived) or ``imported``.
         ref: the application's own reference, for example a message id or URL.
     """
 
@@ -91,10 +91,10 @@ class MemorySource(WireModel):
 
 
 class MemoryRecord(WireModel):
-    """One memory. All times are timezone-aware and in UTC; None means that nothing was said.
+    """One memory. All times are timezone-aware and in UTC; A field that was not given is None.
 
     Attributes:
-        id: its name, given by the backend; up to 512 characters, the same for ever.
+        id: assigned by the backend; up to 512 characters; never changes.
         content: the text that is remembered.
         user_id: whom it is about.
         created_at: when it was stored.
@@ -106,11 +106,11 @@ class MemoryRecord(WireModel):
         valid_to: until when it holds, exclusive; None for good. Search and context see only what holds now.
         supersedes: ids of the memories that it replaced, and whose validity it ended; without those that
             the caller may not read.
-        embedding_model: name of the model that embedded it; None if the backend does not tell.
+        embedding_model: name of the model that embedded it; None if the backend does not say.
         updated_at: when it was last changed, also by a memory that superseded it; None if it never was.
         status: ``stored``: it can be searched. ``queued``: it will be, see `openmem.Memory.wait_for_ingest`.
-            ``failed``: the backend could not process it; delete it and add it again. Another word is one
-            that only the backend knows; None, and the backend does not tell.
+            ``failed``: the backend could not process it; delete it and add it again. A backend may have other
+            values. None if the backend does not say.
     """
 
     id: str
@@ -221,7 +221,7 @@ class OmittedMemory(WireModel):
     Attributes:
         memory_id: the memory's id.
         reason: ``budget``: there was no room for it within the token budget; ``duplicate``: a better one that is
-            quoted says the same. Another word is one that a newer server knows.
+            quoted says the same. A newer server may have other values.
     """
 
     memory_id: str
@@ -235,7 +235,7 @@ class ContextBlock(WireModel):
         text: one memory a line, best first, each ending in its id in brackets.
         citations: the quoted memories, in the order of the text.
         token_count: tokens of ``text`` by the configured counter.
-        omitted: the memories that were found but are not quoted, best first; empty if a server does not tell.
+        omitted: the memories that were found but are not quoted, best first; empty if the server does not list them.
     """
 
     text: str
@@ -258,8 +258,8 @@ class CapabilityFeatures(WireModel):
         supports_e2e: memories can be encrypted such that the backend cannot read them.
         supports_audit: calls are logged, and `audit` reads the log.
         supports_supersession: ``supersedes`` ends the validity of the memories it names.
-        scores: what the scores of `search` say: ``similarity`` means the same from query to query,
-            ``rank`` tells only the order (1, 1/2, 1/3, …); None if it is not known.
+        scores: the meaning of the scores of `search`: ``similarity`` means the same from query to query,
+            ``rank`` gives only the order (1, 1/2, 1/3, …); None if it is not known.
         atomic_supersession: False if a failure can leave a new memory stored and those it
             supersedes not ended, and if of two that supersede one memory at the same moment both can
             succeed; None if it is not known.

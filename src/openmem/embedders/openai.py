@@ -87,8 +87,8 @@ class OpenAIEmbedder:
     Nothing is imported or connected before `warm_up` or the first text.
 
     A request that a server refuses as too large is sent again in parts: as many texts as the server says it
-    takes, or half of them. A text that is too long for the server is sent in halves. Each of these limits is logged once.
-    The settings below avoid the requests that are refused. The vector of a text does not depend on the others of a request.
+    takes, or half of them. A text that is too long for the server is sent in halves. Each limit is logged once. The
+    settings below avoid requests that are refused. The vector of a text does not depend on the others of a request.
 
     Args:
         model: the service's name of the model.

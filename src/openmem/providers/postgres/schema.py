@@ -4,8 +4,8 @@ JSON is kept as ``json``, not ``jsonb``: that would turn 1e23 into another numbe
 
 Every table has the bucket of its user (see `openmem._ids`), so that the tables can be partitioned or
 sharded by it; see `docs/scaling.md`. No index on memories can be searched by bucket alone: the planner would combine it
-with those that find a few rows, at the cost of reading all of a bucket's entries. Extended statistics say that a user has
-one bucket. Without them the planner would multiply the selectivities of the two conditions and expect no rows.
+with those that find a few rows, at the cost of reading all of a bucket's entries. Extended statistics say that a user
+has one bucket. Without them the planner would multiply the selectivities of the two conditions and expect no rows.
 
 A memory's ordinal is its position among the memories of its user, in order of insertion. Deletions
 leave gaps, and memories added at the same moment may share one. Only the words of memories beyond the ordinal 1,000 are
