@@ -24,6 +24,7 @@ from .psycopg_connection import (
     CANCEL_TIMEOUT_SECONDS,
     BoundedConnection,
     HalfVectorDumper,
+    TimestampLoader,
     abort,
     cancel,
     connect,
@@ -191,6 +192,7 @@ class PsycopgIO:
             with translate_errors(settings.timeout):
                 connection = connect(settings, within or settings.connect_timeout)
                 connection.adapters.register_dumper(HalfVector, HalfVectorDumper)
+                connection.adapters.register_loader("timestamptz", TimestampLoader)
                 connection.timeout = settings.timeout
                 connection.add_notice_handler(connection.heed)
                 connection.execute(settings.session.on_connect.encode(), prepare=False)

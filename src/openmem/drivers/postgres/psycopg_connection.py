@@ -9,12 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import RawCursor, waiting
-from psycopg.abc import PQGen
-from psycopg.adapt import Dumper
+from psycopg.abc import AdaptContext, Buffer, PQGen
+from psycopg.adapt import Dumper, Loader
 from psycopg.errors import Diagnostic
 from psycopg.pq import Conninfo, Format, TransactionStatus
 
@@ -33,6 +34,12 @@ SIGNAL_INTERVAL_SECONDS = 0.1
 
 # What says nothing, where libpq does not take an empty value for that.
 _NEUTRAL = {"max_protocol_version": "3.0", "min_protocol_version": "3.0", "sslcertmode": "allow"}
+
+_INFINITE = {
+    b"\x7f" + b"\xff" * 7: datetime.max.replace(tzinfo=UTC),
+    b"\x80" + b"\x00" * 7: datetime.min.replace(tzinfo=UTC),
+}
+"""``infinity`` and ``-infinity`` as a binary ``timestamptz``."""
 
 _environment = PerProcess(threading.Lock)
 
@@ -98,6 +105,23 @@ def _until(begun: float, timeout: float, gen: PQGen[R], is_forgotten: Callable[[
     except StopIteration as finished:
         result: R = finished.value
         return result
+
+
+class TimestampLoader(Loader):
+    """Reads ``infinity`` as the last moment that Python knows, and ``-infinity`` as the first.
+
+    asyncpg reads them so, and writes these moments so. psycopg refuses them.
+    """
+
+    format = Format.BINARY
+
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        super().__init__(oid, context)
+        self._finite = psycopg.adapters.get_loader(oid, Format.BINARY)(oid, context)
+
+    def load(self, data: Buffer) -> Any:
+        moment = _INFINITE.get(bytes(data))
+        return self._finite.load(data) if moment is None else moment
 
 
 class HalfVectorDumper(Dumper):
