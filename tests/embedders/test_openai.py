@@ -294,6 +294,14 @@ def test_what_the_environment_adds_to_a_request(
     assert request.path == "/v1/embeddings"
 
 
+@pytest.mark.parametrize("variable", ["OPENAI_ORG_ID", "OPENAI_PROJECT_ID"])
+@pytest.mark.parametrize("value", ["org é", "org\nX-Other: 1"])
+def test_what_no_header_may_have_is_refused(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidRequestError, match=variable):
+        small(api_key=KEY)
+
+
 @both
 def test_a_service_that_asks_not_to_be_asked_again(service: Service, embed: Embed) -> None:
     service.script.extend([error(429, "quota", "insufficient_quota", x_should_retry="false")] * 3)

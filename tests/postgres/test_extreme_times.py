@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 @pytest.mark.parametrize("writer", ["Memory", "AsyncMemory"])
 def test_both_clients_read_what_one_has_written(url: str, writer: str) -> None:
     user = f"extreme times of {writer}"
-    arguments = {"content": "likes green tea", "user_id": user, "valid_from": FIRST, "valid_to": LAST}
+    arguments: dict[str, Any] = {"content": "likes green tea", "user_id": user, "valid_from": FIRST, "valid_to": LAST}
 
     async def on_a_loop(memory: Memory) -> None:
         async with AsyncMemory(url=url, embedder="hashing") as other:

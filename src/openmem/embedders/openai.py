@@ -149,7 +149,7 @@ class OpenAIEmbedder:
             key=key,
             key_setting="OPENAI_API_KEY",
             headers={
-                header: value
+                header: _check_header(variable, value)
                 for variable, header in _ORGANIZATION_HEADERS.items()
                 if (value := os.environ.get(variable, "").strip())
             },
@@ -324,6 +324,12 @@ def _check_batch_size(size: int | None, host: str) -> int:
 def _check_number(name: str, value: int, least: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InvalidRequestError(f"embedder: {name} must be a whole number from {least}, not {value!r}")
+    return value
+
+
+def _check_header(variable: str, value: str) -> str:
+    if not (value.isascii() and value.isprintable()):
+        raise InvalidRequestError(f"embedder: {variable} has characters that no header may have")
     return value
 
 

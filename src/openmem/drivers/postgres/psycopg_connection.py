@@ -117,7 +117,9 @@ class TimestampLoader(Loader):
 
     def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
         super().__init__(oid, context)
-        self._finite = psycopg.adapters.get_loader(oid, Format.BINARY)(oid, context)
+        loader = psycopg.adapters.get_loader(oid, Format.BINARY)
+        assert loader is not None, "psycopg has one for each type of its own"
+        self._finite = loader(oid, context)
 
     def load(self, data: Buffer) -> Any:
         moment = _INFINITE.get(bytes(data))
