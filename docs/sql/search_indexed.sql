@@ -214,16 +214,10 @@ index_candidates AS MATERIALIZED (
     ORDER BY score DESC, id DESC
     LIMIT greatest(30, :limit::bigint)
 ),
--- The first memories of the user, or, if the index has found too few, all of them.
-prefix AS (
-    SELECT m.* FROM searched m
-    WHERE m.ordinal <= (
-        SELECT CASE WHEN (SELECT count(*) FROM index_candidates) >= 30
-            THEN 1000 ELSE last END
-        FROM ordinals
-    )
+first_memory AS (
+    SELECT m.* FROM searched m WHERE m.ordinal <= 1000
 ),
-prefix_candidates AS MATERIALIZED (
+first_candidates AS MATERIALIZED (
     -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
     SELECT id, ordinal, moment, similarity, terms, coverage,
         coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
@@ -239,7 +233,7 @@ prefix_candidates AS MATERIALIZED (
                     THEN 1 - least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 1)
                 END AS similarity,
                 m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
-            FROM prefix m
+            FROM first_memory m
             -- A fence: without it the products would be computed once for each of their uses above.
             OFFSET 0
         ) compared
@@ -247,11 +241,49 @@ prefix_candidates AS MATERIALIZED (
     ORDER BY score DESC, id DESC
     LIMIT greatest(30, :limit::bigint)
 ),
--- The best of both, as many. If prefix has all, it has those of the index, too.
+-- One row. is_enough: whether the other memories of the user need not be read. The index must have found enough, and it
+-- and the first memories together as many as are asked for: a scope may have few of the first.
+found AS MATERIALIZED (
+    SELECT memories >= 30
+        AND memories + (SELECT count(*) FROM first_candidates WHERE score > 0) >= :limit::bigint AS is_enough
+    FROM (SELECT count(*) AS memories FROM index_candidates) indexed
+),
+-- All but the first memories of the user, if that is not so.
+other_memory AS (
+    SELECT m.* FROM searched m
+    WHERE m.ordinal > (
+        SELECT CASE WHEN is_enough THEN last ELSE 1000 END FROM found CROSS JOIN ordinals
+    )
+),
+other_candidates AS MATERIALIZED (
+    -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
+    SELECT id, ordinal, moment, similarity, terms, coverage,
+        coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
+            * CASE WHEN found < 2 THEN 1 ELSE 0.85::float8 END AS score
+    FROM (
+        SELECT *, CASE WHEN found < 2 THEN found ELSE found - 2 END
+            + (SELECT CASE WHEN lexemes > 0 THEN 0 END FROM query) AS coverage
+        FROM (
+            SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.terms,
+                -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
+                -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
+                CASE WHEN m.embedding_model = :model::text
+                    THEN 1 - least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 1)
+                END AS similarity,
+                m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
+            FROM other_memory m
+            -- A fence: without it the products would be computed once for each of their uses above.
+            OFFSET 0
+        ) compared
+    ) covered
+    ORDER BY score DESC, id DESC
+    LIMIT greatest(30, :limit::bigint)
+),
+-- The best of all, as many. If all memories are read, those of the index are among the others.
 candidates AS MATERIALIZED (
-    SELECT * FROM prefix_candidates
-    UNION ALL SELECT * FROM index_candidates
-        WHERE (SELECT count(*) FROM index_candidates) >= 30
+    SELECT * FROM first_candidates
+    UNION ALL SELECT * FROM other_candidates
+    UNION ALL SELECT * FROM index_candidates WHERE (SELECT is_enough FROM found)
     ORDER BY score DESC, id DESC
     LIMIT greatest(30, :limit::bigint)
 ),

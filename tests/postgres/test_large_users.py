@@ -149,6 +149,26 @@ def test_fewer_results_are_the_first_of_more(database: str) -> None:
             assert [hit.memory.id for hit in memory.search(query, MANY, limit=limit)] == found[:limit]
 
 
+def test_a_scope_with_few_of_what_is_found_gives_as_many_results_as_there_are(database: str) -> None:
+    """The index finds enough to rank, but fewer than are asked for, and the first memories are of other scopes."""
+    texts = [f"{'xenon ' if number % 5 == 0 else ''}alpha {WORDS[number % 1000]}" for number in range(1_200)]
+    begin = datetime(2025, 1, 1, tzinfo=UTC)
+    with opened(database) as memory:
+        memory.add_many(
+            {
+                "content": text,
+                "user_id": MANY,
+                "scope": "work" if number >= 1_000 else "home",
+                "valid_from": begin + timedelta(hours=2 * number),
+            }
+            for number, text in enumerate(texts)
+        )
+        for limit in (10, 50, 100):
+            found = memory.search("alpha xenon", MANY, scope="work", limit=limit)
+            assert len(found) == limit
+            assert sum("xenon" in hit.memory.content for hit in found) == min(limit, 40)
+
+
 def test_words_with_the_same_number(database: str) -> None:
     """Words are numbered by a hash; two of a query may have the same."""
     same = """

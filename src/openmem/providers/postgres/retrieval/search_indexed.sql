@@ -127,23 +127,34 @@ index_match AS (
 index_candidates AS MATERIALIZED (
     {best_candidates(index_match)}
 ),
--- The first memories of the user, or, if the index has found too few, all of them.
-prefix AS (
+first_memory AS (
+    SELECT m.* FROM searched m WHERE m.ordinal <= {exact_scan_limit}
+),
+first_candidates AS MATERIALIZED (
+    {best_candidates(first_memory)}
+),
+-- One row. is_enough: whether the other memories of the user need not be read. The index must have found enough, and it
+-- and the first memories together as many as are asked for: a scope may have few of the first.
+found AS MATERIALIZED (
+    SELECT memories >= {min_index_candidates}
+        AND memories + (SELECT count(*) FROM first_candidates WHERE score > 0) >= :limit::bigint AS is_enough
+    FROM (SELECT count(*) AS memories FROM index_candidates) indexed
+),
+-- All but the first memories of the user, if that is not so.
+other_memory AS (
     SELECT m.* FROM searched m
-    WHERE m.ordinal <= (
-        SELECT CASE WHEN (SELECT count(*) FROM index_candidates) >= {min_index_candidates}
-            THEN {exact_scan_limit} ELSE last END
-        FROM ordinals
+    WHERE m.ordinal > (
+        SELECT CASE WHEN is_enough THEN last ELSE {exact_scan_limit} END FROM found CROSS JOIN ordinals
     )
 ),
-prefix_candidates AS MATERIALIZED (
-    {best_candidates(prefix)}
+other_candidates AS MATERIALIZED (
+    {best_candidates(other_memory)}
 ),
--- The best of both, as many. If prefix has all, it has those of the index, too.
+-- The best of all, as many. If all memories are read, those of the index are among the others.
 candidates AS MATERIALIZED (
-    SELECT * FROM prefix_candidates
-    UNION ALL SELECT * FROM index_candidates
-        WHERE (SELECT count(*) FROM index_candidates) >= {min_index_candidates}
+    SELECT * FROM first_candidates
+    UNION ALL SELECT * FROM other_candidates
+    UNION ALL SELECT * FROM index_candidates WHERE (SELECT is_enough FROM found)
     ORDER BY score DESC, id DESC
     LIMIT greatest({seeds}, :limit::bigint)
 ),
