@@ -1,4 +1,4 @@
-"""Times that tell the order of what was written."""
+"""Times in the order of writes."""
 
 from __future__ import annotations
 

@@ -16,5 +16,5 @@ def require_extra(purpose: str, extra: str, modules: tuple[str, ...]) -> None:
 
 
 def is_installed(module: str) -> bool:
-    """Whether a top-level module can be imported; told without importing it."""
+    """Whether a top-level module can be imported; it is not imported here."""
     return sys.modules.get(module) is not None or importlib.util.find_spec(module) is not None

@@ -134,7 +134,7 @@ def _is_anybody_busy() -> bool:
 
 
 def _imported_by_others() -> set[str]:
-    """The modules whose import other threads are in the middle of, as far as this Python tells."""
+    """The modules whose import other threads are in the middle of, as far as this Python shows them."""
     locks: dict[str, Callable[[], Any]] = getattr(sys.modules.get("_frozen_importlib"), "_module_locks", {})
     own = threading.get_ident()
     held = ((name, getattr(lock(), "owner", None)) for name, lock in list(locks.items()))

@@ -76,7 +76,7 @@ class CheckedModel(Generic[M]):
         return cast("Callable[[], None] | None", getattr(self.model, "close", None))
 
     async def aclose(self) -> bool:
-        """Call its ``aclose``, and tell whether it has one."""
+        """Call its ``aclose``, and return whether it has one."""
         aclose = getattr(self.model, "aclose", None)
         if aclose is not None:
             await aclose()
@@ -141,7 +141,7 @@ class CheckedEmbedder(CheckedModel[Embedder]):
                 values = array("d", items).tolist()
             except (TypeError, OverflowError) as error:
                 raise self._bad_answer(f"something that is not a number, in vector {number}") from error
-        # The sum tells in one step that all are finite; only if it is not, each is looked at.
+        # A finite sum shows in one step that all are finite. Only if it is not, each is checked.
         if not math.isfinite(sum(values)) and not all(map(math.isfinite, values)):
             raise self._bad_answer(f"NaN or infinity, in vector {number}")
         return values

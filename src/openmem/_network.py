@@ -1,4 +1,4 @@
-"""What addresses tell: which are of this machine, and which proxy stands before the others."""
+"""Which addresses are of this machine, and which proxy is used for the others."""
 
 from __future__ import annotations
 

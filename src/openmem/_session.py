@@ -70,7 +70,7 @@ class Session:
         except OMPError as error:
             self._attempts += 1
             self._failure = copied(error)
-            # The backend may have told the id of the request that failed, which is no other call's.
+            # The backend may have sent the id of the request that failed. It belongs to no other call.
             self._failure.request_id = None
             raise
         finally:

@@ -118,7 +118,7 @@ def _fits(line: str, before: list[str], count: TokenCounter, budget: int) -> boo
 
 
 def _dedup_key(content: str) -> _Key:
-    """The words that tell two memories apart, in order: without case, articles, "is" and punctuation."""
+    """The words that distinguish two memories, in order: without case, articles, "is" and punctuation."""
     if len(content) > _LONG_TEXT:
         return (content.casefold(),)
     words = [word.strip(_EDGES).removesuffix("'s").removesuffix("\u2019s") for word in content.casefold().split()]

@@ -28,7 +28,7 @@ _EXTENSION_KEY = re.compile(r"x-[a-z0-9][a-z0-9_-]*")
 
 
 class Unset:
-    """The type of `UNSET`, which tells "not given" from an explicit None."""
+    """The type of `UNSET`, which distinguishes "not given" from an explicit None."""
 
     def __repr__(self) -> str:
         return "<unset>"

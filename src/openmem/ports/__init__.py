@@ -53,7 +53,7 @@ def run_blocking(coroutine: Coroutine[Any, Any, R]) -> R:
 
 @dataclass(frozen=True, slots=True)
 class SdkCall(Generic[R]):
-    """A blocking function with what a log may tell of it.
+    """A blocking function with what a log may say about it.
 
     Attributes:
         function: what to call.

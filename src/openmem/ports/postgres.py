@@ -117,7 +117,7 @@ class PostgresSettings:
 
     Attributes:
         parameters: the server, the user and all that belongs to connecting.
-        session: what a new connection is told.
+        session: the settings of a new connection.
         pooled: whether a pooler stands between, such as PgBouncer in transaction mode, that may hand
             each transaction to another connection of the server. Then nothing may be left in a session.
         pool_min_size, pool_max_size: connections opened ahead, and at most.

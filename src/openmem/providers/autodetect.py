@@ -36,7 +36,7 @@ class AutoDetectProvider(Provider):
         """The passthrough provider if the URL answers as an OMP server, otherwise the named one on the same URL.
 
         Raises:
-            ProviderError: the server cannot be reached or is failing, so that it cannot be told.
+            ProviderError: the server cannot be reached or is failing, so that this is not known.
         """
         passthrough = PassthroughProvider(self.config, self.ports)
         is_omp = False

@@ -129,7 +129,7 @@ class Provider(Verbs):
         self.check_access(op, call)
 
     def check_access(self, op: Operation, call: Call) -> None:
-        """Refuse what the caller may not do, as far as the arguments tell."""
+        """Refuse what the caller may not do, as far as the arguments show it."""
 
         def check(part: Operation) -> None:
             user_id = vars(part).get("user_id")

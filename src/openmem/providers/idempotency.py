@@ -1,4 +1,4 @@
-"""Rules about idempotency keys: how they are kept, and what a key that does not fit is told."""
+"""Rules about idempotency keys: how they are kept, and the errors for keys that do not fit."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class OmpServerConfig:
         return size
 
     def check_exposure(self) -> None:
-        """Refuse to serve other machines without keys, unless told to.
+        """Refuse to serve other machines without keys, unless `no_auth` is set.
 
         Raises:
             InvalidRequestError: the host is not loopback, there are no keys, and `no_auth` is off.

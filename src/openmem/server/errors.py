@@ -48,7 +48,7 @@ class KeyRefusedError(UnauthorizedError):
 
 
 class InternalError(OMPError):
-    """A defect of the server; what it was is told to the log only."""
+    """A defect of the server; only the log says what it was."""
 
     default_code = "internal_error"
     default_type = "internal"

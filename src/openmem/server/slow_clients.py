@@ -111,7 +111,7 @@ class SlowClientProtocol(H11Protocol):
             ):
                 self.transport.write(self.conn.send(event) or b"")
         except h11.LocalProtocolError:
-            # A reply is on its way already; closing tells the rest.
+            # A reply is on its way already; nothing but closing is left.
             self.transport.close()
             return
         self._linger_timer = self.loop.call_later(REFUSAL_LINGER_SECONDS, self.transport.abort)

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class ReplyError(Exception):
-    """A reply that is refused; the text tells what it is."""
+    """A reply that is refused; the text says why."""
 
 
 class Body:

@@ -64,7 +64,7 @@ class Owner:
         )
 
     def is_on(self, other: Owner) -> bool:
-        """Whether both are one run of one kernel, as far as can be told."""
+        """Whether both are one run of one kernel, as far as can be known."""
         if self.boot and other.boot:
             return self.boot == other.boot
         return self.host == other.host
@@ -94,7 +94,7 @@ class DataLock:
 
     @contextmanager
     def attempt(self) -> Iterator[bool]:
-        """Try to take the lock, and tell whether it was free. It is given back at the end."""
+        """Try to take the lock, and return whether it was free. It is given back at the end."""
         taken = self._take()
         try:
             yield taken
@@ -175,7 +175,7 @@ def _text(path: str) -> str:
 
 
 def _file_system(path: Path) -> str:
-    """The type of the file system that holds `path`; empty if it cannot be told."""
+    """The type of the file system that holds `path`; empty if it is unknown."""
     best, found = -1, ""
     try:
         partitions = psutil.disk_partitions(all=True)

@@ -11,7 +11,7 @@ A directory, the data root, holds one server::
 The kernel drops a process's locks however the process ends, and knows them in every container. So the lock on
 ``users.lock`` is the truth about who uses the server: the process that leaves last finds nobody else there and stops
 the server, and a process that was killed needs no cleaning up after. A file lock belongs to a whole process, so within
-one a registry counts the clients. Whether a server runs, the lock among the data tells; see `ownership`.
+one a registry counts the clients. The lock in the data directory says whether a server runs; see `ownership`.
 
 The first client starts the server, in its own container. Clients in other containers reach it through its socket, which
 is a file among the data. When the last client of that container leaves, the server is stopped, since the container may

@@ -86,7 +86,7 @@ def has_input(descriptor: int) -> bool:
 def is_silent(descriptor: int, seconds: float) -> bool:
     """Whether a TCP connection took all that was sent on it, and has been silent since, for about so long.
 
-    False where the kernel does not tell, which only Linux does.
+    False where the kernel does not say; only Linux does.
     """
     with socket.socket(fileno=_duplicate(descriptor)) as wire:
         option = getattr(socket, "TCP_INFO", None)
@@ -118,7 +118,7 @@ def waits_for_its_client(backend: int, age: float) -> Statement[bool]:
 
     Args:
         backend: number of the session's process.
-        age: seconds since the session was opened, which tells it from one of another server of the same name.
+        age: seconds since the session was opened, which distinguishes it from one of another server of the same name.
     """
     sql = f"""
         SELECT count(*) > 0 FROM pg_catalog.pg_stat_activity a

@@ -85,7 +85,7 @@ class Pool(Generic[C]):
             settings allow; calls `release_slot` when it gives up.
         check: whether the server answers on an idle connection within `CHECK_TIMEOUT_SECONDS`. When it is interrupted,
             it sees to it that the connection is released or evicted.
-        is_usable: whether an idle connection still stands, told without a round trip.
+        is_usable: whether an idle connection is still open, found out without a round trip.
         discard: drops a connection at once, without waiting for the server.
         min_size: idle connections that are kept however long they are unused.
         timeout: seconds that `acquire` waits for a free connection.
@@ -219,7 +219,7 @@ class Pool(Generic[C]):
         return trusted and self._is_usable(member.connection)
 
     def release(self, connection: C, *, reusable: bool = True) -> None:
-        """Take a connection back, for the next caller if it is clean, which tells that the server answered just now."""
+        """Take a connection back, for the next caller if it is clean: then the server has answered just now."""
         member = self._checked_out.get(connection) or self._member(connection)
         member.answered = now()
         if reusable and not self._closed and self._is_sound(member):

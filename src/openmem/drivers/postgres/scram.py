@@ -14,7 +14,7 @@ import stringprep
 import unicodedata
 from typing import Final
 
-# The last arc of the signature's object identifier tells the hash, by family; MD5 and SHA-1 give way to SHA-256.
+# The last arc of the signature's object identifier says which hash, by family; MD5 and SHA-1 give way to SHA-256.
 _RSA: Final = bytes.fromhex("2a864886f70d0101")
 _ECDSA: Final = bytes.fromhex("2a8648ce3d0403")
 _HASHES: Final = {

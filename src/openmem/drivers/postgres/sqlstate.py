@@ -87,7 +87,7 @@ def unreachable(reason: str) -> ConnectionFailedError:
 
 
 def connection_refused(reason: str) -> OMPError:
-    """The error for a connection that was not made, or broke, of which the driver tells no SQLSTATE."""
+    """The error for a connection that was not made, or broke, for which the driver has no SQLSTATE."""
     for pattern, sqlstate in _REFUSALS:
         if pattern.search(reason):
             return server_error(sqlstate, reason.strip())

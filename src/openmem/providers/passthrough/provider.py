@@ -99,7 +99,7 @@ class PassthroughProvider(Provider):
         """Whether ``base_url`` is an OMP server.
 
         Raises:
-            ProviderError: the server cannot be reached or is failing, so that it cannot be told.
+            ProviderError: the server cannot be reached or is failing, so that this is not known.
         """
         await self._connection.open()
         response = await self._connection.send(HttpRequest("GET", CAPABILITIES_PATH))
@@ -114,7 +114,7 @@ class PassthroughProvider(Provider):
         return True
 
     def check(self, op: Operation, call: Call) -> None:
-        """Until the server has told its capabilities, only what the caller may do is known."""
+        """Until the capabilities of the server are known, only what the caller may do is known."""
         if self._remote is None:
             self.check_access(op, call)
         else:
@@ -130,7 +130,7 @@ class PassthroughProvider(Provider):
         await self._connection.close()
 
     async def capabilities(self) -> Capabilities:
-        """The remote server's, as it tells them."""
+        """The remote server's, as it returns them."""
         assert self._remote is not None, "open() comes first"
         return self._remote
 

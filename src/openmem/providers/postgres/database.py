@@ -52,7 +52,7 @@ class Database:
         sql: the statements as the client's ``audit`` has them.
         unaudited_sql: the same, but reads leave no audit entry.
         audits_reads: whether reads leave an audit entry while the database takes changes.
-        clock: tells seconds; only differences mean something.
+        clock: returns seconds; only differences mean something.
         replica: where reads go, if not to the server itself.
     """
 
@@ -133,7 +133,7 @@ class CircuitBreaker:
     """Keeps calls from a server that did not answer.
 
     Args:
-        clock: tells seconds; only differences mean something.
+        clock: returns seconds; only differences mean something.
         pause: seconds after which one call may try whether the server answers again.
     """
 
@@ -165,7 +165,7 @@ class Replica:
 
     Args:
         io: connections to it.
-        clock: tells seconds; only differences mean something.
+        clock: returns seconds; only differences mean something.
 
     Attributes:
         breaker: keeps reads from it while it does not answer.

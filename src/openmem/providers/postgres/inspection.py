@@ -52,7 +52,7 @@ class ReadOnly:
 
     @property
     def reason(self) -> str | None:
-        """What to tell people; None if the database takes changes."""
+        """Why, for a message; None if the database takes changes."""
         if self.is_standby:
             return (
                 "the server is a standby, which follows another one; write to the primary: url must name it, or all "
@@ -75,7 +75,7 @@ class Database:
         encoding: the database's.
         read_only: whether it takes changes.
         name, role: quoted, of the database and of the role that asks.
-        has_schema, has_migrations: whether the schema is there, and its table that tells the version.
+        has_schema, has_migrations: whether the schema is there, and its table with the version.
         may_create_schema, may_create_tables: what the role may; the latter means nothing without the schema.
         lacks: what else the role may not, in the words of ``GRANT``, of what is there.
         vector_schema: quoted name of the schema pgvector lives in; None if the extension is missing.
@@ -198,7 +198,7 @@ def check_audit(store: Store, schema: str) -> bool:
     """Whether the role may add to the audit log.
 
     Raises:
-        ProviderError: it may change memories, and may not tell so in the log.
+        ProviderError: it may change memories, but not write to their log.
     """
     entry = f"INSERT ON {schema}.audit_log"
     if entry not in store.lacks:

@@ -1,4 +1,4 @@
-"""What a session is told before statements run in it, so that they mean the same for every role and database. Pure.
+"""The settings of a session, so that statements mean the same for every role and database. Pure.
 
 ``ALTER ROLE … SET``, ``ALTER DATABASE … SET``, ``PGOPTIONS`` and ``options`` in the URL change what statements do. A
 setting is pinned here if statements rely on it. Those that are an administrator's bounds or choices stay as they are:

@@ -116,7 +116,7 @@ def read_url(text: str | None, setting: str = "url") -> PastedUrl:
 
 
 def is_known_pooler(parameters: ConnectionParameters) -> bool:
-    """Whether the names of the hosts tell that they are poolers in transaction mode: Supabase's and Neon's."""
+    """Whether the hosts are by their names poolers in transaction mode: Supabase's and Neon's."""
     return any(
         (host.name.endswith(".pooler.supabase.com") and host.port == 6543)
         or (host.name.endswith(".neon.tech") and host.name.partition(".")[0].endswith("-pooler"))

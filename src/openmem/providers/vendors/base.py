@@ -64,7 +64,7 @@ class Candidate:
     Attributes:
         stored: the memory.
         score: its similarity from 0 to 1; None if the backend only ranks.
-        details: what else the backend tells of the match; kept on the result.
+        details: what else the backend says about the match; kept on the result.
     """
 
     stored: Stored

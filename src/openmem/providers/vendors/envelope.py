@@ -32,7 +32,7 @@ class Stored:
     Attributes:
         record: the record as it was given to openmem.
         other_metadata: its metadata that are not openmem's.
-        vendor_fields: what the backend tells beyond the protocol, with `other_metadata` as ``metadata``.
+        vendor_fields: what the backend returns beyond the protocol, with `other_metadata` as ``metadata``.
         extension_key: the extension under which `shown` has `vendor_fields`.
     """
 
@@ -43,7 +43,7 @@ class Stored:
 
     @property
     def shown(self) -> MemoryRecord:
-        """The record as verbs return it, with what the backend tells beyond the protocol."""
+        """The record as verbs return it, with what the backend returns beyond the protocol."""
         given = self.record.extensions.get(self.extension_key, {})
         if not self.vendor_fields or not isinstance(given, dict):
             return self.record
@@ -78,7 +78,7 @@ class EnvelopeReader:
 
     Attributes:
         errors: makes the error for metadata that are damaged.
-        extension_key: the extension under which records have what the backend tells beyond the protocol.
+        extension_key: the extension under which records have what the backend returns beyond the protocol.
     """
 
     errors: VendorErrors
@@ -103,7 +103,7 @@ class EnvelopeReader:
             user_id: whose it is, as the backend says.
             metadata: all its metadata; the envelope in them, if any, goes before the other fields.
             created_at, updated_at, valid_to: the backend's own times, for memories that other tools wrote.
-            vendor_fields: what the backend tells beyond the protocol; what is empty is left out.
+            vendor_fields: what the backend returns beyond the protocol; what is empty is left out.
 
         Raises:
             ProviderError: the envelope is damaged, or is another user's.

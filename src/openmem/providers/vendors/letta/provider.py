@@ -198,7 +198,7 @@ class LettaProvider(VendorProvider["LettaClient"]):
         return [Candidate(stored) for _, _, stored in best]
 
     def _found(self, answer: object, archive_id: str) -> Sequence[tuple[object, Mapping[str, Any] | None]]:
-        """The passages of a search's answer, each with what else the answer tells of it."""
+        """The passages of a search's answer, each with what else the answer says about it."""
         found = []
         for item in self.answers.expect(answer, "results", list):
             passage = self.answers.field(item, "passage", object)

@@ -64,7 +64,7 @@ class DocumentReader:
             user_id: whose namespace it is; None to find out.
 
         Raises:
-            ProviderError: the document is damaged, or it does not tell whose it is.
+            ProviderError: the document is damaged, or does not say whose it is.
         """
         metadata = self._metadata(document)
         id = self.memory_id(namespace, document)
@@ -87,7 +87,7 @@ class DocumentReader:
         )
 
     def of_passage(self, passage: object) -> object | None:
-        """What a found passage tells of its document; None if it does not tell which it is."""
+        """The document of a found passage, as far as the passage has it; None if it does not name the document."""
         included = self.answers.optional(passage, "included", object)
         document = None if included is None else self.answers.optional(included, "document", object)
         if document is not None:
