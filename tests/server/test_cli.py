@@ -97,8 +97,10 @@ def test_wrong_settings(
         ([], {"OMP_POSTGRES_URL": "mysql://h/d"}, "bad config: OMP_POSTGRES_URL: it does not begin with"),
         (["--postgres-url", "postgresql://h/d?schema=x"], {}, "tables pass the argument --schema"),
         (["--postgres-url", "postgresql://h/d?timeout=5"], {}, "pass the argument --timeout, in seconds"),
-        (["--provider", "postgresql://h/d"], {}, "--provider: it is a URL; pass it as --postgres-url, and choose"),
+        (["--provider", "postgresql://h/d"], {}, "--provider: it is a URL; pass it as --postgres-url; choose from"),
         (["--provider", "mem0"], {}, "missing config: OMP_API_KEY: provider 'mem0' needs the key"),
+        (["--reranker", "cohere"], {"OMP_POSTGRES_URL": NOWHERE}, "pass reranker=CohereReranker(api_key=...) from"),
+        (["--embedder", "openai"], {"OMP_POSTGRES_URL": NOWHERE}, "pass embedder=OpenAIEmbedder(api_key=...) from"),
         (["--host", "0.0.0.0"], {"OMP_POSTGRES_URL": NOWHERE}, "bad config: --host: without API keys the server"),
         (
             ["--provider", "passthrough", "--base-url", "http://localhost:1", "--schema", "mine"],
@@ -122,7 +124,8 @@ def test_messages_name_settings_as_the_command_line_does(
     environment: dict[str, str],
     told: str,
 ) -> None:
-    bare.delenv("MEM0_API_KEY", raising=False)
+    for variable in ("MEM0_API_KEY", "CO_API_KEY", "OPENAI_API_KEY"):
+        bare.delenv(variable, raising=False)
     for name, value in environment.items():
         bare.setenv(name, value)
     assert main(arguments) == 2

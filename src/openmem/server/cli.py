@@ -156,7 +156,10 @@ class Given:
         return self._spelled.get(name) or OPTIONS[name].flag or OPTIONS[name].variable or name
 
     def in_options(self, message: str) -> str:
-        """A message that names settings as Python does, ``name: …`` and ``name=``, with their options."""
+        """A message that names settings as Python does, ``name: …`` and ``name=``, with their options.
+
+        Calls, such as ``embedder=OpenAIEmbedder(api_key=...)``, stay as they are.
+        """
 
         def leading(found: re.Match[str]) -> str:
             return f"{self.spelled(found[1])}:"
@@ -167,8 +170,8 @@ class Given:
         names = "|".join(OPTIONS)
         long_names = "|".join(name for name in BACKEND_SETTINGS if "_" in name)
         message = re.sub(rf"^({names}):", leading, message)
-        message = re.sub(rf"(?<![\w?&-])({names})=(?=(['\w]?))", mentioned, message)
-        return re.sub(rf"(?<![\w-])({long_names})\b()", mentioned, message)
+        message = re.sub(rf"(?<![\w?&(-])({names})=(?![A-Z]\w*\()(?=(['\w]?))", mentioned, message)
+        return re.sub(rf"(?<![\w-])({long_names})\b(?!=)()", mentioned, message)
 
 
 def _serve(parsed: argparse.Namespace) -> int:
