@@ -34,7 +34,7 @@ TASK_TYPES: Final = ("superrag", "memory")
 PAGE_SIZE: Final = 100
 """Documents on one page of a list."""
 MAX_PAGES: Final = 100_000
-"""Pages of a list that are read at most, whatever number the service gives."""
+"""An answer with more pages is refused as malformed."""
 MAX_OPERANDS: Final = 200
 """Most conditions in one filter."""
 BUSY_PAUSES_SECONDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
