@@ -355,7 +355,7 @@ def test_the_kernel_is_told_how_long_to_wait(db: Database, parameters: str, expe
 
     def of_pool(mem: Any) -> Any:
         io = mem.client.provider._connections.primary
-        return getattr(io, "_pool", None) or io._share.value._pool
+        return getattr(io, "_pool", None) or io._lease.value._pool
 
     with db.open(url=db.url + parameters + pooled) as mem:
         mem.list(USER)

@@ -15,6 +15,14 @@ from ..proxy import Proxy
 from .harness import STOP_BOUND, USER, Database, until_blocking
 
 
+@pytest.fixture(autouse=True)
+def handler() -> Iterator[None]:
+    """Python's own. A shell starts programs in the background such that they ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @contextmanager
 def interrupted_once(condition: Callable[[], bool]) -> Iterator[None]:
     """Send this process the signal of Ctrl-C as soon as `condition` holds."""

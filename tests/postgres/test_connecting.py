@@ -301,16 +301,16 @@ def test_read_only_is_told_by_the_session(use: Use, server: Server, name: str) -
 
 
 REFUSED = {
-    "sslmode=bogus": "the parameter sslmode is",
+    "sslmode=bogus": "the parameter sslmode must be one of",
     "sslnegotiation=direct": "sslnegotiation=direct needs sslmode",
     "sslmode=require&sslrootcert=/nowhere/root.pem": "sslrootcert names a file that does not exist",
     "sslmode=require&sslrootcert=system": "sslrootcert=system needs sslmode=verify-full",
     "sslcompression=1": "sslcompression",
-    "channel_binding=bogus": "the parameter channel_binding is",
+    "channel_binding=bogus": "the parameter channel_binding must be one of",
     "require_auth=kerberos": "the parameter require_auth has other names",
     "require_auth=!md5,password": "require_auth either",
-    "target_session_attrs=bogus": "the parameter target_session_attrs is",
-    "load_balance_hosts=bogus": "the parameter load_balance_hosts is",
+    "target_session_attrs=bogus": "the parameter target_session_attrs must be one of",
+    "load_balance_hosts=bogus": "the parameter load_balance_hosts must be one of",
     "connect_timeout=soon": "the parameter connect_timeout is a whole number",
     "keepalives_idle=x": "the parameter keepalives_idle is a whole number",
     "port=x": "the parameter port is a number",
