@@ -200,6 +200,8 @@ top_k AS MATERIALIZED (
         ORDER BY score DESC, id DESC
         LIMIT greatest(30, :limit::bigint)
     ) best
+    -- They are in this order already. Said once more, the planner knows it, too, and nobody below sorts them again.
+    ORDER BY score DESC, id DESC
 ),
 -- The memories that boost their neighbors: up to 30 rows, the best of top_k.
 -- window_start: where the window of time begins that the memory is from.
@@ -217,9 +219,8 @@ near_seed AS (
         seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,
         seed.coverage AS seed_coverage
     FROM seed
-    CROSS JOIN generate_series(-2, 2) AS steps (step)
+    CROSS JOIN (VALUES (-2), (-1), (1), (2)) AS steps (step)
     JOIN (features JOIN mask_coverage USING (term_mask)) m ON m.ordinal = seed.ordinal + step
-    WHERE step <> 0
 ),
 -- At most one row: the score of the last memory of the result, if there were no boosts. Boosts only raise it.
 cutoff AS MATERIALIZED (

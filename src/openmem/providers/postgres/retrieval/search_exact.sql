@@ -109,6 +109,8 @@ top_k AS MATERIALIZED (
         ORDER BY score DESC, id DESC
         LIMIT greatest({seeds}, :limit::bigint)
     ) best
+    -- They are in this order already. Said once more, the planner knows it, too, and nobody below sorts them again.
+    ORDER BY score DESC, id DESC
 ),
 {seed},
 -- One row per seed and memory that was added up to {neighbor_distance} positions before or after it. The join is on
@@ -118,9 +120,8 @@ near_seed AS (
         seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,
         seed.coverage AS seed_coverage
     FROM seed
-    CROSS JOIN generate_series(-{neighbor_distance}, {neighbor_distance}) AS steps (step)
+    CROSS JOIN (VALUES {neighbor_steps}) AS steps (step)
     JOIN (features JOIN mask_coverage USING (term_mask)) m ON m.ordinal = seed.ordinal + step
-    WHERE step <> 0
 ),
 {boosting},
 audit_entry AS (

@@ -28,6 +28,7 @@ _INCLUDED_WITH: Final = {
     "best_candidates": "memories",
     "boost": "new_coverage",
 }
+_NEIGHBOR_STEPS: Final = [step for step in range(-constants.NEIGHBOR_DISTANCE, constants.NEIGHBOR_DISTANCE + 1) if step]
 
 
 class Searches:
@@ -63,6 +64,7 @@ def parts() -> Mapping[str, Part]:
         **{name: read(__package__, name) for name in _INCLUDED},
         **{name: _with(name, argument) for name, argument in _INCLUDED_WITH.items()},
         "coverage_of": _with("coverage", "mask"),
+        "neighbor_steps": ", ".join(f"({step})" for step in _NEIGHBOR_STEPS),
         "speaker_flag": f"{1 << layout.SPEAKER_BIT}::bigint",
         "question_flag": f"{1 << layout.QUESTION_BIT}::bigint",
         "keys": "{schema}.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))\n    ",
