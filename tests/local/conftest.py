@@ -143,7 +143,9 @@ def fresh() -> Iterator[Home]:
 @pytest.fixture
 def ordinary(home: Home, start: Start) -> Application:
     """An application of an ordinary user: of root's, if root runs the tests, after it gave up its rights."""
-    application = start(home.path)
+    # That user may not write where coverage collects its data.
+    environment = {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"}
+    application = start(home.path, env=environment)
     for command in ("open", "add warm", "list", "close"):
         application.do(command)
     if os.geteuid() == 0:

@@ -27,7 +27,9 @@ with Memory("local", path=sys.argv[1] or None, embedder="hashing") as memory:
 
 def run(path: Path | str, *inside: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
     """Run `SCRIPT` with a changed environment; None removes a variable."""
-    changed = {name: value for name, value in {**os.environ, **environment}.items() if value is not None}
+    # Another user may not write where coverage collects its data.
+    wanted = {**os.environ, "COVERAGE_PROCESS_CONFIG": None, **environment}
+    changed = {name: value for name, value in wanted.items() if value is not None}
     command = [*inside, sys.executable, "-X", "utf8", "-c", SCRIPT, str(path)]
     return subprocess.run(command, env=changed, capture_output=True, text=True, timeout=100, cwd="/")
 
