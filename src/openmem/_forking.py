@@ -84,7 +84,7 @@ def _begin_child() -> None:
 
 def _make_immortal(thing: object) -> None:
     """Keep an object, and what it refers to, from being finalized even when the interpreter ends."""
-    import ctypes  # noqa: PLC0415
+    import ctypes  # noqa: PLC0415 - only a forked child needs it
 
     interpreter = getattr(ctypes, "pythonapi", None)  # CPython has it, and only CPython finalizes at its end.
     if interpreter is not None:

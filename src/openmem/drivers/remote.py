@@ -123,7 +123,7 @@ class RemoteModel:
 
     async def acall(self, use: Callable[[Post], Coroutine[Any, Any, R]]) -> R:
         """The result of some requests, which suspend."""
-        import asyncio  # noqa: PLC0415
+        import asyncio  # noqa: PLC0415 - for the async mode alone, see above
 
         return await use(partial(self._post, await self._async_http(), asyncio.sleep))
 
@@ -137,7 +137,7 @@ class RemoteModel:
 
     async def aclose(self) -> None:
         """Close the connections of `call`, and those of `acall` on this event loop. Idempotent."""
-        import asyncio  # noqa: PLC0415
+        import asyncio  # noqa: PLC0415 - for the async mode alone, see above
 
         self.close()
         own = self._connections.get()
@@ -160,7 +160,7 @@ class RemoteModel:
 
         They are made in a thread, since reading the certificates takes long.
         """
-        import asyncio  # noqa: PLC0415
+        import asyncio  # noqa: PLC0415 - for the async mode alone, see above
 
         loop = asyncio.get_running_loop()
         http = self._connections.get().by_loop.get(loop)

@@ -102,7 +102,7 @@ def _model() -> Any:
 
 def _load() -> Any:
     with _root_logger_left_alone():
-        import wordllama  # noqa: PLC0415
+        import wordllama  # noqa: PLC0415 - it takes seconds, and logs while it does
 
     # The weights are found by themselves, but the tokenizer, in the same package, only as a cached file.
     package = Path(wordllama.__file__).parent

@@ -24,7 +24,7 @@ DRIVER_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg
 logger = logging.getLogger("openmem.postgres")
 
 
-class Connection(asyncpg.Connection):  # type: ignore[misc]
+class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
     """A connection that knows its socket.
 
     Attributes:

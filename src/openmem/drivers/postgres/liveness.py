@@ -124,7 +124,7 @@ def waits_for_its_client(backend: int, age: float) -> Statement[bool]:
         SELECT count(*) > 0 FROM pg_catalog.pg_stat_activity a
         WHERE a.pid = $1::int AND a.datname = pg_catalog.current_database() AND a.state LIKE 'idle%'
             AND abs(extract(epoch FROM clock_timestamp() - a.backend_start) - $2::float8) < {_AGE_TOLERANCE_SECONDS}
-    """  # noqa: S608
+    """  # noqa: S608 - what is pasted in is a constant
     return Statement(sql, (backend, age), lambda rows: bool(rows[0][0]))
 
 

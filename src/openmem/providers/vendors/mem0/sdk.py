@@ -116,7 +116,7 @@ class HostedClient:
         """One page of the memories."""
         return self._client.get_all(filters=filters, page=page, page_size=page_size, show_expired=True)
 
-    @api_error_handler  # type: ignore[untyped-decorator]
+    @api_error_handler  # type: ignore[untyped-decorator]  # mem0 has no types
     def event(self, id: str) -> Any:
         """What became of a queued `add`; the SDK has no method for it."""
         return self._http.get(f"/v1/event/{quote(id, safe='')}/").raise_for_status().json()
