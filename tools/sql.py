@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from openmem.providers.postgres.sql import Query
+from openmem.ports.postgres import Query
 from openmem.providers.postgres.statements import Statements
 
 DIRECTORY: Final = Path(__file__).resolve().parent.parent / "docs" / "sql"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from openmem.providers.postgres.sql import Name, Query, render
+from openmem.ports.postgres import Query
+from openmem.providers.postgres.sql import Name, render
 
 
 def test_parameters_are_numbered_as_they_are_mentioned() -> None:

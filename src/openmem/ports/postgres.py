@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from operator import itemgetter
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 R = TypeVar("R")
+
+_TOKEN: Final = re.compile(
+    r"""(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*")|(?P<comment>--[^\n]*)|(?<![:\w]):(?P<parameter>[a-z][a-z0-9_]*)"""
+)
 T = TypeVar("T")
 
 Row: TypeAlias = Sequence[Any]
@@ -25,6 +31,48 @@ class Statement(Generic[R]):
     sql: str
     args: tuple[object, ...]
     decode: Callable[[Sequence[Row]], R]
+
+
+class Query:
+    """A statement whose parameters have names.
+
+    Args:
+        text: SQL with ``:name`` where the value of a parameter goes.
+
+    Attributes:
+        text: the same.
+        sql: what the server is sent: without comments, and with ``$1`` for the parameter that is mentioned first.
+        parameters: the names of the parameters, in the order of their numbers.
+    """
+
+    __slots__ = ("_arguments", "parameters", "sql", "text")
+
+    def __init__(self, text: str) -> None:
+        numbers: dict[str, int] = {}
+
+        def sent(token: re.Match[str]) -> str:
+            if token["comment"] is not None:
+                return ""
+            if token["parameter"] is None:
+                return token[0]
+            return f"${numbers.setdefault(token['parameter'], len(numbers) + 1)}"
+
+        self.text = text
+        self.sql = _TOKEN.sub(sent, text)
+        self.parameters = tuple(numbers)
+        self._arguments: Callable[[Mapping[str, object]], tuple[object, ...]]
+        if len(self.parameters) > 1:
+            self._arguments = itemgetter(*self.parameters)
+        else:
+            self._arguments = lambda values: tuple(values[name] for name in self.parameters)
+
+    def bind(self, values: Mapping[str, object], decode: Callable[[Sequence[Row]], R]) -> Statement[R]:
+        """The statement with its arguments: of `values` those that the text mentions.
+
+        Args:
+            decode: what the rows mean.
+        """
+        return Statement(self.sql, self._arguments(values), decode)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

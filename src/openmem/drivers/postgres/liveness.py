@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ...errors import ProviderError
-from ...ports.postgres import Statement
+from ...ports.postgres import Query, Statement
 from .sqlstate import unreachable
 
 # In libpq's parameters. The kernel gives a connection up after four seconds in which nobody acknowledged what
@@ -111,6 +111,15 @@ def _characters(arg: object) -> int:
     return len(arg) if isinstance(arg, str | bytes) else 8
 
 
+_WAITS_FOR_CLIENT: Final = Query(
+    f"""
+    SELECT count(*) > 0 FROM pg_catalog.pg_stat_activity a
+    WHERE a.pid = :backend::int AND a.datname = pg_catalog.current_database() AND a.state LIKE 'idle%'
+        AND abs(extract(epoch FROM clock_timestamp() - a.backend_start) - :age::float8) < {_AGE_TOLERANCE_SECONDS}
+    """  # noqa: S608 - what is pasted in is a constant
+)
+
+
 def waits_for_its_client(backend: int, age: float) -> Statement[bool]:
     """Ask whether a session of this database waits for a statement.
 
@@ -120,12 +129,7 @@ def waits_for_its_client(backend: int, age: float) -> Statement[bool]:
         backend: number of the session's process.
         age: seconds since the session was opened, which distinguishes it from one of another server of the same name.
     """
-    sql = f"""
-        SELECT count(*) > 0 FROM pg_catalog.pg_stat_activity a
-        WHERE a.pid = $1::int AND a.datname = pg_catalog.current_database() AND a.state LIKE 'idle%'
-            AND abs(extract(epoch FROM clock_timestamp() - a.backend_start) - $2::float8) < {_AGE_TOLERANCE_SECONDS}
-    """  # noqa: S608 - what is pasted in is a constant
-    return Statement(sql, (backend, age), lambda rows: bool(rows[0][0]))
+    return _WAITS_FOR_CLIENT.bind({"backend": backend, "age": age}, lambda rows: bool(rows[0][0]))
 
 
 def _duplicate(descriptor: int) -> int:

@@ -29,14 +29,13 @@ Comments stay in the rendered text, which ``docs/sql`` shows, and are left out o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
-from operator import itemgetter
 from typing import Final, TypeAlias, TypeVar
 
 from ....config import AuditMode
-from ....ports.postgres import Row, Statement
+from ....ports.postgres import Query
 from . import parts
 
 R = TypeVar("R")
@@ -52,51 +51,6 @@ Part: TypeAlias = str | Callable[[str], str]
 
 KEY_LIFETIME: Final = "interval '24 hours'"
 _INCLUDE: Final = re.compile(r"\{(?P<name>[a-z][a-z_]*)(?:\((?P<argument>[\w.]+)\))?\}")
-_TOKEN: Final = re.compile(
-    r"""(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*")|(?P<comment>--[^\n]*)|(?<![:\w]):(?P<parameter>[a-z][a-z0-9_]*)"""
-)
-
-
-class Query:
-    """A statement whose parameters have names.
-
-    Args:
-        text: SQL with ``:name`` where the value of a parameter goes.
-
-    Attributes:
-        text: the same.
-        sql: what the server is sent: without comments, and with ``$1`` for the parameter that is mentioned first.
-        parameters: the names of the parameters, in the order of their numbers.
-    """
-
-    __slots__ = ("_arguments", "parameters", "sql", "text")
-
-    def __init__(self, text: str) -> None:
-        numbers: dict[str, int] = {}
-
-        def sent(token: re.Match[str]) -> str:
-            if token["comment"] is not None:
-                return ""
-            if token["parameter"] is None:
-                return token[0]
-            return f"${numbers.setdefault(token['parameter'], len(numbers) + 1)}"
-
-        self.text = text
-        self.sql = _TOKEN.sub(sent, text)
-        self.parameters = tuple(numbers)
-        self._arguments: Callable[[Mapping[str, object]], tuple[object, ...]]
-        if len(self.parameters) > 1:
-            self._arguments = itemgetter(*self.parameters)
-        else:
-            self._arguments = lambda values: tuple(values[name] for name in self.parameters)
-
-    def bind(self, values: Mapping[str, object], decode: Callable[[Sequence[Row]], R]) -> Statement[R]:
-        """The statement with its arguments: of `values` those that the text mentions.
-
-        Args:
-            decode: what the rows mean.
-        """
-        return Statement(self.sql, self._arguments(values), decode)
 
 
 class Catalog:
