@@ -59,6 +59,9 @@ class ScriptedService(ABC, Generic[R]):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._idle = threading.Condition()
+        self._running = 0
+        self.release = threading.Event()
         self._bugs: list[str] = []
         self._server = _server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
@@ -66,7 +69,10 @@ class ScriptedService(ABC, Generic[R]):
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget everything, and first let go and end what an earlier test left hanging, which would write after it."""
+        self.release.set()
+        with self._idle:
+            assert self._idle.wait_for(lambda: self._running == 0, 30)
         self.script: deque[Step[R]] = deque()
         self.requests: list[R] = []
         self.connections = 0
@@ -105,10 +111,17 @@ class ScriptedService(ABC, Generic[R]):
         """The answer of a service in good order."""
 
     def answer(self, request: R) -> Reply:
-        with self._lock:
-            self.requests.append(request)
-            step = self.script.popleft() if self.script else self.perform
-        return step if isinstance(step, Reply) else step(request)
+        with self._idle:
+            self._running += 1
+        try:
+            with self._lock:
+                self.requests.append(request)
+                step = self.script.popleft() if self.script else self.perform
+            return step if isinstance(step, Reply) else step(request)
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
 
     def hang(self, request: R) -> Reply:
         """A script step: do what is asked when the test lets go."""

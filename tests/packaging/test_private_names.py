@@ -133,6 +133,7 @@ def test_pgservers_programs_are_found_without_importing_it() -> None:
 def test_what_of_mem0_is_replaced() -> None:
     """Its errors are translated where it translates them, and its engine gets openmem's embedder."""
     pytest.importorskip("mem0")
+    importlib.import_module("openmem.providers.vendors.mem0.sdk")  # imports mem0 without its telemetry
     assert callable(importlib.import_module("mem0.client.utils").api_error_handler)
     assert callable(importlib.import_module("mem0.configs.base").MemoryConfig)
     base = importlib.import_module("mem0.embeddings.base").EmbeddingBase
