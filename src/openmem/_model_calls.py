@@ -18,17 +18,24 @@ from .ports.models import Embedder, Reranker
 M = TypeVar("M", bound=Embedder | Reranker)
 
 
-def check_model(kind: str, method: str, thing: Embedder | Reranker) -> None:
+def check_model(kind: str, methods: Sequence[str], thing: Embedder | Reranker) -> None:
     """Raise `InvalidRequestError` unless an object has a name, and functions of the right kind.
 
     Args:
         kind: what it is, as in ``"embedder"``.
-        method: what it does; its coroutine function, if it has one, is named the same after an ``a``.
+        methods: what it does: what it must have, then what it may have. A coroutine function is named as the plain
+            one after an ``a``.
     """
     model: object = thing.model
     if not isinstance(model, str) or not model.strip() or not _is_storable(model):
         raise InvalidRequestError(f"{kind}: its model must be text that is not empty, not {model!r}")
-    function = getattr(thing, method)
+    required, *optional = methods
+    for method in (required, *(name for name in optional if hasattr(thing, name) or hasattr(thing, f"a{name}"))):
+        _check_method(kind, method, model, thing)
+
+
+def _check_method(kind: str, method: str, model: str, thing: object) -> None:
+    function = getattr(thing, method, None)
     if not callable(function) or inspect.iscoroutinefunction(function):
         raise InvalidRequestError(
             f"{kind}: {method} of {model!r} must be a plain function; "
@@ -48,7 +55,7 @@ class CheckedModel(Generic[M]):
     Attributes:
         model: the object itself.
         name: what messages call it.
-        has_coroutines: whether it has a coroutine function of its own.
+        has_coroutines: whether it has a coroutine function of its own for what it must do.
     """
 
     kind: ClassVar[str]
@@ -106,6 +113,11 @@ class CheckedEmbedder(CheckedModel[Embedder]):
     kind = "embedder"
     method = "embed"
 
+    @property
+    def tells_queries(self) -> bool:
+        """Whether the vector of a query is another than that of a document."""
+        return hasattr(self.model, "embed_query") and not getattr(self.model, "is_symmetric", False)
+
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """One vector per text, from `Embedder.embed`."""
         with self.translate_errors():
@@ -115,6 +127,19 @@ class CheckedEmbedder(CheckedModel[Embedder]):
         """One vector per text, from the embedder's ``aembed``."""
         with self.translate_errors():
             return self.check(texts, await cast(Any, self.model).aembed(texts))
+
+    def embed_queries(self, texts: Sequence[str]) -> list[list[float]]:
+        """One vector to search with per text, from the embedder's ``embed_query`` if it tells queries apart."""
+        if not self.tells_queries:
+            return self.embed(texts)
+        with self.translate_errors():
+            return self.check(texts, [cast(Any, self.model).embed_query(text) for text in texts])
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """The vector to search with for a text, from the embedder's ``aembed_query``."""
+        with self.translate_errors():
+            [vector] = self.check([text], [await cast(Any, self.model).aembed_query(text)])
+        return vector
 
     def check(self, texts: Sequence[object], vectors: Any) -> list[list[float]]:
         """An answer as lists of floats.

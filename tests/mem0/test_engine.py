@@ -192,6 +192,22 @@ def test_the_embedder_sees_the_callers_context(store: QdrantClient) -> None:
     assert seen == ["t1", "t2"]
 
 
+def test_a_query_is_embedded_as_one(store: QdrantClient) -> None:
+    queries: list[str] = []
+
+    class Asymmetric(HashingEmbedder):
+        def embed_query(self, text: str) -> Any:
+            queries.append(text)
+            return super().embed([text])[0]
+
+    with Memory(**settings(store) | {"embedder": Asymmetric()}) as memory:
+        memory.add(content="green tea", user_id="u")
+        assert queries == []
+        assert len(memory.search("tea", "u")) == 1
+    assert "tea" in queries
+    assert "green tea" not in queries
+
+
 def test_the_failure_of_an_embedder_is_told(store: QdrantClient) -> None:
     class Broken(HashingEmbedder):
         def embed(self, texts: Sequence[str]) -> Any:

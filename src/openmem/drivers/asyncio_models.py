@@ -57,11 +57,12 @@ class _AsyncModel(Generic[M]):
 
 
 class AsyncEmbedder(_AsyncModel[CheckedEmbedder]):
-    """An embedder called by its own `aembed`, or else in a thread, or on the event loop where that takes less.
+    """An embedder called by its own coroutines, or else in a thread, or on the event loop where that takes less.
 
     Single texts are embedded together with those of other tasks. One by one, each would be a request to a remote
     service. With a local model, handing one text to a thread takes longer than embedding it, since the loop and
     the threads compete for the GIL. For the same reason short texts may be embedded on the loop; see `Embedder`.
+    Where a model tells queries apart, those of other tasks come together in a thread, too; ``aembed_query`` takes one.
 
     Args:
         max_workers: how many threads there are.
@@ -84,12 +85,13 @@ class AsyncEmbedder(_AsyncModel[CheckedEmbedder]):
             self._single = EmbedBatcher(self._by_itself, most_texts=REQUEST_TEXTS, most_calls=REQUESTS)
         else:
             self._single = EmbedBatcher(self._in_thread, most_texts=THREAD_TEXTS, most_calls=max_workers)
+        self._queries = EmbedBatcher(self._queries_in_thread, most_texts=THREAD_TEXTS, most_calls=max_workers)
         self._budget = LoopBudget()
         self.model = model.model.model
         self.dim = model.model.dim
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        if not self._is_remote and sum(map(len, texts)) <= getattr(self._model.model, "quick_characters", 0):
+        if not self._is_remote and self._is_quick(texts):
             await self._budget.acquire()
             return self._model.embed(texts)
         if len(texts) == 1:
@@ -98,11 +100,29 @@ class AsyncEmbedder(_AsyncModel[CheckedEmbedder]):
             return await self._in_requests(texts)
         return await self._in_thread(texts)
 
+    async def embed_query(self, text: str) -> Sequence[float]:
+        if not self._model.tells_queries:
+            [vector] = await self.embed([text])
+            return vector
+        if hasattr(self._model.model, "aembed_query"):
+            return await self._model.aembed_query(text)
+        if not self._is_quick([text]):
+            return await self._queries.embed(text)
+        await self._budget.acquire()
+        [vector] = self._model.embed_queries([text])
+        return vector
+
+    def _is_quick(self, texts: Sequence[str]) -> bool:
+        return sum(map(len, texts)) <= getattr(self._model.model, "quick_characters", 0)
+
     async def _by_itself(self, texts: Sequence[str]) -> Vectors:
         return await self._model.aembed(texts)
 
     async def _in_thread(self, texts: Sequence[str]) -> Vectors:
         return await self._threads.to_thread(self._model.embed, texts)
+
+    async def _queries_in_thread(self, texts: Sequence[str]) -> Vectors:
+        return await self._threads.to_thread(self._model.embed_queries, texts)
 
     async def _in_requests(self, texts: Sequence[str]) -> Vectors:
         """Some requests at a time, none so large that reading its answer would hold up the loop."""
@@ -144,6 +164,9 @@ class SharedEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         return await self._lease.call(lambda embedder: embedder.embed(texts))
+
+    async def embed_query(self, text: str) -> Sequence[float]:
+        return await self._lease.call(lambda embedder: embedder.embed_query(text))
 
     async def load(self) -> None:
         await self._lease.call(lambda embedder: embedder.load())

@@ -41,6 +41,10 @@ class BlockingEmbedder(_BlockingModel[CheckedEmbedder]):
     async def embed(self, texts: Sequence[str]) -> Vectors:
         return self._model.embed(texts)
 
+    async def embed_query(self, text: str) -> Sequence[float]:
+        [vector] = self._model.embed_queries([text])
+        return vector
+
 
 class BlockingReranker(_BlockingModel[CheckedReranker]):
     """The `RerankerIO` port of `Memory`."""

@@ -88,7 +88,7 @@ def _say(what: str) -> None:
 def _check_embedder(embedder: Any) -> Embedder:
     if isinstance(embedder, type) or not isinstance(embedder, Embedder):
         raise REGISTRY.wrong_type(embedder)
-    check_model("embedder", "embed", embedder)
+    check_model("embedder", ("embed", "embed_query"), embedder)
     dim: object = embedder.dim
     if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
         raise InvalidRequestError(f"embedder: the dim of {embedder.model!r} must be a whole number from 1, not {dim!r}")

@@ -18,11 +18,15 @@ class Embedder(Protocol):
 
     An embedder may also have:
 
-    * ``aembed``, a coroutine function like `embed`, which `AsyncMemory` prefers;
+    * ``embed_query``, a function from one text to its vector, if the model tells queries from documents: `search` and
+      `context` call it for the query, and `embed` is only called for memories;
+    * ``is_symmetric``, true if ``embed_query`` gives what `embed` gives for the text, which is then called instead;
+    * ``aembed`` and ``aembed_query``, coroutine functions like the plain ones, which `AsyncMemory` prefers;
     * ``warm_up``, a method without arguments that loads what the first `embed` would have to load;
       `AsyncMemory` calls it in a thread when it opens;
-    * ``quick_characters``, a number of characters. `embed` takes less time for texts of up to so many than it takes
-      to hand them to a thread, some tenths of a millisecond, so that `AsyncMemory` calls it on the event loop;
+    * ``quick_characters``, a number of characters. `embed` and ``embed_query`` take less time for texts of up to so
+      many than it takes to hand them to a thread, some tenths of a millisecond, so that `AsyncMemory` calls them on
+      the event loop;
     * ``close`` or ``aclose``, called when openmem made the embedder itself from a name.
     """
 
@@ -64,6 +68,10 @@ class EmbedderIO(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """One vector of ``dim`` numbers per text, checked."""
+        ...
+
+    async def embed_query(self, text: str) -> Sequence[float]:
+        """The vector to search with for a text, checked; that of `embed` if the model does not tell queries apart."""
         ...
 
     async def load(self) -> None:

@@ -50,7 +50,7 @@ def reranker_for(spec: Reranker | str, ports: Ports) -> RerankerIO:
 def _check_reranker(reranker: Any) -> Reranker:
     if isinstance(reranker, type) or not isinstance(reranker, Reranker):
         raise REGISTRY.wrong_type(reranker)
-    check_model("reranker", "rerank", reranker)
+    check_model("reranker", ("rerank",), reranker)
     return reranker
 
 

@@ -263,7 +263,7 @@ class PostgresProvider(Provider):
         return done
 
     async def _ranked(self, op: Search | Context, call: Call, limit: int) -> SearchResults:
-        [vector] = await self._embedder.embed([op.query])
+        vector = await self._embedder.embed_query(op.query)
         return await Retriever(self._db).search(op, call, self._embedder.model, vector, limit)
 
     async def capabilities(self) -> Capabilities:

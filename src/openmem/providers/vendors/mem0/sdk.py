@@ -259,10 +259,10 @@ def _embedding_model(embedder: Embedder) -> Any:
     model = CheckedEmbedder(embedder)
 
     def embed(self: Any, text: str, memory_action: str | None = None) -> list[float]:
-        [vector] = model.embed([text])
+        [vector] = embed_batch(self, [text], memory_action)
         return vector
 
-    def embed_batch(self: Any, texts: list[str], memory_action: str = "add") -> list[list[float]]:
-        return model.embed(texts)
+    def embed_batch(self: Any, texts: list[str], memory_action: str | None = "add") -> list[list[float]]:
+        return (model.embed_queries if memory_action == "search" else model.embed)(texts)
 
     return type("Model", (EmbeddingBase,), {"embed": embed, "embed_batch": embed_batch})()
