@@ -19,6 +19,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from openmem import Memory
+from openmem.analysis import QueryWord
 from openmem.ranking import constants as c
 from openmem.ranking.reference import Candidate, Ranked, rank
 
@@ -135,7 +136,7 @@ class Database:
                 sequence_no=ordinal,
                 moment=created_at if text.moment is None else text.moment.replace(tzinfo=UTC),
                 lexemes=set(lexemes),
-                speaker=text.speaker.lower() or None,
+                speakers={text.speaker.lower()} - {""},
                 is_question="?" in text.mark,
                 vector=json.loads(vector) if text.model == Vectors.model else None,
             )
@@ -146,9 +147,9 @@ class Database:
         """Give a user so high sequence numbers that the memories are searched by the words' index."""
         self._admin.execute("UPDATE openmem.memories SET ordinal = ordinal + 2000 WHERE user_id = %s", (user,))
 
-    def lexemes(self, query: str) -> list[str]:
+    def words(self, query: str) -> list[QueryWord]:
         sql = "SELECT lexeme FROM unnest(to_tsvector('pg_catalog.english', %s)) ORDER BY positions[1]"
-        return [lexeme for (lexeme,) in self._admin.execute(sql, (query,))]
+        return [QueryWord((lexeme,)) for (lexeme,) in self._admin.execute(sql, (query,))]
 
     def search(self, user: str, query: str, vector: Sequence[float], **options: Any) -> list[Ranked]:
         self._embedder.following = [vector]
@@ -162,10 +163,10 @@ def database(url: str) -> Iterator[Database]:
     database.close()
 
 
-def is_stable(memories: list[Candidate], lexemes: list[str], vector: Sequence[float]) -> bool:
+def is_stable(memories: list[Candidate], words: list[QueryWord], vector: Sequence[float]) -> bool:
     """Whether no two memories have nearly equal scores of their own, of which single precision could swap the order."""
     alone = [replace(memory, sequence_no=10 * n, is_question=False) for n, memory in enumerate(memories)]
-    scores = [score for _, score in rank(alone, lexemes, vector, limit=len(alone))]
+    scores = [score for _, score in rank(alone, words, vector, limit=len(alone))]
     return all(better - worse > 10 * TOLERANCE_OF_INDEXED for better, worse in pairwise(scores))
 
 
@@ -195,12 +196,12 @@ def test_sql_scores_and_orders_as_the_reference(
     database: Database, stored: list[Text], query: str, vector: tuple[int, ...], limit: int, min_score: float
 ) -> None:
     user = database.store(stored)
-    lexemes, memories = database.lexemes(query), database.candidates(user, stored)
-    expected = rank(memories, lexemes, vector, limit=len(memories))
+    words, memories = database.words(query), database.candidates(user, stored)
+    expected = rank(memories, words, vector, limit=len(memories))
     found = database.search(user, query, vector, limit=limit, min_score=min_score)
     check_same(found, expected, limit, min_score, TOLERANCE)
-    assert [id for id, _ in found] == [id for id, _ in rank(memories, lexemes, vector, limit, min_score)]
-    if is_stable(memories, lexemes, vector):
+    assert [id for id, _ in found] == [id for id, _ in rank(memories, words, vector, limit, min_score)]
+    if is_stable(memories, words, vector):
         database.use_index(user)
         found = database.search(user, query, vector, limit=limit, min_score=min_score)
         check_same(found, expected, limit, min_score, TOLERANCE_OF_INDEXED)
@@ -217,9 +218,9 @@ def test_only_seeds_boost(
     database: Database, stored: list[Text], query: str, vector: tuple[int, ...], limit: int
 ) -> None:
     user = database.store(stored)
-    lexemes, memories = database.lexemes(query), database.candidates(user, stored)
+    words, memories = database.words(query), database.candidates(user, stored)
     found = database.search(user, query, vector, limit=limit)
-    check_same(found, rank(memories, lexemes, vector, limit=len(memories)), limit, 0.0, TOLERANCE)
+    check_same(found, rank(memories, words, vector, limit=len(memories)), limit, 0.0, TOLERANCE)
 
 
 def test_the_seeds_are_the_best(database: Database) -> None:
@@ -230,9 +231,9 @@ def test_the_seeds_are_the_best(database: Database) -> None:
         stored.append(Text(words=("tea",), vector=(number + 1, 3, 0), **common))
         stored.append(Text(words=("garden",), vector=(1, 3, 0), **common))
     user = database.store(stored)
-    lexemes, memories = database.lexemes("tea"), database.candidates(user, stored)
+    words, memories = database.words("tea"), database.candidates(user, stored)
     found = database.search(user, "tea", (1, 0, 0), limit=100)
-    check_same(found, rank(memories, lexemes, (1, 0, 0), limit=100), 100, 0.0, TOLERANCE)
+    check_same(found, rank(memories, words, (1, 0, 0), limit=100), 100, 0.0, TOLERANCE)
 
 
 @settings(max_examples=20, phases=PHASES)
@@ -247,6 +248,6 @@ def test_of_many_words_the_rarest_count(
     database: Database, stored: list[Text], query: str, vector: tuple[int, ...]
 ) -> None:
     user = database.store(stored)
-    lexemes, memories = database.lexemes(query), database.candidates(user, stored)
+    words, memories = database.words(query), database.candidates(user, stored)
     found = database.search(user, query, vector, limit=100)
-    check_same(found, rank(memories, lexemes, vector, limit=len(memories)), 100, 0.0, TOLERANCE)
+    check_same(found, rank(memories, words, vector, limit=len(memories)), 100, 0.0, TOLERANCE)

@@ -134,6 +134,8 @@ def test_there_is_no_circle_among_files() -> None:
         ("ports", {"drivers", "providers", "client", "memory", "async_memory", "server"}),
         ("providers", {"drivers", "client", "memory", "async_memory", "server"}),
         ("operations", {"drivers", "ports", "providers", "client"}),
+        ("analysis", {"drivers", "ports", "providers", "client", "ranking"}),
+        ("ranking", {"drivers", "ports", "providers", "client"}),
     ],
 )
 def test_imports_go_one_way(room: str, forbidden: set[str]) -> None:

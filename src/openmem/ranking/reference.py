@@ -16,10 +16,11 @@ from datetime import UTC, datetime, timedelta
 from operator import mul
 from typing import Final, NamedTuple
 
+from ..analysis.terms import QueryWord
 from . import constants as c
 
-SPEAKER: Final = object()
-"""Stands among the words that a memory shares with a query if the query names the memory's speaker."""
+SPEAKER: Final = -1
+"""Stands among the positions of the query's words that a memory has if the query names the memory's speaker."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WINDOW: Final = timedelta(seconds=c.NEIGHBOR_WINDOW_SECONDS)
@@ -34,7 +35,7 @@ class Candidate:
         sequence_no: the memory's number in the order in which the memories of its user were added.
         moment: when it is from.
         lexemes: its words by their stems, and those of the date that it is from.
-        speaker: the stem of the name before the colon in a text like ``Maya: I moved to Porto``; else None.
+        speakers: the stems of the name before the colon in a text like ``Maya: I moved to Porto``.
         is_question: whether it ends in a question mark.
         vector: its embedding; None without one, or if another model than the query's made it.
     """
@@ -43,7 +44,7 @@ class Candidate:
     sequence_no: int
     moment: datetime
     lexemes: AbstractSet[str]
-    speaker: str | None
+    speakers: AbstractSet[str]
     is_question: bool
     vector: Sequence[float] | None
 
@@ -57,11 +58,16 @@ class Ranked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """A memory compared with a query: ``similarity`` and ``coverage`` are None where there is nothing to compare."""
+    """A memory compared with a query.
+
+    Attributes:
+        similarity, coverage: None where there is nothing to compare.
+        shared: the positions of the query's words that the memory has, and `SPEAKER`.
+    """
 
     memory: Candidate
     similarity: float | None
-    words: AbstractSet[object]
+    shared: AbstractSet[int]
     coverage: float | None
 
     @property
@@ -80,16 +86,20 @@ class _Scored:
 
 
 def rank(
-    memories: Sequence[Candidate], lexemes: Sequence[str], vector: Sequence[float], limit: int, min_score: float = 0.0
+    memories: Sequence[Candidate],
+    words: Sequence[QueryWord],
+    vector: Sequence[float],
+    limit: int,
+    min_score: float = 0.0,
 ) -> list[Ranked]:
     """The best of one user's memories for a query, the best first, without those of score 0.
 
     Args:
-        lexemes: the words of the query by their stems, each once, in order of appearance.
+        words: those of the query, each once, in order of appearance.
         vector: the embedding of the query.
     """
-    weights = word_weights(memories, lexemes)
-    scored = [_compared(memory, lexemes, vector, weights) for memory in memories]
+    weights = word_weights(memories, words)
+    scored = [_compared(memory, words, vector, weights) for memory in memories]
     best = {one.memory.id: one.factor * one.own_score for one in scored}
     seeds = sorted(scored, key=lambda one: (best[one.memory.id], one.memory.id), reverse=True)[: c.SEEDS]
     boosts = [(seed, one, _boosted(one, seed, weights)) for seed, one in _neighbors(seeds, scored)]
@@ -108,31 +118,37 @@ def rank(
     return [one for one in ranked if one.score > 0 and one.score >= min_score]
 
 
-def word_weights(memories: Sequence[Candidate], lexemes: Sequence[str]) -> dict[object, float]:
-    """The weights of a query's words: the greater, the fewer of the memories have the word.
+def word_weights(memories: Sequence[Candidate], words: Sequence[QueryWord]) -> dict[int, float]:
+    """The weights of a query's words, by position: the greater, the fewer of the memories have the word.
 
-    Of more than `MAX_QUERY_LEXEMES` words that memories have, the most common ones do not count.
+    Of more than `MAX_QUERY_LEXEMES` words that memories have, those with the least weights do not count.
     """
-    counts = Counter(word for memory in memories for word in _shared(memory, lexemes))
-    known = sorted((lexeme for lexeme in lexemes if counts[lexeme]), key=lambda lexeme: counts[lexeme])
-    ignored = set(known[c.MAX_QUERY_LEXEMES :])
-    words: list[object] = [*(lexeme for lexeme in lexemes if lexeme not in ignored), SPEAKER]
-    weights = {word: math.log(1 + (1 + len(memories)) / (1 + counts[word])) for word in words}
-    weights[SPEAKER] *= c.SPEAKER_WEIGHT if counts[SPEAKER] else 0.0
+    counts = Counter(position for memory in memories for position in _shared(memory, words))
+    rarities = {
+        position: math.log(1 + (1 + len(memories)) / (1 + counts[position]))
+        for position in (*range(len(words)), SPEAKER)
+    }
+    weights = {position: word.weight * rarities[position] for position, word in enumerate(words)}
+    known = sorted((position for position in weights if counts[position]), key=weights.__getitem__, reverse=True)
+    for position in known[c.MAX_QUERY_LEXEMES :]:
+        del weights[position]
+    weights[SPEAKER] = c.SPEAKER_WEIGHT * rarities[SPEAKER] if counts[SPEAKER] else 0.0
     return weights
 
 
-def _shared(memory: Candidate, lexemes: Sequence[str]) -> set[object]:
-    shared: set[object] = {lexeme for lexeme in lexemes if lexeme in memory.lexemes}
-    return shared | {SPEAKER} if memory.speaker in lexemes else shared
+def _shared(memory: Candidate, words: Sequence[QueryWord]) -> set[int]:
+    shared = {n for n, word in enumerate(words) if not memory.lexemes.isdisjoint(word.alternatives)}
+    if memory.speakers and any(not memory.speakers.isdisjoint(word.alternatives) for word in words):
+        shared.add(SPEAKER)
+    return shared
 
 
 def _compared(
-    memory: Candidate, lexemes: Sequence[str], vector: Sequence[float], weights: dict[object, float]
+    memory: Candidate, words: Sequence[QueryWord], vector: Sequence[float], weights: dict[int, float]
 ) -> _Scored:
-    words = _shared(memory, lexemes)
+    shared = _shared(memory, words)
     similarity = None if memory.vector is None or not any(vector) else max(0.0, _cosine(memory.vector, vector))
-    return _Scored(memory, similarity, words, _coverage(words, weights))
+    return _Scored(memory, similarity, shared, _coverage(shared, weights))
 
 
 def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
@@ -140,10 +156,10 @@ def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
     return sum(map(mul, one, other)) / norms if norms else 0.0
 
 
-def _coverage(words: AbstractSet[object], weights: dict[object, float]) -> float | None:
+def _coverage(shared: AbstractSet[int], weights: dict[int, float]) -> float | None:
     """The share of the weight of a query's words that these have; None for a query without words."""
     total = sum(weights.values())
-    return sum(weight for word, weight in weights.items() if word in words) / total if total else None
+    return sum(weight for position, weight in weights.items() if position in shared) / total if total else None
 
 
 def _neighbors(seeds: Sequence[_Scored], scored: Sequence[_Scored]) -> Iterator[tuple[_Scored, _Scored]]:
@@ -158,9 +174,9 @@ def _neighbors(seeds: Sequence[_Scored], scored: Sequence[_Scored]) -> Iterator[
                     yield seed, one
 
 
-def _boosted(one: _Scored, seed: _Scored, weights: dict[object, float]) -> float:
+def _boosted(one: _Scored, seed: _Scored, weights: dict[int, float]) -> float:
     """The score of a neighbor with what the seed adds, as far as the neighbor itself is similar to the query."""
-    new_coverage = _coverage(seed.words - one.words - {SPEAKER}, weights)
+    new_coverage = _coverage(seed.shared - one.shared - {SPEAKER}, weights)
     if one.similarity is None or new_coverage is None:
         return one.own_score
     gap = max(0.0, (seed.similarity or 0.0) - one.similarity)

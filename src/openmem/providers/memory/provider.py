@@ -6,10 +6,10 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from types import ModuleType
 from typing import Any, Final, TypeVar
 
 from ..._ids import new_memory_id, new_memory_ids
+from ...analysis import MemoryTerms
 from ...config import ClientConfig
 from ...embedders import embedder_for
 from ...errors import InvalidRequestError, NotFoundError
@@ -27,19 +27,17 @@ from ...models import (
 from ...operations import Add, AddMany, Audit, Delete, Get, List, Operation, Reembed, Search, Update, WaitForIngest
 from ...ports import Ports
 from ...ports.models import EmbedderIO
-from ...ranking.queries import compared_text
 from ...ranking.reference import rank
 from ...selection import Position
+from ..analyzing import Analysis
 from ..base import Call, Provider, no_such_memory
 from ..idempotency import hashed, key_reused, memory_deleted_since
 from ..supersession import check_not_ended, unknown_superseded, without_names
-from .store import MemoryStore, RememberedAdd, Stored, Words
+from .store import MemoryStore, RememberedAdd, Stored
 
 R = TypeVar("R")
 
 MAX_CONTENT_CHARACTERS: Final = 65_536
-QUICK_CHARACTERS: Final = 2_000
-"""Texts of more characters are split into words in a thread, and others in the calling one."""
 QUICK_MEMORIES: Final = 20
 """More memories are stored, listed or ranked in a thread, and fewer in the calling one."""
 
@@ -74,21 +72,21 @@ class MemoryProvider(Provider):
             )
         self._store = MemoryStore() if store is None else store
         self._embedder: EmbedderIO = embedder_for("hashing" if config.embedder is None else config.embedder, ports)
-        self._words: ModuleType
+        self._analysis = Analysis(config, ports)
         if config.audit == "off":
             self.features = self.features.model_copy(update={"supports_audit": False})
         if config.audit != "all":
             self.features = self.features.model_copy(update={"audits_reads": False})
 
     async def open(self) -> None:
-        self._words = await self.ports.import_module("openmem.providers.memory.words")
+        await self._analysis.load()
         await self._embedder.load()
 
     async def close(self) -> None:
         await self._embedder.close()
 
     async def add(self, op: Add, call: Call) -> MemoryRecord:
-        [vector], [words] = await self._read([op.content])
+        [vector], [terms] = await self._read([op])
         store, key = self._store, None if call.idempotency_key is None else hashed(call.idempotency_key)
         with store.exclusive():
             before = None if key is None else store.added_before(op.user_id, key)
@@ -98,7 +96,7 @@ class MemoryProvider(Provider):
             superseded = self._superseded(op, op.user_id, call)
             check_not_ended(op, (stored.record for stored in superseded), now)
             record = self._new_record(new_memory_id(op.user_id), op, now)
-            store.add(record, words, self._date(record), vector)
+            store.add(record, terms, vector)
             store.close_validity(superseded, op.valid_from or now, now)
             if key is not None:
                 store.remember_add(op.user_id, key, RememberedAdd(record.id, op.fingerprint, now))
@@ -108,14 +106,14 @@ class MemoryProvider(Provider):
     async def add_many(self, op: AddMany, call: Call) -> MemoryRecords:
         if not op.records:
             return []
-        vectors, words = await self._read([add.content for add in op.records])
-        added = await self._run(len(op.records), lambda: self._add_all(op, call, vectors, words))
+        vectors, terms = await self._read(op.records)
+        added = await self._run(len(op.records), lambda: self._add_all(op, call, vectors, terms))
         if op.progress is not None:
             op.progress(len(added), len(added))
         return added
 
     def _add_all(
-        self, op: AddMany, call: Call, vectors: Sequence[Sequence[float]], words: Sequence[Words]
+        self, op: AddMany, call: Call, vectors: Sequence[Sequence[float]], terms: Sequence[MemoryTerms]
     ) -> MemoryRecords:
         store = self._store
         with store.exclusive():
@@ -135,8 +133,8 @@ class MemoryProvider(Provider):
             op.check_each(check)
             ids = new_memory_ids([add.user_id for add in op.records])
             records = [self._new_record(id, add, now) for id, add in zip(ids, op.records, strict=True)]
-            for record, read, vector in zip(records, words, vectors, strict=True):
-                store.add(record, read, self._date(record), vector)
+            for record, found, vector in zip(records, terms, vectors, strict=True):
+                store.add(record, found, vector)
                 self._log_write("add", record, call)
             for id, stored in superseded.items():
                 store.close_validity([stored], ends[id], now)
@@ -150,11 +148,14 @@ class MemoryProvider(Provider):
             return self._shown(record, call)
 
     async def update(self, op: Update, call: Call) -> MemoryRecord:
-        read: tuple[Sequence[float], Words] | None = None
-        if "content" in op.changes:
-            [vector], [words] = await self._read([op.content])
-            read = vector, words
         store = self._store
+        read: tuple[Sequence[float], MemoryTerms] | None = None
+        if "content" in op.changes:
+            with store.exclusive():
+                moment = _moment(self._find(op, call).record)
+            [vector] = await self._embedder.embed([op.content])
+            [terms] = await self._analysis.memories([op.content], [moment])
+            read = vector, terms
         with store.exclusive():
             stored, now = self._find(op, call), store.now()
             record = stored.record
@@ -171,7 +172,7 @@ class MemoryProvider(Provider):
                 changes["supersedes"] = list(dict.fromkeys([*named, *op.supersedes]))
             if read is not None:
                 changes["embedding_model"] = self._embedder.model
-                stored = replace(stored, vector=read[0], words=read[1])
+                stored = replace(stored, vector=read[0], terms=read[1])
             record = MemoryRecord.model_validate(record.model_dump() | changes)
             store.put(replace(stored, record=record))
             store.close_validity(superseded, now, now)
@@ -202,19 +203,19 @@ class MemoryProvider(Provider):
         vector = await self._embedder.embed_query(op.query)
         selection, model = op.selection(call.grants), self._embedder.model
 
+        words = await self._analysis.query(op.query)
+
         def ranked() -> SearchResults:
-            lexemes = self._words.lexemes(compared_text(op.query))
             with self._store.exclusive():
                 selected = self._store.selected(selection)
                 self._log_read(op.verb, op.user_id, call, scope=op.scope)
             candidates = [stored.candidate(model) for stored in selected]
             records = {one.id: stored.record for one, stored in zip(candidates, selected, strict=True)}
-            best = rank(candidates, lexemes, vector, op.limit, op.min_score or 0.0)
+            best = rank(candidates, words, vector, op.limit, op.min_score or 0.0)
             with self._store.exclusive():
                 return [SearchResult(memory=self._shown(records[id], call), score=score) for id, score in best]
 
-        is_long = len(op.query) > QUICK_CHARACTERS
-        return await self._run(QUICK_MEMORIES + 1 if is_long else self._store.count(op.user_id), ranked)
+        return await self._run(self._store.count(op.user_id), ranked)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         granted = call.grants.read
@@ -259,19 +260,11 @@ class MemoryProvider(Provider):
         """The result of `function`, called in a thread if it goes through more than a few memories."""
         return function() if memories <= QUICK_MEMORIES else await self.ports.run_cpu(function)
 
-    async def _read(self, texts: Sequence[str]) -> tuple[Sequence[Sequence[float]], Sequence[Words]]:
-        """The vectors of some texts and their words."""
-        vectors = await self._embedder.embed(texts)
-        if sum(map(len, texts)) <= QUICK_CHARACTERS:
-            return vectors, [self._words_of(text) for text in texts]
-        return vectors, await self.ports.run_cpu(lambda: [self._words_of(text) for text in texts])
-
-    def _words_of(self, text: str) -> Words:
-        words = self._words
-        return Words(frozenset(words.lexemes(text)), words.speaker(text), words.is_question(text))
-
-    def _date(self, record: MemoryRecord) -> tuple[str, ...]:
-        return tuple(self._words.lexemes_of_date(record.valid_from or record.created_at))
+    async def _read(self, adds: Sequence[Add]) -> tuple[Sequence[Sequence[float]], Sequence[MemoryTerms]]:
+        """The vectors of new memories, and their words."""
+        contents, now = [add.content for add in adds], self.ports.now()
+        vectors = await self._embedder.embed(contents)
+        return vectors, await self._analysis.memories(contents, [add.valid_from or now for add in adds])
 
     def _new_record(self, id: str, op: Add, now: datetime) -> MemoryRecord:
         given = {"id": id, "created_at": now, "status": "stored", "embedding_model": self._embedder.model}
@@ -339,3 +332,8 @@ class MemoryProvider(Provider):
             request_id=call.request_id,
         )
         self._store.log(user_id, entry)
+
+
+def _moment(record: MemoryRecord) -> datetime:
+    """When a memory is from."""
+    return record.valid_from or record.created_at

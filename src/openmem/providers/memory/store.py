@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from ..._clock import IncreasingClock
 from ..._forking import PerProcess, undisturbed
+from ...analysis import MemoryTerms
 from ...models import AuditEntry, MemoryRecord
 from ...ranking.reference import Candidate
 from ...selection import Selection
@@ -20,27 +21,17 @@ KEY_LIFETIME: Final = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """What the ranking reads of a text: its stems, its speaker, and whether it is a question."""
-
-    lexemes: frozenset[str]
-    speaker: str | None
-    is_question: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Stored:
     """A memory with what a search compares.
 
     Attributes:
         sequence_no: its number in the order in which the memories of its user were added.
-        date: the words of the date that it is from.
+        terms: its words, and those of the date that it is from.
     """
 
     record: MemoryRecord
     sequence_no: int
-    words: Words
-    date: tuple[str, ...]
+    terms: MemoryTerms
     vector: Sequence[float]
 
     def candidate(self, model: str) -> Candidate:
@@ -50,9 +41,9 @@ class Stored:
             id=f"{self.sequence_no:020}",
             sequence_no=self.sequence_no,
             moment=record.valid_from or record.created_at,
-            lexemes=self.words.lexemes.union(self.date),
-            speaker=self.words.speaker,
-            is_question=self.words.is_question,
+            lexemes=self.terms.lexemes,
+            speakers=self.terms.speakers,
+            is_question=self.terms.is_question,
             vector=self.vector if record.embedding_model == model else None,
         )
 
@@ -117,11 +108,11 @@ class MemoryStore:
         ids = sorted(id for id, stored in self._by_id.items() if stored.record.embedding_model != model)
         return [self._by_id[id] for id in ids if id > after_id][:limit]
 
-    def add(self, record: MemoryRecord, words: Words, date: tuple[str, ...], vector: Sequence[float]) -> None:
+    def add(self, record: MemoryRecord, terms: MemoryTerms, vector: Sequence[float]) -> None:
         """Store a new memory behind those that its user has."""
         own = self._by_user[record.user_id]
         last = next(reversed(own.values()), None)
-        self.put(Stored(record, 1 if last is None else last.sequence_no + 1, words, date, vector))
+        self.put(Stored(record, 1 if last is None else last.sequence_no + 1, terms, vector))
 
     def put(self, stored: Stored) -> None:
         """Store a memory in place of the one with its id, if there is one."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
@@ -23,9 +22,6 @@ _STOP_WORDS: Final = """
     than too very s t can will just don should now
 """
 STOP_WORDS: Final = frozenset(_STOP_WORDS.split())
-MONTHS: Final = (
-    "januari", "februari", "march", "april", "may", "june", "juli", "august", "septemb", "octob", "novemb", "decemb",
-)  # fmt: skip
 
 _TOKEN: Final = re.compile(
     r"""
@@ -46,12 +42,6 @@ _QUESTION: Final = re.compile(r"\?\s*\Z")
 def lexemes(text: str) -> list[str]:
     """The words of a text by their stems, each once, in order of appearance, without stop words."""
     return list(dict.fromkeys(_lexemes(text)))
-
-
-def lexemes_of_date(moment: datetime) -> list[str]:
-    """The day, the month and the year, in UTC, as the words of a text that names them."""
-    moment = moment.astimezone(UTC)
-    return [str(moment.day), MONTHS[moment.month - 1], str(moment.year)]
 
 
 def speaker(text: str) -> str | None:

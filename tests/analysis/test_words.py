@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from openmem import Memory
-from openmem.providers.memory import words
+from openmem.analysis import words
+from openmem.analysis.analyzer import Analyzer
 
 ROOT = Path(__file__).parents[2]
 FACTS = ROOT / "benchmarks" / "data" / "facts"
@@ -102,14 +103,14 @@ def test_what_is_no_plain_word_is_read_alike(admin: psycopg.Connection, text: st
 )
 def test_dates_are_the_same_words(admin: psycopg.Connection, moment: datetime) -> None:
     [(found,)] = admin.execute("SELECT openmem.words('', %s)", (moment,))
-    assert words.lexemes_of_date(moment) == found
+    assert Analyzer().memory("", moment).lexemes == set(found)
 
 
 @pytest.mark.parametrize("content", MARKED)
 def test_speakers_and_questions_are_seen_alike(admin: psycopg.Connection, content: str) -> None:
-    marks = [f"{speaker}:" for speaker in [words.speaker(content)] if speaker is not None]
-    marks += ["?"] if words.is_question(content) else []
     moment = datetime(2024, 5, 8, tzinfo=UTC)
+    terms = Analyzer().memory(content, moment)
+    marks = [f"{speaker}:" for speaker in terms.speakers] + ["?"] * terms.is_question
     [(stored, expected)] = admin.execute(
         "SELECT openmem.terms(%(content)s, %(at)s)::text, ARRAY(SELECT openmem.term_number(term) "
         "FROM unnest(openmem.words(%(content)s, %(at)s) || %(marks)s::text[]) term)",

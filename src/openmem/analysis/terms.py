@@ -1,0 +1,33 @@
+"""What an analysis finds in a memory and in a query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryTerms:
+    """What the ranking reads of a memory's text.
+
+    Attributes:
+        lexemes: its words by their stems, and those of the date that it is from.
+        speakers: the stems of the name before the colon in a text like ``Maya: I moved to Porto``.
+        is_question: whether it ends in a question mark.
+    """
+
+    lexemes: frozenset[str]
+    speakers: frozenset[str]
+    is_question: bool
+
+
+class QueryWord(NamedTuple):
+    """A word of a query.
+
+    Attributes:
+        alternatives: lexemes; a memory has the word if it has any of them.
+        weight: how much the word counts, in weights of a word that as many memories have.
+    """
+
+    alternatives: tuple[str, ...]
+    weight: float = 1.0

@@ -1,0 +1,52 @@
+"""How providers that rank by words analyse texts: where it may take the processor's time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from ..analysis import MemoryTerms, QueryWord
+from ..config import ClientConfig
+from ..ports import Ports
+from ..ranking.queries import compared_text
+
+if TYPE_CHECKING:
+    from ..analysis.analyzer import Analyzer
+
+R = TypeVar("R")
+
+QUICK_CHARACTERS: Final = 2_000
+"""Texts of more characters are analysed in a thread, and others in the calling one."""
+
+
+class Analysis:
+    """Analyses texts with the settings of a client."""
+
+    def __init__(self, config: ClientConfig, ports: Ports) -> None:
+        self._config = config
+        self._ports = ports
+        self.analyzer: Analyzer
+
+    async def load(self) -> None:
+        """Import what it takes. It comes first."""
+        module = await self._ports.import_module("openmem.analysis.analyzer")
+        self.analyzer = module.Analyzer()
+
+    async def memories(self, contents: Sequence[str], moments: Sequence[datetime]) -> list[MemoryTerms]:
+        """What the ranking reads of memories.
+
+        Args:
+            moments: when each is from.
+        """
+        return await self._run(
+            contents, lambda: [self.analyzer.memory(*memory) for memory in zip(contents, moments, strict=True)]
+        )
+
+    async def query(self, text: str) -> tuple[QueryWord, ...]:
+        """The words of a query that is asked now."""
+        now, compared = self._ports.now(), compared_text(text)
+        return await self._run([compared], lambda: self.analyzer.query(compared, now))
+
+    async def _run(self, texts: Sequence[str], function: Callable[[], R]) -> R:
+        return function() if sum(map(len, texts)) <= QUICK_CHARACTERS else await self._ports.run_cpu(function)
