@@ -28,8 +28,9 @@ from openmem.context import build_context
 from openmem.providers.base import CONTEXT_CANDIDATES
 from openmem.tokens import resolve_token_counter
 
+from . import database
 from .datasets import Data, Question
-from .recall import arguments
+from .recall import settings
 
 ESTIMATE = "estimate"
 
@@ -61,9 +62,9 @@ class Blocks:
         ]
 
 
-async def search_all(settings: dict[str, Any], data: Data) -> list[Searched]:
+async def search_all(arguments: dict[str, Any], data: Data) -> list[Searched]:
     searched = []
-    async with AsyncMemory(**settings) as memory:
+    async with AsyncMemory(**arguments) as memory:
         refs: dict[str, str] = {}
         for row in track(data.memories, "Adding memories"):
             record = await memory.add(content=row.content, user_id=row.user, valid_from=row.valid_from)
@@ -97,9 +98,9 @@ def main() -> None:
     parser.add_argument("--counter", action="append", help=f"{ESTIMATE!r} (default), or as token_counter= has it")
     parser.add_argument("--budget", action="append", type=int, help="tokens (default: 500 and 1500)")
     options = parser.parse_args()
-    with arguments(options.url) as settings:
-        settings["embedder"] = options.embedder
-        searched = asyncio.run(search_all(settings, Data.of(options.data)))
+    with database.server(options.url) as url:
+        arguments = settings("postgres", url) | {"embedder": options.embedder}
+        searched = asyncio.run(search_all(arguments, Data.of(options.data)))
     table = Table("counter", "budget", "recall", "lines", "tokens", "CPU ms", title=f"{len(searched)} questions")
     for counter in options.counter or [ESTIMATE]:
         for budget in options.budget or [500, 1500]:

@@ -1,21 +1,25 @@
 """Memories and questions: read from a folder, or made up.
 
-A data folder holds ``memories.jsonl`` (user_id, ref, content, valid_from) and ``questions.jsonl``
-(user_id, question, evidence: refs). `invented` writes a set of its own: people, and facts about them
-that are asked for in other words.
+A set is a folder with ``memories.jsonl`` (user_id, ref, content, valid_from) and ``questions.jsonl``
+(user_id, question, evidence: refs), or with ``facts.jsonl`` (lang, n, fact, question, keyword), the same facts in
+several languages, which is three sets: each fact is asked for by its question, by its keyword, and by its question in
+English.
+`invented` writes a set of its own: people, and facts about them that are asked for in other words.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 SYNTHETIC: Final = "synthetic"
+MEMORIES: Final = "memories.jsonl"
+FACTS: Final = "facts.jsonl"
 
 _FIRST: Final = datetime(2025, 1, 6, 8, tzinfo=UTC)
 _USERS: Final = 8
@@ -74,20 +78,27 @@ class Question:
 
 @dataclass(frozen=True)
 class Data:
-    """Memories in the order they are to be added, and questions in an order without a pattern."""
+    """Memories in the order they are to be added, and questions in an order without a pattern.
+
+    Attributes:
+        parallel: the users' memories say the same, each user's in another language.
+    """
 
     name: str
     memories: list[Remembered]
     questions: list[Question]
+    parallel: bool = False
 
     @classmethod
     def of(cls, folder: Path | None) -> Data:
         """What a folder holds; without one, `invented`."""
         if folder is None:
             return invented()
+        if not (folder / MEMORIES).exists():
+            raise FileNotFoundError(f"{folder} has no {MEMORIES}")
         memories = [
             Remembered(row["user_id"], row["ref"], row["content"], row.get("valid_from"))
-            for row in read(folder / "memories.jsonl")
+            for row in read(folder / MEMORIES)
         ]
         questions = [
             Question(row["user_id"], row["question"], frozenset(row["evidence"]))
@@ -101,13 +112,32 @@ class Data:
         """The questions that have evidence."""
         return [question for question in self.questions if question.evidence]
 
+    @property
+    def users(self) -> list[str]:
+        """The users, in the order of their first memories."""
+        return list(dict.fromkeys(memory.user for memory in self.memories))
+
+    def apart(self, gap: timedelta) -> Data:
+        """The same, but memories without a date are from moments that are so far apart."""
+        return replace(
+            self,
+            memories=[
+                memory if memory.valid_from else replace(memory, valid_from=(_FIRST + number * gap).isoformat())
+                for number, memory in enumerate(self.memories)
+            ],
+        )
+
+    def undated(self) -> Data:
+        """The same without dates."""
+        return replace(self, memories=[replace(memory, valid_from=None) for memory in self.memories])
+
     def first_users(self, count: int) -> Data:
         """The same, of the first users only."""
-        users = set(list(dict.fromkeys(memory.user for memory in self.memories))[:count])
-        return Data(
-            self.name,
-            [memory for memory in self.memories if memory.user in users],
-            [question for question in self.questions if question.user in users],
+        users = set(self.users[:count])
+        return replace(
+            self,
+            memories=[memory for memory in self.memories if memory.user in users],
+            questions=[question for question in self.questions if question.user in users],
         )
 
     def texts(self, seed: str, count: int) -> Iterator[str]:
@@ -115,6 +145,45 @@ class Data:
         chance = random.Random(seed)
         for _ in range(count):
             yield f"{chance.choice(self.memories).content} {chance.choice(self.memories).content}"
+
+
+def sets(folder: Path) -> list[Data]:
+    """The sets of a folder: the folder itself if it is one, else those of its folders, in the order of their names.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if (folder / MEMORIES).exists():
+        return [Data.of(folder)]
+    if (folder / FACTS).exists():
+        return facts(folder)
+    found = [
+        data
+        for one in sorted(folder.iterdir() if folder.is_dir() else ())
+        if (one / MEMORIES).exists() or (one / FACTS).exists()
+        for data in sets(one)
+    ]
+    if not found:
+        raise FileNotFoundError(f"{folder} has neither {MEMORIES} nor {FACTS}, nor have its folders")
+    return found
+
+
+def facts(folder: Path) -> list[Data]:
+    """The three sets of a ``facts.jsonl``: one user for each language."""
+    rows = read(folder / FACTS)
+    name = folder.absolute().name
+    memories = [Remembered(row["lang"], str(row["n"]), row["fact"], row.get("valid_from")) for row in rows]
+    english = {row["n"]: row["question"] for row in rows if row["lang"] == "en"}
+
+    def asked(how: str, texts: Iterable[tuple[dict[str, Any], str]]) -> Data:
+        questions = [Question(row["lang"], text, frozenset({str(row["n"])})) for row, text in texts]
+        return Data(f"{name}, {how}", memories, questions, parallel=True)
+
+    return [
+        asked("question", [(row, row["question"]) for row in rows]),
+        asked("keyword", [(row, row["keyword"]) for row in rows]),
+        asked("in English", [(row, english[row["n"]]) for row in rows if row["lang"] != "en" and row["n"] in english]),
+    ]
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -145,7 +145,7 @@ async def retrieval(peers: Peers, ids: Ids, questions: Sequence[Question], advan
     return {name: judged(ranked[name]) for name in peers}
 
 
-def judged(answers: Sequence[tuple[Question, list[str]]]) -> Retrieval:
+def judged(answers: Sequence[tuple[Question, list[str]]], cutoffs: Sequence[int] = CUTOFFS) -> Retrieval:
     """Recall at k is the share of a question's evidence among its first k results, averaged over the questions;
     MRR is the mean of 1 / rank of the first evidence, 0 if there is none."""
     reciprocal = [
@@ -159,7 +159,7 @@ def judged(answers: Sequence[tuple[Question, list[str]]]) -> Retrieval:
                     len(question.evidence & set(refs[:k])) / len(question.evidence) for question, refs in answers
                 )
             )
-            for k in CUTOFFS
+            for k in cutoffs
         },
         mrr=rounded(statistics.fmean(reciprocal)),
         results=rounded(statistics.fmean(len(refs) for _, refs in answers)),

@@ -38,6 +38,37 @@ class Retrieval(_Value):
     questions: int
 
 
+class SetRecall(_Value):
+    """What one ranking finds in one set.
+
+    Attributes:
+        ranking: ``openmem``, or the name of a baseline.
+        right: median score of the best right answers, of the questions that had one among their results.
+        unrelated: median score of memories that have nothing to do with the question; None where scores mean nothing.
+        p50: median time of a search, without that of embedding the question; None of a baseline.
+    """
+
+    data: str
+    embedder: str
+    ranking: str
+    memories: int
+    users: int
+    retrieval: Retrieval
+    right: float | None
+    unrelated: float | None
+    p50: float | None
+
+
+class RecallRun(_Value):
+    """A run of `benchmarks.recall`: how the memories were stored, constants that were changed, and what was found."""
+
+    provider: str
+    order: str
+    gap: float | None
+    constants: dict[str, str]
+    sets: list[SetRecall]
+
+
 class Stall(_Value):
     """The longest stall of the event loop in each repetition: their median and their maximum."""
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from rich import box
 from rich.table import Table
 
 from .peers import FLOOR, SYSTEMS
-from .results import Latency, Result, Stall
+from .results import Latency, RecallRun, Result, SetRecall, Stall
 
 WANTED = 10
 
@@ -194,6 +195,51 @@ def summary(result: Result) -> Grid:
     data = "made-up data" if result.synthetic else result.data
     note = f"Times of {_title(FLOOR)}: {floor_times}. Recall on {data}, in a store of {result.store:,} memories."
     return Grid("Summary", heads, rows, note)
+
+
+def recall_grids(run: RecallRun) -> Iterator[Grid]:
+    """A table for each embedder: a row for each set and ranking, and the means over the sets."""
+    for embedder in dict.fromkeys(one.embedder for one in run.sets):
+        found = [one for one in run.sets if one.embedder == embedder]
+        cutoffs = list(found[0].retrieval.recall)
+        rows: list[list[str]] = []
+        for data in dict.fromkeys(one.data for one in found):
+            of_set = [one for one in found if one.data == data]
+            rows += [[data if one is of_set[0] else "", *_recall_cells(one)] for one in of_set]
+        rankings = list(dict.fromkeys(one.ranking for one in found))
+        for ranking in rankings:
+            means = _means([one for one in found if one.ranking == ranking], cutoffs)
+            rows.append(["mean" if ranking == rankings[0] else "", ranking, *means, "", "", ""])
+        heads = ["", "", *(f"R@{k}" for k in cutoffs), "MRR", "right", "unrelated", "p50 ms"]
+        yield Grid(f"Recall with {embedder}", heads, rows, _circumstances(run, found))
+
+
+def _recall_cells(one: SetRecall) -> list[str]:
+    numbers = [*one.retrieval.recall.values(), one.retrieval.mrr]
+    scores = ["-" if score is None else f"{score:.2f}".replace("0.", ".", 1) for score in (one.right, one.unrelated)]
+    return [one.ranking, *map(share, numbers), *scores, "-" if one.p50 is None else milliseconds(one.p50)]
+
+
+def _means(found: Sequence[SetRecall], cutoffs: Sequence[int]) -> list[str]:
+    numbers = [[one.retrieval.recall[k] for one in found] for k in cutoffs]
+    return [share(fmean(column)) for column in [*numbers, [one.retrieval.mrr for one in found]]]
+
+
+def _circumstances(run: RecallRun, found: Sequence[SetRecall]) -> str:
+    how = {
+        "sequence": "one after the other",
+        "concurrent": "many at once",
+        "shuffled": "in a random order",
+        "bulk": "all at once with add_many",
+    }
+    every = {one.data: one for one in found}.values()
+    note = f"{sum(one.retrieval.questions for one in every):,} questions, "
+    note += f"{sum(one.memories for one in every):,} memories, stored {how[run.order]} (provider {run.provider})."
+    if run.gap is not None:
+        note += f" Memories without a date are {run.gap:g} seconds apart."
+    if run.constants:
+        note += f" Constants: {', '.join(f'{name}={value}' for name, value in run.constants.items())}."
+    return note
 
 
 def times(value: float, floor: float) -> str:
