@@ -19,6 +19,7 @@ from typing import Any, Final
 
 SYNTHETIC: Final = "synthetic"
 MEMORIES: Final = "memories.jsonl"
+QUESTIONS: Final = "questions.jsonl"
 FACTS: Final = "facts.jsonl"
 
 _FIRST: Final = datetime(2025, 1, 6, 8, tzinfo=UTC)
@@ -101,8 +102,7 @@ class Data:
             for row in read(folder / MEMORIES)
         ]
         questions = [
-            Question(row["user_id"], row["question"], frozenset(row["evidence"]))
-            for row in read(folder / "questions.jsonl")
+            Question(row["user_id"], row["question"], frozenset(row["evidence"])) for row in read(folder / QUESTIONS)
         ]
         random.Random(1).shuffle(questions)
         return cls(folder.absolute().name, memories, questions)

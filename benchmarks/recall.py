@@ -2,7 +2,7 @@
 
 The memories of a set are added through `AsyncMemory`, and every question that has evidence is searched once in its
 user's memories. The same texts and vectors are ranked by the baselines of `benchmarks.baselines`. A set is what
-`benchmarks.datasets` says; ``--data`` is one, or a folder of them. Without it the sets of the repository are measured.
+`benchmarks.datasets` says; ``--data`` is one, or a folder of them; the default are the sets of `benchmarks.made_up`.
 
     python -m benchmarks.recall
     python -m benchmarks.recall --data DIR --embedder wordllama --embedder hashing
@@ -41,6 +41,7 @@ from . import database
 from .baselines import BM25, RRF, VECTORS, Baselines, Hits
 from .datasets import Data, Question, Remembered, sets
 from .embedding import Remembering
+from .made_up import made_up
 from .measures import judged, latency, rounded
 from .results import RecallRun, SetRecall
 from .tables import markdown, recall_grids, rich_table
@@ -51,7 +52,6 @@ CUTOFFS: Final = (1, 5, 10)
 LIMIT: Final = 20
 FOUND: Final = 10
 AT_ONCE: Final = 32
-IN_REPOSITORY: Final = Path(__file__).parent / "data"
 
 Advance = Callable[[int], object]
 
@@ -187,7 +187,7 @@ def settings(provider: str, url: str | None) -> dict[str, Any]:
 
 def selected(options: argparse.Namespace) -> list[Data]:
     """The sets that the options name, with the dates that they ask for."""
-    every = [data for folder in options.data or [IN_REPOSITORY] for data in sets(folder)]
+    every = [data for folder in options.data for data in sets(folder)] if options.data else made_up()
     if options.undated:
         every = [data.undated() for data in every]
     if options.gap is not None:
@@ -209,7 +209,7 @@ def parser() -> argparse.ArgumentParser:
         "--data",
         type=Path,
         action="append",
-        help="a set, or a folder of sets; may be given more than once (default: the sets in benchmarks/data)",
+        help="a set, or a folder of sets; may be given more than once (default: those of `benchmarks.made_up`)",
     )
     found.add_argument(
         "--embedder", action="append", help="name of an embedder; may be given more than once (default: wordllama)"

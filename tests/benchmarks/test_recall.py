@@ -13,6 +13,7 @@ from benchmarks import recall
 from benchmarks.baselines import BM25, RRF, VECTORS, Baselines
 from benchmarks.datasets import Data, Question, Remembered, sets
 from benchmarks.embedding import Remembering
+from benchmarks.made_up import made_up
 from benchmarks.results import RecallRun
 from benchmarks.tables import recall_grids
 from openmem.embedders.hashing import HashingEmbedder
@@ -235,10 +236,15 @@ def test_a_constant_can_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
         recall.change(["NO_SUCH=1"])
 
 
-def test_the_sets_of_the_repository_can_be_read() -> None:
-    for data in sets(recall.IN_REPOSITORY):
+def test_what_is_made_up_can_be_answered_and_is_always_the_same() -> None:
+    every = made_up()
+    assert every == made_up()
+    assert len({data.name for data in every}) == len(every)
+    for data in every:
         known = {(memory.user, memory.ref) for memory in data.memories}
         assert len(known) == len(data.memories)
-        assert data.answerable
-        for question in data.answerable:
+        assert data.answerable == data.questions
+        for question in data.questions:
             assert {(question.user, ref) for ref in question.evidence} <= known
+        texts = [*(memory.content for memory in data.memories), *(question.text for question in data.questions)]
+        assert not any(mark in text for text in texts for mark in "{}|")
