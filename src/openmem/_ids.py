@@ -14,8 +14,14 @@ from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _EPOCH_MS: Final = 1_577_836_800_000
+_RANDOM_BITS: Final = 40
+_STEP_BITS: Final = 30
 _BUCKET_BITS: Final = 10
 _MEMORY_ID: Final = re.compile(f"mem_[{_ALPHABET}]{{18}}")
+
+
+_last_numbers = [0]
+"""The number in the newest id of this process. Threads at once may overwrite each other's: their order is theirs."""
 
 
 def new_memory_id(user_id: str) -> str:
@@ -23,10 +29,15 @@ def new_memory_id(user_id: str) -> str:
 
     The first 8 characters are the milliseconds since 2020, which keeps neighbours in time together
     in an index; then come 40 random bits, and last the user's bucket, so that a call that knows no more than
-    an id can tell where the memory is. It is short because `context` pays for it in tokens.
+    an id can tell where the memory is. It is short because `context` pays for it in tokens. Of calls in one
+    millisecond, or after the clock was set back, each id is the one before and a random number more.
     """
     moment = time.time_ns() // 1_000_000 - _EPOCH_MS
-    value = moment << 50 | secrets.randbits(40) << _BUCKET_BITS | bucket_of(user_id)
+    number = moment << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+    if number <= _last_numbers[0]:
+        number = _last_numbers[0] + 1 + secrets.randbits(_STEP_BITS)
+    _last_numbers[0] = number
+    value = number << _BUCKET_BITS | bucket_of(user_id)
     digits = [_ALPHABET[value >> shift & 31] for shift in range(85, -5, -5)]
     return "mem_" + "".join(digits)
 

@@ -31,11 +31,15 @@ def test_buckets_are_filled_evenly() -> None:
 
 
 def test_a_later_id_is_greater() -> None:
-    ids = []
-    for number in range(20):
-        ids.append(new_memory_id(f"user-{number}"))
-        time.sleep(0.002)
+    ids = [new_memory_id("maya") for _ in range(10_000)]
     assert ids == sorted(ids)
+
+
+def test_a_later_id_is_greater_after_the_clock_was_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    earlier = new_memory_id("maya")
+    hour_ago = time.time_ns() - 3_600_000_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: hour_ago)
+    assert earlier < new_memory_id("maya") < new_memory_id("maya")
 
 
 def test_ids_of_one_moment_differ() -> None:

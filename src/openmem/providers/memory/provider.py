@@ -86,6 +86,8 @@ class MemoryProvider(Provider):
         await self._embedder.close()
 
     async def add(self, op: Add, call: Call) -> MemoryRecord:
+        # Before anything is awaited, so that memories that are added at once have ids in the order of the calls.
+        id = new_memory_id(op.user_id)
         [vector], [terms] = await self._read([op])
         store, key = self._store, None if call.idempotency_key is None else hashed(call.idempotency_key)
         with store.exclusive():
@@ -95,7 +97,7 @@ class MemoryProvider(Provider):
             now = store.now()
             superseded = self._superseded(op, op.user_id, call)
             check_not_ended(op, (stored.record for stored in superseded), now)
-            record = self._new_record(new_memory_id(op.user_id), op, now)
+            record = self._new_record(id, op, now)
             store.add(record, terms, vector)
             store.close_validity(superseded, op.valid_from or now, now)
             if key is not None:

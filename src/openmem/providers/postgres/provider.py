@@ -151,8 +151,9 @@ class PostgresProvider(Provider):
                 await self._embedder.close()
 
     async def add(self, op: Add, call: Call) -> MemoryRecord:
-        [vector] = await self._embedder.embed([op.content])
+        # Before anything is awaited, so that memories that are added at once have ids in the order of the calls.
         id, model = new_memory_id(op.user_id), self._embedder.model
+        [vector] = await self._embedder.embed([op.content])
         if call.idempotency_key is None:
             return await self._db.write(self._db.sql.writes.add(id, op, call, model, vector))
         statement = self._db.sql.writes.add_once(id, op, call, model, vector)
