@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from openmem.analysis import VERSION, QueryWord
 from openmem.ports.postgres import Query
+from openmem.providers.postgres.lexemes import lexeme_id, query_values, terms_literal
 from openmem.providers.postgres.statements import Statements
 
 DIRECTORY: Final = Path(__file__).resolve().parent.parent / "docs" / "sql"
@@ -26,6 +28,7 @@ VECTOR: Final = "array_fill(0.1::real, ARRAY[256])"
 # By the name of a parameter, an expression; by the name of a type, that of parameters that are not named here.
 SAMPLES: Final = {
     "after_id": "''",
+    "analysis": str(VERSION),
     "buckets": f"ARRAY[{BUCKET}]",
     "bucket": str(BUCKET),
     "changes": "ARRAY['content', 'tags']",
@@ -38,11 +41,12 @@ SAMPLES: Final = {
     "key": "'a digest of the idempotency key'",
     "limit": "10",
     "model": "'hashing:256'",
-    "query": "'Where does Maya live?'",
+    **{name: f"ARRAY{value}" for name, value in query_values([QueryWord(("maya",)), QueryWord(("live",))]).items()},
     "request_id": "'a request'",
     "source": """'{"app": "demo"}'""",
     "supersede_ended": "false",
     "tags": "ARRAY['home']",
+    "terms": f"'{terms_literal(sorted(map(lexeme_id, ('move', 'porto'))))}'",
     "user_id": "'maya'",
     "user_ids": "ARRAY['maya']",
     "valid_from": "NULL",

@@ -1,10 +1,16 @@
 -- Made by tools/sql.py; what is changed here is lost.
 \set bucket 677
 \set user_id '''maya'''
-\set query '''Where does Maya live?'''
+\set word_weights 'ARRAY[1.0, 1.0]'
+\set word_chunks 'ARRAY[0, 0]'
+\set word_flags 'ARRAY[8, 16]'
+\set lexeme_words 'ARRAY[0, 1]'
+\set lexeme_ids 'ARRAY[395445800, 49467353]'
+\set lexeme_bits 'ARRAY[3, 4]'
 \set vector 'array_fill(0.1::real, ARRAY[256])'
 \set selected_paths NULL
 \set selected_prefixes NULL
+\set speaker_ids 'ARRAY[108004706, 134019540]'
 \set model '''hashing:256'''
 \set limit 10
 \set min_score NULL
@@ -30,20 +36,22 @@ size AS MATERIALIZED (
         WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.ordinal > 1000
     ) AS is_large_user
 ),
--- The lexemes of the query: one row per lexeme, in order of appearance.
+-- One row per word of the query. A memory has the word if its mask of the chunk has one of the flags.
+-- weight: what the word counts in weights of one that as many memories have.
+query_word AS MATERIALIZED (
+    SELECT position - 1 AS word, weight, chunk, flags
+    FROM unnest(:word_weights::float8[], :word_chunks::int[], :word_flags::bigint[]) WITH ORDINALITY
+        AS words (weight, chunk, flags, position)
+),
+-- One row per lexeme of a word, of which any will do.
 -- bit: the bit of a mask that is set if a memory has it. lexeme_id: the index of its entry in memories.terms.
--- speaker_id: the index of the entry that a memory has whose speaker has this name.
 query_lexeme AS MATERIALIZED (
-    SELECT (position + 2 - 1)::int AS bit,
-        openmem.term_number(lexeme) AS lexeme_id,
-        openmem.term_number(lexeme || ':') AS speaker_id
-    FROM unnest(ARRAY(
-        SELECT lexeme FROM unnest(to_tsvector('pg_catalog.english', :query::text)) ORDER BY positions[1]
-    )) WITH ORDINALITY AS lexemes (lexeme, position)
+    SELECT * FROM unnest(:lexeme_words::int[], :lexeme_ids::int[], :lexeme_bits::int[]) AS lexemes (word, lexeme_id, bit)
 ),
 -- One row. is_long: whether there are more lexemes than a term_mask has bits for.
 query AS MATERIALIZED (
-    SELECT :vector::public.halfvec AS vector, count(*) AS lexemes, count(*) > 61 AS is_long
+    SELECT :vector::public.halfvec AS vector, (SELECT count(*) FROM query_word) AS words, count(*) AS lexemes,
+        count(*) > 60 AS is_long
     FROM query_lexeme
 ),
 -- One row per memory of the user that may be in the result; none for a large user. Used twice, and each time read from
@@ -58,19 +66,19 @@ searched AS NOT MATERIALIZED (
         AND NOT (SELECT is_large_user FROM size)
 ),
 lexeme_vectors AS MATERIALIZED (
-    -- One row per 21 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
-    -- sum of powers of two: the bits of the lexemes that the memory has. 21 bits, since a sum of single-precision
+    -- One row per 24 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
+    -- sum of powers of two: the bits of the lexemes that the memory has. 24 bits, since a sum of single-precision
     -- numbers is exact up to 24. The entries are negative, since the operator <#> gives the negative inner product.
     SELECT chunk,
         ('{' || coalesce(string_agg(lexeme_id || ':-' || flags, ',') FILTER (WHERE flags <> 0), '') || '}/536870912')
             ::public.sparsevec AS vector
     FROM (
         -- Two lexemes may have the same id, which is a hash: its entry is the union of their bits.
-        SELECT lexeme_id, bit / 21 AS chunk, bit_or(1::bigint << (bit % 21)) AS flags
+        SELECT lexeme_id, bit / 24 AS chunk, bit_or(1::bigint << (bit % 24)) AS flags
         FROM (
             SELECT lexeme_id, bit FROM query_lexeme
-            UNION ALL SELECT speaker_id, 0 FROM query_lexeme
-            UNION ALL SELECT openmem.term_number('?'), 1
+            UNION ALL SELECT unnest(:speaker_ids::int[]), 1
+            UNION ALL SELECT 359682810, 0
         ) entries
         GROUP BY lexeme_id, chunk
     ) numbered
@@ -90,38 +98,49 @@ chunk_mask_counts AS MATERIALIZED (
     WHERE chunk_mask <> 0
     GROUP BY chunk, chunk_mask
 ),
--- One row per lexeme of the query. The first 61 have bits of their own, the rarest first that any
--- memory has. The others share the bit 63, which no term_mask has. memories: how many have it; NULL for none,
--- or if the query is not long.
+-- One row per word of the query. memories: how many have it; NULL for none, or if the query is not long.
+word_count AS MATERIALIZED (
+    SELECT w.word, w.weight, w.chunk, sum(c.memories) AS memories, bit_or(c.chunk_mask) AS known_flags
+    FROM query_word w LEFT JOIN chunk_mask_counts c ON c.chunk = w.chunk AND c.chunk_mask & w.flags <> 0
+    GROUP BY w.word, w.weight, w.chunk
+),
+-- One row per lexeme of the query. The first 60 have bits of their own, those of the rarest words
+-- first that any memory has. The others share the bit 63, which no term_mask has. is_ignored: whether memories
+-- have the word, and one of its lexemes got no bit.
 scored_lexeme AS MATERIALIZED (
-    SELECT lexeme_id, memories,
-        least(2 - 1 + row_number() OVER (ORDER BY memories IS NULL, memories, bit), 63)::int
-            AS bit
+    SELECT word, lexeme_id, weight, is_ignored,
+        CASE WHEN is_ignored THEN 63 ELSE least(position + 3 - 1, 63) END::int AS bit
     FROM (
-        SELECT l.bit, l.lexeme_id, sum(c.memories) AS memories
-        FROM query_lexeme l
-        LEFT JOIN chunk_mask_counts c
-            ON c.chunk = l.bit / 21 AND c.chunk_mask & (1::bigint << (l.bit % 21)) <> 0
-        GROUP BY l.bit, l.lexeme_id
-    ) counted
+        SELECT *, coalesce(
+            max(position) FILTER (WHERE is_known) OVER (PARTITION BY word) > 60, false
+        ) AS is_ignored
+        FROM (
+            SELECT *, row_number() OVER (ORDER BY NOT is_known, worth DESC, bit) AS position
+            FROM (
+                SELECT l.word, l.lexeme_id, l.bit, c.weight, c.weight / (1 + c.memories) AS worth,
+                    coalesce(c.known_flags & (1::bigint << (l.bit % 24)) <> 0, false) AS is_known
+                FROM query_lexeme l JOIN word_count c USING (word)
+            ) counted
+        ) ordered
+    ) numbered
 ),
 masked_lexeme AS (
     SELECT lexeme_id, bit FROM scored_lexeme WHERE bit < 63
 ),
 mask_vectors AS MATERIALIZED (
-    -- One row per 21 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
-    -- sum of powers of two: the bits of the lexemes that the memory has. 21 bits, since a sum of single-precision
+    -- One row per 24 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
+    -- sum of powers of two: the bits of the lexemes that the memory has. 24 bits, since a sum of single-precision
     -- numbers is exact up to 24. The entries are negative, since the operator <#> gives the negative inner product.
     SELECT chunk,
         ('{' || coalesce(string_agg(lexeme_id || ':-' || flags, ',') FILTER (WHERE flags <> 0), '') || '}/536870912')
             ::public.sparsevec AS vector
     FROM (
         -- Two lexemes may have the same id, which is a hash: its entry is the union of their bits.
-        SELECT lexeme_id, bit / 21 AS chunk, bit_or(1::bigint << (bit % 21)) AS flags
+        SELECT lexeme_id, bit / 24 AS chunk, bit_or(1::bigint << (bit % 24)) AS flags
         FROM (
             SELECT lexeme_id, bit FROM masked_lexeme
-            UNION ALL SELECT speaker_id, 0 FROM query_lexeme
-            UNION ALL SELECT openmem.term_number('?'), 1
+            UNION ALL SELECT unnest(:speaker_ids::int[]), 1
+            UNION ALL SELECT 359682810, 0
         ) entries
         GROUP BY lexeme_id, chunk
     ) numbered
@@ -135,15 +154,17 @@ features AS MATERIALIZED (
         CASE WHEN m.embedding_model = :model::text
             THEN 1 - least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 1)
         END AS similarity,
-        -- The lexemes of the query that a memory has, as bits, and two bits for its speaker and for being a question.
-        CASE WHEN (SELECT lexemes <= 21 - 2 FROM query)
+        -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
+        -- least number for a memory without terms.
+        CASE WHEN m.terms IS NULL THEN (-9223372036854775808)::bigint
+            WHEN (SELECT lexemes <= 24 - 3 FROM query)
             -- One inner product is enough for most queries.
             THEN (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
             ELSE (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
                 | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 1))::bigint, 0)
-                    << 21)
+                    << 24)
                 | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 2))::bigint, 0)
-                    << (2 * 21))
+                    << (2 * 24))
         END AS term_mask
     FROM searched m
     UNION ALL
@@ -157,35 +178,40 @@ features AS MATERIALIZED (
 mask_counts AS MATERIALIZED (
     SELECT term_mask, count(*)::float8 AS memories FROM features GROUP BY term_mask
 ),
--- One row per bit that has a weight, and how many lexemes the bit stands for. The lexemes that no memory has and that
--- got no bit of their own weigh as well; those that are left out for being common do not.
-scored_bits AS MATERIALIZED (
-    SELECT bit, 1 AS lexemes FROM masked_lexeme
-    UNION ALL SELECT 0, 1 WHERE EXISTS (SELECT FROM query_lexeme)
-    UNION ALL SELECT 63, count(*) FROM scored_lexeme WHERE bit = 63 AND memories IS NULL HAVING count(*) > 0
-),
--- One row per row of scored_bits.
-bit_weight AS MATERIALIZED (
-    SELECT 1::bigint << bit AS flag,
-        lexemes *
-            -- The inverse document frequency of what memories of total have. The bit of the speaker counts more, and
-            -- nothing if no memory has a speaker whom the query names.
-            CASE WHEN bit <> 0 THEN 1 WHEN memories > 0 THEN 1.5::float8 ELSE 0 END
-                * ln(1 + (1 + total) / (1 + memories))
-            AS weight
+-- One row per set of bits that has a weight: those of a word. The words that no memory has and whose lexemes got no bit
+-- of their own weigh as well, in one row; those that are left out for being common do not.
+scored_flags AS MATERIALIZED (
+    SELECT flag, sum(weight) AS factor
     FROM (
-        SELECT bit, lexemes, (SELECT coalesce(sum(memories), 0) FROM mask_counts) AS total,
-            (SELECT coalesce(sum(memories), 0) FROM mask_counts WHERE term_mask & (1::bigint << bit) <> 0) AS memories
-        FROM scored_bits
+        SELECT weight, coalesce(bit_or(1::bigint << bit) FILTER (WHERE bit < 63), 0) AS flag
+        FROM scored_lexeme WHERE NOT is_ignored GROUP BY word, weight
+    ) words
+    GROUP BY flag
+    UNION ALL SELECT 6::bigint, 1.5 WHERE EXISTS (SELECT FROM query_lexeme)
+),
+-- One row per row of scored_flags.
+bit_weight AS MATERIALIZED (
+    SELECT flag,
+        -- The inverse document frequency of what memories of total have. The speaker counts nothing if no memory has one
+        -- whom the query names.
+        CASE WHEN flag = 6::bigint AND memories = 0 THEN 0 ELSE factor END * ln(1 + (1 + total) / (1 + memories))
+        AS weight
+    FROM (
+        SELECT flag, factor, (SELECT coalesce(sum(memories), 0) FROM mask_counts) AS total,
+            (SELECT coalesce(sum(memories), 0) FROM mask_counts WHERE term_mask & flag <> 0) AS memories
+        FROM scored_flags
         -- A fence: without it the count would be computed once for each of its uses above.
         OFFSET 0
     ) counted
 ),
--- One row per row of mask_counts. coverage: the share of the query's weight that the mask covers; NULL without lexemes.
+-- One row per row of mask_counts. coverage: the share of the query's weight that the mask covers; NULL without lexemes
+-- of the query or without terms of the memories.
 mask_coverage AS MATERIALIZED (
     SELECT term_mask,
-        (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE term_mask & flag <> 0)
-            / (SELECT sum(weight) FROM bit_weight) AS coverage
+        CASE WHEN term_mask >= 0 THEN
+            (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE term_mask & flag <> 0)
+                / (SELECT sum(weight) FROM bit_weight)
+        END AS coverage
     FROM mask_counts
 ),
 -- The best by themselves: those that may be seeds, and those that may be in the result.
@@ -195,7 +221,7 @@ top_k AS MATERIALIZED (
     FROM (
         SELECT id, ordinal, moment, similarity, term_mask, coverage,
             coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
-                * CASE WHEN term_mask & 2::bigint <> 0 THEN 0.85::float8 ELSE 1 END AS score
+                * CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END AS score
         FROM features JOIN mask_coverage USING (term_mask)
         ORDER BY score DESC, id DESC
         LIMIT greatest(30, :limit::bigint)
@@ -207,7 +233,7 @@ top_k AS MATERIALIZED (
 -- window_start: where the window of time begins that the memory is from.
 seed AS MATERIALIZED (
     SELECT id, ordinal, date_bin('3600 seconds', moment, 'epoch') AS window_start, similarity,
-        term_mask, coverage, own_score
+        greatest(term_mask, 0) AS term_mask, CASE WHEN term_mask < 0 THEN 0 ELSE coverage END AS coverage, own_score
     FROM top_k
     ORDER BY score DESC, id DESC
     LIMIT 30
@@ -243,16 +269,16 @@ neighbor AS MATERIALIZED (
             -- A boost decays for memories that have little to do with the query themselves. least() ignores NULL.
             CASE WHEN similarity IS NULL THEN 0 ELSE least(1, 4.0 * similarity) END AS boost_factor,
             -- What the seed has and the memory does not, of lexemes alone.
-            seed_term_mask & ~(term_mask | 1::bigint | 2::bigint) AS new_term_mask
+            seed_term_mask & ~(term_mask | 6::bigint | 1::bigint) AS new_term_mask
         FROM near_seed
-        WHERE moment >= window_start AND moment < window_start + interval '3600 seconds'
+        WHERE term_mask >= 0 AND moment >= window_start AND moment < window_start + interval '3600 seconds'
     ) m
     CROSS JOIN LATERAL (
         SELECT coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score
     ) own_scores
     CROSS JOIN LATERAL (SELECT (own_score, id) < (seed_own_score, seed_id) AS is_below_seed) compared
     CROSS JOIN LATERAL (
-        SELECT (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE new_term_mask & flag <> 0)
+        SELECT (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE new_term_mask & flag <> 0 AND term_mask & flag = 0)
             / (SELECT sum(weight) FROM bit_weight) AS new_coverage
     ) coverages
     WHERE (seed_similarity > similarity OR new_term_mask <> 0)
@@ -265,7 +291,7 @@ neighbor AS MATERIALIZED (
                 + 0.65 * 0.6 * seed_coverage
             ), 0
         ))
-            * CASE WHEN is_below_seed AND term_mask & 2::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+            * CASE WHEN is_below_seed AND term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
             >= coalesce((SELECT score FROM cutoff), 0)
 ),
 -- Up to which score a seed can boost memories below itself: its own score, or what it gets from such memories itself.
@@ -285,7 +311,7 @@ ranked AS MATERIALIZED (
             SELECT id, score, own_score FROM top_k
             UNION ALL
             SELECT n.id,
-                CASE WHEN term_mask & 2::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+                CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
                 * CASE WHEN is_below_seed
                     THEN least(boosted_score, own_score + 0.9 * (ceiling.score - own_score))
                     ELSE boosted_score

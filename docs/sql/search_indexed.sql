@@ -1,10 +1,16 @@
 -- Made by tools/sql.py; what is changed here is lost.
-\set query '''Where does Maya live?'''
+\set word_weights 'ARRAY[1.0, 1.0]'
+\set word_chunks 'ARRAY[0, 0]'
+\set word_flags 'ARRAY[8, 16]'
+\set lexeme_words 'ARRAY[0, 1]'
+\set lexeme_ids 'ARRAY[395445800, 49467353]'
+\set lexeme_bits 'ARRAY[3, 4]'
 \set vector 'array_fill(0.1::real, ARRAY[256])'
 \set bucket 677
 \set user_id '''maya'''
 \set selected_paths NULL
 \set selected_prefixes NULL
+\set speaker_ids 'ARRAY[108004706, 134019540]'
 \set model '''hashing:256'''
 \set limit 10
 \set min_score NULL
@@ -24,20 +30,22 @@ BEGIN;
 -- A sample estimates how rare a lexeme is. So the weights are known before memories are read, and one inner product gives
 -- a memory's coverage. What takes masks is only computed for the best.
 WITH
--- The lexemes of the query: one row per lexeme, in order of appearance.
+-- One row per word of the query. A memory has the word if its mask of the chunk has one of the flags.
+-- weight: what the word counts in weights of one that as many memories have.
+query_word AS MATERIALIZED (
+    SELECT position - 1 AS word, weight, chunk, flags
+    FROM unnest(:word_weights::float8[], :word_chunks::int[], :word_flags::bigint[]) WITH ORDINALITY
+        AS words (weight, chunk, flags, position)
+),
+-- One row per lexeme of a word, of which any will do.
 -- bit: the bit of a mask that is set if a memory has it. lexeme_id: the index of its entry in memories.terms.
--- speaker_id: the index of the entry that a memory has whose speaker has this name.
 query_lexeme AS MATERIALIZED (
-    SELECT (position + 2 - 1)::int AS bit,
-        openmem.term_number(lexeme) AS lexeme_id,
-        openmem.term_number(lexeme || ':') AS speaker_id
-    FROM unnest(ARRAY(
-        SELECT lexeme FROM unnest(to_tsvector('pg_catalog.english', :query::text)) ORDER BY positions[1]
-    )) WITH ORDINALITY AS lexemes (lexeme, position)
+    SELECT * FROM unnest(:lexeme_words::int[], :lexeme_ids::int[], :lexeme_bits::int[]) AS lexemes (word, lexeme_id, bit)
 ),
 -- One row. is_long: whether there are more lexemes than a term_mask has bits for.
 query AS MATERIALIZED (
-    SELECT :vector::public.halfvec AS vector, count(*) AS lexemes, count(*) > 61 AS is_long
+    SELECT :vector::public.halfvec AS vector, (SELECT count(*) FROM query_word) AS words, count(*) AS lexemes,
+        count(*) > 60 AS is_long
     FROM query_lexeme
 ),
 -- One row per memory of the user that may be in the result. Each use reads some of them: NOT MATERIALIZED.
@@ -74,19 +82,19 @@ sample AS MATERIALIZED (
     ) m
 ),
 lexeme_vectors AS MATERIALIZED (
-    -- One row per 21 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
-    -- sum of powers of two: the bits of the lexemes that the memory has. 21 bits, since a sum of single-precision
+    -- One row per 24 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
+    -- sum of powers of two: the bits of the lexemes that the memory has. 24 bits, since a sum of single-precision
     -- numbers is exact up to 24. The entries are negative, since the operator <#> gives the negative inner product.
     SELECT chunk,
         ('{' || coalesce(string_agg(lexeme_id || ':-' || flags, ',') FILTER (WHERE flags <> 0), '') || '}/536870912')
             ::public.sparsevec AS vector
     FROM (
         -- Two lexemes may have the same id, which is a hash: its entry is the union of their bits.
-        SELECT lexeme_id, bit / 21 AS chunk, bit_or(1::bigint << (bit % 21)) AS flags
+        SELECT lexeme_id, bit / 24 AS chunk, bit_or(1::bigint << (bit % 24)) AS flags
         FROM (
             SELECT lexeme_id, bit FROM query_lexeme
-            UNION ALL SELECT speaker_id, 0 FROM query_lexeme
-            UNION ALL SELECT openmem.term_number('?'), 1
+            UNION ALL SELECT unnest(:speaker_ids::int[]), 1
+            UNION ALL SELECT 359682810, 0
         ) entries
         GROUP BY lexeme_id, chunk
     ) numbered
@@ -102,56 +110,63 @@ sample_mask_counts AS MATERIALIZED (
     WHERE chunk_mask <> 0
     GROUP BY chunk, chunk_mask
 ),
--- One row per lexeme of the query, and one without a lexeme_id for the speaker. memories: how many of the sample, which
--- has total, have it.
+-- One row per lexeme of the query, and how many memories of the sample have it.
 lexeme_frequency AS MATERIALIZED (
-    SELECT l.bit, l.lexeme_id, coalesce(sum(c.memories), 0) AS memories,
-        (SELECT count(*)::float8 FROM sample) AS total
-    FROM (
-        SELECT bit, lexeme_id FROM query_lexeme
-        UNION ALL SELECT 0, NULL WHERE EXISTS (SELECT FROM query_lexeme)
-    ) l
+    SELECT l.bit, l.lexeme_id, coalesce(sum(c.memories), 0) AS memories
+    FROM query_lexeme l
     LEFT JOIN sample_mask_counts c
-        ON c.chunk = l.bit / 21 AND c.chunk_mask & (1::bigint << (l.bit % 21)) <> 0
+        ON c.chunk = l.bit / 24 AND c.chunk_mask & (1::bigint << (l.bit % 24)) <> 0
     GROUP BY l.bit, l.lexeme_id
 ),
--- One row per row of lexeme_frequency.
-weighted_lexeme AS MATERIALIZED (
-    SELECT bit, lexeme_id,
-        -- The inverse document frequency of what memories of total have. The bit of the speaker counts more, and
-        -- nothing if no memory has a speaker whom the query names.
-        CASE WHEN bit <> 0 THEN 1 WHEN memories > 0 THEN 1.5::float8 ELSE 0 END
-            * ln(1 + (1 + total) / (1 + memories))
+-- One row per word of the query, and one for the speaker.
+weighted_word AS MATERIALIZED (
+    SELECT word, flag,
+        -- The inverse document frequency of what memories of total have. The speaker counts nothing if no memory has one
+        -- whom the query names.
+        CASE WHEN flag = 6::bigint AND memories = 0 THEN 0 ELSE factor END * ln(1 + (1 + total) / (1 + memories))
         AS weight
-    FROM lexeme_frequency
+    FROM (
+        SELECT w.word, w.flags AS flag, w.factor, coalesce(sum(c.memories), 0) AS memories,
+            (SELECT count(*)::float8 FROM sample) AS total
+        FROM (
+            SELECT word, weight AS factor, chunk, flags FROM query_word
+            UNION ALL SELECT NULL, 1.5, 0, 6::bigint WHERE EXISTS (SELECT FROM query_word)
+        ) w
+        LEFT JOIN sample_mask_counts c ON c.chunk = w.chunk AND c.chunk_mask & w.flags <> 0
+        GROUP BY w.word, w.flags, w.factor
+    ) counted
 ),
--- One row. The inner product of vector and memories.terms is the coverage of a memory, and 2 more for a
--- question. The entries are negative, since the operator <#> gives the negative inner product.
+-- One row. The inner product of vector and memories.terms is the coverage of a memory, if it has no two alternatives of
+-- a word, and 4 more for a question. The entries are negative, since the operator <#> gives the negative
+-- inner product.
 query_weights AS MATERIALIZED (
     SELECT ('{' || coalesce(string_agg(lexeme_id || ':-' || value, ',') FILTER (WHERE value <> 0), '')
         || '}/536870912')::public.sparsevec AS vector
     FROM (
         -- Two lexemes may have the same id, which is a hash: its entry is the sum of their weights.
-        SELECT lexeme_id, coalesce(sum(weight) / (SELECT sum(weight) FROM weighted_lexeme), 0)
-            + 2 * max((bit = 1)::int) AS value
+        SELECT lexeme_id, sum(value) AS value
         FROM (
-            SELECT lexeme_id, bit FROM query_lexeme
-            UNION ALL SELECT speaker_id, 0 FROM query_lexeme
-            UNION ALL SELECT openmem.term_number('?'), 1
+            SELECT lexeme_id, weight / (SELECT sum(weight) FROM weighted_word) AS value
+            FROM (
+                SELECT l.lexeme_id, w.weight FROM query_lexeme l JOIN weighted_word w USING (word)
+                UNION ALL
+                SELECT unnest(:speaker_ids::int[]), (SELECT weight FROM weighted_word WHERE word IS NULL)
+            ) weighted
+            UNION ALL SELECT 359682810, 4
         ) entries
-        LEFT JOIN (SELECT bit, weight FROM weighted_lexeme) weights USING (bit)
         GROUP BY lexeme_id
     ) valued
 ),
 -- One row per lexeme of the query, and how many memories are expected to have it; none if all memories are to be read.
 -- is_rare: whether all that have it are read: the rarest, and those after it that add up to 300 memories.
 rare_lexeme AS MATERIALIZED (
-    SELECT openmem.word_key(:user_id::text, lexeme_id) AS key, expected, row_number() OVER rarest AS position,
+    SELECT openmem.word_key(:user_id::text, lexeme_id::bigint) AS key, expected, row_number() OVER rarest AS position,
         row_number() OVER rarest = 1 OR sum(expected) OVER rarest <= 300 AS is_rare
     FROM (
-        SELECT f.bit, f.lexeme_id, f.memories * ordinals.memories / greatest(f.total, 1) + 1 AS expected
+        SELECT f.bit, f.lexeme_id,
+            f.memories * ordinals.memories / greatest((SELECT count(*) FROM sample), 1) + 1 AS expected
         FROM lexeme_frequency f CROSS JOIN ordinals
-        WHERE f.lexeme_id IS NOT NULL AND ordinals.memories > 1000
+        WHERE ordinals.memories > 1000
     ) lexemes
     WINDOW rarest AS (ORDER BY expected, bit)
 ),
@@ -166,7 +181,7 @@ lexeme_pair AS MATERIALIZED (
     WHERE one.expected * other.expected / ordinals.memories <= 300
 ),
 -- The memories that have a rare lexeme or both of a pair, of those with an ordinal that is indexed. The conditions on
--- word_keys and ordinal are as the index memories_words has them. CASE hides the user from the index by user_id and
+-- lexeme_keys and ordinal are as the index memories_lexemes has them. CASE hides the user from the index by user_id and
 -- ordinal, which a planner that expects few memories of a user would prefer. The keys are salted with the user's id, so
 -- that the index finds hardly a memory of anybody else.
 index_match AS (
@@ -174,13 +189,13 @@ index_match AS (
     FROM openmem.memories m
     WHERE m.ordinal > 1000
         AND (
-            openmem.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))
+            openmem.lexeme_keys(m.user_id, m.terms)
                  && ARRAY(SELECT key FROM rare_lexeme WHERE is_rare)
-            OR openmem.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))
+            OR openmem.lexeme_keys(m.user_id, m.terms)
                  @> (SELECT keys FROM lexeme_pair WHERE number = 1)
-            OR openmem.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))
+            OR openmem.lexeme_keys(m.user_id, m.terms)
                  @> (SELECT keys FROM lexeme_pair WHERE number = 2)
-            OR openmem.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))
+            OR openmem.lexeme_keys(m.user_id, m.terms)
                  @> (SELECT keys FROM lexeme_pair WHERE number = 3)
         )
         AND m.bucket = :bucket::smallint
@@ -194,10 +209,12 @@ index_candidates AS MATERIALIZED (
     -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
     SELECT id, ordinal, moment, similarity, terms, coverage,
         coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
-            * CASE WHEN found < 2 THEN 1 ELSE 0.85::float8 END AS score
+            * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END AS score
     FROM (
-        SELECT *, CASE WHEN found < 2 THEN found ELSE found - 2 END
-            + (SELECT CASE WHEN lexemes > 0 THEN 0 END FROM query) AS coverage
+        SELECT *, -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+        CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
+            least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+        END AS coverage
         FROM (
             SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.terms,
                 -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
@@ -221,10 +238,12 @@ first_candidates AS MATERIALIZED (
     -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
     SELECT id, ordinal, moment, similarity, terms, coverage,
         coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
-            * CASE WHEN found < 2 THEN 1 ELSE 0.85::float8 END AS score
+            * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END AS score
     FROM (
-        SELECT *, CASE WHEN found < 2 THEN found ELSE found - 2 END
-            + (SELECT CASE WHEN lexemes > 0 THEN 0 END FROM query) AS coverage
+        SELECT *, -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+        CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
+            least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+        END AS coverage
         FROM (
             SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.terms,
                 -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
@@ -259,10 +278,12 @@ other_candidates AS MATERIALIZED (
     -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
     SELECT id, ordinal, moment, similarity, terms, coverage,
         coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
-            * CASE WHEN found < 2 THEN 1 ELSE 0.85::float8 END AS score
+            * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END AS score
     FROM (
-        SELECT *, CASE WHEN found < 2 THEN found ELSE found - 2 END
-            + (SELECT CASE WHEN lexemes > 0 THEN 0 END FROM query) AS coverage
+        SELECT *, -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+        CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
+            least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+        END AS coverage
         FROM (
             SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.terms,
                 -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
@@ -303,108 +324,137 @@ seed_mask_counts AS MATERIALIZED (
     WHERE chunk_mask <> 0
     GROUP BY chunk, chunk_mask
 ),
--- One row per lexeme of the query. The first 61 have bits of their own, those with the most weight
--- first that any seed has. The others share the bit 63, which no term_mask has.
+-- One row per lexeme of the query. The first 60 have bits of their own, those of words with the most
+-- weight first that any seed has. The others share the bit 63, which no term_mask has.
 scored_lexeme AS MATERIALIZED (
-    SELECT lexeme_id, weight,
-        least(2 - 1 + row_number() OVER (ORDER BY memories IS NULL, weight DESC, bit), 63)::int
+    SELECT lexeme_id, word, weight,
+        least(3 - 1 + row_number() OVER (ORDER BY memories IS NULL, weight DESC, bit), 63)::int
             AS bit
     FROM (
-        SELECT l.bit, l.lexeme_id, l.weight, sum(c.memories) AS memories
-        FROM weighted_lexeme l
+        SELECT l.bit, l.lexeme_id, l.word, w.weight, sum(c.memories) AS memories
+        FROM query_lexeme l
+        JOIN weighted_word w USING (word)
         LEFT JOIN seed_mask_counts c
-            ON c.chunk = l.bit / 21 AND c.chunk_mask & (1::bigint << (l.bit % 21)) <> 0
-        WHERE l.bit <> 0
-        GROUP BY l.bit, l.lexeme_id, l.weight
+            ON c.chunk = l.bit / 24 AND c.chunk_mask & (1::bigint << (l.bit % 24)) <> 0
+        GROUP BY l.bit, l.lexeme_id, l.word, w.weight
     ) counted
 ),
 masked_lexeme AS (
     SELECT lexeme_id, bit FROM scored_lexeme WHERE bit < 63
 ),
 mask_vectors AS MATERIALIZED (
-    -- One row per 21 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
-    -- sum of powers of two: the bits of the lexemes that the memory has. 21 bits, since a sum of single-precision
+    -- One row per 24 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
+    -- sum of powers of two: the bits of the lexemes that the memory has. 24 bits, since a sum of single-precision
     -- numbers is exact up to 24. The entries are negative, since the operator <#> gives the negative inner product.
     SELECT chunk,
         ('{' || coalesce(string_agg(lexeme_id || ':-' || flags, ',') FILTER (WHERE flags <> 0), '') || '}/536870912')
             ::public.sparsevec AS vector
     FROM (
         -- Two lexemes may have the same id, which is a hash: its entry is the union of their bits.
-        SELECT lexeme_id, bit / 21 AS chunk, bit_or(1::bigint << (bit % 21)) AS flags
+        SELECT lexeme_id, bit / 24 AS chunk, bit_or(1::bigint << (bit % 24)) AS flags
         FROM (
             SELECT lexeme_id, bit FROM masked_lexeme
-            UNION ALL SELECT speaker_id, 0 FROM query_lexeme
-            UNION ALL SELECT openmem.term_number('?'), 1
+            UNION ALL SELECT unnest(:speaker_ids::int[]), 1
+            UNION ALL SELECT 359682810, 0
         ) entries
         GROUP BY lexeme_id, chunk
     ) numbered
     GROUP BY chunk
 ),
--- One row per bit that has a weight. The weights add up to that of the whole query.
+-- One row per set of bits that has a weight: those of a word. The weights add up to that of the whole query.
 bit_weight AS MATERIALIZED (
-    SELECT 1::bigint << bit AS flag, sum(weight) AS weight
+    SELECT flag, sum(weight) AS weight
     FROM (
-        SELECT bit, weight FROM scored_lexeme
-        UNION ALL SELECT bit, weight FROM weighted_lexeme WHERE bit = 0
+        SELECT weight, coalesce(bit_or(1::bigint << bit) FILTER (WHERE bit < 63), 0) AS flag
+        FROM scored_lexeme GROUP BY word, weight
+        UNION ALL SELECT weight, flag FROM weighted_word WHERE word IS NULL
     ) weighted
-    GROUP BY bit
+    GROUP BY flag
 ),
 -- One row per row of candidates. own_score: before questions lose a part. score: after that.
 top_k AS MATERIALIZED (
-    SELECT m.id, m.ordinal, m.moment, m.similarity, m.coverage, m.score,
-        coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score,
-        -- The lexemes of the query that a memory has, as bits, and two bits for its speaker and for being a question.
-        CASE WHEN (SELECT lexemes <= 21 - 2 FROM query)
-            -- One inner product is enough for most queries.
-            THEN (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
-            ELSE (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
-                | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 1))::bigint, 0)
-                    << 21)
-                | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 2))::bigint, 0)
-                    << (2 * 21))
-        END AS term_mask
-    FROM candidates m
+    SELECT *,
+        coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
+            * CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END AS score,
+        coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score
+    FROM (
+        SELECT id, ordinal, moment, similarity, term_mask,
+            -- The coverage, also of a memory that has several alternatives of a word.
+            CASE WHEN coverage IS NULL OR (SELECT lexemes = words FROM query) THEN coverage ELSE
+                (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE term_mask & flag <> 0)
+                    / (SELECT sum(weight) FROM bit_weight)
+            END AS coverage
+        FROM (
+            SELECT m.id, m.ordinal, m.moment, m.similarity, m.coverage,
+                -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
+                -- least number for a memory without terms.
+                CASE WHEN m.terms IS NULL THEN (-9223372036854775808)::bigint
+                    WHEN (SELECT lexemes <= 24 - 3 FROM query)
+                    -- One inner product is enough for most queries.
+                    THEN (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
+                    ELSE (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
+                        | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 1))::bigint, 0)
+                            << 24)
+                        | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 2))::bigint, 0)
+                            << (2 * 24))
+                END AS term_mask
+            FROM candidates m
+            OFFSET 0
+        ) masked
+    ) covered
 ),
 -- The memories that boost their neighbors: up to 30 rows, the best of top_k.
 -- window_start: where the window of time begins that the memory is from.
 seed AS MATERIALIZED (
     SELECT id, ordinal, date_bin('3600 seconds', moment, 'epoch') AS window_start, similarity,
-        term_mask, coverage, own_score
+        greatest(term_mask, 0) AS term_mask, CASE WHEN term_mask < 0 THEN 0 ELSE coverage END AS coverage, own_score
     FROM top_k
     ORDER BY score DESC, id DESC
     LIMIT 30
 ),
 -- One row per seed and memory that was added up to 2 positions before or after it.
 near_seed AS (
-    SELECT m.id, m.moment, m.similarity, m.term_mask, seed.id AS seed_id, seed.window_start,
-        seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,
-        seed.coverage AS seed_coverage,
-        CASE WHEN found < 2 THEN found ELSE found - 2 END
-            + (SELECT CASE WHEN lexemes > 0 THEN 0 END FROM query) AS coverage
-    FROM seed CROSS JOIN LATERAL (
-        SELECT m.id, coalesce(m.valid_from, m.created_at) AS moment,
-            -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
-            -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
-            CASE WHEN m.embedding_model = :model::text
-                THEN 1 - least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 1)
-            END AS similarity,
-            -- The lexemes of the query that a memory has, as bits, and two bits for its speaker and for being a question.
-            CASE WHEN (SELECT lexemes <= 21 - 2 FROM query)
-                -- One inner product is enough for most queries.
-                THEN (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
-                ELSE (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
-                    | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 1))::bigint, 0)
-                        << 21)
-                    | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 2))::bigint, 0)
-                        << (2 * 21))
-            END AS term_mask,
-            m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
-        FROM searched m
-        WHERE m.ordinal <> seed.ordinal
-            AND m.ordinal >= seed.ordinal - 2 AND m.ordinal <= seed.ordinal + 2
-        -- A fence: the few memories near a seed are read by the index, and compared once.
-        OFFSET 0
-    ) m
+    SELECT id, moment, similarity, term_mask, seed_id, window_start, seed_own_score, seed_similarity, seed_term_mask,
+        seed_coverage,
+        -- The coverage, also of a memory that has several alternatives of a word.
+        CASE WHEN coverage IS NULL OR (SELECT lexemes = words FROM query) THEN coverage ELSE
+            (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE term_mask & flag <> 0)
+                / (SELECT sum(weight) FROM bit_weight)
+        END AS coverage
+    FROM (
+        SELECT m.*, -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+        CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
+            least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+        END AS coverage, seed.id AS seed_id, seed.window_start,
+            seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,
+            seed.coverage AS seed_coverage
+        FROM seed CROSS JOIN LATERAL (
+            SELECT m.id, coalesce(m.valid_from, m.created_at) AS moment,
+                -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
+                -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
+                CASE WHEN m.embedding_model = :model::text
+                    THEN 1 - least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 1)
+                END AS similarity,
+                -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
+                -- least number for a memory without terms.
+                CASE WHEN m.terms IS NULL THEN (-9223372036854775808)::bigint
+                    WHEN (SELECT lexemes <= 24 - 3 FROM query)
+                    -- One inner product is enough for most queries.
+                    THEN (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
+                    ELSE (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
+                        | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 1))::bigint, 0)
+                            << 24)
+                        | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 2))::bigint, 0)
+                            << (2 * 24))
+                END AS term_mask,
+                m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
+            FROM searched m
+            WHERE m.ordinal <> seed.ordinal
+                AND m.ordinal >= seed.ordinal - 2 AND m.ordinal <= seed.ordinal + 2
+            -- A fence: the few memories near a seed are read by the index, and compared once.
+            OFFSET 0
+        ) m
+    ) near
 ),
 -- At most one row: the score of the last memory of the result, if there were no boosts. Boosts only raise it.
 cutoff AS MATERIALIZED (
@@ -427,16 +477,16 @@ neighbor AS MATERIALIZED (
             -- A boost decays for memories that have little to do with the query themselves. least() ignores NULL.
             CASE WHEN similarity IS NULL THEN 0 ELSE least(1, 4.0 * similarity) END AS boost_factor,
             -- What the seed has and the memory does not, of lexemes alone.
-            seed_term_mask & ~(term_mask | 1::bigint | 2::bigint) AS new_term_mask
+            seed_term_mask & ~(term_mask | 6::bigint | 1::bigint) AS new_term_mask
         FROM near_seed
-        WHERE moment >= window_start AND moment < window_start + interval '3600 seconds'
+        WHERE term_mask >= 0 AND moment >= window_start AND moment < window_start + interval '3600 seconds'
     ) m
     CROSS JOIN LATERAL (
         SELECT coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score
     ) own_scores
     CROSS JOIN LATERAL (SELECT (own_score, id) < (seed_own_score, seed_id) AS is_below_seed) compared
     CROSS JOIN LATERAL (
-        SELECT (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE new_term_mask & flag <> 0)
+        SELECT (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE new_term_mask & flag <> 0 AND term_mask & flag = 0)
             / (SELECT sum(weight) FROM bit_weight) AS new_coverage
     ) coverages
     WHERE (seed_similarity > similarity OR new_term_mask <> 0)
@@ -449,7 +499,7 @@ neighbor AS MATERIALIZED (
                 + 0.65 * 0.6 * seed_coverage
             ), 0
         ))
-            * CASE WHEN is_below_seed AND term_mask & 2::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+            * CASE WHEN is_below_seed AND term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
             >= coalesce((SELECT score FROM cutoff), 0)
 ),
 -- Up to which score a seed can boost memories below itself: its own score, or what it gets from such memories itself.
@@ -469,7 +519,7 @@ ranked AS MATERIALIZED (
             SELECT id, score, own_score FROM top_k
             UNION ALL
             SELECT n.id,
-                CASE WHEN term_mask & 2::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+                CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
                 * CASE WHEN is_below_seed
                     THEN least(boosted_score, own_score + 0.9 * (ceiling.score - own_score))
                     ELSE boosted_score

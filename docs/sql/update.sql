@@ -11,6 +11,8 @@
 \set content '''I moved to Porto'''
 \set embedding_model '''hashing:256'''
 \set embedding 'array_fill(0.1::real, ARRAY[256])'
+\set terms '''{133238249:1,167142662:1}/536870912'''
+\set analysis 1
 \set scope NULL
 \set tags 'ARRAY[''home'']'
 \set confidence NULL
@@ -84,6 +86,9 @@ updated AS (
             CASE WHEN 'content' = ANY (:changes::text[]) THEN :embedding_model::text ELSE m.embedding_model END,
         embedding =
             CASE WHEN 'content' = ANY (:changes::text[]) THEN :embedding::public.halfvec ELSE m.embedding END,
+        terms =
+            CASE WHEN 'content' = ANY (:changes::text[]) THEN :terms::text::public.sparsevec ELSE m.terms END,
+        analysis = CASE WHEN 'content' = ANY (:changes::text[]) THEN :analysis::int ELSE m.analysis END,
         scope = CASE WHEN 'scope' = ANY (:changes::text[]) THEN :scope::text ELSE m.scope END,
         tags = CASE WHEN 'tags' = ANY (:changes::text[]) THEN :tags::text[] ELSE m.tags END,
         confidence = CASE WHEN 'confidence' = ANY (:changes::text[]) THEN :confidence::float8 ELSE m.confidence END,

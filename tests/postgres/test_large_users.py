@@ -14,9 +14,11 @@ import pytest
 
 from openmem import AsyncMemory, Memory
 from openmem._ids import bucket_of, new_memory_id
+from openmem.analysis.analyzer import Analyzer
 from openmem.embedders.hashing import HashingEmbedder
 from openmem.ports.postgres import Statement
 from openmem.providers.postgres import statements
+from openmem.providers.postgres.lexemes import term_ids, terms_literal
 from openmem.providers.postgres.retrieval import layout
 from openmem.providers.postgres.retrieval.searches import Searches
 
@@ -25,6 +27,7 @@ from ..servers import Server
 MANY = "many"
 COUNT = 4_500
 EMBEDDER = HashingEmbedder()
+ANALYZER = Analyzer()
 SYLLABLES = ("ba", "do", "ki", "lu", "me", "no", "pa", "ri", "su", "ta", "vo", "ze")
 WORDS = [f"{a}{b}{c}r" for a in SYLLABLES for b in SYLLABLES for c in SYLLABLES]
 
@@ -47,13 +50,15 @@ def url(request: pytest.FixtureRequest) -> str:
     with opened(url) as memory, psycopg.connect(url, autocommit=True) as admin:
         memory.add(content="the others are no concern of mine: badoki", user_id="another")
         with admin.cursor().copy(
-            "COPY openmem.memories (id, user_id, bucket, ordinal, created_at, content, embedding_model, embedding) "
-            "FROM STDIN"
+            "COPY openmem.memories "
+            "(id, user_id, bucket, ordinal, created_at, content, embedding_model, embedding, terms) FROM STDIN"
         ) as copy:
             for number, (text, vector) in enumerate(zip(texts, EMBEDDER.embed(texts), strict=True), 1):
                 created_at = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=20 * number)
                 id = new_memory_id(MANY)
-                copy.write_row((id, MANY, bucket_of(MANY), number, created_at, text, EMBEDDER.model, str(vector)))
+                terms = terms_literal(term_ids(ANALYZER.memory(text, created_at)))
+                row = (id, MANY, bucket_of(MANY), number, created_at, text, EMBEDDER.model, str(vector), terms)
+                copy.write_row(row)
         admin.execute("ANALYZE openmem.memories")
     return url
 
@@ -105,7 +110,7 @@ def wait_for_scans(url: str, before: int) -> None:
 
 def scans(url: str) -> int:
     """How often the index of words was used, as far as sessions have told; at the latest they tell at their end."""
-    query = "SELECT sum(idx_scan)::int FROM pg_stat_user_indexes WHERE indexrelname = 'memories_words'"
+    query = "SELECT sum(idx_scan)::int FROM pg_stat_user_indexes WHERE indexrelname = 'memories_lexemes'"
     with psycopg.connect(url) as admin:
         row = admin.execute(query).fetchone()
     assert row is not None

@@ -13,6 +13,7 @@ import pytest
 from openmem import Memory
 from openmem._ids import bucket_of, new_memory_id
 from openmem.access import Grants
+from openmem.analysis.analyzer import Analyzer
 from openmem.embedders.hashing import HashingEmbedder
 from openmem.operations import Add, Delete, Get, List, Search, Update, WaitForIngest, add_many_of
 from openmem.ports.postgres import Statement
@@ -20,6 +21,7 @@ from openmem.providers.base import Call
 from openmem.providers.postgres.reembedding import StaleEmbedding
 from openmem.providers.postgres.session import DIRECT, POOLED
 from openmem.providers.postgres.statements import Statements
+from openmem.providers.postgres.writes import Read
 
 from .plans import nodes
 
@@ -28,6 +30,9 @@ FEW = 20
 USER = "maya"
 CALL = Call("request", None, Grants.parse(None))
 EMBEDDER = HashingEmbedder()
+ANALYZER = Analyzer()
+NOW = datetime(2024, 1, 1, tzinfo=UTC)
+READ = Read(EMBEDDER.model, EMBEDDER.embed(["tea"])[0], ANALYZER.memory("tea", NOW))
 SQL = Statements("openmem", "public", "all")
 
 
@@ -53,7 +58,7 @@ def test_a_search_does_not_compare_all_with_all(admin: psycopg.Connection[Any]) 
     query = "tea and coffee by the lake, a cat, a letter"
     op = Search(query=query, user_id=USER, scope=None, limit=10, min_score=None)
     [vector] = EMBEDDER.embed([query])
-    statement = SQL.searches.exact(op, CALL, EMBEDDER.model, vector, 10)
+    statement = SQL.searches.exact(op, CALL, ANALYZER.query(query, NOW), EMBEDDER.model, vector, 10)
     compared = [
         node["Actual Loops"] * node["Rows Removed by Join Filter"]
         for node in nodes(admin, statement)
@@ -64,19 +69,19 @@ def test_a_search_does_not_compare_all_with_all(admin: psycopg.Connection[Any]) 
 
 def test_an_addition_does_not_read_what_is_there(admin: psycopg.Connection[Any]) -> None:
     op = Add(content="tea", user_id=USER)
-    statement = SQL.writes.add(new_memory_id(USER), op, CALL, EMBEDDER.model, EMBEDDER.embed(["tea"])[0])
+    statement = SQL.writes.add(new_memory_id(USER), op, CALL, READ)
     assert rows_read(admin, statement) < 10
 
 
 def test_a_memory_is_found_by_its_id(admin: psycopg.Connection[Any]) -> None:
     id, other = ids(admin, 2)
-    vector = EMBEDDER.embed(["tea"])[0]
     new = new_memory_id(USER)
     for statement in (
         SQL.reads.get(Get(id=id), CALL),
-        SQL.writes.update(Update(id=id, content="tea", supersedes=[other]), CALL, EMBEDDER.model, vector),
+        SQL.writes.update(Update(id=id, content="tea", supersedes=[other]), CALL, READ),
         SQL.writes.delete(Delete(id=id), CALL),
-        SQL.writes.add(new, Add(content="tea", user_id=USER, supersedes=[id]), CALL, EMBEDDER.model, vector),
+        SQL.writes.add(new, Add(content="tea", user_id=USER, supersedes=[id]), CALL, READ),
+        SQL.reads.moment(id),
         SQL.reads.missing(WaitForIngest(ids=[id], user_id=USER)),
     ):
         assert rows_read(admin, statement) < 25, statement.sql

@@ -13,8 +13,8 @@ from openmem.providers.postgres import schema
 from openmem.providers.postgres.migrations import MIGRATIONS, Migration
 
 BY_TAG = """
-DROP INDEX CONCURRENTLY IF EXISTS {schema}.memories_by_tag;
-CREATE INDEX CONCURRENTLY memories_by_tag ON {schema}.memories USING gin (tags);
+DROP INDEX {concurrently} IF EXISTS {schema}.memories_by_tag;
+CREATE INDEX {concurrently} memories_by_tag ON {schema}.memories USING gin (tags);
 """
 NOTE = "ALTER TABLE {schema}.memories ADD COLUMN note text;"
 

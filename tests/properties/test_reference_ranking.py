@@ -1,7 +1,7 @@
 """The SQL of a search against the ranking in plain Python, on small stores of every kind.
 
-The words of texts are PostgreSQL's in both, so that only the ranking is compared. The vectors hold small whole numbers,
-whose cosines come out the same in both.
+The words of texts are the client's in both, and those of a query are given, so that only the ranking is compared. The
+vectors hold small whole numbers, whose cosines come out the same in both.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from hypothesis import strategies as st
 
 from openmem import Memory
 from openmem.analysis import QueryWord
+from openmem.analysis.analyzer import Analyzer
 from openmem.ranking import constants as c
 from openmem.ranking.reference import Candidate, Ranked, rank
 
 from .strategies import new_user
 
 DIM: Final = 3
+ANALYZER: Final = Analyzer()
 SPEAKERS: Final = ("", "", "Maya", "Tom")
+STEMS: Final = ("tea", "cello", "garden", "lisbon", "paint", "train", "maya", "tom", "may", "2023", "8")
 WORDS: Final = ("tea", "cello", "garden", "lisbon", "paint", "train", "Maya", "Tom", "the", "May", "2023", "8")
 MANY_WORDS: Final = [f"{first}{second}q" for first in "bcdfghklmn" for second in "aeiouyjvwx"]
 NOON: Final = datetime(2023, 5, 8, 12, tzinfo=UTC)
@@ -45,6 +48,7 @@ class Text:
 
     Attributes:
         shift: how far its sequence number is from its place: memories of one moment may share a number.
+        is_analysed: whether its words were stored.
     """
 
     speaker: str
@@ -54,6 +58,7 @@ class Text:
     vector: tuple[int, ...]
     model: str
     shift: int
+    is_analysed: bool = True
 
     @property
     def content(self) -> str:
@@ -77,7 +82,26 @@ class Vectors:
 
 vectors = st.tuples(*[st.integers(-1, 3)] * DIM)
 few_words = st.lists(st.sampled_from(WORDS), max_size=5)
-queries = st.lists(st.sampled_from(WORDS), min_size=1, max_size=7).map(" ".join)
+queries: st.SearchStrategy[tuple[QueryWord, ...]] = st.lists(
+    st.builds(
+        QueryWord,
+        alternatives=st.lists(st.sampled_from(STEMS), min_size=1, max_size=3, unique=True).map(tuple)
+        | st.sampled_from(STEMS).map(lambda stem: (stem,)),
+        weight=st.sampled_from([1.0, 1.0, 1.0, 0.5, 2.0]),
+    ),
+    max_size=7,
+).map(tuple)
+
+
+def grouped(lexemes: Sequence[str], size: int) -> tuple[QueryWord, ...]:
+    """Words of one alternative and of `size` in turn, which weigh differently."""
+    words: list[QueryWord] = []
+    rest = list(lexemes)
+    while rest:
+        count = size if len(words) % 2 else 1
+        words.append(QueryWord(tuple(rest[:count]), 1.0 + len(words) % 3))
+        del rest[:count]
+    return tuple(words)
 
 
 def stores(
@@ -93,6 +117,7 @@ def stores(
         vector=vectors,
         model=st.sampled_from(["one", "one", "one", "two"]),
         shift=st.sampled_from([0, 0, 0, 0, 1, 3]),
+        is_analysed=st.sampled_from([True, True, True, True, True, False]),
     )
     return sizes.flatmap(lambda size: st.lists(texts, min_size=size, max_size=size))
 
@@ -117,43 +142,51 @@ class Database:
             [{"content": text.content, "user_id": user, "valid_from": text.moment} for text in stored]
         )
         self._admin.execute(
-            "UPDATE openmem.memories m SET embedding_model = new.model, ordinal = ordinal + new.shift "
-            "FROM unnest(%s::text[], %s::text[], %s::int[]) new (id, model, shift) WHERE m.id = new.id",
-            ([record.id for record in added], [text.model for text in stored], [text.shift for text in stored]),
+            "UPDATE openmem.memories m SET embedding_model = new.model, ordinal = ordinal + new.shift, "
+            "terms = CASE WHEN new.is_analysed THEN terms END "
+            "FROM unnest(%s::text[], %s::text[], %s::int[], %s::boolean[]) new (id, model, shift, is_analysed) "
+            "WHERE m.id = new.id",
+            (
+                [record.id for record in added],
+                [text.model for text in stored],
+                [text.shift for text in stored],
+                [text.is_analysed for text in stored],
+            ),
         )
         return user
 
     def candidates(self, user: str, stored: Sequence[Text]) -> list[Candidate]:
         """What the reference reads of the memories of a user."""
         rows = self._admin.execute(
-            "SELECT id, ordinal, openmem.words(content, coalesce(valid_from, created_at)), embedding::text, created_at "
-            "FROM openmem.memories WHERE user_id = %s ORDER BY id",
+            "SELECT id, ordinal, embedding::text, created_at FROM openmem.memories WHERE user_id = %s ORDER BY id",
             (user,),
         ).fetchall()
-        return [
-            Candidate(
-                id=id,
-                sequence_no=ordinal,
-                moment=created_at if text.moment is None else text.moment.replace(tzinfo=UTC),
-                lexemes=set(lexemes),
-                speakers={text.speaker.lower()} - {""},
-                is_question="?" in text.mark,
-                vector=json.loads(vector) if text.model == Vectors.model else None,
+        candidates = []
+        for (id, ordinal, vector, created_at), text in zip(rows, stored, strict=True):
+            moment = created_at if text.moment is None else text.moment.replace(tzinfo=UTC)
+            terms = ANALYZER.memory(text.content, moment)
+            candidates.append(
+                Candidate(
+                    id=id,
+                    sequence_no=ordinal,
+                    moment=moment,
+                    lexemes=terms.lexemes if text.is_analysed else None,
+                    speakers=terms.speakers,
+                    is_question=terms.is_question and text.is_analysed,
+                    vector=json.loads(vector) if text.model == Vectors.model else None,
+                )
             )
-            for (id, ordinal, lexemes, vector, created_at), text in zip(rows, stored, strict=True)
-        ]
+        return candidates
 
     def use_index(self, user: str) -> None:
         """Give a user so high sequence numbers that the memories are searched by the words' index."""
         self._admin.execute("UPDATE openmem.memories SET ordinal = ordinal + 2000 WHERE user_id = %s", (user,))
 
-    def words(self, query: str) -> list[QueryWord]:
-        sql = "SELECT lexeme FROM unnest(to_tsvector('pg_catalog.english', %s)) ORDER BY positions[1]"
-        return [QueryWord((lexeme,)) for (lexeme,) in self._admin.execute(sql, (query,))]
-
-    def search(self, user: str, query: str, vector: Sequence[float], **options: Any) -> list[Ranked]:
+    def search(self, user: str, words: Sequence[QueryWord], vector: Sequence[float], **options: Any) -> list[Ranked]:
         self._embedder.following = [vector]
-        return [Ranked(hit.memory.id, hit.score) for hit in self._memory.search(query, user, **options)]
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(Analyzer, "query", lambda *_: words)
+            return [Ranked(hit.memory.id, hit.score) for hit in self._memory.search("?", user, **options)]
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +196,7 @@ def database(url: str) -> Iterator[Database]:
     database.close()
 
 
-def is_stable(memories: list[Candidate], words: list[QueryWord], vector: Sequence[float]) -> bool:
+def is_stable(memories: list[Candidate], words: Sequence[QueryWord], vector: Sequence[float]) -> bool:
     """Whether no two memories have nearly equal scores of their own, of which single precision could swap the order."""
     alone = [replace(memory, sequence_no=10 * n, is_question=False) for n, memory in enumerate(memories)]
     scores = [score for _, score in rank(alone, words, vector, limit=len(alone))]
@@ -187,39 +220,44 @@ def check_same(found: list[Ranked], expected: list[Ranked], limit: int, min_scor
 @settings(max_examples=100, phases=PHASES)
 @given(
     stored=stores(st.integers(1, 12)),
-    query=queries,
+    words=queries,
     vector=vectors,
     limit=st.sampled_from([1, 3, 10, 100]),
     min_score=st.sampled_from([0.0, 0.0, 0.3, 0.6]),
 )
 def test_sql_scores_and_orders_as_the_reference(
-    database: Database, stored: list[Text], query: str, vector: tuple[int, ...], limit: int, min_score: float
+    database: Database,
+    stored: list[Text],
+    words: tuple[QueryWord, ...],
+    vector: tuple[int, ...],
+    limit: int,
+    min_score: float,
 ) -> None:
     user = database.store(stored)
-    words, memories = database.words(query), database.candidates(user, stored)
+    memories = database.candidates(user, stored)
     expected = rank(memories, words, vector, limit=len(memories))
-    found = database.search(user, query, vector, limit=limit, min_score=min_score)
+    found = database.search(user, words, vector, limit=limit, min_score=min_score)
     check_same(found, expected, limit, min_score, TOLERANCE)
     assert [id for id, _ in found] == [id for id, _ in rank(memories, words, vector, limit, min_score)]
     if is_stable(memories, words, vector):
         database.use_index(user)
-        found = database.search(user, query, vector, limit=limit, min_score=min_score)
+        found = database.search(user, words, vector, limit=limit, min_score=min_score)
         check_same(found, expected, limit, min_score, TOLERANCE_OF_INDEXED)
 
 
 @settings(max_examples=20, phases=PHASES)
 @given(
     stored=stores(st.integers(c.SEEDS - 2, c.SEEDS + 20)),
-    query=queries,
+    words=queries,
     vector=vectors,
     limit=st.sampled_from([1, c.SEEDS, 100]),
 )
 def test_only_seeds_boost(
-    database: Database, stored: list[Text], query: str, vector: tuple[int, ...], limit: int
+    database: Database, stored: list[Text], words: tuple[QueryWord, ...], vector: tuple[int, ...], limit: int
 ) -> None:
     user = database.store(stored)
-    words, memories = database.words(query), database.candidates(user, stored)
-    found = database.search(user, query, vector, limit=limit)
+    memories = database.candidates(user, stored)
+    found = database.search(user, words, vector, limit=limit)
     check_same(found, rank(memories, words, vector, limit=len(memories)), limit, 0.0, TOLERANCE)
 
 
@@ -231,23 +269,25 @@ def test_the_seeds_are_the_best(database: Database) -> None:
         stored.append(Text(words=("tea",), vector=(number + 1, 3, 0), **common))
         stored.append(Text(words=("garden",), vector=(1, 3, 0), **common))
     user = database.store(stored)
-    words, memories = database.words("tea"), database.candidates(user, stored)
-    found = database.search(user, "tea", (1, 0, 0), limit=100)
+    words, memories = [QueryWord(("tea",))], database.candidates(user, stored)
+    found = database.search(user, words, (1, 0, 0), limit=100)
     check_same(found, rank(memories, words, (1, 0, 0), limit=100), 100, 0.0, TOLERANCE)
 
 
 @settings(max_examples=20, phases=PHASES)
 @given(
     stored=stores(st.integers(6, 12), st.lists(st.sampled_from(MANY_WORDS), min_size=15, max_size=25)),
-    query=st.permutations(MANY_WORDS).flatmap(
-        lambda words: st.integers(c.MAX_QUERY_LEXEMES - 10, len(words)).map(lambda count: " ".join(words[:count]))
+    words=st.permutations(MANY_WORDS).flatmap(
+        lambda words: st.integers(c.MAX_QUERY_LEXEMES - 10, len(words)).flatmap(
+            lambda count: st.sampled_from([1, 1, 2, 3]).map(lambda size: grouped(words[:count], size))
+        )
     ),
     vector=vectors,
 )
 def test_of_many_words_the_rarest_count(
-    database: Database, stored: list[Text], query: str, vector: tuple[int, ...]
+    database: Database, stored: list[Text], words: tuple[QueryWord, ...], vector: tuple[int, ...]
 ) -> None:
     user = database.store(stored)
-    words, memories = database.words(query), database.candidates(user, stored)
-    found = database.search(user, query, vector, limit=100)
+    memories = database.candidates(user, stored)
+    found = database.search(user, words, vector, limit=100)
     check_same(found, rank(memories, words, vector, limit=len(memories)), 100, 0.0, TOLERANCE)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 
+from openmem.analysis import MAX_SPEAKERS
 from openmem.providers.postgres.migrations import MIGRATIONS
 from openmem.providers.postgres.retrieval import layout
-from openmem.ranking.constants import EXACT_SCAN_LIMIT, MAX_QUERY_LEXEMES
+from openmem.ranking.constants import EXACT_SCAN_LIMIT, MAX_ALTERNATIVES, MAX_QUERY_LEXEMES
 
 RELEASED = [
     "d7250020c4c0a5f9932e44527eaa77c3f0fce285b5751df67e99f23f0eb01aa5",
     "f22e7eb7f3d8a1d195ec9a966f4ccc453324b91c46f7c210951b3babac974b9f",
+    "c9ab8129c27ec912461dc1e31da8d6bc4c6028b504420bcd5246b6f3c1d2613f",
+    "ecdcc8c8c5a8d20610a7cd9f85f7f6407233f7617fa44bfcb1aff1f43daf90b4",
 ]
 
 
@@ -24,21 +28,31 @@ def test_migrations_are_numbered_in_their_order() -> None:
 
 
 def test_what_queries_share_with_the_tables_is_what_the_migrations_say() -> None:
-    first = MIGRATIONS[0].text()
+    first, index = MIGRATIONS[0].text(), MIGRATIONS[3].text()
     assert f"& ({layout.LEXEME_IDS} - 1)" in first
     assert f"}}/{layout.LEXEME_IDS}'" in first
-    assert f"WHERE ordinal > {EXACT_SCAN_LIMIT};" in first
+    assert f"WHERE ordinal > {EXACT_SCAN_LIMIT};" in index
 
 
 def test_names_of_schemas_are_put_in() -> None:
     for step in MIGRATIONS:
-        script = step.script("mine", '"where it is"')
-        assert "{schema}" not in script
-        assert "{vector}" not in script
-        assert "mine." in script
+        for concurrently in (True, False):
+            script = step.script("mine", '"where it is"', concurrently=concurrently)
+            assert "mine." in script
+            assert not re.search(r"\{(schema|vector|concurrently)\}", script)
+            assert ("CONCURRENTLY" in script) == (concurrently and not step.is_transactional)
 
 
 def test_a_mask_has_room_for_the_lexemes_that_count() -> None:
-    assert layout.MASK_CHUNKS * layout.MASK_BITS - layout.FIRST_LEXEME_BIT == MAX_QUERY_LEXEMES
+    assert layout.NO_BIT - layout.FIRST_LEXEME_BIT == MAX_QUERY_LEXEMES
+    assert layout.NO_BIT <= layout.MASK_CHUNKS * layout.MASK_BITS
     assert layout.NO_BIT < 64
-    assert layout.MASK_BITS < 24
+    assert layout.MASK_BITS <= 24
+
+
+def test_a_word_fits_in_a_chunk_of_a_mask() -> None:
+    assert MAX_ALTERNATIVES <= layout.MASK_BITS - layout.FIRST_LEXEME_BIT
+
+
+def test_the_names_of_a_speaker_are_counted() -> None:
+    assert 2**layout.SPEAKER_BITS - 1 == MAX_SPEAKERS

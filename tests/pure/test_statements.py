@@ -15,16 +15,19 @@ import openmem
 from openmem._cursor import encode_cursor
 from openmem._ids import bucket_in, bucket_of, new_memory_id
 from openmem.access import Grants
+from openmem.analysis import MemoryTerms, QueryWord
 from openmem.config import AuditMode
 from openmem.operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
 from openmem.ports.postgres import Query, Statement
 from openmem.providers.base import Call, Position
 from openmem.providers.postgres.statements import Statements
-from openmem.providers.postgres.writes import AddedBefore
+from openmem.providers.postgres.writes import AddedBefore, Read
 
 MARK = "Zanzibar"
 ID = new_memory_id(MARK)
 VECTOR = [0.25, 0.5]
+READ = Read(MARK, VECTOR, MemoryTerms(frozenset({"tea"}), frozenset({"maya"}), True))
+WORDS = (QueryWord(("tea", "teas")), QueryWord(("cup",), 0.5))
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 CALL = Call(f"{MARK}-request", f"{MARK}-app", Grants.parse([f"{access}:{MARK}/*" for access in ("read", "write")]))
 
@@ -50,21 +53,22 @@ def statements(
     update = Update(id=ID, content=MARK, scope=MARK, tags=[MARK], confidence=1, valid_to=NOW, supersedes=["m"])
     search = Search(query=MARK, user_id=MARK, scope=f"{MARK}/*", min_score=0.5)
     context = Context(query=MARK, user_id=MARK, scope=f"{MARK}/a")
-    yield "add", sql.writes.add("mem_1", add, CALL, MARK, VECTOR)
-    yield "add superseding", sql.writes.add("mem_1", add.model_copy(update={"supersedes": (MARK,)}), CALL, MARK, VECTOR)
+    yield "add", sql.writes.add("mem_1", add, CALL, READ)
+    yield "add superseding", sql.writes.add("mem_1", add.model_copy(update={"supersedes": (MARK,)}), CALL, READ)
     once = Call(f"{MARK}-request", idempotency_key=MARK)
-    yield "add once", sql.writes.add_once("mem_1", add, once, MARK, VECTOR)
+    yield "add once", sql.writes.add_once("mem_1", add, once, READ)
     yield "added before", sql.writes.added_before(add, CALL, AddedBefore(MARK, MARK))
     yield "get", sql.reads.get(Get(id=ID), CALL)
-    yield "update", sql.writes.update(update, CALL, MARK, VECTOR)
-    yield "update one field", sql.writes.update(Update(id=ID, confidence=None), CALL, MARK, None)
+    yield "update", sql.writes.update(update, CALL, READ)
+    yield "update one field", sql.writes.update(Update(id=ID, confidence=None), CALL, None)
     yield "delete", sql.writes.delete(Delete(id=ID), Call(MARK, users=frozenset([MARK])))
     yield "list", sql.reads.list(page, CALL)
     yield "list on", sql.reads.list(page.model_copy(update={"cursor": cursor}), CALL)
-    yield "search exact", sql.searches.exact(search, CALL, MARK, VECTOR, 5)
-    yield "search indexed", sql.searches.indexed(search, CALL, MARK, VECTOR, 5)
-    yield "context", sql.searches.exact(context, CALL, MARK, VECTOR, 5)
+    yield "search exact", sql.searches.exact(search, CALL, WORDS, MARK, VECTOR, 5)
+    yield "search indexed", sql.searches.indexed(search, CALL, WORDS, MARK, VECTOR, 5)
+    yield "context", sql.searches.exact(context, CALL, WORDS, MARK, VECTOR, 5)
     yield "audit", sql.audit_log.audit(Audit(user_id=MARK, app=MARK, since=NOW), CALL)
+    yield "moment", sql.reads.moment(ID)
     yield "wait_for_ingest", sql.reads.missing(WaitForIngest(ids=[MARK], user_id=MARK))
 
 
@@ -81,7 +85,7 @@ def test_a_statement(statement: Statement[Any], mode: AuditMode) -> None:
     placeholders = {int(number) for number in re.findall(r"\$(\d+)", statement.sql)}
     assert placeholders == set(range(1, len(statement.args) + 1))
     assert MARK not in statement.sql
-    assert MARK in repr(statement.args)
+    assert MARK in repr(statement.args) or ID in statement.args
     assert "--" not in statement.sql
 
 
@@ -97,9 +101,9 @@ def test_what_is_logged(mode: AuditMode) -> None:
 
 def test_the_text_does_not_depend_on_the_values() -> None:
     sql = Statements("openmem", "public", "all")
-    bare = sql.searches.exact(Search(query="q", user_id="u"), Call("r"), "model", VECTOR, 10)
+    bare = sql.searches.exact(Search(query="q", user_id="u"), Call("r"), (), "model", VECTOR, 10)
     search = Search(query=MARK, user_id=MARK, scope=f"{MARK}/*", min_score=1)
-    full = sql.searches.exact(search, CALL, MARK, VECTOR, 1)
+    full = sql.searches.exact(search, CALL, WORDS, MARK, VECTOR, 1)
     assert bare.sql is full.sql
 
 

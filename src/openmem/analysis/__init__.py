@@ -6,6 +6,11 @@
 
 from __future__ import annotations
 
-from .terms import MemoryTerms, QueryWord
+from typing import Final
 
-__all__ = ["MemoryTerms", "QueryWord"]
+from .terms import MAX_SPEAKERS, MemoryTerms, QueryWord
+
+VERSION: Final = 1
+"""Of the words that an analysis finds in a memory. Whoever changes them adds one, and `Memory.reindex` follows."""
+
+__all__ = ["MAX_SPEAKERS", "VERSION", "MemoryTerms", "QueryWord"]

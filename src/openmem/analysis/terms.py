@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+MAX_SPEAKERS: Final = 3
+"""How many stems of a speaker's name are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +15,7 @@ class MemoryTerms:
 
     Attributes:
         lexemes: its words by their stems, and those of the date that it is from.
-        speakers: the stems of the name before the colon in a text like ``Maya: I moved to Porto``.
+        speakers: up to `MAX_SPEAKERS` stems of the name before the colon in a text like ``Maya: I moved to Porto``.
         is_question: whether it ends in a question mark.
     """
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from ..analysis import MemoryTerms, QueryWord
 from ..config import ClientConfig
 from ..ports import Ports
-from ..ranking.queries import compared_text
+from ..ranking.queries import compared_text, compared_words
 
 if TYPE_CHECKING:
     from ..analysis.analyzer import Analyzer
@@ -46,7 +46,7 @@ class Analysis:
     async def query(self, text: str) -> tuple[QueryWord, ...]:
         """The words of a query that is asked now."""
         now, compared = self._ports.now(), compared_text(text)
-        return await self._run([compared], lambda: self.analyzer.query(compared, now))
+        return await self._run([compared], lambda: compared_words(self.analyzer.query(compared, now)))
 
     async def _run(self, texts: Sequence[str], function: Callable[[], R]) -> R:
         return function() if sum(map(len, texts)) <= QUICK_CHARACTERS else await self._ports.run_cpu(function)

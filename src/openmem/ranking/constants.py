@@ -49,8 +49,11 @@ GAP_SHARE: Final = 0.9
 MAX_QUERY_CHARACTERS: Final = 20_000
 """The length of the text of which words are compared. Of a longer query its first and its last half of that are."""
 
-MAX_QUERY_LEXEMES: Final = 61
-"""How many different words of a query count. Of more, the rarest do that any of the user's memories has."""
+MAX_QUERY_LEXEMES: Final = 60
+"""How many lexemes of a query count. Of more, those of the rarest words do that any of the user's memories has."""
+
+MAX_ALTERNATIVES: Final = 20
+"""How many alternatives of a word are compared: the first."""
 
 EXACT_SCAN_LIMIT: Final = 1_000
 """Up to which sequence number of a user's newest memory all of the user's memories are compared with a query."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .constants import MAX_QUERY_CHARACTERS
+from collections.abc import Iterable
+
+from ..analysis import QueryWord
+from .constants import MAX_ALTERNATIVES, MAX_QUERY_CHARACTERS
 
 
 def compared_text(query: str) -> str:
@@ -11,3 +14,12 @@ def compared_text(query: str) -> str:
         return query
     half = MAX_QUERY_CHARACTERS // 2
     return f"{query[:half]} {query[-half:]}"
+
+
+def compared_words(words: Iterable[QueryWord]) -> tuple[QueryWord, ...]:
+    """The words that can be compared, with up to `MAX_ALTERNATIVES` of each."""
+    return tuple(
+        QueryWord(word.alternatives[:MAX_ALTERNATIVES], word.weight)
+        for word in words
+        if word.alternatives and word.weight > 0
+    )

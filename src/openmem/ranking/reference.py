@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ class Candidate:
         id: of equal memories the one with the greater id comes first; ids of newer memories are greater.
         sequence_no: the memory's number in the order in which the memories of its user were added.
         moment: when it is from.
-        lexemes: its words by their stems, and those of the date that it is from.
+        lexemes: its words by their stems, and those of the date that it is from; None if nobody has analysed it.
         speakers: the stems of the name before the colon in a text like ``Maya: I moved to Porto``.
         is_question: whether it ends in a question mark.
         vector: its embedding; None without one, or if another model than the query's made it.
@@ -43,7 +43,7 @@ class Candidate:
     id: str
     sequence_no: int
     moment: datetime
-    lexemes: AbstractSet[str]
+    lexemes: AbstractSet[str] | None
     speakers: AbstractSet[str]
     is_question: bool
     vector: Sequence[float] | None
@@ -121,7 +121,7 @@ def rank(
 def word_weights(memories: Sequence[Candidate], words: Sequence[QueryWord]) -> dict[int, float]:
     """The weights of a query's words, by position: the greater, the fewer of the memories have the word.
 
-    Of more than `MAX_QUERY_LEXEMES` words that memories have, those with the least weights do not count.
+    Of words with more than `MAX_QUERY_LEXEMES` lexemes that memories have, the most common ones do not count.
     """
     counts = Counter(position for memory in memories for position in _shared(memory, words))
     rarities = {
@@ -129,14 +129,28 @@ def word_weights(memories: Sequence[Candidate], words: Sequence[QueryWord]) -> d
         for position in (*range(len(words)), SPEAKER)
     }
     weights = {position: word.weight * rarities[position] for position, word in enumerate(words)}
-    known = sorted((position for position in weights if counts[position]), key=weights.__getitem__, reverse=True)
-    for position in known[c.MAX_QUERY_LEXEMES :]:
+    for position in _ignored(memories, words, counts):
         del weights[position]
     weights[SPEAKER] = c.SPEAKER_WEIGHT * rarities[SPEAKER] if counts[SPEAKER] else 0.0
     return weights
 
 
+def _ignored(memories: Sequence[Candidate], words: Sequence[QueryWord], counts: Mapping[int, int]) -> Iterator[int]:
+    """The positions of the words that a long query has too many of."""
+    if sum(len(word.alternatives) for word in words) <= c.MAX_QUERY_LEXEMES:
+        return
+    known = frozenset[str]().union(*(memory.lexemes for memory in memories if memory.lexemes))
+    counted = [position for position in range(len(words)) if counts[position]]
+    lexemes = 0
+    for position in sorted(counted, key=lambda p: words[p].weight / (1 + counts[p]), reverse=True):
+        lexemes += len(known.intersection(words[position].alternatives))
+        if lexemes > c.MAX_QUERY_LEXEMES:
+            yield position
+
+
 def _shared(memory: Candidate, words: Sequence[QueryWord]) -> set[int]:
+    if memory.lexemes is None:
+        return set()
     shared = {n for n, word in enumerate(words) if not memory.lexemes.isdisjoint(word.alternatives)}
     if memory.speakers and any(not memory.speakers.isdisjoint(word.alternatives) for word in words):
         shared.add(SPEAKER)
@@ -148,7 +162,7 @@ def _compared(
 ) -> _Scored:
     shared = _shared(memory, words)
     similarity = None if memory.vector is None or not any(vector) else max(0.0, _cosine(memory.vector, vector))
-    return _Scored(memory, similarity, shared, _coverage(shared, weights))
+    return _Scored(memory, similarity, shared, None if memory.lexemes is None else _coverage(shared, weights))
 
 
 def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
@@ -177,7 +191,7 @@ def _neighbors(seeds: Sequence[_Scored], scored: Sequence[_Scored]) -> Iterator[
 def _boosted(one: _Scored, seed: _Scored, weights: dict[int, float]) -> float:
     """The score of a neighbor with what the seed adds, as far as the neighbor itself is similar to the query."""
     new_coverage = _coverage(seed.shared - one.shared - {SPEAKER}, weights)
-    if one.similarity is None or new_coverage is None:
+    if one.similarity is None or one.coverage is None or new_coverage is None:
         return one.own_score
     gap = max(0.0, (seed.similarity or 0.0) - one.similarity)
     boost = c.VECTOR_WEIGHT * c.GAP_SHARE * gap + c.WORDS_WEIGHT * c.NEIGHBOR_WEIGHT * new_coverage

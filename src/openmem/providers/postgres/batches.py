@@ -11,12 +11,14 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, cast
 
 from ..._ids import bucket_in, bucket_of, new_memory_ids
+from ...analysis import VERSION, MemoryTerms
 from ...models import MemoryRecords
 from ...operations import Add, AddMany, Operation
 from ...ports.models import Vectors
 from ...ports.postgres import Copy, Row, Statement
 from ..base import Call
 from . import binary
+from .lexemes import term_ids
 from .rows import to_record, values_of
 from .sql import Catalog
 from .sql.parts import RECORD, scope_values
@@ -42,6 +44,8 @@ _RECEIVED: Final[Mapping[str, Callable[[Any], bytes]]] = {
     "embedding_model": binary.text,
     "extensions": binary.text,
     "embedding": binary.half_vector,
+    "terms": binary.sparse_vector,
+    "analysis": binary.small_number,
 }
 """The columns that COPY fills, and how PostgreSQL receives their values in binary."""
 
@@ -80,7 +84,13 @@ class Batches:
         return self._last_ordinals.bind(values, lambda rows: {str(row[0]): int(row[1]) for row in rows})
 
     def batch(
-        self, keys: Sequence[NewKey], ops: Sequence[Add], model: str, vectors: Vectors, created_at: datetime
+        self,
+        keys: Sequence[NewKey],
+        ops: Sequence[Add],
+        model: str,
+        vectors: Vectors,
+        terms: Sequence[MemoryTerms],
+        created_at: datetime,
     ) -> Batch:
         """Memories to be copied, and their records."""
         stored = [
@@ -95,7 +105,10 @@ class Batches:
         ]
         received = (
             [None if row[column] is None else receive(row[column]) for column, receive in _RECEIVED.items()]
-            for row in ({**values, "embedding": vector} for values, vector in zip(stored, vectors, strict=True))
+            for row in (
+                {**values, "embedding": vector, "terms": term_ids(found), "analysis": VERSION}
+                for values, vector, found in zip(stored, vectors, terms, strict=True)
+            )
         )
         rows = Copy(self._schema, "memories", tuple(_RECEIVED), binary.copy_payload(received))
         return Batch(rows, [to_record([values[column] for column in RECORD]) for values in stored])

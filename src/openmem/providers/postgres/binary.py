@@ -5,6 +5,7 @@ A row is the number of its fields and then each field, led by its length in byte
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Final
 
 from ...errors import ProviderError
 from ...ports.postgres import HalfVector
+from .retrieval.layout import LEXEME_IDS
 
 _START: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END: Final = b"\xff\xff"
@@ -87,3 +89,11 @@ def half_vector(vector: Sequence[float]) -> HalfVector:
             f"the embedder returned {max(vector, key=abs)!r}, which is beyond the largest number "
             "of a stored vector, 65504"
         ) from None
+
+
+def sparse_vector(ids: Sequence[int]) -> bytes:
+    """A value of ``sparsevec`` of ones, from their positions in ascending order, which are counted from 1."""
+    count = len(ids)
+    return struct.pack(
+        f">iii{count}i{count}f", LEXEME_IDS, count, 0, *(id - 1 for id in ids), *itertools.repeat(1.0, count)
+    )

@@ -38,6 +38,7 @@ from ...operations import (
 from ...ports import Ports
 from ...ports.models import EmbedderIO
 from ...ports.postgres import PostgresIO, Statement, Transaction
+from ..analyzing import Analysis
 from ..base import CONTEXT_CANDIDATES, Call, Provider
 from ..supersession import without_names
 from . import inspection, schema
@@ -46,6 +47,7 @@ from .database import Connections, Database, Replica, note_read_only
 from .retrieval.retriever import Retriever
 from .servers import PostgresServer, RemoteServer
 from .statements import cached_statements
+from .writes import Read
 
 MAX_CONTENT_CHARACTERS = 65_536
 UPGRADE_TIMEOUT_SECONDS = 24 * 3600.0
@@ -88,6 +90,7 @@ class PostgresProvider(Provider):
         self._replica: PostgresServer | None = None
         if config.replica_url is not None:
             self._replica = RemoteServer(config, ports, config.replica_url, "replica_url")
+        self._analysis = Analysis(config, ports)
         self._connections: Connections | None = None
         self._opened: Database | None = None
         if config.audit == "off":
@@ -114,6 +117,7 @@ class PostgresProvider(Provider):
             replica=None if replica is None else Replica(replica, clock),
         )
         await io.fill()
+        await self._analysis.load()
         await self._embedder.load()
 
     async def _connect(self) -> Connections:
@@ -152,11 +156,11 @@ class PostgresProvider(Provider):
 
     async def add(self, op: Add, call: Call) -> MemoryRecord:
         # Before anything is awaited, so that memories that are added at once have ids in the order of the calls.
-        id, model = new_memory_id(op.user_id), self._embedder.model
-        [vector] = await self._embedder.embed([op.content])
+        id = new_memory_id(op.user_id)
+        read = await self._read(op.content, op.valid_from or self.ports.now())
         if call.idempotency_key is None:
-            return await self._db.write(self._db.sql.writes.add(id, op, call, model, vector))
-        statement = self._db.sql.writes.add_once(id, op, call, model, vector)
+            return await self._db.write(self._db.sql.writes.add(id, op, call, read))
+        statement = self._db.sql.writes.add_once(id, op, call, read)
         try:
             added = await self._db.write(statement)
         except ConflictError:
@@ -208,19 +212,22 @@ class PostgresProvider(Provider):
         return added
 
     async def _prepare(self, keys: Sequence[NewKey], adds: Sequence[Add], created_at: datetime) -> Batch:
-        vectors = await self._embedder.embed([add.content for add in adds])
+        contents = [add.content for add in adds]
+        vectors = await self._embedder.embed(contents)
+        terms = await self._analysis.memories(contents, [add.valid_from or created_at for add in adds])
         return await self.ports.run_cpu(
-            self._db.sql.batches.batch, keys, adds, self._embedder.model, vectors, created_at
+            self._db.sql.batches.batch, keys, adds, self._embedder.model, vectors, terms, created_at
         )
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:
         return await self._db.read(lambda sql: sql.reads.get(op, call))
 
     async def update(self, op: Update, call: Call) -> MemoryRecord:
-        vector: Sequence[float] | None = None
+        read: Read | None = None
         if "content" in op.changes:
-            [vector] = await self._embedder.embed([op.content])
-        return await self._db.write(self._db.sql.writes.update(op, call, self._embedder.model, vector))
+            moment = await self._db.run(self._db.sql.reads.moment(op.id))
+            read = await self._read(op.content, moment or self.ports.now())
+        return await self._db.write(self._db.sql.writes.update(op, call, read))
 
     async def delete(self, op: Delete, call: Call) -> None:
         await self._db.write(self._db.sql.writes.delete(op, call))
@@ -265,7 +272,13 @@ class PostgresProvider(Provider):
 
     async def _ranked(self, op: Search | Context, call: Call, limit: int) -> SearchResults:
         vector = await self._embedder.embed_query(op.query)
-        return await Retriever(self._db).search(op, call, self._embedder.model, vector, limit)
+        words = await self._analysis.query(op.query)
+        return await Retriever(self._db).search(op, call, words, self._embedder.model, vector, limit)
+
+    async def _read(self, content: str, moment: datetime) -> Read:
+        [vector] = await self._embedder.embed([content])
+        [terms] = await self._analysis.memories([content], [moment])
+        return Read(self._embedder.model, vector, terms)
 
     async def capabilities(self) -> Capabilities:
         known = await super().capabilities()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from ..._ids import bucket_in, bucket_of
 from ...models import MemoryPage, MemoryRecord
@@ -15,12 +16,13 @@ from .sql.parts import scope_values
 
 
 class Reads:
-    """The statements of `get`, `list` and `wait_for_ingest`."""
+    """The statements of `get`, `list` and `wait_for_ingest`, and what an `update` of the content needs to know."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._get = catalog.query("get")
         self._list = catalog.query("list")
         self._missing = catalog.query("missing")
+        self._moment = catalog.query("moment")
 
     def get(self, op: Get, call: Call) -> Statement[MemoryRecord]:
         """Read one memory; its validity does not matter."""
@@ -70,6 +72,10 @@ class Reads:
             **scope_values("readable", call.grants.read),
         }
         return self._list.bind(values, decode)
+
+    def moment(self, id: str) -> Statement[datetime | None]:
+        """When a memory is from, which never changes; None if there is no such memory."""
+        return self._moment.bind({"id": id, "bucket": bucket_in(id)}, lambda rows: rows[0][0] if rows else None)
 
     def missing(self, op: WaitForIngest) -> Statement[Sequence[str]]:
         """Those of the ids that name no memory of the user."""

@@ -91,8 +91,8 @@ async def ensure(
         state = f"is at version {version} of openmem's tables in schema {schema!r}, and {len(MIGRATIONS)} is needed"
         check_may_change(database, state if version else f"has no tables of openmem in schema {schema!r}")
         check_may_create(database, schema, state)
-        if version == 0 and all(step.is_transactional for step in MIGRATIONS):
-            await _upgrade(io, ports, schema, database.vector_schema, version)
+        if version == 0:
+            await io.run_script(_script(MIGRATIONS, schema, database.vector_schema))
         else:
             upgrading = await connect_for_upgrade()
             try:
@@ -130,6 +130,11 @@ async def _create_extension(io: PostgresIO, schema: str) -> None:
 def _applied(schema: str) -> Statement[int]:
     sql = f"SELECT coalesce(max(version), 0) FROM {schema}.migrations"
     return Statement(sql, (), lambda rows: int(rows[0][0]))
+
+
+def _is_partitioned(schema: str) -> Statement[bool]:
+    sql = f"SELECT relkind = 'p' FROM pg_catalog.pg_class WHERE oid = '{schema}.memories'::regclass"
+    return Statement(sql, (), lambda rows: bool(rows[0][0]))
 
 
 async def _upgrade(io: PostgresIO, ports: Ports, schema: str, vector_schema: str, version: int) -> None:
@@ -175,9 +180,10 @@ async def _run_alone(io: PostgresIO, ports: Ports, step: Migration, schema: str,
         if not await transaction.execute(Statement(lock, (), lambda rows: bool(rows[0][0]))):
             return False
         if await transaction.execute(_applied(schema)) < step.version:
-            # A statement keeps its snapshot until the next one takes its place, and this one needs none.
+            # A statement keeps its snapshot until the next one takes its place, and SHOW needs none.
+            is_partitioned = await transaction.execute(_is_partitioned(schema))
             await transaction.execute(Statement("SHOW server_version", (), lambda rows: None))
-            for statement in step.statements(schema, vector_schema):
+            for statement in step.statements(schema, vector_schema, concurrently=not is_partitioned):
                 await io.run_outside_transaction(statement)
             record = f"INSERT INTO {schema}.migrations (version) VALUES ({step.version}) RETURNING version"
             await transaction.execute(Statement(record, (), lambda rows: None))

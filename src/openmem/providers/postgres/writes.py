@@ -6,10 +6,11 @@ supersedes, and the entry in the audit log.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from ..._ids import bucket_in, bucket_of
+from ...analysis import VERSION, MemoryTerms
 from ...errors import InvalidRequestError
 from ...models import MemoryRecord
 from ...operations import Add, Delete, Update
@@ -18,6 +19,7 @@ from ..base import Call, no_such_memory
 from ..idempotency import hashed, key_reused, memory_deleted_since
 from ..supersession import has_ended, unknown_superseded
 from . import binary
+from .lexemes import term_ids, terms_literal
 from .rows import to_list, to_record, values_of
 from .sql import Catalog
 from .sql.parts import scope_values
@@ -28,6 +30,18 @@ class AddedBefore(NamedTuple):
 
     memory_id: str
     fingerprint: str
+
+
+class Read(NamedTuple):
+    """What the client read in a text.
+
+    Attributes:
+        model: the name of the model that made the vector.
+    """
+
+    model: str
+    vector: Sequence[float]
+    terms: MemoryTerms
 
 
 class Writes:
@@ -41,9 +55,9 @@ class Writes:
         self._update = catalog.query("update")
         self._delete = catalog.query("delete")
 
-    def add(self, id: str, op: Add, call: Call, model: str, vector: Sequence[float]) -> Statement[MemoryRecord]:
+    def add(self, id: str, op: Add, call: Call, read: Read) -> Statement[MemoryRecord]:
         """Store a memory under `id`, and close the validity of those that it supersedes."""
-        values = _values_of_new(id, op, call, model, vector)
+        values = _values_of_new(id, op, call, read)
         if not op.supersedes:
             return self._add.bind(values, lambda rows: to_record(rows[0]))
 
@@ -54,9 +68,7 @@ class Writes:
 
         return self._add_superseding.bind(values | _values_of_superseding(op, call), decode)
 
-    def add_once(
-        self, id: str, op: Add, call: Call, model: str, vector: Sequence[float]
-    ) -> Statement[MemoryRecord | AddedBefore]:
+    def add_once(self, id: str, op: Add, call: Call, read: Read) -> Statement[MemoryRecord | AddedBefore]:
         """Store a memory, unless one was stored under the call's idempotency key in the last day."""
         assert call.idempotency_key is not None
 
@@ -66,7 +78,7 @@ class Writes:
             return to_record(columns) if memory_id == id else AddedBefore(memory_id, fingerprint)
 
         values = {
-            **_values_of_new(id, op, call, model, vector),
+            **_values_of_new(id, op, call, read),
             **_values_of_superseding(op, call),
             "key": hashed(call.idempotency_key),
             "fingerprint": op.fingerprint,
@@ -90,11 +102,11 @@ class Writes:
         }
         return self._added_before.bind(values, decode)
 
-    def update(self, op: Update, call: Call, model: str, vector: Sequence[float] | None) -> Statement[MemoryRecord]:
+    def update(self, op: Update, call: Call, read: Read | None) -> Statement[MemoryRecord]:
         """Change the given fields, and close the validity of the memories that this one newly supersedes.
 
         Args:
-            vector: of the new content; None where the content stays.
+            read: what the new content was read as; None where the content stays.
         """
 
         def decode(rows: Sequence[Row]) -> MemoryRecord:
@@ -115,8 +127,8 @@ class Writes:
             "users": to_list(call.users),
             "changes": sorted(op.changes),
             "content": op.content,
-            "embedding_model": model,
-            "embedding": None if vector is None else binary.half_vector(vector),
+            "embedding_model": None if read is None else read.model,
+            **(_NOT_READ if read is None else _values_of_read(read)),
             "scope": op.scope,
             "tags": to_list(op.tags),
             "confidence": op.confidence,
@@ -162,13 +174,24 @@ def check_superseded(unknown: Sequence[str], already_ended: Sequence[str]) -> No
         raise has_ended(already_ended)
 
 
-def _values_of_new(id: str, op: Add, call: Call, model: str, vector: Sequence[float]) -> dict[str, object]:
-    values = values_of(id, op, model)
+def _values_of_new(id: str, op: Add, call: Call, read: Read) -> dict[str, object]:
+    values = values_of(id, op, read.model)
     values["bucket"] = bucket_of(op.user_id)
-    values["embedding"] = binary.half_vector(vector)
+    values |= _values_of_read(read)
     values["app"] = call.app
     values["request_id"] = call.request_id
     return values
+
+
+def _values_of_read(read: Read) -> dict[str, object]:
+    return {
+        "embedding": binary.half_vector(read.vector),
+        "terms": terms_literal(term_ids(read.terms)),
+        "analysis": VERSION,
+    }
+
+
+_NOT_READ: Final[Mapping[str, None]] = {"embedding": None, "terms": None, "analysis": None}
 
 
 def _values_of_superseding(op: Add, call: Call) -> dict[str, object]:

@@ -8,7 +8,8 @@ All steps that are missing run in one transaction, but for those that PostgreSQL
 CONCURRENTLY``, with which a large table stays in use meanwhile. The statements of such a step end with ``;`` at the end
 of a line, and each is a transaction of its own. A crash may come between any two of them, and then all of them run
 again. So each must bear to be repeated: an index is dropped ``IF EXISTS`` before it is made, since a failed attempt
-leaves an invalid one.
+leaves an invalid one. They say ``{concurrently}``: a database without tables gets all steps in one transaction, and
+PostgreSQL builds no index of a partitioned table concurrently.
 """
 
 from __future__ import annotations
@@ -38,23 +39,26 @@ class Migration:
         """What is in the file."""
         return read(__name__, f"{self.version:04}_{self.name}")
 
-    def script(self, schema: str, vector_schema: str) -> str:
+    def script(self, schema: str, vector_schema: str, *, concurrently: bool = False) -> str:
         """The step as statements for one database.
 
         Args:
             schema: name of the schema of the tables, checked to need no quotes.
             vector_schema: quoted name of the schema of pgvector.
+            concurrently: whether indexes are built and dropped while the table stays in use.
         """
-        return render(self.text(), {"schema": Name(schema), "vector": Name(vector_schema)})
+        names = {"schema": schema, "vector": vector_schema, "concurrently": "CONCURRENTLY" if concurrently else ""}
+        return render(self.text(), {name: Name(value) for name, value in names.items()})
 
-    def statements(self, schema: str, vector_schema: str) -> list[str]:
+    def statements(self, schema: str, vector_schema: str, *, concurrently: bool) -> list[str]:
         """The same, one by one, for a step that is not transactional."""
-        return [
-            statement for statement in re.split(r";\s*$", self.script(schema, vector_schema), flags=re.M) if statement
-        ]
+        script = self.script(schema, vector_schema, concurrently=concurrently)
+        return [statement for statement in re.split(r";\s*$", script, flags=re.M) if statement]
 
 
 MIGRATIONS: Final = (
     Migration(1, "memories"),
     Migration(2, "idempotency_keys"),
+    Migration(3, "analysis"),
+    Migration(4, "lexemes", is_transactional=False),
 )

@@ -16,14 +16,14 @@ neighbor AS MATERIALIZED (
             -- What the seed has and the memory does not, of lexemes alone.
             seed_term_mask & ~(term_mask | {speaker_flag} | {question_flag}) AS new_term_mask
         FROM near_seed
-        WHERE moment >= window_start AND moment < window_start + interval '{neighbor_window_seconds} seconds'
+        WHERE term_mask >= 0 AND moment >= window_start AND moment < window_start + interval '{neighbor_window_seconds} seconds'
     ) m
     CROSS JOIN LATERAL (
         SELECT {own_score} AS own_score
     ) own_scores
     CROSS JOIN LATERAL (SELECT (own_score, id) < (seed_own_score, seed_id) AS is_below_seed) compared
     CROSS JOIN LATERAL (
-        SELECT {coverage_of(new_term_mask)} AS new_coverage
+        SELECT {added_coverage} AS new_coverage
     ) coverages
     WHERE (seed_similarity > similarity OR new_term_mask <> 0)
         -- Before coverages are computed, pairs are left out that cannot reach the cutoff even with all of the seed's

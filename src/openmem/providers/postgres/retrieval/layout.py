@@ -13,26 +13,31 @@ from ....ranking.constants import EXACT_SCAN_LIMIT, SEEDS
 LEXEME_IDS: Final = 2**29
 """Lexemes have ids from 1 to this: the length of the sparse vectors. The migrations have the same number."""
 
-MASK_BITS: Final = 21
+MASK_BITS: Final = 24
 """Bits that one inner product gives, which is computed in single precision."""
 
 MASK_CHUNKS: Final = 3
 """How many inner products a mask takes at most. It is a bigint."""
 
-SPEAKER_BIT: Final = 0
-"""The bit of a memory whose speaker the query names."""
-
-QUESTION_BIT: Final = 1
+QUESTION_BIT: Final = 0
 """The bit of a memory that ends in a question mark."""
 
-FIRST_LEXEME_BIT: Final = 2
+SPEAKER_BIT: Final = 1
+"""The first bit of a memory whose speaker the query names."""
+
+SPEAKER_BITS: Final = 2
+"""Bits that count the names of a memory's speaker: up to `openmem.analysis.MAX_SPEAKERS`."""
+
+FIRST_LEXEME_BIT: Final = SPEAKER_BIT + SPEAKER_BITS
 """The first bit of a lexeme of the query."""
 
-NO_BIT: Final = MASK_CHUNKS * MASK_BITS
-"""Stands for the lexemes of a long query that have no bit of their own. No mask has it."""
+NO_BIT: Final = 63
+"""Stands for the lexemes of a long query that have no bit of their own. The bits of a mask, a bigint, end before it."""
 
-QUESTION_OFFSET: Final = 2
-"""What a question adds to the coverage of a memory, which is 1 at most, in the inner product that gives both."""
+QUESTION_OFFSET: Final = 4
+"""What a question adds to the coverage of a memory in the inner product that gives both.
+
+The coverage is 1 at most, unless a memory has several alternatives of one word."""
 
 INDEX_MIN_MEMORIES: Final = EXACT_SCAN_LIMIT
 """Of a user with no more memories than this all are read, though the last one has a greater ordinal."""

@@ -9,8 +9,8 @@ FROM (
     SELECT lexeme_id, bit / {mask_bits} AS chunk, bit_or(1::bigint << (bit % {mask_bits})) AS flags
     FROM (
         SELECT lexeme_id, bit FROM {lexemes}
-        UNION ALL SELECT speaker_id, {speaker_bit} FROM query_lexeme
-        UNION ALL SELECT {schema}.term_number('?'), {question_bit}
+        UNION ALL SELECT unnest(:speaker_ids::int[]), {speaker_bit}
+        UNION ALL SELECT {question_id}, {question_bit}
     ) entries
     GROUP BY lexeme_id, chunk
 ) numbered

@@ -1,16 +1,18 @@
--- The lexemes of the query: one row per lexeme, in order of appearance.
+-- One row per word of the query. A memory has the word if its mask of the chunk has one of the flags.
+-- weight: what the word counts in weights of one that as many memories have.
+query_word AS MATERIALIZED (
+    SELECT position - 1 AS word, weight, chunk, flags
+    FROM unnest(:word_weights::float8[], :word_chunks::int[], :word_flags::bigint[]) WITH ORDINALITY
+        AS words (weight, chunk, flags, position)
+),
+-- One row per lexeme of a word, of which any will do.
 -- bit: the bit of a mask that is set if a memory has it. lexeme_id: the index of its entry in memories.terms.
--- speaker_id: the index of the entry that a memory has whose speaker has this name.
 query_lexeme AS MATERIALIZED (
-    SELECT (position + {first_lexeme_bit} - 1)::int AS bit,
-        {schema}.term_number(lexeme) AS lexeme_id,
-        {schema}.term_number(lexeme || ':') AS speaker_id
-    FROM unnest(ARRAY(
-        SELECT lexeme FROM unnest(to_tsvector('pg_catalog.english', :query::text)) ORDER BY positions[1]
-    )) WITH ORDINALITY AS lexemes (lexeme, position)
+    SELECT * FROM unnest(:lexeme_words::int[], :lexeme_ids::int[], :lexeme_bits::int[]) AS lexemes (word, lexeme_id, bit)
 ),
 -- One row. is_long: whether there are more lexemes than a term_mask has bits for.
 query AS MATERIALIZED (
-    SELECT :vector::{vector}.halfvec AS vector, count(*) AS lexemes, count(*) > {max_query_lexemes} AS is_long
+    SELECT :vector::{vector}.halfvec AS vector, (SELECT count(*) FROM query_word) AS words, count(*) AS lexemes,
+        count(*) > {max_query_lexemes} AS is_long
     FROM query_lexeme
 )

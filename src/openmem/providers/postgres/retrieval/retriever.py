@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from ....analysis import QueryWord
 from ....models import SearchResults
 from ....operations import Context, Search
 from ...base import Call
@@ -37,7 +38,13 @@ class Retriever:
         self._db = db
 
     async def search(
-        self, op: Search | Context, call: Call, model: str, vector: Sequence[float], limit: int
+        self,
+        op: Search | Context,
+        call: Call,
+        words: Sequence[QueryWord],
+        model: str,
+        vector: Sequence[float],
+        limit: int,
     ) -> SearchResults:
         """Up to `limit` of the user's memories, the best first.
 
@@ -45,6 +52,7 @@ class Retriever:
         is remembered, and it is forgotten with what else is known of the database.
 
         Args:
+            words: the query's.
             model: the name of the embedder's model. Vectors of others are not compared.
             vector: the query's.
             limit: from 1 to 100.
@@ -52,8 +60,8 @@ class Retriever:
         large_users = self._db.io.cache.of(LargeUsers)
         user = (self._db.sql.catalog.schema, op.user_id)
         if user not in large_users:
-            results = await self._db.read(lambda sql: sql.searches.exact(op, call, model, vector, limit))
+            results = await self._db.read(lambda sql: sql.searches.exact(op, call, words, model, vector, limit))
             if results is not None:
                 return results
             large_users.add(user)
-        return await self._db.read(lambda sql: sql.searches.indexed(op, call, model, vector, limit))
+        return await self._db.read(lambda sql: sql.searches.indexed(op, call, words, model, vector, limit))

@@ -32,20 +32,31 @@ of_long_query AS (
 chunk_mask_counts AS MATERIALIZED (
     {chunk_mask_counts(of_long_query)}
 ),
--- One row per lexeme of the query. The first {max_query_lexemes} have bits of their own, the rarest first that any
--- memory has. The others share the bit {no_bit}, which no term_mask has. memories: how many have it; NULL for none,
--- or if the query is not long.
+-- One row per word of the query. memories: how many have it; NULL for none, or if the query is not long.
+word_count AS MATERIALIZED (
+    SELECT w.word, w.weight, w.chunk, sum(c.memories) AS memories, bit_or(c.chunk_mask) AS known_flags
+    FROM query_word w LEFT JOIN chunk_mask_counts c ON c.chunk = w.chunk AND c.chunk_mask & w.flags <> 0
+    GROUP BY w.word, w.weight, w.chunk
+),
+-- One row per lexeme of the query. The first {max_query_lexemes} have bits of their own, those of the rarest words
+-- first that any memory has. The others share the bit {no_bit}, which no term_mask has. is_ignored: whether memories
+-- have the word, and one of its lexemes got no bit.
 scored_lexeme AS MATERIALIZED (
-    SELECT lexeme_id, memories,
-        least({first_lexeme_bit} - 1 + row_number() OVER (ORDER BY memories IS NULL, memories, bit), {no_bit})::int
-            AS bit
+    SELECT word, lexeme_id, weight, is_ignored,
+        CASE WHEN is_ignored THEN {no_bit} ELSE least(position + {first_lexeme_bit} - 1, {no_bit}) END::int AS bit
     FROM (
-        SELECT l.bit, l.lexeme_id, sum(c.memories) AS memories
-        FROM query_lexeme l
-        LEFT JOIN chunk_mask_counts c
-            ON c.chunk = l.bit / {mask_bits} AND c.chunk_mask & (1::bigint << (l.bit % {mask_bits})) <> 0
-        GROUP BY l.bit, l.lexeme_id
-    ) counted
+        SELECT *, coalesce(
+            max(position) FILTER (WHERE is_known) OVER (PARTITION BY word) > {max_query_lexemes}, false
+        ) AS is_ignored
+        FROM (
+            SELECT *, row_number() OVER (ORDER BY NOT is_known, worth DESC, bit) AS position
+            FROM (
+                SELECT l.word, l.lexeme_id, l.bit, c.weight, c.weight / (1 + c.memories) AS worth,
+                    coalesce(c.known_flags & (1::bigint << (l.bit % {mask_bits})) <> 0, false) AS is_known
+                FROM query_lexeme l JOIN word_count c USING (word)
+            ) counted
+        ) ordered
+    ) numbered
 ),
 masked_lexeme AS (
     SELECT lexeme_id, bit FROM scored_lexeme WHERE bit < {no_bit}
@@ -70,31 +81,37 @@ features AS MATERIALIZED (
 mask_counts AS MATERIALIZED (
     SELECT term_mask, count(*)::float8 AS memories FROM features GROUP BY term_mask
 ),
--- One row per bit that has a weight, and how many lexemes the bit stands for. The lexemes that no memory has and that
--- got no bit of their own weigh as well; those that are left out for being common do not.
-scored_bits AS MATERIALIZED (
-    SELECT bit, 1 AS lexemes FROM masked_lexeme
-    UNION ALL SELECT {speaker_bit}, 1 WHERE EXISTS (SELECT FROM query_lexeme)
-    UNION ALL SELECT {no_bit}, count(*) FROM scored_lexeme WHERE bit = {no_bit} AND memories IS NULL HAVING count(*) > 0
-),
--- One row per row of scored_bits.
-bit_weight AS MATERIALIZED (
-    SELECT 1::bigint << bit AS flag,
-        lexemes *
-            {lexeme_weight}
-            AS weight
+-- One row per set of bits that has a weight: those of a word. The words that no memory has and whose lexemes got no bit
+-- of their own weigh as well, in one row; those that are left out for being common do not.
+scored_flags AS MATERIALIZED (
+    SELECT flag, sum(weight) AS factor
     FROM (
-        SELECT bit, lexemes, (SELECT coalesce(sum(memories), 0) FROM mask_counts) AS total,
-            (SELECT coalesce(sum(memories), 0) FROM mask_counts WHERE term_mask & (1::bigint << bit) <> 0) AS memories
-        FROM scored_bits
+        SELECT weight, coalesce(bit_or(1::bigint << bit) FILTER (WHERE bit < {no_bit}), 0) AS flag
+        FROM scored_lexeme WHERE NOT is_ignored GROUP BY word, weight
+    ) words
+    GROUP BY flag
+    UNION ALL SELECT {speaker_flag}, {speaker_weight} WHERE EXISTS (SELECT FROM query_lexeme)
+),
+-- One row per row of scored_flags.
+bit_weight AS MATERIALIZED (
+    SELECT flag,
+        {lexeme_weight}
+        AS weight
+    FROM (
+        SELECT flag, factor, (SELECT coalesce(sum(memories), 0) FROM mask_counts) AS total,
+            (SELECT coalesce(sum(memories), 0) FROM mask_counts WHERE term_mask & flag <> 0) AS memories
+        FROM scored_flags
         -- A fence: without it the count would be computed once for each of its uses above.
         OFFSET 0
     ) counted
 ),
--- One row per row of mask_counts. coverage: the share of the query's weight that the mask covers; NULL without lexemes.
+-- One row per row of mask_counts. coverage: the share of the query's weight that the mask covers; NULL without lexemes
+-- of the query or without terms of the memories.
 mask_coverage AS MATERIALIZED (
     SELECT term_mask,
-        {coverage_of(term_mask)} AS coverage
+        CASE WHEN term_mask >= 0 THEN
+            {coverage_of(term_mask)}
+        END AS coverage
     FROM mask_counts
 ),
 -- The best by themselves: those that may be seeds, and those that may be in the result.

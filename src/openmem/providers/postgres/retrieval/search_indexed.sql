@@ -44,53 +44,61 @@ lexeme_vectors AS MATERIALIZED (
 sample_mask_counts AS MATERIALIZED (
     {chunk_mask_counts(sample)}
 ),
--- One row per lexeme of the query, and one without a lexeme_id for the speaker. memories: how many of the sample, which
--- has total, have it.
+-- One row per lexeme of the query, and how many memories of the sample have it.
 lexeme_frequency AS MATERIALIZED (
-    SELECT l.bit, l.lexeme_id, coalesce(sum(c.memories), 0) AS memories,
-        (SELECT count(*)::float8 FROM sample) AS total
-    FROM (
-        SELECT bit, lexeme_id FROM query_lexeme
-        UNION ALL SELECT {speaker_bit}, NULL WHERE EXISTS (SELECT FROM query_lexeme)
-    ) l
+    SELECT l.bit, l.lexeme_id, coalesce(sum(c.memories), 0) AS memories
+    FROM query_lexeme l
     LEFT JOIN sample_mask_counts c
         ON c.chunk = l.bit / {mask_bits} AND c.chunk_mask & (1::bigint << (l.bit % {mask_bits})) <> 0
     GROUP BY l.bit, l.lexeme_id
 ),
--- One row per row of lexeme_frequency.
-weighted_lexeme AS MATERIALIZED (
-    SELECT bit, lexeme_id,
+-- One row per word of the query, and one for the speaker.
+weighted_word AS MATERIALIZED (
+    SELECT word, flag,
         {lexeme_weight}
         AS weight
-    FROM lexeme_frequency
+    FROM (
+        SELECT w.word, w.flags AS flag, w.factor, coalesce(sum(c.memories), 0) AS memories,
+            (SELECT count(*)::float8 FROM sample) AS total
+        FROM (
+            SELECT word, weight AS factor, chunk, flags FROM query_word
+            UNION ALL SELECT NULL, {speaker_weight}, 0, {speaker_flag} WHERE EXISTS (SELECT FROM query_word)
+        ) w
+        LEFT JOIN sample_mask_counts c ON c.chunk = w.chunk AND c.chunk_mask & w.flags <> 0
+        GROUP BY w.word, w.flags, w.factor
+    ) counted
 ),
--- One row. The inner product of vector and memories.terms is the coverage of a memory, and {question_offset} more for a
--- question. The entries are negative, since the operator <#> gives the negative inner product.
+-- One row. The inner product of vector and memories.terms is the coverage of a memory, if it has no two alternatives of
+-- a word, and {question_offset} more for a question. The entries are negative, since the operator <#> gives the negative
+-- inner product.
 query_weights AS MATERIALIZED (
     SELECT ('{' || coalesce(string_agg(lexeme_id || ':-' || value, ',') FILTER (WHERE value <> 0), '')
         || '}/{lexeme_ids}')::{vector}.sparsevec AS vector
     FROM (
         -- Two lexemes may have the same id, which is a hash: its entry is the sum of their weights.
-        SELECT lexeme_id, coalesce(sum(weight) / (SELECT sum(weight) FROM weighted_lexeme), 0)
-            + {question_offset} * max((bit = {question_bit})::int) AS value
+        SELECT lexeme_id, sum(value) AS value
         FROM (
-            SELECT lexeme_id, bit FROM query_lexeme
-            UNION ALL SELECT speaker_id, {speaker_bit} FROM query_lexeme
-            UNION ALL SELECT {schema}.term_number('?'), {question_bit}
+            SELECT lexeme_id, weight / (SELECT sum(weight) FROM weighted_word) AS value
+            FROM (
+                SELECT l.lexeme_id, w.weight FROM query_lexeme l JOIN weighted_word w USING (word)
+                UNION ALL
+                SELECT unnest(:speaker_ids::int[]), (SELECT weight FROM weighted_word WHERE word IS NULL)
+            ) weighted
+            UNION ALL SELECT {question_id}, {question_offset}
         ) entries
-        LEFT JOIN (SELECT bit, weight FROM weighted_lexeme) weights USING (bit)
         GROUP BY lexeme_id
     ) valued
 ),
 -- One row per lexeme of the query, and how many memories are expected to have it; none if all memories are to be read.
 -- is_rare: whether all that have it are read: the rarest, and those after it that add up to {rare_rows} memories.
 rare_lexeme AS MATERIALIZED (
-    SELECT {schema}.word_key(:user_id::text, lexeme_id) AS key, expected, row_number() OVER rarest AS position,
+    SELECT {schema}.word_key(:user_id::text, lexeme_id::bigint) AS key, expected, row_number() OVER rarest AS position,
         row_number() OVER rarest = 1 OR sum(expected) OVER rarest <= {rare_rows} AS is_rare
     FROM (
-        SELECT f.bit, f.lexeme_id, f.memories * ordinals.memories / greatest(f.total, 1) + 1 AS expected
+        SELECT f.bit, f.lexeme_id,
+            f.memories * ordinals.memories / greatest((SELECT count(*) FROM sample), 1) + 1 AS expected
         FROM lexeme_frequency f CROSS JOIN ordinals
-        WHERE f.lexeme_id IS NOT NULL AND ordinals.memories > {index_min_memories}
+        WHERE ordinals.memories > {index_min_memories}
     ) lexemes
     WINDOW rarest AS (ORDER BY expected, bit)
 ),
@@ -105,7 +113,7 @@ lexeme_pair AS MATERIALIZED (
     WHERE one.expected * other.expected / ordinals.memories <= {pair_rows}
 ),
 -- The memories that have a rare lexeme or both of a pair, of those with an ordinal that is indexed. The conditions on
--- word_keys and ordinal are as the index memories_words has them. CASE hides the user from the index by user_id and
+-- lexeme_keys and ordinal are as the index memories_lexemes has them. CASE hides the user from the index by user_id and
 -- ordinal, which a planner that expects few memories of a user would prefer. The keys are salted with the user's id, so
 -- that the index finds hardly a memory of anybody else.
 index_match AS (
@@ -167,19 +175,19 @@ seed_of_long_query AS (
 seed_mask_counts AS MATERIALIZED (
     {chunk_mask_counts(seed_of_long_query)}
 ),
--- One row per lexeme of the query. The first {max_query_lexemes} have bits of their own, those with the most weight
--- first that any seed has. The others share the bit {no_bit}, which no term_mask has.
+-- One row per lexeme of the query. The first {max_query_lexemes} have bits of their own, those of words with the most
+-- weight first that any seed has. The others share the bit {no_bit}, which no term_mask has.
 scored_lexeme AS MATERIALIZED (
-    SELECT lexeme_id, weight,
+    SELECT lexeme_id, word, weight,
         least({first_lexeme_bit} - 1 + row_number() OVER (ORDER BY memories IS NULL, weight DESC, bit), {no_bit})::int
             AS bit
     FROM (
-        SELECT l.bit, l.lexeme_id, l.weight, sum(c.memories) AS memories
-        FROM weighted_lexeme l
+        SELECT l.bit, l.lexeme_id, l.word, w.weight, sum(c.memories) AS memories
+        FROM query_lexeme l
+        JOIN weighted_word w USING (word)
         LEFT JOIN seed_mask_counts c
             ON c.chunk = l.bit / {mask_bits} AND c.chunk_mask & (1::bigint << (l.bit % {mask_bits})) <> 0
-        WHERE l.bit <> {speaker_bit}
-        GROUP BY l.bit, l.lexeme_id, l.weight
+        GROUP BY l.bit, l.lexeme_id, l.word, w.weight
     ) counted
 ),
 masked_lexeme AS (
@@ -188,40 +196,55 @@ masked_lexeme AS (
 mask_vectors AS MATERIALIZED (
     {mask_vectors(masked_lexeme)}
 ),
--- One row per bit that has a weight. The weights add up to that of the whole query.
+-- One row per set of bits that has a weight: those of a word. The weights add up to that of the whole query.
 bit_weight AS MATERIALIZED (
-    SELECT 1::bigint << bit AS flag, sum(weight) AS weight
+    SELECT flag, sum(weight) AS weight
     FROM (
-        SELECT bit, weight FROM scored_lexeme
-        UNION ALL SELECT bit, weight FROM weighted_lexeme WHERE bit = {speaker_bit}
+        SELECT weight, coalesce(bit_or(1::bigint << bit) FILTER (WHERE bit < {no_bit}), 0) AS flag
+        FROM scored_lexeme GROUP BY word, weight
+        UNION ALL SELECT weight, flag FROM weighted_word WHERE word IS NULL
     ) weighted
-    GROUP BY bit
+    GROUP BY flag
 ),
 -- One row per row of candidates. own_score: before questions lose a part. score: after that.
 top_k AS MATERIALIZED (
-    SELECT m.id, m.ordinal, m.moment, m.similarity, m.coverage, m.score,
-        {own_score} AS own_score,
-        {term_mask} AS term_mask
-    FROM candidates m
+    SELECT *,
+        {own_score}
+            * {question_share} AS score,
+        {own_score} AS own_score
+    FROM (
+        SELECT id, ordinal, moment, similarity, term_mask,
+            {counted_once} AS coverage
+        FROM (
+            SELECT m.id, m.ordinal, m.moment, m.similarity, m.coverage,
+                {term_mask} AS term_mask
+            FROM candidates m
+            OFFSET 0
+        ) masked
+    ) covered
 ),
 {seed},
 -- One row per seed and memory that was added up to {neighbor_distance} positions before or after it.
 near_seed AS (
-    SELECT m.id, m.moment, m.similarity, m.term_mask, seed.id AS seed_id, seed.window_start,
-        seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,
-        seed.coverage AS seed_coverage,
-        {indexed_coverage} AS coverage
-    FROM seed CROSS JOIN LATERAL (
-        SELECT m.id, coalesce(m.valid_from, m.created_at) AS moment,
-            {similarity} AS similarity,
-            {term_mask} AS term_mask,
-            m.terms OPERATOR({vector}.<#>) (SELECT vector FROM query_weights) AS found
-        FROM searched m
-        WHERE m.ordinal <> seed.ordinal
-            AND m.ordinal >= seed.ordinal - {neighbor_distance} AND m.ordinal <= seed.ordinal + {neighbor_distance}
-        -- A fence: the few memories near a seed are read by the index, and compared once.
-        OFFSET 0
-    ) m
+    SELECT id, moment, similarity, term_mask, seed_id, window_start, seed_own_score, seed_similarity, seed_term_mask,
+        seed_coverage,
+        {counted_once} AS coverage
+    FROM (
+        SELECT m.*, {indexed_coverage} AS coverage, seed.id AS seed_id, seed.window_start,
+            seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,
+            seed.coverage AS seed_coverage
+        FROM seed CROSS JOIN LATERAL (
+            SELECT m.id, coalesce(m.valid_from, m.created_at) AS moment,
+                {similarity} AS similarity,
+                {term_mask} AS term_mask,
+                m.terms OPERATOR({vector}.<#>) (SELECT vector FROM query_weights) AS found
+            FROM searched m
+            WHERE m.ordinal <> seed.ordinal
+                AND m.ordinal >= seed.ordinal - {neighbor_distance} AND m.ordinal <= seed.ordinal + {neighbor_distance}
+            -- A fence: the few memories near a seed are read by the index, and compared once.
+            OFFSET 0
+        ) m
+    ) near
 ),
 {boosting},
 audit_entry AS (

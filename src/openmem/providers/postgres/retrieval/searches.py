@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from ...._ids import bucket_of
+from ....analysis import QueryWord
 from ....models import SearchResults, construct_result
 from ....operations import Context, Search
 from ....ports.postgres import Row, Statement
 from ....ranking import constants
-from ....ranking.queries import compared_text
 from ...base import Call
 from .. import binary
+from ..lexemes import QUESTION_ID, query_values
 from ..rows import to_record
 from ..sql import Catalog, Part, read
 from ..sql.parts import scope_values
@@ -20,7 +21,7 @@ from . import layout
 
 _INCLUDED: Final = (
     "query", "similarity", "term_mask", "lexeme_weight", "own_score", "question_share", "indexed_coverage",
-    "seed", "boosting",
+    "added_coverage", "counted_once", "seed", "boosting",
 )  # fmt: skip
 _INCLUDED_WITH: Final = {
     "mask_vectors": "lexemes",
@@ -39,7 +40,13 @@ class Searches:
         self._indexed = catalog.query("search_indexed", __package__, parts())
 
     def exact(
-        self, op: Search | Context, call: Call, model: str, vector: Sequence[float], limit: int
+        self,
+        op: Search | Context,
+        call: Call,
+        words: Sequence[QueryWord],
+        model: str,
+        vector: Sequence[float],
+        limit: int,
     ) -> Statement[SearchResults | None]:
         """The best by the scores of all memories of the user; None, and nothing was done, if there are too many."""
 
@@ -47,13 +54,19 @@ class Searches:
             is_large_user = rows[0][0]
             return None if is_large_user else _results([row[1:] for row in rows if row[1] is not None])
 
-        return self._exact.bind(_values(op, call, model, vector, limit), decode)
+        return self._exact.bind(_values(op, call, words, model, vector, limit), decode)
 
     def indexed(
-        self, op: Search | Context, call: Call, model: str, vector: Sequence[float], limit: int
+        self,
+        op: Search | Context,
+        call: Call,
+        words: Sequence[QueryWord],
+        model: str,
+        vector: Sequence[float],
+        limit: int,
     ) -> Statement[SearchResults]:
         """The best that an index of lexemes finds; for a user with many memories."""
-        return self._indexed.bind(_values(op, call, model, vector, limit), _results)
+        return self._indexed.bind(_values(op, call, words, model, vector, limit), _results)
 
 
 def parts() -> Mapping[str, Part]:
@@ -65,9 +78,11 @@ def parts() -> Mapping[str, Part]:
         **{name: _with(name, argument) for name, argument in _INCLUDED_WITH.items()},
         "coverage_of": _with("coverage", "mask"),
         "neighbor_steps": ", ".join(f"({step})" for step in _NEIGHBOR_STEPS),
-        "speaker_flag": f"{1 << layout.SPEAKER_BIT}::bigint",
+        "speaker_flag": f"{(1 << layout.SPEAKER_BITS) - 1 << layout.SPEAKER_BIT}::bigint",
         "question_flag": f"{1 << layout.QUESTION_BIT}::bigint",
-        "keys": "{schema}.word_keys(m.user_id, m.content, coalesce(m.valid_from, m.created_at))\n    ",
+        "no_mask": f"({-1 << 63})::bigint",
+        "question_id": str(QUESTION_ID),
+        "keys": "{schema}.lexeme_keys(m.user_id, m.terms)\n    ",
     }
 
 
@@ -77,12 +92,14 @@ def _with(name: str, argument: str) -> Callable[[str], str]:
     return lambda value: text.replace(f"{{{argument}}}", value)
 
 
-def _values(op: Search | Context, call: Call, model: str, vector: Sequence[float], limit: int) -> Mapping[str, object]:
+def _values(
+    op: Search | Context, call: Call, words: Sequence[QueryWord], model: str, vector: Sequence[float], limit: int
+) -> Mapping[str, object]:
     selection = op.selection(call.grants)
     return {
         "bucket": bucket_of(op.user_id),
         "user_id": selection.user_id,
-        "query": compared_text(op.query),
+        **query_values(words),
         "vector": binary.half_vector(vector),
         # No memory is comparable with a vector of zeros.
         "model": model if any(vector) else None,

@@ -57,6 +57,9 @@ updated AS (
             CASE WHEN 'content' = ANY (:changes::text[]) THEN :embedding_model::text ELSE m.embedding_model END,
         embedding =
             CASE WHEN 'content' = ANY (:changes::text[]) THEN :embedding::{vector}.halfvec ELSE m.embedding END,
+        terms =
+            CASE WHEN 'content' = ANY (:changes::text[]) THEN :terms::text::{vector}.sparsevec ELSE m.terms END,
+        analysis = CASE WHEN 'content' = ANY (:changes::text[]) THEN :analysis::int ELSE m.analysis END,
         scope = CASE WHEN 'scope' = ANY (:changes::text[]) THEN :scope::text ELSE m.scope END,
         tags = CASE WHEN 'tags' = ANY (:changes::text[]) THEN :tags::text[] ELSE m.tags END,
         confidence = CASE WHEN 'confidence' = ANY (:changes::text[]) THEN :confidence::float8 ELSE m.confidence END,

@@ -1,0 +1,118 @@
+"""Lexemes as PostgreSQL keeps them: by numbers, which are hashes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+from ...analysis import MemoryTerms, QueryWord
+from .retrieval import layout
+
+MAX_ENTRIES: Final = 16_000
+"""The most entries that pgvector's ``sparsevec`` takes."""
+
+_MASK: Final = 0xFFFFFFFF
+_SPEAKER_SUFFIX: Final = ":"
+_QUESTION: Final = "?"
+
+
+@lru_cache(32_768)
+def lexeme_id(lexeme: str) -> int:
+    """The number of a lexeme, 1 to `layout.LEXEME_IDS`: what the SQL function ``term_number`` gives.
+
+    It is the lower half of PostgreSQL's ``hashtextextended(lexeme, 0)``, which is Bob Jenkins' lookup3 hash.
+    """
+    data = lexeme.encode()
+    length = len(data)
+    # The last block has up to 11 bytes. The lowest byte of its third word is left to the length.
+    blocks = length // 12
+    tail = data[12 * blocks :]
+    a = b = c = (0x9E3779B9 + length + 3_923_095) & _MASK
+    for start in range(0, 12 * blocks, 12):
+        a = a + int.from_bytes(data[start : start + 4], "little") & _MASK
+        b = b + int.from_bytes(data[start + 4 : start + 8], "little") & _MASK
+        c = c + int.from_bytes(data[start + 8 : start + 12], "little") & _MASK
+        a = (a - c ^ (c << 4 | c >> 28)) & _MASK
+        c = c + b & _MASK
+        b = (b - a ^ (a << 6 | a >> 26)) & _MASK
+        a = a + c & _MASK
+        c = (c - b ^ (b << 8 | b >> 24)) & _MASK
+        b = b + a & _MASK
+        a = (a - c ^ (c << 16 | c >> 16)) & _MASK
+        c = c + b & _MASK
+        b = (b - a ^ (a << 19 | a >> 13)) & _MASK
+        a = a + c & _MASK
+        c = (c - b ^ (b << 4 | b >> 28)) & _MASK
+        b = b + a & _MASK
+    a = a + int.from_bytes(tail[:4], "little") & _MASK
+    b = b + int.from_bytes(tail[4:8], "little") & _MASK
+    c = c + (int.from_bytes(tail[8:], "little") << 8) & _MASK
+    c = (c ^ b) - (b << 14 | b >> 18) & _MASK
+    a = (a ^ c) - (c << 11 | c >> 21) & _MASK
+    b = (b ^ a) - (a << 25 | a >> 7) & _MASK
+    c = (c ^ b) - (b << 16 | b >> 16) & _MASK
+    a = (a ^ c) - (c << 4 | c >> 28) & _MASK
+    b = (b ^ a) - (a << 14 | a >> 18) & _MASK
+    c = (c ^ b) - (b << 24 | b >> 8) & _MASK
+    return (c & layout.LEXEME_IDS - 1) + 1
+
+
+def term_ids(terms: MemoryTerms) -> list[int]:
+    """The entries of a memory's ``terms``, ascending: its lexemes, its speakers, and whether it is a question."""
+    marks = speaker_ids(terms.speakers)
+    if terms.is_question:
+        marks.add(QUESTION_ID)
+    ids = set(map(lexeme_id, terms.lexemes)) | marks
+    if len(ids) > MAX_ENTRIES:
+        ids = {*sorted(ids - marks)[: MAX_ENTRIES - len(marks)], *marks}
+    return sorted(ids)
+
+
+def speaker_ids(names: Iterable[str]) -> set[int]:
+    """The entries of memories whose speaker has one of these names."""
+    return {lexeme_id(name + _SPEAKER_SUFFIX) for name in names}
+
+
+def terms_literal(ids: Sequence[int]) -> str:
+    """A value of ``terms`` as text, from ids in ascending order."""
+    return f"{{{','.join(f'{id}:1' for id in ids)}}}/{layout.LEXEME_IDS}"
+
+
+def query_values(words: Sequence[QueryWord]) -> Mapping[str, list[int] | list[float]]:
+    """The parameters of a search that tell the words of a query.
+
+    Every lexeme has a bit in the masks of the memories. A word is a set of bits of one chunk, so that one mask says
+    whether a memory has the word.
+    """
+    ids: list[int] = []
+    bits: list[int] = []
+    positions: list[int] = []
+    chunks: list[int] = []
+    flags: list[int] = []
+    speakers: set[int] = set()
+    bit = layout.FIRST_LEXEME_BIT
+    for position, word in enumerate(words):
+        own = list(dict.fromkeys(map(lexeme_id, word.alternatives)))
+        if bit % layout.MASK_BITS + len(own) > layout.MASK_BITS:
+            bit += -bit % layout.MASK_BITS
+        ids += own
+        bits += range(bit, bit + len(own))
+        positions += [position] * len(own)
+        chunks.append(bit // layout.MASK_BITS)
+        flags.append((1 << len(own)) - 1 << bit % layout.MASK_BITS)
+        bit += len(own)
+        speakers |= speaker_ids(word.alternatives)
+    return {
+        "lexeme_ids": ids,
+        "lexeme_bits": bits,
+        "lexeme_words": positions,
+        "word_weights": [word.weight for word in words],
+        "word_chunks": chunks,
+        "word_flags": flags,
+        "speaker_ids": list(speakers),
+    }
+
+
+QUESTION_ID: Final = lexeme_id(_QUESTION)
+"""The entry of a memory that is a question."""
