@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from os import PathLike
 from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from ._suggestions import closest
 from ._text import MAX_NAME_CHARACTERS
 from .access import Grants
+from .analysis import LANGUAGES
 from .errors import InvalidRequestError
 from .ports.models import Embedder, Reranker
-from .settings import Choice, FilePath, Part, Seconds, Setting, Text, Whole, settings_of
+from .settings import Choice, FilePath, Part, Seconds, Setting, Text, TimeZone, Whole, settings_of
 from .tokens import TokenCounter, estimate_tokens, resolve_token_counter
 
 __all__ = ["DEFAULT_POOL_TIMEOUT_SECONDS", "AuditMode", "ClientConfig"]
@@ -62,6 +64,12 @@ class ClientConfig:
     reranker: Annotated[
         Reranker | str | None, Setting(Part(), "reranker, as 'name' or 'provider:model'", option="reranker")
     ] = None
+    language: Annotated[
+        str | None, Setting(Choice(LANGUAGES), "language of all texts, as a code such as 'en'", option="language")
+    ] = None
+    timezone: Annotated[
+        tzinfo, Setting(TimeZone(), "time zone of days, as an IANA name such as 'Europe/Lisbon'", option="timezone")
+    ] = UTC
     schema: Annotated[str, Setting(Text(), "PostgreSQL schema of the tables", option="schema")] = "openmem"
     pool_min_size: Annotated[int, Setting(Whole(0), "connections to the backend kept open")] = 1
     pool_max_size: Annotated[int, Setting(Whole(1), "connections to the backend", option="pool-max-size")] = 10

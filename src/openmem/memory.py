@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -74,6 +74,10 @@ class Memory:
             ``"hashing"`` or ``"openai:text-embedding-3-small"``. By default what the environment
             variable ``OPENMEM_EMBEDDER`` names, else wordllama if it is installed, else hashing.
         use_openai: short for ``embedder="openai"``.
+        language: of all texts, as a code such as ``"en"``, where the words of short texts could be of several; by
+            default each text's own words decide. After a change, call `reindex` with ``everything=True``.
+        timezone: in which days are meant where a text or a query names them, as a name such as
+            ``"Europe/Lisbon"`` or an object; by default UTC. After a change, as above.
         schema: PostgreSQL schema that holds openmem's tables.
         pool_min_size: connections kept open.
         pool_max_size: connections open at most.
@@ -113,6 +117,8 @@ class Memory:
         config: Mapping[str, Any] | None = None,
         embedder: Embedder | str | None = None,
         use_openai: bool = False,
+        language: str | None = None,
+        timezone: tzinfo | str = UTC,
         schema: str = "openmem",
         pool_min_size: int = 1,
         pool_max_size: int = 10,
@@ -137,6 +143,8 @@ class Memory:
             config=config,
             embedder=embedder,
             use_openai=use_openai,
+            language=language,
+            timezone=timezone,
             schema=schema,
             pool_min_size=pool_min_size,
             pool_max_size=pool_max_size,

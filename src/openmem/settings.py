@@ -11,8 +11,10 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, Protocol, get_type_hints
+from zoneinfo import ZoneInfo
 
 from ._text import check_text, quoted
 
@@ -92,6 +94,22 @@ class Choice:
 
     def parse(self, text: str) -> str:
         return self.check(text.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class TimeZone:
+    """A time zone: its name in the IANA database, or an object of Python."""
+
+    def check(self, value: Any) -> tzinfo:
+        if isinstance(value, tzinfo):
+            return value
+        try:
+            return UTC if value == "UTC" else ZoneInfo(check_text(value) if isinstance(value, str) else "")
+        except (LookupError, OSError, TypeError, ValueError):
+            raise ValueError(f"{quoted(value)} is no time zone, such as 'Europe/Lisbon'") from None
+
+    def parse(self, text: str) -> tzinfo:
+        return self.check(text)
 
 
 @dataclass(frozen=True, slots=True)

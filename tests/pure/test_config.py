@@ -41,6 +41,14 @@ CLIENTS = pytest.mark.parametrize("client", [Memory, AsyncMemory])
         ("pool_max_size", True),
         ("executor_max_workers", 0),
         ("audit", "some"),
+        ("language", "English"),
+        ("language", 5),
+        ("timezone", "Europe/Atlantis"),
+        ("timezone", "../etc"),
+        ("timezone", "Europe"),
+        ("timezone", ""),
+        ("timezone", 5),
+        ("timezone", None),
         ("schema", "Bad Name"),
         ("schema", "a;b"),
         ("schema", "pg_mine"),
@@ -113,7 +121,8 @@ MISPLACED = [
     "setting",
     [
         "provider", "url", "replica_url", "base_url", "path", "schema", "audit", "embedder", "reranker",
-        "token_counter", "grants", "timeout", "pool_timeout", "pool_min_size", "pool_max_size", "executor_max_workers",
+        "language", "timezone", "token_counter", "grants", "timeout", "pool_timeout", "pool_min_size", "pool_max_size",
+        "executor_max_workers",
     ],
 )  # fmt: skip
 def test_what_stands_in_the_wrong_place_is_not_shown(

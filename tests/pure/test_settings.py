@@ -26,6 +26,8 @@ VALUES: Mapping[str, Any] = {
     "path": "somewhere",
     "config": {"vector_store": {"provider": "qdrant", "config": {}}},
     "embedder": "hashing",
+    "language": "en",
+    "timezone": "Europe/Lisbon",
     "schema": "other",
     "pool_min_size": 2,
     "pool_max_size": 3,
@@ -41,9 +43,9 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
 }
 POOL = {"pool_min_size", "pool_max_size", "pool_timeout"}
 READ: Mapping[str, set[str]] = {
-    "postgres": {"url", "replica_url", "timeout", "embedder", "schema", "audit", *POOL},
-    "local": {"path", "timeout", "embedder", "schema", "audit", *POOL},
-    "memory": {"embedder", "audit"},
+    "postgres": {"url", "replica_url", "timeout", "embedder", "language", "timezone", "schema", "audit", *POOL},
+    "local": {"path", "timeout", "embedder", "language", "timezone", "schema", "audit", *POOL},
+    "memory": {"embedder", "language", "timezone", "audit"},
     "passthrough": {"base_url", "host", "api_key", "timeout", "pool_max_size"},
     "mem0": {"base_url", "host", "api_key", "timeout", "config", "embedder"},
     "supermemory": {"base_url", "host", "api_key", "timeout"},

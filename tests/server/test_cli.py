@@ -111,7 +111,7 @@ def test_wrong_settings(
         (
             ["--provider", "local", "--postgres-url", NOWHERE],
             {},
-            "bad config: --postgres-url: provider 'local' does not read it; it reads --audit, --embedder, --path, ",
+            "bad config: --postgres-url: provider 'local' does not read it; it reads --audit, --embedder, ",
         ),
         (["--postgres", NOWHERE], {}, "there is no flag '--postgres'; did you mean --postgres-url?"),
         (["--port=1", "--pool-max=3"], {}, "there is no flag '--pool-max'; did you mean --pool-max-size?"),

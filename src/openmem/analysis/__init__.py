@@ -10,7 +10,10 @@ from typing import Final
 
 from .terms import MAX_SPEAKERS, MemoryTerms, QueryWord
 
+LANGUAGES: Final = ("en",)
+"""The codes of the languages that texts may be said to be in."""
+
 VERSION: Final = 1
 """Of the words that an analysis finds in a memory. Whoever changes them adds one, and `Memory.reindex` follows."""
 
-__all__ = ["MAX_SPEAKERS", "VERSION", "MemoryTerms", "QueryWord"]
+__all__ = ["LANGUAGES", "MAX_SPEAKERS", "VERSION", "MemoryTerms", "QueryWord"]

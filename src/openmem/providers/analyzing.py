@@ -31,7 +31,7 @@ class Analysis:
     async def load(self) -> None:
         """Import what it takes. It comes first."""
         module = await self._ports.import_module("openmem.analysis.analyzer")
-        self.analyzer = module.Analyzer()
+        self.analyzer = module.Analyzer(self._config.language, self._config.timezone)
 
     async def memories(self, contents: Sequence[str], moments: Sequence[datetime]) -> list[MemoryTerms]:
         """What the ranking reads of memories.

@@ -46,7 +46,7 @@ class MemoryProvider(Provider):
     """Memories that live in a `MemoryStore`: by default one of this client's own, which ends with it."""
 
     name = "memory"
-    settings = frozenset({"audit", "embedder"})
+    settings = frozenset({"audit", "embedder", "language", "timezone"})
     remembers_keys = True
     options = frozenset({"store"})
     features = CapabilityFeatures(

@@ -63,8 +63,8 @@ class PostgresProvider(Provider):
     name = "postgres"
     settings = frozenset(
         {
-            "audit", "embedder", "pool_max_size", "pool_min_size", "pool_timeout", "replica_url", "schema", "timeout",
-            "url",
+            "audit", "embedder", "language", "pool_max_size", "pool_min_size", "pool_timeout", "replica_url", "schema",
+            "timeout", "timezone", "url",
         }
     )  # fmt: skip
     remembers_keys = True
