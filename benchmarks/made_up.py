@@ -1,4 +1,4 @@
-"""Sets that anyone can measure without data: those of benchmarks/data and those that are made here.
+"""Sets that anyone can measure without data: benchmarks/data/languages, and those that are made here.
 
 None of them was used to tune the ranking, and none should be, so that they can tell how it generalises.
 """
@@ -12,7 +12,7 @@ from typing import Final
 
 from .datasets import Data, Question, Remembered, invented, sets
 
-IN_REPOSITORY: Final = Path(__file__).parent / "data"
+LANGUAGES: Final = Path(__file__).parent / "data" / "languages"
 
 _MONTHS: Final = {
     line.split()[0]: line.split()[1:]
@@ -81,7 +81,7 @@ _EXCHANGES_PER_SESSION: Final = 8
 
 def made_up() -> list[Data]:
     """All of them, in the order of their names."""
-    return sorted([*sets(IN_REPOSITORY), invented(), diary(), dialogues()], key=lambda data: data.name)
+    return sorted([*sets(LANGUAGES), invented(), diary(), dialogues()], key=lambda data: data.name)
 
 
 def diary() -> Data:
@@ -118,7 +118,7 @@ def _asking(day: date, number: int) -> str:
 
 
 def dialogues() -> Data:
-    """Conversations in which one asks and the other answers without the words of the question."""
+    """Conversations in which one asks and the other answers, half of the time without a word of the question."""
     memories: list[Remembered] = []
     questions: list[Question] = []
     for number, (one, other) in enumerate(_PAIRS):
@@ -134,9 +134,10 @@ def dialogues() -> Data:
             asking, answering = chance.sample([one, other], 2)
             moment = datetime(2025, 3, 1, 18, tzinfo=UTC) + position // _EXCHANGES_PER_SESSION * timedelta(days=9)
             ref = f"{position}:1"
+            echo = f"The {topic}? " if chance.random() < 0.5 else ""
             turns = {
                 f"{position}:0": f"{asking}: {said.format(x=topic)}",
-                ref: f"{answering}: {answered.format(v=value)}",
+                ref: f"{answering}: {echo}{answered.format(v=value)}",
                 f"{position}:2": f"{asking}: {chance.choice(_CHATTER)}",
                 f"{position}:3": f"{answering}: {chance.choice(_CHATTER)}",
             }

@@ -187,7 +187,9 @@ def settings(provider: str, url: str | None) -> dict[str, Any]:
 
 def selected(options: argparse.Namespace) -> list[Data]:
     """The sets that the options name, with the dates that they ask for."""
-    every = [data for folder in options.data for data in sets(folder)] if options.data else made_up()
+    every = [data for folder in options.data or () for data in sets(folder)]
+    if options.made_up or not options.data:
+        every += made_up()
     if options.undated:
         every = [data.undated() for data in every]
     if options.gap is not None:
@@ -211,6 +213,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         help="a set, or a folder of sets; may be given more than once (default: those of `benchmarks.made_up`)",
     )
+    found.add_argument("--made-up", action="store_true", help="measure those of `benchmarks.made_up` besides")
     found.add_argument(
         "--embedder", action="append", help="name of an embedder; may be given more than once (default: wordllama)"
     )

@@ -2,7 +2,8 @@
 
 ``--publish FOLDER`` takes ``result.json`` and the plots of a run of `benchmarks.compare` into
 docs/benchmarks, and writes the tables anew. Without it the tables are written from what is there;
-with ``--check`` nothing is written, and pages that are not current are an error.
+with ``--check`` nothing is written, and pages that are not current are an error. The tables of recall are
+from docs/benchmarks/recall.json, the ``--output`` of `benchmarks.recall`.
 
     python -m benchmarks.report [--publish FOLDER | --check]
 """
@@ -16,8 +17,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from .results import RESULT, Result
-from .tables import all_grids, markdown, people, summary
+from .results import RECALL, RESULT, RecallRun, Result
+from .tables import all_grids, markdown, people, recall_grids, recall_summary, summary
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PUBLISHED: Final = ROOT / "docs" / "benchmarks"
@@ -27,13 +28,18 @@ END: Final = "<!-- end of that part -->"
 
 def details(result: Result) -> str:
     """Every table, under its heading, and what the run ran on."""
-    parts = [f"### {grid.title}\n\n{markdown(grid)}" for grid in all_grids(result)]
-    return "\n\n".join([circumstances(result), *parts])
+    grids = [*all_grids(result), *recall_grids(recall(), times=False)]
+    return "\n\n".join([circumstances(result), *(f"### {grid.title}\n\n{markdown(grid)}" for grid in grids)])
 
 
 def overview(result: Result) -> str:
-    """The table of the README."""
-    return markdown(summary(result))
+    """The tables of the README: what calls cost, and what is found."""
+    return f"{markdown(summary(result))}\n\n{markdown(recall_summary(recall()))}"
+
+
+def recall() -> RecallRun:
+    """The published recall on sets that the ranking was not tuned on."""
+    return RecallRun.model_validate_json((PUBLISHED / RECALL).read_text(encoding="utf-8"))
 
 
 def circumstances(result: Result) -> str:

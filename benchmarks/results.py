@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 RESULT: Final = "result.json"
+RECALL: Final = "recall.json"
 
 
 class _Value(BaseModel):

@@ -167,7 +167,6 @@ def summary(result: Result) -> Grid:
     rows = []
     for name in result.systems:
         big, floor = result.sizes[biggest][name], result.sizes[biggest][FLOOR]
-        recall = result.retrieval_in_store[name].recall[10]
         left = result.cancellation.get(name)
         rows.append(
             [
@@ -176,7 +175,6 @@ def summary(result: Result) -> Grid:
                 times(result.search[name].p50, result.search[FLOOR].p50),
                 times(result.throughput["search"][name].median, result.throughput["search"][FLOOR].median),
                 times(big.p50, floor.p50),
-                share(recall),
                 "-" if left is None else str(max(left.running_at_once)),
             ]
         )
@@ -186,43 +184,72 @@ def summary(result: Result) -> Grid:
         "search",
         f"searches/s, {result.tasks} at a time",
         f"search among {biggest:,}",
-        "recall@10",
         "left running",
     ]
     floor_times = f"{milliseconds(result.add[FLOOR].p50)} ms, {milliseconds(result.search[FLOOR].p50)} ms, "
     floor_times += f"{result.throughput['search'][FLOOR].median:,.0f}/s, "
     floor_times += f"{milliseconds(result.sizes[biggest][FLOOR].p50)} ms"
-    data = "made-up data" if result.synthetic else result.data
-    note = f"Times of {_title(FLOOR)}: {floor_times}. Recall on {data}, in a store of {result.store:,} memories."
+    note = f"Times of {_title(FLOOR)}: {floor_times}. The store holds {result.store:,} memories."
     return Grid("Summary", heads, rows, note)
 
 
-def recall_grids(run: RecallRun) -> Iterator[Grid]:
-    """A table for each embedder: a row for each set and ranking, and the means over the sets."""
+def recall_grids(run: RecallRun, *, times: bool = True) -> Iterator[Grid]:
+    """A table for each embedder: a row for each set and ranking, and the means over the sets.
+
+    Args:
+        times: with the times of searches.
+    """
     for embedder in dict.fromkeys(one.embedder for one in run.sets):
         found = [one for one in run.sets if one.embedder == embedder]
-        cutoffs = list(found[0].retrieval.recall)
         rows: list[list[str]] = []
         for data in dict.fromkeys(one.data for one in found):
             of_set = [one for one in found if one.data == data]
             rows += [[data if one is of_set[0] else "", *_recall_cells(one)] for one in of_set]
-        rankings = list(dict.fromkeys(one.ranking for one in found))
-        for ranking in rankings:
-            means = _means([one for one in found if one.ranking == ranking], cutoffs)
-            rows.append(["mean" if ranking == rankings[0] else "", ranking, *means, "", "", ""])
-        heads = ["", "", *(f"R@{k}" for k in cutoffs), "MRR", "right", "unrelated", "p50 ms"]
+        means = recall_means(found)
+        rows += [["" if number else "mean", *row, "", "", ""] for number, row in enumerate(means.rows)]
+        heads = ["", *means.heads, "right", "unrelated", "p50 ms"]
+        if not times:
+            heads, rows = heads[:-1], [row[:-1] for row in rows]
         yield Grid(f"Recall with {embedder}", heads, rows, _circumstances(run, found))
+
+
+def recall_summary(run: RecallRun, cutoff: int = 5) -> Grid:
+    """What fits into the README: recall by kind of set, the first word of its name, and the mean of all sets."""
+    found = [one for one in run.sets if one.embedder == run.sets[0].embedder]
+    kinds: dict[str, list[SetRecall]] = {}
+    for one in found:
+        kinds.setdefault(one.data.replace(",", "-").partition("-")[0], []).append(one)
+    rows = [
+        [
+            ranking,
+            *(
+                share(fmean(one.retrieval.recall[cutoff] for one in group if one.ranking == ranking))
+                for group in (*kinds.values(), found)
+            ),
+        ]
+        for ranking in dict.fromkeys(one.ranking for one in found)
+    ]
+    counted = [f"{kind} ({len({one.data for one in group})})" for kind, group in kinds.items()]
+    note = f"Recall@{cutoff}, by kind of set; in brackets how many there are. {_circumstances(run, found)}"
+    return Grid("Recall by kind of set", ["", *counted, "mean of all"], rows, note)
+
+
+def recall_means(found: Sequence[SetRecall]) -> Grid:
+    """What each ranking finds, averaged over the sets of one embedder."""
+    cutoffs = list(found[0].retrieval.recall)
+    rows = []
+    for ranking in dict.fromkeys(one.ranking for one in found):
+        of_ranking = [one.retrieval for one in found if one.ranking == ranking]
+        numbers = [[one.recall[k] for one in of_ranking] for k in cutoffs] + [[one.mrr for one in of_ranking]]
+        rows.append([ranking, *(share(fmean(column)) for column in numbers)])
+    note = f"Means of {len({one.data for one in found})} sets."
+    return Grid("Recall", ["", *(f"R@{k}" for k in cutoffs), "MRR"], rows, note)
 
 
 def _recall_cells(one: SetRecall) -> list[str]:
     numbers = [*one.retrieval.recall.values(), one.retrieval.mrr]
     scores = ["-" if score is None else f"{score:.2f}".replace("0.", ".", 1) for score in (one.right, one.unrelated)]
     return [one.ranking, *map(share, numbers), *scores, "-" if one.p50 is None else milliseconds(one.p50)]
-
-
-def _means(found: Sequence[SetRecall], cutoffs: Sequence[int]) -> list[str]:
-    numbers = [[one.retrieval.recall[k] for one in found] for k in cutoffs]
-    return [share(fmean(column)) for column in [*numbers, [one.retrieval.mrr for one in found]]]
 
 
 def _circumstances(run: RecallRun, found: Sequence[SetRecall]) -> str:
