@@ -13,7 +13,8 @@ R@k is the share of a question's evidence among the first k results, averaged ov
 1 / rank of the first evidence. *right* is the median score of the best right answer, where one was found. *unrelated*
 is the median score of what is not related: the ten results when the same question is asked to another user's memories;
 in a set of one user what is behind rank ten and no evidence; in a set of the same facts in several languages all that
-is no evidence. *p50* is the median time of a search, without that of embedding the question.
+is no evidence. *p50* is the median time of a search, without that of embedding the question. A second table has the
+shares of both, the right answers and the unrelated memories, that some values of ``min_score`` keep.
 """
 
 from __future__ import annotations
@@ -44,11 +45,12 @@ from .embedding import Remembering
 from .made_up import made_up
 from .measures import judged, latency, rounded
 from .results import RecallRun, SetRecall
-from .tables import markdown, recall_grids, rich_table
+from .tables import markdown, min_score_grids, recall_grids, rich_table
 
 OURS: Final = "openmem"
 ORDERS: Final = ("sequence", "concurrent", "shuffled", "bulk")
 CUTOFFS: Final = (1, 5, 10)
+MIN_SCORES: Final = (0.1, 0.2, 0.3, 0.5)
 LIMIT: Final = 20
 FOUND: Final = 10
 AT_ONCE: Final = 32
@@ -87,6 +89,8 @@ class Answers:
             retrieval=judged(self._ranked, CUTOFFS),
             right=_median(self._right) if has_scores else None,
             unrelated=_median(self._unrelated) if has_scores else None,
+            right_kept=_kept(self._right) if ranking == OURS else {},
+            unrelated_kept=_kept(self._unrelated) if ranking == OURS else {},
             p50=latency(self.seconds).p50 if self.seconds else None,
         )
 
@@ -99,6 +103,11 @@ def stranger(data: Data, user: str) -> str | None:
 
 def _median(scores: Sequence[float]) -> float | None:
     return rounded(statistics.median(scores)) if scores else None
+
+
+def _kept(scores: Sequence[float]) -> dict[float, float]:
+    """The share of scores that each of `MIN_SCORES` keeps."""
+    return {least: rounded(statistics.fmean(score >= least for score in scores)) for least in MIN_SCORES if scores}
 
 
 async def store(memory: AsyncMemory, memories: Sequence[Remembered], order: str, advance: Advance) -> dict[str, str]:
@@ -252,7 +261,7 @@ def main() -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with server as url, Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         result = asyncio.run(run(options, url, every, progress))
-    for grid in recall_grids(result):
+    for grid in (*recall_grids(result), *min_score_grids(result)):
         print(f"{grid.title}\n\n{markdown(grid)}\n") if options.markdown else Console().print(rich_table(grid))
     if options.output is not None:
         options.output.write_text(result.model_dump_json(indent=1), encoding="utf-8")

@@ -46,6 +46,8 @@ class SetRecall(_Value):
         ranking: ``openmem``, or the name of a baseline.
         right: median score of the best right answers, of the questions that had one among their results.
         unrelated: median score of memories that have nothing to do with the question; None where scores mean nothing.
+        right_kept: the share of the right answers among the results that a ``min_score`` keeps, by ``min_score``.
+        unrelated_kept: the same of the unrelated memories.
         p50: median time of a search, without that of embedding the question; None of a baseline.
     """
 
@@ -57,6 +59,8 @@ class SetRecall(_Value):
     retrieval: Retrieval
     right: float | None
     unrelated: float | None
+    right_kept: dict[float, float]
+    unrelated_kept: dict[float, float]
     p50: float | None
 
 

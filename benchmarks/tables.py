@@ -213,6 +213,25 @@ def recall_grids(run: RecallRun, *, times: bool = True) -> Iterator[Grid]:
         yield Grid(f"Recall with {embedder}", heads, rows, _circumstances(run, found))
 
 
+def min_score_grids(run: RecallRun) -> Iterator[Grid]:
+    """For each embedder, what a ``min_score`` keeps of the right answers and of unrelated memories, by set."""
+    for embedder in dict.fromkeys(one.embedder for one in run.sets):
+        found = [one for one in run.sets if one.embedder == embedder and one.right_kept and one.unrelated_kept]
+        if not found:
+            continue
+        rows = []
+        for name, group in [*((one.data, [one]) for one in found), ("mean", found)]:
+            shares = [
+                [fmean(kept[least] for kept in side) for least in found[0].right_kept]
+                for side in ([one.right_kept for one in group], [one.unrelated_kept for one in group])
+            ]
+            rows.append(
+                [name, *(f"{share(right)} / {share(unrelated)}" for right, unrelated in zip(*shares, strict=True))]
+            )
+        note = "The share of the right answers among the results that it keeps / that of the unrelated memories."
+        yield Grid(f"What min_score keeps with {embedder}", ["", *map(share, found[0].right_kept)], rows, note)
+
+
 def recall_summary(run: RecallRun, cutoff: int = 5) -> Grid:
     """What fits into the README: recall by kind of set, the first word of its name, and the mean of all sets."""
     found = [one for one in run.sets if one.embedder == run.sets[0].embedder]

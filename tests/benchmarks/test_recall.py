@@ -15,7 +15,7 @@ from benchmarks.datasets import Data, Question, Remembered, sets
 from benchmarks.embedding import Remembering
 from benchmarks.made_up import made_up
 from benchmarks.results import RecallRun
-from benchmarks.tables import recall_grids
+from benchmarks.tables import min_score_grids, recall_grids, recall_summary
 from openmem.embedders.hashing import HashingEmbedder
 from openmem.ranking import constants
 
@@ -200,7 +200,8 @@ def test_a_run(
     assert {one.embedder for one in result.sets} == {HashingEmbedder().model}
     [grid] = recall_grids(result)
     assert len(grid.rows) == len(result.sets) + 4
-    assert {len(row) for row in grid.rows} == {len(grid.heads)}
+    for each in (grid, *recall_grids(result, times=False), recall_summary(result), *min_score_grids(result)):
+        assert {len(row) for row in each.rows} == {len(each.heads)}, each.title
     assert "mean" in capsys.readouterr().out
 
 
@@ -225,6 +226,20 @@ def test_what_is_unrelated() -> None:
     assert found.right == 0.97
     assert found.unrelated == pytest.approx(0.85, abs=0.011)
     assert found.p50 is None
+    assert found.right_kept == {0.1: 1, 0.2: 1, 0.3: 1, 0.5: 1}
+    assert found.unrelated_kept[0.5] == 1
+
+
+def test_what_a_min_score_keeps() -> None:
+    data = Data("d", [Remembered("a", "1", "x", None), Remembered("b", "1", "y", None)], [])
+    answers = recall.Answers(data)
+    answers.add(Question("a", "?", frozenset({"1"})), [("1", 0.3), ("2", 0.2)])
+    answers.add(Question("a", "?", frozenset({"1"})), [("2", 0.4), ("1", 0.15)])
+    answers.add_unrelated([("1", 0.25), ("2", 0.05)])
+    found = answers.found("e", recall.OURS)
+    assert found.right_kept == {0.1: 1, 0.2: 0.5, 0.3: 0.5, 0.5: 0}
+    assert found.unrelated_kept == {0.1: 0.5, 0.2: 0.5, 0.3: 0, 0.5: 0}
+    assert answers.found("e", BM25).right_kept == {}
 
 
 def test_a_constant_can_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
