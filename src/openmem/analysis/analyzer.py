@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import UTC, datetime, tzinfo
 
-from . import dates, words
+from . import words
+from .dates import lexemes_of_date
+from .sentences import CONTEXT_WEIGHT, Sentence, weighted_sentences
 from .terms import MemoryTerms, QueryWord
 
 
@@ -25,34 +26,39 @@ class Analyzer:
         """What the ranking reads of a memory.
 
         Args:
-            moment: when it is from. Its day is that at the moment's own offset from UTC, or in the time zone if the
-                moment is in UTC.
+            moment: when it is from.
         """
-        day = (moment if moment.utcoffset() else self._local(moment)).date()
-        lexemes = {*words.lexemes(content), *dates.lexemes_of((day.isoformat(),))}
-        for mention in dates.mentions(unicodedata.normalize("NFKC", content), day):
-            if not mention.is_vague:
-                lexemes.update(dates.lexemes_of(mention.periods, day))
         speaker = words.speaker(content)
         return MemoryTerms(
-            frozenset(lexemes), frozenset() if speaker is None else frozenset({speaker}), words.is_question(content)
+            frozenset(words.lexemes(content)).union(lexemes_of_date(self._local(moment))),
+            frozenset() if speaker is None else frozenset({speaker}),
+            words.is_question(content),
         )
 
     def query(self, text: str, now: datetime) -> tuple[QueryWord, ...]:
-        """The words of a query, each once: those of its text, and then those of the dates in it.
+        """The words of a query, each once, in order of appearance. Of several sentences those count most that ask.
 
         Args:
             now: when it is asked.
         """
-        text, today = unicodedata.normalize("NFKC", text), self._local(now).date()
-        mentions = dates.mentions_of_query(text, today)
-        found: dict[QueryWord, None] = {}
-        for mention in mentions:
-            spelled = words.lexemes(text[mention.start : mention.end]) if mention.is_spelled else ()
-            found.update(dict.fromkeys(dates.query_words(mention.periods, today, spelled)))
-        named = {name for word in found for name in word.alternatives}
-        rest = words.lexemes(dates.without(text, mentions))
-        return (*(QueryWord((lexeme,)) for lexeme in rest if lexeme not in named), *found)
+        weights: dict[tuple[str, ...], float] = {}
+        for sentence in self._sentences(text):
+            for word in self._words(sentence.text, now):
+                weight = word.weight * sentence.weight
+                weights[word.alternatives] = max(weight, weights.get(word.alternatives, 0.0))
+        return tuple(map(QueryWord, weights, weights.values()))
+
+    def asked(self, text: str) -> str:
+        """The part of a query that is compared by its meaning: its questions, and what short ones refer to."""
+        found = self._sentences(text)
+        asked = [sentence.text for sentence in found if sentence.weight >= CONTEXT_WEIGHT]
+        return text if len(asked) == len(found) else " ".join(asked)
+
+    def _sentences(self, text: str) -> list[Sentence]:
+        return weighted_sentences(text, lambda sentence: len(words.lexemes(sentence)))
+
+    def _words(self, text: str, now: datetime) -> tuple[QueryWord, ...]:
+        return tuple(QueryWord((lexeme,)) for lexeme in words.lexemes(text))
 
     def _local(self, moment: datetime) -> datetime:
         """The moment in the time zone; at the ends of the calendar, which it may leave there, as it is."""

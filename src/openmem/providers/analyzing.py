@@ -48,5 +48,11 @@ class Analysis:
         now, compared = self._ports.now(), compared_text(text)
         return await self._run([compared], lambda: compared_words(self.analyzer.query(compared, now)))
 
+    async def asked(self, text: str) -> str:
+        """The part of a query to embed: all of it, but for sentences of a message around the one that asks."""
+        compared = compared_text(text)
+        asked = await self._run([compared], lambda: self.analyzer.asked(compared))
+        return text if asked == compared else asked
+
     async def _run(self, texts: Sequence[str], function: Callable[[], R]) -> R:
         return function() if sum(map(len, texts)) <= QUICK_CHARACTERS else await self._ports.run_cpu(function)

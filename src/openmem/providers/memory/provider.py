@@ -202,7 +202,7 @@ class MemoryProvider(Provider):
         return await self._run(self._store.count(op.user_id), page)
 
     async def search(self, op: Search, call: Call) -> SearchResults:
-        vector = await self._embedder.embed_query(op.query)
+        vector = await self._embedder.embed_query(await self._analysis.asked(op.query))
         selection, model = op.selection(call.grants), self._embedder.model
 
         words = await self._analysis.query(op.query)

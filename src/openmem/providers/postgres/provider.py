@@ -271,7 +271,7 @@ class PostgresProvider(Provider):
         return done
 
     async def _ranked(self, op: Search | Context, call: Call, limit: int) -> SearchResults:
-        vector = await self._embedder.embed_query(op.query)
+        vector = await self._embedder.embed_query(await self._analysis.asked(op.query))
         words = await self._analysis.query(op.query)
         return await Retriever(self._db).search(op, call, words, self._embedder.model, vector, limit)
 

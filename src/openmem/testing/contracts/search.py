@@ -61,6 +61,16 @@ class SearchContract(Contract):
         block = await self.memory.context(query, self.user)
         assert block.citations[0].memory_id == hits[0].memory.id
 
+    @requires("add", "search", "keyword_search")
+    async def test_what_a_message_asks_counts_more_than_what_surrounds_it(self) -> None:
+        texts = await self.add_corpus()
+        message = (
+            "My sister Anna came by and brought her three cats. How are you? What was paid through the account of "
+            "invoice 8421377? Thanks! On Monday a quarterly report is due, and I play the cello every weekend."
+        )
+        hits = await self.memory.search(message, self.user)
+        assert texts[hits[0].memory.id] == cases.CORPUS[5]
+
     @requires("add", "search")
     async def test_limit_and_min_score_cut_the_same_ranking(self) -> None:
         await self.add_corpus()

@@ -1,0 +1,100 @@
+"""What of a message counts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from openmem.analysis.analyzer import Analyzer
+from openmem.analysis.sentences import CONTEXT_WEIGHT, OTHER_WEIGHT, sentences
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+ANALYZER = Analyzer()
+
+ASKED = {
+    "I was in Porto yesterday. Remind me of the recipe Maya gave me. Thanks a lot!": (
+        "Remind me of the recipe Maya gave me."
+    ),
+    "Hi! How are you? The trains were late again. What did Dr. Chen say about my knee? No hurry, I am out now.": (
+        "What did Dr. Chen say about my knee?"
+    ),
+    "Back at last, and it rains. I read a novel in the library. What was its name?": (
+        "I read a novel in the library. What was its name?"
+    ),
+    "The cat sat on my keyboard all morning. This is what I wanted to ask you: where did Maya move last spring?": (
+        "where did Maya move last spring?"
+    ),
+    "i was at the market. the fish was fresh. where did maya buy the old lamp": "where did maya buy the old lamp",
+    "What did I say about hotels near Porto? By the sea? Thanks, that helps a lot.": (
+        "What did I say about hotels near Porto? By the sea?"
+    ),
+    "Hallo, ich komme gerade vom Markt. Sag mir bitte, wann Jonas Geburtstag hat. Vielen Dank!": (
+        "Sag mir bitte, wann Jonas Geburtstag hat."
+    ),
+    "¡Buenas tardes! Acabo de volver del trabajo. ¿Qué regalo compró Lucía para su hermana? Hasta luego.": (
+        "¿Qué regalo compró Lucía para su hermana?"
+    ),
+    "Только что вернулась с работы. Напомни рецепт бабушкиного пирога. Спасибо!": (
+        "Напомни рецепт бабушкиного пирога."
+    ),
+    "Hi.\n\nOn Monday the committee met.\nA vote was postponed.\n\nWhich allergy does my sister Anna have?\n\nBye": (
+        "Which allergy does my sister Anna have?"
+    ),
+}
+
+
+@pytest.mark.parametrize("message", ASKED)
+def test_the_question_is_what_is_asked(message: str) -> None:
+    assert ANALYZER.asked(message) == ASKED[message]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "dark mode editor",
+        "Who is Maya?",
+        "Maya: where did you move?",
+        "The trip to Porto was lovely. We stayed in a hotel by the sea.",
+        "Thanks! Bye.",
+        "Which of these did I order: pizza or pasta?",
+        'Did she say "Who is there?" when Mr. Smith knocked?',
+        "What did Maya say\nabout the trip?",
+        "?",
+        "...",
+        " \n ",
+    ],
+)
+def test_all_counts_of_what_is_one_sentence_or_asks_nothing(message: str) -> None:
+    assert ANALYZER.asked(message) == message
+    assert {word.weight for word in ANALYZER.query(message, NOW)} <= {1.0}
+
+
+def test_words_count_by_their_sentence() -> None:
+    message = "The bus was late. I read a novel in the library. What was its name? The weather is nice, a nice name."
+    weights = {word.alternatives[0]: word.weight for word in ANALYZER.query(message, NOW)}
+    assert weights["bus"] == weights["weather"] == OTHER_WEIGHT
+    assert weights["novel"] == weights["librari"] == CONTEXT_WEIGHT
+    assert weights["name"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("One. Two! Three? Four… Five", 5),
+        ("一。二！三？四", 4),
+        ("यह एक है। यह दो है।", 2),
+        ("أين هي؟ لا أعرف.", 2),
+        ("Mr. A. Smith vs. Dr. Jones, i.e. no. 5. September", 2),
+        ("version 1.2.3 of example.org", 1),
+        ("What?!\u201d she said. \u201cNo.\u201d He left.", 3),
+    ],
+)
+def test_sentences_of_any_script(text: str, count: int) -> None:
+    assert len(sentences(text)) == count
+
+
+@pytest.mark.parametrize("unit", ["a: ", "? ", "a. ", "the: the\n", ".", "a b? ", "。", " ", "Mr. ", '."', "\n"])
+def test_a_message_of_nothing_but_ends_is_read(unit: str) -> None:
+    message = unit * (20_000 // len(unit))
+    assert set(ANALYZER.asked(message).split()) <= set(message.split())
