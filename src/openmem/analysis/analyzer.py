@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime, tzinfo
 
-from . import words
-from .dates import lexemes_of_date
+from . import dates, words
 from .sentences import CONTEXT_WEIGHT, Sentence, weighted_sentences
 from .terms import MemoryTerms, QueryWord
 
@@ -26,17 +26,21 @@ class Analyzer:
         """What the ranking reads of a memory.
 
         Args:
-            moment: when it is from.
+            moment: when it is from. Its day is that at the moment's own offset from UTC, or in the time zone if the
+                moment is in UTC.
         """
+        day = (moment if moment.utcoffset() else self._local(moment)).date()
+        lexemes = {*words.lexemes(content), *dates.lexemes_of((day.isoformat(),))}
+        for mention in dates.mentions(unicodedata.normalize("NFKC", content), day):
+            if not mention.is_vague:
+                lexemes.update(dates.lexemes_of(mention.periods, day))
         speaker = words.speaker(content)
         return MemoryTerms(
-            frozenset(words.lexemes(content)).union(lexemes_of_date(self._local(moment))),
-            frozenset() if speaker is None else frozenset({speaker}),
-            words.is_question(content),
+            frozenset(lexemes), frozenset() if speaker is None else frozenset({speaker}), words.is_question(content)
         )
 
     def query(self, text: str, now: datetime) -> tuple[QueryWord, ...]:
-        """The words of a query, each once, in order of appearance. Of several sentences those count most that ask.
+        """The words of a query, each once: those of its text, and then those of the dates in it.
 
         Args:
             now: when it is asked.
@@ -58,7 +62,15 @@ class Analyzer:
         return weighted_sentences(text, lambda sentence: len(words.lexemes(sentence)))
 
     def _words(self, text: str, now: datetime) -> tuple[QueryWord, ...]:
-        return tuple(QueryWord((lexeme,)) for lexeme in words.lexemes(text))
+        text, today = unicodedata.normalize("NFKC", text), self._local(now).date()
+        mentions = dates.mentions_of_query(text, today)
+        found: dict[QueryWord, None] = {}
+        for mention in mentions:
+            spelled = words.lexemes(text[mention.start : mention.end]) if mention.is_spelled else ()
+            found.update(dict.fromkeys(dates.query_words(mention.periods, today, spelled)))
+        named = {name for word in found for name in word.alternatives}
+        rest = words.lexemes(dates.without(text, mentions))
+        return (*(QueryWord((lexeme,)) for lexeme in rest if lexeme not in named), *found)
 
     def _local(self, moment: datetime) -> datetime:
         """The moment in the time zone; at the ends of the calendar, which it may leave there, as it is."""

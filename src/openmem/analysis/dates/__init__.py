@@ -1,0 +1,12 @@
+"""Dates: those that texts name, in the spellings and languages most written, and as lexemes.
+
+`grammar` finds them in a text, by the words of `vocabulary` and those of `unspaced`. `periods` says which days, months
+or years they mean. `lexemes` makes the words of memories and queries of them.
+"""
+
+from __future__ import annotations
+
+from .grammar import Mention, mentions, mentions_of_query, without
+from .lexemes import lexemes_of, query_words
+
+__all__ = ["Mention", "lexemes_of", "mentions", "mentions_of_query", "query_words", "without"]

@@ -1,0 +1,358 @@
+"""Finds the dates that a text names.
+
+A text is cut into tokens. Each gets a letter that says what it may mean, such as ``M`` for a month's name, and patterns
+over the letters say which of them are dates. So one pattern reads "last week", "letzte Woche" and "прошлой неделе".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import date
+from typing import Any, Final, NamedTuple
+
+from . import periods
+from .periods import Periods
+from .unspaced import SIGNS, UNSPACED, periods_of
+from .vocabulary import WORDS, several
+
+
+class Mention(NamedTuple):
+    """A date that a text names.
+
+    Attributes:
+        start, end: where it stands in the text.
+        periods: what it may mean, as `periods` writes days, months and years.
+        is_spelled: whether its words may also mean something else, as "Friday" in "Good Friday".
+        is_relative: whether it depends on today.
+    """
+
+    start: int
+    end: int
+    periods: Periods
+    is_spelled: bool = False
+    is_relative: bool = False
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether it is relative and not one day."""
+        return self.is_relative and (self.is_spelled or len(self.periods) > 1 or len(self.periods[0]) < 10)
+
+
+class _Token(NamedTuple):
+    kind: str
+    value: Any
+    start: int
+    end: int
+    word: str
+
+
+_MARKS: Final = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f"
+_WORD: Final = rf"[^\W\d_](?:[^\W\d_]|[{_MARKS}])*"
+_BEFORE: Final = r"(?<![\d.,+-])(?<!\d[/:])"
+_AFTER: Final = r"(?![\d/:-]|[.,]\d|\w)"
+_TOKENS: Final = re.compile(
+    rf"""
+    (?=\d) (?:
+        {_BEFORE} (?P<ymd> \d{{4}} (?P<s1>[-/.]) \d\d? (?P=s1) \d\d? )
+            (?: [T\ ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\ ?Z|\ ?[+-]\d\d(?::?\d\d)?)? | {_AFTER} )
+        | {_BEFORE} (?P<dmy> \d\d? (?P<s2>[-/.]) \ ?\d\d? (?P=s2) \ ?\d{{4}}
+            | \d\d?/\d\d?/\d\d | \d\d\.\d\d\.\d\d ) {_AFTER}
+        | {_BEFORE} (?P<ym> (?:19|20)\d\d[-/](?:0[1-9]|1[0-2]) | (?:0?[1-9]|1[0-2])/(?:19|20)\d\d ) {_AFTER}
+        | {_BEFORE} (?P<dm> \d\d?/\d\d? | \d\d?\.\ ?\d\d?\. ) {_AFTER}
+        | (?P<number> \d+ ) (?: (?:{"|".join(several("ordinal endings"))})\b )?
+    )
+    | (?P<word> (?:avant|après|week|\w{{4,6}}a)-(?:hier|demain|end|feira)\b | aujourd['\u2019]hui | {_WORD} )
+    | (?P<mark> [^\s\w] )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_SEVERAL: Final = re.compile(
+    "(?:" + "|".join(sorted((word for word in WORDS if " " in word), key=len, reverse=True)) + r")(?!\w)", re.I
+)
+_FIRST_OF_SEVERAL: Final = frozenset(word.split()[0] for word in WORDS if " " in word)
+_NAMES: Final = re.compile(_WORD)
+_ASCII_NAMES: Final = re.compile("[a-z]+")
+_NUMBER_OR_UNSPACED: Final = re.compile(rf"\d|{SIGNS.pattern}")
+
+_W: Final = r"(?:[Ww]\.?,?c?)?"
+_DASH: Final = r"[-\u2013\u2014Pc]"
+_PATTERNS: Final = (
+    ("range", "PcN", rf"[Pc]?N\.?{_DASH}N\.?c{{0,2}}[Mem]\.?(?:,?c{{0,2}}Y)?"),
+    ("range", "Me", rf"[Me]\.?N{_DASH}N(?:,?c?Y)?"),
+    ("date", "WwD", rf"{_W}D"),
+    ("date", "WwN", rf"{_W}N\.?c{{0,2}}[Mem]\.?(?:,?c{{0,2}}Y|['\u2019]N)?"),
+    ("date", "WwN", rf"{_W}N\.?c{{0,2}}x\.?,?c{{0,2}}Y"),
+    ("date", "WwMe", rf"{_W}[Me]\.?c?N(?:,?c?Y)?"),
+    ("date", "Y", r"Y[.,]?c?M\.?N?\.?"),
+    ("date", "Memx", r"[Memx]\.?,?c{0,2}Y|[Me]['\u2019]N"),
+    ("vietnamese", "U", r"UNUN(?:UY)?|UNUY"),
+    ("day", "Pc", r"[Pc]d"),
+    ("month_by_step", "RMem", r"R[Mem]|[Mem]R"),
+    ("season", "SR", r"S,?c{0,2}Y|RS|SR"),
+    ("quarter", "QYNR", r"Q[/,]?c{0,2}Y|YQ|NQc{0,2}Y|RQ|QR"),
+    ("ago", "NnBU", r"[Nn]UA|[Nn]UR|B[Nn]?c?U|UA"),
+    ("recent", "RpNnU", r"[Rp][Nn]U|[Nn][Rp]U|pU|U[Nn]R"),
+    ("step", "RU", r"RU|UR"),
+    ("weekday", "RW", r"RW|WR|W"),
+    ("part_of_day", "R", r"RT"),
+    ("offset", "O", r"O"),
+    ("month", "PM", r"P[Mem](?!\.?c?[NY])|M"),
+)
+_BY_KIND: Final = {
+    kind: tuple((name, re.compile(pattern)) for name, kinds, pattern in _PATTERNS if kind in kinds)
+    for kind in "".join(kinds for _, kinds, _ in _PATTERNS)
+}
+_FRENCH: Final = re.compile(
+    r"\b(?:(?:qu|j|l|d|c|n|s)['\u2019]|que|quoi|qui|où|quel|quelle|le|les|ai|avec|fait|soir|matin|nous|vous|au)", re.I
+)
+_MORNING: Final = several("before a morning")
+_BEFORE_DAYS: Final = several("before a day in numbers")
+_DAY_LENGTH: Final = len("2023-09-09")
+_UNTIL: Final = several("until")
+_AND: Final = several("and")
+_BETWEEN: Final = re.compile(rf"\b(?:{'|'.join(several('between'))})\b", re.IGNORECASE)
+_PUNCTUATION: Final = frozenset(".,/-\u2013\u2014'\u2019")
+
+
+def mentions(text: str, today: date) -> list[Mention]:
+    """The dates that a text names, in order of appearance."""
+    if not _NUMBER_OR_UNSPACED.search(text):
+        lower = text.lower()
+        if _GATE.isdisjoint(_ASCII_NAMES.findall(lower) if text.isascii() else _NAMES.findall(lower)):
+            return []
+    found: list[Mention] = []
+    if SIGNS.search(text):
+        for match in UNSPACED.finditer(text):
+            with suppress(OverflowError, ValueError):
+                meant, is_relative = periods_of(match, today)
+                if meant:
+                    found.append(Mention(*match.span(), meant, match.lastgroup == "weekday", is_relative))
+        text = without(text, found)
+    found.extend(_spaced(text, today))
+    return sorted(found)
+
+
+def without(text: str, found: Sequence[Mention]) -> str:
+    """A text with spaces in the place of mentions."""
+    pieces: list[str] = []
+    position = 0
+    for mention in found:
+        pieces += text[position : mention.start], " " * (mention.end - mention.start)
+        position = mention.end
+    return "".join((*pieces, text[position:]))
+
+
+def mentions_of_query(text: str, today: date) -> list[Mention]:
+    """The dates that a query names. Two days with a word for "until" between them are one mention of all days between.
+
+    Phrases such as "last week" do not count beside a day that is written out, since they may be relative to that.
+    """
+    found: list[Mention] = []
+    for mention in mentions(text, today):
+        if found and (days := _until(found[-1], mention, text)):
+            mention = Mention(found.pop().start, mention.end, days)
+        found.append(mention)
+    has_day = any(not mention.is_relative and len(mention.periods[0]) == _DAY_LENGTH for mention in found)
+    return [mention for mention in found if not (has_day and mention.is_relative)]
+
+
+def _until(first: Mention, last: Mention, text: str) -> Periods:
+    """The days from one mention to the next, if the text names them so."""
+    one, other = first.periods[0], last.periods[0]
+    if len(first.periods + last.periods) > 2 or len(other) != _DAY_LENGTH or first.is_relative or last.is_relative:
+        return ()
+    word = text[first.end : last.start].strip().lower()
+    if not (word in _UNTIL or (word in _AND and _BETWEEN.search(text, max(0, first.start - 12), first.start))):
+        return ()
+    with suppress(ValueError):
+        return periods.between(
+            date.fromisoformat(one if len(one) == _DAY_LENGTH else other[:4] + one[1:]), date.fromisoformat(other)
+        )
+    return ()
+
+
+def _spaced(text: str, today: date) -> Iterator[Mention]:
+    tokens = list(_tokens(text))
+    kinds = "".join(token.kind for token in tokens)
+    position = 0
+    while position < len(kinds):
+        step = 1
+        for name, pattern in _BY_KIND.get(kinds[position], ()):
+            if match := pattern.match(kinds, position):
+                part = tokens[position : match.end()]
+                with suppress(OverflowError, ValueError):
+                    if mention := _read(name, part, tokens, position, today, text):
+                        yield mention
+                        step = len(part)
+                        break
+        position += step
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    position = 0
+    while match := _TOKENS.search(text, position):
+        name, word, (start, end) = match.lastgroup, match[0], match.span()
+        if name == "word" and word.lower() in _FIRST_OF_SEVERAL and (several := _SEVERAL.match(text, start)):
+            word, end = several[0], several.end()
+        position = end
+        match name:
+            case "ymd" | "dmy" | "ym":
+                meant = _numeric(match[name])
+                yield _Token("D" if meant else "o", meant, start, end, word)
+            case "dm":
+                yield _Token("d", match[name], start, end, word)
+            case "number":
+                number = int(match[name]) if len(match[name]) <= 4 else 10_000
+                digits = len(match[name])
+                kind = (
+                    "Y" if digits == 4 and 1900 <= number < 2700 else "N" if 0 < number < 1000 and digits < 4 else "o"
+                )
+                yield _Token(kind, number, start, end, word)
+            case "word" if len(word) == 1 and word in "qQ" and text[end : end + 1] in {"1", "2", "3", "4"}:
+                position = end + 1
+                yield _Token("Q", int(text[end]), start, position, word)
+            case "mark":
+                yield _Token(word if word in _PUNCTUATION else "o", 0, start, end, word)
+            case _:
+                yield _Token(*WORDS.get(word.lower(), ("o", 0)), start, end, word)
+
+
+_GATE: Final = frozenset(
+    part
+    for word, (kind, _) in WORDS.items()
+    if kind not in "RpABnPcw"
+    for part in _NAMES.findall(max(re.split(r"[ '-]", word), key=len))
+    if len(part) > 2
+) | {"dernier", "y", "år", "ay", "év", "za", "el"}
+"""Words of which every date that is not in numbers has one."""
+
+
+def _numeric(written: str) -> Periods:
+    """The days or the month that a date in numbers may mean. Where a year is last, either of the others is the day."""
+    one, two, *three = (int(part) for part in re.split(r"[-/.]", written))
+    if not three:
+        return periods.month(max(one, two), min(one, two))
+    if re.match(r"\d{4}", written):
+        return periods.day(one, two, three[0])
+    year = periods.year_of(three[0])
+    if "." in written:
+        return periods.day(year, two, one)
+    return tuple(dict.fromkeys(periods.day(year, two, one) + periods.day(year, one, two)))
+
+
+def _first(part: Sequence[_Token], kinds: str) -> Any:
+    """The value of the first token of one of some kinds; None without one."""
+    return next((token.value for token in part if token.kind in kinds), None)
+
+
+def _read(
+    name: str, part: Sequence[_Token], tokens: Sequence[_Token], position: int, today: date, text: str
+) -> Mention | None:
+    """The date that some tokens name by a pattern; None if they do not."""
+    meant: Periods = ()
+    start, end, spelled, relative = (
+        part[0].start,
+        part[-1].end,
+        False,
+        name not in _WRITTEN and _first(part, "Y") is None,
+    )
+    count, unit = _first(part, "Nn") or 1, _first(part, "U")
+    steps, month, year = _first(part, "R"), _first(part, "Memx"), _first(part, "Y")
+    match name:
+        case "date":
+            meant = _written(part, month, year)
+            lower_may = part[0].word == "may" and part[-1].kind == "N"
+            if lower_may and position + len(part) < len(tokens) and tokens[position + len(part)].kind not in "Pc.,":
+                return None
+        case "range":
+            meant = _range(part, month, year)
+        case "vietnamese":
+            words = [token.word.lower() for token in part if token.kind == "U"]
+            if words[:2] == ["ngày", "tháng"]:
+                meant = _day(year, part[3].value, part[1].value)
+            elif words[0] == "tháng" and year:
+                meant = periods.month(year, part[1].value)
+        case "day":
+            day = re.split(r"[/.]", part[1].word.replace(" ", ""))
+            if part[0].word.lower() in _BEFORE_DAYS:
+                one, two = int(day[0]), int(day[1])
+                meant = periods.day_of_year(two, one) + (periods.day_of_year(one, two) if len(day) == 2 else ())
+                meant, start = tuple(dict.fromkeys(meant)), part[1].start
+        case "month_by_step":
+            if steps or not any(token.word == "may" for token in part):
+                meant = periods.month_by_step(today, month, steps)
+        case "season":
+            number, spelled = _first(part, "S"), True
+            meant = periods.season(year, number) if year else periods.season_by_step(today, number, steps)
+        case "quarter":
+            number = _first(part, "Q") or _first(part, "N")
+            if number and number <= 4 and (year or steps is not None):
+                meant = periods.quarter(year or today.year + steps, number)
+            elif steps is not None and not number:
+                quarters = 4 * today.year + (today.month - 1) // 3 + steps
+                meant = periods.quarter(quarters // 4, quarters % 4 + 1)
+        case "ago":
+            if part[0].kind == "n" and count == 1 and steps is not None:
+                meant = periods.step(today, steps, unit)
+            elif steps in {None, -1}:
+                meant = periods.ago(today, count, unit)
+        case "recent":
+            meant = periods.recent(today, count, unit) if (steps or -1) < 0 else ()
+        case "step":
+            meant = periods.step(today, steps, unit)
+        case "weekday":
+            meant, spelled = periods.weekday(today, _first(part, "W"), steps), True
+        case "part_of_day":
+            meant = periods.offset(today, steps) + (periods.offset(today, 0) if steps < 0 else ())
+        case "offset":
+            meant = _offset(part[0], tokens[position - 1].word.lower() if position else "", today, text)
+        case "month":
+            meant, start, spelled = periods.month_of_year(month), part[-1].start, True
+            if part[-1].word.lower() == "mar":
+                return None
+    return Mention(start, end, meant, spelled, relative) if meant else None
+
+
+_WRITTEN: Final = frozenset({"date", "range", "vietnamese", "day", "month"})
+
+
+def _written(part: Sequence[_Token], month: int | None, year: int | None) -> Periods:
+    """A date whose month is spelled, or one in numbers."""
+    if meant := _first(part, "D"):
+        return tuple(meant)
+    numbers = [token.value for token in part if token.kind == "N"]
+    apostrophe = any(token.kind in "'\u2019" for token in part)
+    if apostrophe:
+        year = periods.year_of(numbers.pop())
+    return _day(year and periods.year_of(year), month or 0, numbers[0] if numbers else None)
+
+
+def _day(year: int | None, month: int, day: int | None) -> Periods:
+    if year is None:
+        return () if day is None else periods.day_of_year(month, day)
+    return periods.month(year, month) if day is None else periods.day(year, month, day)
+
+
+def _range(part: Sequence[_Token], month: int, year: int | None) -> Periods:
+    """The days from one to another. Without a year, days of every year."""
+    first, last = (token.value for token in part if token.kind == "N")
+    days = range(first, last + 1)
+    if not 1 < len(days) <= periods.MAX_PERIODS:
+        return periods.month(year, month) if year and 1 <= first < last <= 31 else ()
+    return tuple(one for day in days for one in _day(year, month, day))
+
+
+def _offset(token: _Token, before: str, today: date, text: str) -> Periods:
+    """A day by a word like "yesterday", where the word means that."""
+    match token.word.lower():
+        case "hier" if not _FRENCH.search(text):
+            return ()
+        case "morgen" | "mañana" | "manana" if not token.word.islower() or before in _MORNING:
+            return ()
+        case "कल" | "परसों":
+            days = abs(token.value)
+            return periods.offset(today, -days) + periods.offset(today, days)
+        case _:
+            return periods.offset(today, token.value)
