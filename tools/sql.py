@@ -23,6 +23,7 @@ DIRECTORY: Final = Path(__file__).resolve().parent.parent / "docs" / "sql"
 BUCKET: Final = 677
 ID: Final = "'mem_6b1f000000000000n5'"
 NEW_ID: Final = "'mem_6b1g000000000000n5'"
+TERMS: Final = f"'{terms_literal(sorted(map(lexeme_id, ('move', 'porto'))))}'"
 VECTOR: Final = "array_fill(0.1::real, ARRAY[256])"
 
 # By the name of a parameter, an expression; by the name of a type, that of parameters that are not named here.
@@ -33,6 +34,7 @@ SAMPLES: Final = {
     "bucket": str(BUCKET),
     "changes": "ARRAY['content', 'tags']",
     "content": "'I moved to Porto'",
+    "everything": "false",
     "embedding_model": "'hashing:256'",
     "embeddings": "ARRAY['[0.1, 0.2]']",
     "fingerprint": "'a digest of what is added'",
@@ -46,7 +48,7 @@ SAMPLES: Final = {
     "source": """'{"app": "demo"}'""",
     "supersede_ended": "false",
     "tags": "ARRAY['home']",
-    "terms": f"'{terms_literal(sorted(map(lexeme_id, ('move', 'porto'))))}'",
+    "terms": TERMS,
     "user_id": "'maya'",
     "user_ids": "ARRAY['maya']",
     "valid_from": "NULL",
@@ -59,6 +61,7 @@ SAMPLES_OF_STATEMENTS: Final = {
     "add_once": {"id": NEW_ID, "supersedes": f"ARRAY[{ID}]"},
     "add_superseding": {"id": NEW_ID, "supersedes": f"ARRAY[{ID}]"},
     "close_superseded": {"supersedes": f"ARRAY[{ID}]", "valid_from": "ARRAY[now()]"},
+    "store_terms": {"terms": f"ARRAY[{TERMS}]"},
     "update": {"supersedes": "'{}'"},
 }
 

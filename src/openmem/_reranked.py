@@ -16,6 +16,7 @@ from .operations import (
     Get,
     List,
     Reembed,
+    Reindex,
     Search,
     Update,
     Verbs,
@@ -83,3 +84,6 @@ class Reranked(Verbs):
 
     async def reembed(self, op: Reembed, call: Call) -> int:
         return await self._provider.reembed(op, call)
+
+    async def reindex(self, op: Reindex, call: Call) -> int:
+        return await self._provider.reindex(op, call)

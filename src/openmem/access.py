@@ -2,7 +2,8 @@
 
 A grant is ``<access>:<pattern>``: ``read:coding/*``, ``write:coding/preferences``, ``delete:*``.
 ``read`` covers get, search, list, context, audit and wait_for_ingest; ``write`` covers add, add_many and update;
-``delete`` covers delete. reembed needs ``write:*``. The pattern ``*`` of a grant also covers memories without a scope.
+``delete`` covers delete. reembed and reindex need ``write:*``. The pattern ``*`` of a grant also covers memories
+without a scope.
 """
 
 from __future__ import annotations

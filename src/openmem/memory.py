@@ -33,6 +33,7 @@ from .operations import (
     Operation,
     Progress,
     Reembed,
+    Reindex,
     Search,
     Unset,
     Update,
@@ -488,6 +489,29 @@ class Memory:
             ProviderError: the backend or the embedder failed; what was embedded before is stored.
         """
         return self._run(Reembed(batch_size=batch_size, progress=progress))
+
+    def reindex(self, *, batch_size: int = 1000, everything: bool = False, progress: Progress | None = None) -> int:
+        """Analyse the words of all memories that this version of openmem has not analysed, of every user.
+
+        They are those that an older version stored, or that came into the database by other means. Every batch is
+        stored before the next is begun: the call may be stopped at any time, and goes on where it was when it is made
+        again. Searches and writes go on meanwhile.
+
+        Args:
+            batch_size: memories analysed and stored at a time, 1 to 10,000.
+            everything: whether all memories are analysed, as after a change of `language` or `timezone`.
+            progress: called after each batch with the memories done and the memories there are to do.
+
+        Returns:
+            The number of memories that were analysed.
+
+        Raises:
+            InvalidRequestError: `batch_size` is out of its range.
+            ScopeDeniedError: the grants do not include ``write:*``.
+            UnsupportedCapabilityError: the backend finds words by itself.
+            ProviderError: the backend failed; what was analysed before is stored.
+        """
+        return self._run(Reindex(batch_size=batch_size, everything=everything, progress=progress))
 
     def close(self) -> None:
         """Close all connections. Idempotent; any verb afterwards raises `RuntimeError`."""

@@ -19,6 +19,7 @@ from openmem.operations import Add, Delete, Get, List, Search, Update, WaitForIn
 from openmem.ports.postgres import Statement
 from openmem.providers.base import Call
 from openmem.providers.postgres.reembedding import StaleEmbedding
+from openmem.providers.postgres.reindexing import StaleTerms
 from openmem.providers.postgres.session import DIRECT, POOLED
 from openmem.providers.postgres.statements import Statements
 from openmem.providers.postgres.writes import Read
@@ -100,11 +101,16 @@ def test_new_vectors_are_stored_where_they_belong(admin: psycopg.Connection[Any]
     assert rows_read(admin, SQL.reembedding.store(EMBEDDER.model, memories, vectors)) <= 4 * FEW
 
 
+def test_new_words_are_stored_where_they_belong(admin: psycopg.Connection[Any]) -> None:
+    memories = [StaleTerms(id, bucket_of(USER), "tea", NOW, NOW) for id in ids(admin, FEW)]
+    assert rows_read(admin, SQL.reindexing.store(memories, [READ.terms] * FEW)) <= 4 * FEW
+
+
 def test_a_page_is_read_from_its_place(admin: psycopg.Connection[Any]) -> None:
     page = SQL.reads.list(List(user_id=USER, limit=FEW), CALL)
     assert rows_read(admin, page) <= 3 * FEW + 10
-    stale = SQL.reembedding.stale("another model", "", FEW)
-    assert rows_read(admin, stale) <= FEW
+    for stale in (SQL.reembedding.stale("another model", "", FEW), SQL.reindexing.stale(True, "", FEW)):
+        assert rows_read(admin, stale) <= FEW
 
 
 def ids(admin: psycopg.Connection[Any], count: int) -> list[str]:

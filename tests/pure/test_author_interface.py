@@ -11,8 +11,8 @@ PROMISED = {
     "openmem.config": "AuditMode ClientConfig DEFAULT_POOL_TIMEOUT_SECONDS",
     "openmem.embedders": "Embedder embedder_for resolve_embedder",
     "openmem.operations": "Add AddMany Audit Context ContextSearch Delete Get InRecord List MAX_TOKEN_BUDGET "
-    "MemoryInput Name Operation Progress Reembed ScopedQuery Search UNSET Unset Update VERBS Verbs WaitForIngest "
-    "add_many_of check_json read_records",
+    "MemoryInput Name Operation Progress Reembed Reindex ScopedQuery Search UNSET Unset Update VERBS Verbs "
+    "WaitForIngest add_many_of check_json read_records",
     "openmem.ports": "Ports SdkCall run_blocking",
     "openmem.providers.base": "CONTEXT_CANDIDATES Call Position Provider Selection check_not_ended is_valid "
     "new_memory_id no_such_memory unknown_superseded",

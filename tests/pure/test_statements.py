@@ -111,7 +111,7 @@ QUERIES = [
     pytest.param(query, id=f"{name}-{mode}")
     for mode in get_args(AuditMode)
     for name, query in Statements("memory_schema", "public", mode).catalog.queries.items()
-    if name not in {"count_stale_embeddings", "stale_embeddings"}
+    if name not in {"count_stale_embeddings", "stale_embeddings", "count_stale_terms", "stale_terms"}
 ]
 
 

@@ -381,6 +381,24 @@ class Reembed(Operation[int]):
         return provider.reembed(self, call)
 
 
+class Reindex(Operation[int]):
+    """Analyse again the words of every memory that another version of the analysis read, of all users."""
+
+    verb: ClassVar[str] = "reindex"
+    access: ClassVar[Access] = "write"
+    is_wire_verb: ClassVar[bool] = False
+
+    batch_size: StrictInt = Field(default=1000, ge=1, le=10_000)
+    everything: StrictBool = False
+    progress: Progress | None = None
+
+    def authorize(self, grants: Grants) -> None:
+        grants.require("write", None)
+
+    def apply(self, provider: Verbs, call: Call) -> Awaitable[int]:
+        return provider.reindex(self, call)
+
+
 class Verbs(Protocol):
     """What an operation is applied to: one method per verb."""
 
@@ -406,6 +424,8 @@ class Verbs(Protocol):
 
     async def reembed(self, op: Reembed, call: Call) -> int: ...
 
+    async def reindex(self, op: Reindex, call: Call) -> int: ...
+
 
 VERBS: Final[tuple[type[Operation], ...]] = (
     Add,
@@ -419,4 +439,5 @@ VERBS: Final[tuple[type[Operation], ...]] = (
     Audit,
     WaitForIngest,
     Reembed,
+    Reindex,
 )

@@ -42,6 +42,7 @@ from ..operations import (
     List,
     Operation,
     Reembed,
+    Reindex,
     Search,
     Update,
     Verbs,
@@ -202,6 +203,9 @@ class Provider(Verbs):
         self._unsupported(op)
 
     async def reembed(self, op: Reembed, call: Call) -> int:
+        self._unsupported(op)
+
+    async def reindex(self, op: Reindex, call: Call) -> int:
         self._unsupported(op)
 
     async def with_readable_names(

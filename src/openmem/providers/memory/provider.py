@@ -24,7 +24,20 @@ from ...models import (
     SearchResult,
     SearchResults,
 )
-from ...operations import Add, AddMany, Audit, Delete, Get, List, Operation, Reembed, Search, Update, WaitForIngest
+from ...operations import (
+    Add,
+    AddMany,
+    Audit,
+    Delete,
+    Get,
+    List,
+    Operation,
+    Reembed,
+    Reindex,
+    Search,
+    Update,
+    WaitForIngest,
+)
 from ...ports import Ports
 from ...ports.models import EmbedderIO
 from ...ranking.reference import rank
@@ -257,6 +270,10 @@ class MemoryProvider(Provider):
             if op.progress is not None:
                 op.progress(done, max(done, total))
         return done
+
+    async def reindex(self, op: Reindex, call: Call) -> int:
+        """Nothing: a store has been analysed by the process that it lives in."""
+        return 0
 
     async def _run(self, memories: int, function: Callable[[], R]) -> R:
         """The result of `function`, called in a thread if it goes through more than a few memories."""

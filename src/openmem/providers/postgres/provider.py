@@ -31,6 +31,7 @@ from ...operations import (
     Get,
     List,
     Reembed,
+    Reindex,
     Search,
     Update,
     WaitForIngest,
@@ -265,6 +266,22 @@ class PostgresProvider(Provider):
         while batch := await self._db.run(self._db.sql.reembedding.stale(model, last_id, op.batch_size)):
             vectors = await self._embedder.embed([memory.content for memory in batch])
             done += await self._db.write(self._db.sql.reembedding.store(model, batch, vectors))
+            last_id = batch[-1].id
+            if op.progress is not None:
+                op.progress(done, max(done, total))
+        return done
+
+    async def reindex(self, op: Reindex, call: Call) -> int:
+        """Batch by batch, each stored before the next is begun, so that it may be stopped and run again."""
+        reindexing = self._db.sql.reindexing
+        total = await self._db.run(reindexing.count_stale(op.everything))
+        done = 0
+        last_id = ""
+        while batch := await self._db.run(reindexing.stale(op.everything, last_id, op.batch_size)):
+            found = await self._analysis.memories(
+                [memory.content for memory in batch], [memory.moment for memory in batch]
+            )
+            done += await self._db.write(await self.ports.run_cpu(reindexing.store, batch, found))
             last_id = batch[-1].id
             if op.progress is not None:
                 op.progress(done, max(done, total))

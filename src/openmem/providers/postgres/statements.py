@@ -1,13 +1,14 @@
 """All statements over one schema, by room. Pure.
 
 A verb is one statement, hence one round trip and one transaction: what it reads or writes, the memories it supersedes
-and its audit entry are CTEs of the same text. Four verbs may take more: a repeated `add` with an idempotency key two,
-the first search of a user with very many memories two, `add_many` and `reembed` several for each batch. Values are
-parameters without exception; only the two schema names, which are checked or quoted, are part of the text.
+and its audit entry are CTEs of the same text. Some verbs may take more: a repeated `add` with an idempotency key two,
+an `update` of the content two, the first search of a user with very many memories two, `add_many`, `reembed` and
+`reindex` several for each batch. Values are parameters without exception; only the two schema names, which are checked
+or quoted, are part of the text.
 
 Every CTE of a verb says in which bucket its rows are (see `openmem._ids`), so that a database that is partitioned or
 sharded by ``bucket`` runs the whole statement in one place. The exceptions are `add_many`, whose memories may be of
-many users, and re-embedding, which goes through those of all.
+many users, and `reembed` and `reindex`, which go through those of all.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from .audit import AuditLog
 from .batches import Batches
 from .reads import Reads
 from .reembedding import Reembedding
+from .reindexing import Reindexing
 from .retrieval.searches import Searches
 from .sql import Catalog
 from .writes import Writes
@@ -43,6 +45,7 @@ class Statements:
         self.reads = Reads(catalog)
         self.audit_log = AuditLog(catalog)
         self.reembedding = Reembedding(catalog)
+        self.reindexing = Reindexing(catalog)
         self.searches = Searches(catalog)
 
 

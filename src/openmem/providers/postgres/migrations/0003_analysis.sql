@@ -23,3 +23,14 @@ CREATE FUNCTION {schema}.lexeme_keys(user_id text, terms {vector}.sparsevec) RET
             FROM unnest(string_to_array(split_part(ltrim(terms::text, '{'), '}', 1), ',')) entry
         );
     END $body$;
+
+CREATE FUNCTION {schema}.forget_analysis() RETURNS trigger LANGUAGE plpgsql AS $body$
+    BEGIN
+        NEW.analysis := NULL;
+        RETURN NEW;
+    END $body$;
+CREATE TRIGGER memories_forget_analysis BEFORE UPDATE OF content ON {schema}.memories
+    FOR EACH ROW WHEN (
+        OLD.content IS DISTINCT FROM NEW.content AND OLD.terms::text IS NOT DISTINCT FROM NEW.terms::text
+    )
+    EXECUTE FUNCTION {schema}.forget_analysis();

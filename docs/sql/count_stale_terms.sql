@@ -1,0 +1,10 @@
+-- Made by tools/sql.py; what is changed here is lost.
+\set analysis 1
+\set everything false
+
+BEGIN;
+
+-- How many memories of all users another version of the analysis than :analysis read. One row. Reads the whole table.
+SELECT count(*) FROM openmem.memories m WHERE m.analysis IS DISTINCT FROM :analysis::int OR :everything::boolean;
+
+ROLLBACK;
