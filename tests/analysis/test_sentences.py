@@ -8,6 +8,7 @@ import pytest
 
 from openmem.analysis.analyzer import Analyzer
 from openmem.analysis.sentences import CONTEXT_WEIGHT, OTHER_WEIGHT, sentences
+from openmem.analysis.words import query_words
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 ANALYZER = Analyzer()
@@ -67,7 +68,7 @@ def test_the_question_is_what_is_asked(message: str) -> None:
 )
 def test_all_counts_of_what_is_one_sentence_or_asks_nothing(message: str) -> None:
     assert ANALYZER.asked(message) == message
-    assert {word.weight for word in ANALYZER.query(message, NOW)} <= {1.0}
+    assert list(ANALYZER.query(message, NOW)) == query_words(message)
 
 
 def test_words_count_by_their_sentence() -> None:

@@ -1,17 +1,16 @@
 """Words of texts and of queries: what the ranking compares, without a database.
 
-`terms` has the values, `analyzer` makes them, and the other files are what it needs: tokens and stems (`words`), dates
-(`dates`).
+`terms` has the values. `analyzer` makes them of words (`words`), dates (`dates`), speakers and questions (`speech`).
+Words are what is left of tokens (`tokens`), by the scripts of their characters (`characters`), the languages that the
+text may be in (`languages`), their function words (`stop_words`) and stems (`stems`).
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from .languages import KNOWN as LANGUAGES
 from .terms import MAX_SPEAKERS, MemoryTerms, QueryWord
-
-LANGUAGES: Final = ("en",)
-"""The codes of the languages that texts may be said to be in."""
 
 VERSION: Final = 1
 """Of the words that an analysis finds in a memory. Whoever changes them adds one, and `Memory.reindex` follows."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import UTC, datetime, tzinfo
 
-from . import dates, words
+from . import dates
+from .characters import normalized
 from .sentences import CONTEXT_WEIGHT, Sentence, weighted_sentences
+from .speech import is_question, speakers
 from .terms import MemoryTerms, QueryWord
+from .words import memory_lexemes, query_words
 
 
 class Analyzer:
@@ -30,14 +32,11 @@ class Analyzer:
                 moment is in UTC.
         """
         day = (moment if moment.utcoffset() else self._local(moment)).date()
-        lexemes = {*words.lexemes(content), *dates.lexemes_of((day.isoformat(),))}
-        for mention in dates.mentions(unicodedata.normalize("NFKC", content), day):
+        lexemes = {*memory_lexemes(content, self.language), *dates.lexemes_of((day.isoformat(),))}
+        for mention in dates.mentions(normalized(content), day):
             if not mention.is_vague:
                 lexemes.update(dates.lexemes_of(mention.periods, day))
-        speaker = words.speaker(content)
-        return MemoryTerms(
-            frozenset(lexemes), frozenset() if speaker is None else frozenset({speaker}), words.is_question(content)
-        )
+        return MemoryTerms(frozenset(lexemes), speakers(content), is_question(content))
 
     def query(self, text: str, now: datetime) -> tuple[QueryWord, ...]:
         """The words of a query, each once: those of its text, and then those of the dates in it.
@@ -59,18 +58,19 @@ class Analyzer:
         return text if len(asked) == len(found) else " ".join(asked)
 
     def _sentences(self, text: str) -> list[Sentence]:
-        return weighted_sentences(text, lambda sentence: len(words.lexemes(sentence)))
+        return weighted_sentences(text, lambda part: sum(word.weight for word in query_words(part, self.language)))
 
     def _words(self, text: str, now: datetime) -> tuple[QueryWord, ...]:
-        text, today = unicodedata.normalize("NFKC", text), self._local(now).date()
+        text, today = normalized(text), self._local(now).date()
         mentions = dates.mentions_of_query(text, today)
         found: dict[QueryWord, None] = {}
         for mention in mentions:
-            spelled = words.lexemes(text[mention.start : mention.end]) if mention.is_spelled else ()
+            words = query_words(text[mention.start : mention.end], self.language) if mention.is_spelled else ()
+            spelled = [lexeme for word in words for lexeme in word.alternatives]
             found.update(dict.fromkeys(dates.query_words(mention.periods, today, spelled)))
         named = {name for word in found for name in word.alternatives}
-        rest = words.lexemes(dates.without(text, mentions))
-        return (*(QueryWord((lexeme,)) for lexeme in rest if lexeme not in named), *found)
+        rest = query_words(dates.without(text, mentions), self.language)
+        return (*(word for word in rest if named.isdisjoint(word.alternatives)), *found)
 
     def _local(self, moment: datetime) -> datetime:
         """The moment in the time zone; at the ends of the calendar, which it may leave there, as it is."""

@@ -1,78 +1,103 @@
-"""The words of a text by their stems, close to PostgreSQL's ``english`` configuration.
+"""The words of memories and queries, in any language.
 
-Words, words joined by hyphens, numbers, versions, host names, URLs, mail addresses and file paths are told apart much
-as there. Tags and entities of HTML, which PostgreSQL leaves out, are read as words.
+The script of a text and its function words say which languages it may be in. A word in Latin letters has its English
+stem whatever they are, so that names are found across languages. In another language than English it has that
+language's stem, too, and its first letters.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from functools import lru_cache
 from typing import Final
 
-import snowballstemmer
+from .languages import Languages, languages_of
+from .stems import LATIN, prefixes, stem
+from .stop_words import languages_by_word
+from .terms import QueryWord
+from .tokens import Token, Word, tokens
 
-_STOP_WORDS: Final = """
-    i me my myself we our ours ourselves you your yours yourself yourselves he him his himself she her hers herself it
-    its itself they them their theirs themselves what which who whom this that these those am is are was were be been
-    being have has had having do does did doing a an the and but if or because as until while of at by for with about
-    against between into through during before after above below to from up down in out on off over under again further
-    then once here there when where why how all any both each few more most other some such no nor not only own same so
-    than too very s t can will just don should now
-"""
-STOP_WORDS: Final = frozenset(_STOP_WORDS.split())
+LIKENESS_SHARE: Final = 0.3
+"""How much of a word's weight only memories get that are like it by its English stem, as names are, or by its first
+letters, as compounds are. The rest is for any of its stems."""
 
-_TOKEN: Final = re.compile(
-    r"""
-    (?P<mail>[\w.+-]+@(?:[a-z0-9-]+\.)+[a-z]{2,})
-    | (?:https?://)? (?P<host>(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{2,}) (?P<path>/[^\s"'<>()]*)? (?![^\W_])
-    | (?P<file>/?[a-z0-9_][\w.-]*(?:/[a-z0-9_][\w.-]*)+ | /[a-z0-9_][\w.-]*)
-    | (?P<version>\d+(?:\.\d+){2,})
-    | (?P<number>[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?) (?![^\W_])
-    | (?P<compound>[^\W\d_][^\W_]*(?:-[^\W\d_][^\W_]*)+)
-    | (?P<word>[^\W_]+)
-    """,
-    re.VERBOSE,
-)
-_SPEAKER: Final = re.compile(r"\s*\w+\s*:\s")
-_QUESTION: Final = re.compile(r"\?\s*\Z")
+SHORT_QUERY: Final = 4
+"""Up to how many tokens of a query without function words are read as words of every language."""
+
+UNCERTAIN_WEIGHT: Final = 0.5
+"""The weight of what is a function word only if the text is in the language that little speaks for."""
+
+LANGUAGES_OF_MEMORY: Final = 3
+"""How many languages a memory is read in, if it may be in several."""
+
+_ENGLISH: Final = ("en",)
+_ALL: Final = tuple(LATIN)
 
 
-def lexemes(text: str) -> list[str]:
-    """The words of a text by their stems, each once, in order of appearance, without stop words."""
-    return list(dict.fromkeys(_lexemes(text)))
+def memory_lexemes(text: str, language: str | None = None) -> set[str]:
+    """What a memory has of the words of a text.
+
+    Args:
+        language: the code of the text's language; None if its words decide.
+    """
+    found = tokens(text)
+    codes, certain = _languages(found, language)
+    codes = codes[:LANGUAGES_OF_MEMORY]
+    lexemes: set[str] = set()
+    for token in found:
+        if codes in ((), _ENGLISH):
+            lexemes.update(token.english)
+            continue
+        for word in token.words:
+            if not _is_function_word(word, codes if certain else _ENGLISH):
+                lexemes.update(_stems(word, codes), _prefixes(word, codes))
+    return lexemes
 
 
-def speaker(text: str) -> str | None:
-    """The stem of the name before the colon in a text like ``Maya: I moved to Porto``; else None."""
-    return min(_lexemes(text.partition(":")[0]), default=None) if _SPEAKER.match(text) else None
+def query_words(text: str, language: str | None = None) -> list[QueryWord]:
+    """The words of a query, each once, in order of appearance.
+
+    Args:
+        language: the code of the text's language; None if its words decide.
+    """
+    found = tokens(text)
+    codes, certain = _languages(found, language)
+    read_as = codes or (_ALL if len(found) <= SHORT_QUERY else _ENGLISH)
+    weights: dict[tuple[str, ...], float] = {}
+    for word in [word for token in found for word in token.words if word.weight]:
+        weight = word.weight
+        if _is_function_word(word, codes or _ENGLISH):
+            if certain or not codes:
+                continue
+            weight *= UNCERTAIN_WEIGHT
+        for lexemes, share in _shares(word, read_as).items():
+            weights[lexemes] = max(weights.get(lexemes, 0.0), weight * share)
+    return [QueryWord(lexemes, weight) for lexemes, weight in weights.items()]
 
 
-def is_question(text: str) -> bool:
-    """Whether a text ends in a question mark."""
-    return _QUESTION.search(text) is not None
+def _shares(word: Word, codes: tuple[str, ...]) -> dict[tuple[str, ...], float]:
+    """The shares of a word's weight by what a memory must have to get them."""
+    stems, likeness = _stems(word, codes), word.lexemes + _prefixes(word, codes)
+    return {stems: 1.0} if stems == likeness else {stems: 1 - LIKENESS_SHARE, likeness: LIKENESS_SHARE}
 
 
-def _lexemes(text: str) -> Iterator[str]:
-    for token in _TOKEN.finditer(text.lower()):
-        match token.lastgroup:
-            case "host" | "path":
-                host, path = token["host"], token["path"]
-                yield from (host,) if path is None else (host + path, host, path)
-            case "word" | "compound":
-                parts = token[0].split("-")
-                for word in (token[0], *parts) if len(parts) > 1 else parts:
-                    if word not in STOP_WORDS:
-                        yield _stem(word)
-            case _:
-                yield token[0]
+def _languages(found: list[Token], language: str | None) -> Languages:
+    if language is not None:
+        return Languages((language,), True)
+    return languages_of([one for token in found for one in token.evidence])
 
 
-@lru_cache(65_536)
-def _stem(word: str) -> str:
-    """A word's stem. A word with digits is its own. A stemmer has state, so every call has one of its own."""
-    if any(map(str.isdigit, word)):
-        return word
-    stem: str = snowballstemmer.stemmer("english").stemWord(word)
-    return stem
+def _is_function_word(word: Word, codes: tuple[str, ...]) -> bool:
+    known = languages_by_word().get(word.folded) if word.letters else None
+    return known is not None and any(code in known for code in codes)
+
+
+def _stems(word: Word, codes: tuple[str, ...]) -> tuple[str, ...]:
+    """The lexemes of a word in a text that may be in any of these languages."""
+    if word.letters != "latin" or codes == _ENGLISH:
+        return word.lexemes
+    spellings = (word.lower,) if word.lower == word.folded else (word.lower, word.folded)
+    stems = [stem(spelling, code) for code in codes if code in LATIN for spelling in spellings]
+    return tuple(dict.fromkeys((*word.lexemes, *stems)))
+
+
+def _prefixes(word: Word, codes: tuple[str, ...]) -> tuple[str, ...]:
+    return prefixes(word.folded) if word.letters == "other" or (word.letters == "latin" and codes != _ENGLISH) else ()

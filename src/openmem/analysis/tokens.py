@@ -1,0 +1,209 @@
+"""Tokens: words, and what is written together, such as paths, versions and compounds, with its parts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import groupby
+from typing import Final, Literal, NamedTuple
+
+from .characters import MARKS, folded, kind, lowered, normalized, script
+from .languages import Evidence, evidence
+from .stems import other_stems, prefixes, stem, without_particle
+from .stop_words import languages_by_word
+
+_JOINERS: Final = r"(?:[-_.@/:'&\\{}]|://|__|::|(?<=[0-9]),(?=[0-9]))"
+_ASCII_TOKEN: Final = re.compile(rf"[A-Za-z0-9]+(?:{_JOINERS.format('')}[A-Za-z0-9]+)*(?:\+\+|\#)?")
+_LETTER: Final = rf"(?:[^\W_]|[{MARKS}])"
+_JOINER: Final = _JOINERS.format(r"\u2010\u2011\u2019\u02bc")
+_TOKEN: Final = re.compile(rf"{_LETTER}+(?:{_JOINER}{_LETTER}+)*(?:\+\+|\#)?")
+_SEPARATOR: Final = re.compile(rf"[^\w{MARKS}]|_")
+_CAMEL: Final = re.compile(
+    r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z]{2}|s\Z)"
+)
+_GROUPS: Final = re.compile(r"[0-9]{1,3}(?:([.,])[0-9]{3})(?:\1[0-9]{3})*\Z")
+_NUMBER: Final = re.compile(r"v?([0-9]+(?:[.,][0-9]+)+)\Z")
+_APOSTROPHES: Final = frozenset("'\u2019\u02bc")
+_DIGRAPHS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
+
+_GRAMMAR: Final = frozenset("的了是在我你他她它们們这這那哪吗嗎呢吧啊么麼什谁誰怎几幾和與与或与有没沒")
+_HIRAGANA: Final = re.compile(r"[\u3041-\u309f]")
+_FUNCTION_WORDS: Final = """
+    です ます でし まし した して いる いま すか から まで もの こと ある あり れる られ った てい のは のが いつ どこ
+    何で 何が なに だれ 誰で どの どん せん はい
+"""
+_FUNCTION_PAIRS: Final = frozenset(_FUNCTION_WORDS.split())
+
+LONGEST_REMEMBERED: Final = 64
+
+SINGLE_WEIGHT: Final = 0.3
+"""The weight of a Chinese or Japanese character by itself; that of a pair is 1."""
+
+
+class Word(NamedTuple):
+    """A word or a part of one.
+
+    Attributes:
+        lower: without case, with accents.
+        folded: without either.
+        lexemes: what it is compared by whatever the language is; one of them is enough.
+        weight: how much it counts in a query; 0 for what only memories have.
+        letters: of which kind they are, if it is a word of an alphabet: ``latin`` or ``other``.
+    """
+
+    lower: str
+    folded: str
+    lexemes: tuple[str, ...]
+    weight: float = 1.0
+    letters: Literal["", "latin", "other"] = ""
+
+
+class Token(NamedTuple):
+    """What is written without a space.
+
+    Attributes:
+        words: the word, or the whole and its parts.
+        english: the lexemes of all that is not a function word of English.
+        evidence: for the languages.
+    """
+
+    words: tuple[Word, ...]
+    english: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+
+
+def tokens(text: str) -> list[Token]:
+    """The different tokens of a text, in order of appearance."""
+    found = _ASCII_TOKEN.findall(text) if text.isascii() else _TOKEN.findall(normalized(text).replace("\u200c", " "))
+    return [_remembered(one) if len(one) <= LONGEST_REMEMBERED else _token(one) for one in dict.fromkeys(found)]
+
+
+def _token(text: str) -> Token:
+    words = tuple(_by_kind(text))
+    english: dict[str, None] = {}
+    found: list[Evidence] = []
+    for word in words:
+        if word.letters:
+            found += evidence(word.lower, word.folded)
+        if not (word.letters and "en" in languages_by_word().get(word.folded, ())):
+            english.update(dict.fromkeys(word.lexemes))
+        if word.letters == "other":
+            english.update(dict.fromkeys(prefixes(word.folded)))
+    return Token(words, tuple(english), tuple(found))
+
+
+_remembered = lru_cache(20_000)(_token)
+
+
+def _by_kind(text: str) -> Iterator[Word]:
+    if text.isascii():
+        yield from _joined(text)
+        return
+    for of_kind, group in groupby(text, kind):
+        run = "".join(group)
+        match of_kind:
+            case "":
+                yield from _joined(run)
+            case "hangul":
+                yield from _korean(folded(run))
+            case _:
+                yield from _unspaced(folded(run), of_kind == "han")
+
+
+def _unspaced(characters: str, han: bool) -> Iterator[Word]:
+    """Pairs of characters; of Chinese and Japanese single characters, too, which count less."""
+    if len(characters) == 1:
+        yield Word(characters, characters, (characters,))
+        return
+    for at in range(len(characters) - 1):
+        pair = characters[at : at + 2]
+        yield Word(pair, pair, (pair,), _weight(pair) if han else 1.0)
+    for one in dict.fromkeys(characters) if han else ():
+        yield Word(one, one, (one,), 0.0 if one in _GRAMMAR or _HIRAGANA.match(one) else SINGLE_WEIGHT)
+
+
+def _weight(pair: str) -> float:
+    """How much a pair counts in a query: pairs with characters of grammar less than others."""
+    if pair in _FUNCTION_PAIRS:
+        return 0.0
+    grammar = sum(one in _GRAMMAR for one in pair)
+    if grammar:
+        return 0.5 if grammar == 1 else 0.0
+    return (1.0, 0.5, 0.3)[len(_HIRAGANA.findall(pair))]
+
+
+def _joined(text: str) -> Iterator[Word]:
+    """A word, or what joiners hold together: the whole, the segments of a path or address, and all parts."""
+    body = text.rstrip("+#")
+    parts = [part for part in _SEPARATOR.split(body) if part]
+    if not parts:
+        return
+    if body != text:
+        whole = folded(text)
+        yield Word(whole, whole, (whole,))
+        yield from (word._replace(weight=0.0) for part in parts for word in _word(part, 1.0))
+    elif len(parts) == 1 or all(one.isalnum() or one in _APOSTROPHES or not one.isprintable() for one in body):
+        for part in parts:
+            yield from _word(part, 1.0)
+    elif (number := _NUMBER.match(folded(body))) is not None:
+        yield from _number(number[1], parts)
+    else:
+        whole = folded(body).rpartition("://")[2]
+        plain = "".join(map(folded, parts))
+        yield Word(whole, whole, (whole, stem(plain, "en") if plain.isalpha() else plain), 2 / 3)
+        segments = [one for one in re.split(r"[/\\@]", whole) if one and one != whole and not one.isalnum()]
+        for segment in segments:
+            yield Word(segment, segment, (segment,), 1 / 3 / len(segments))
+        for part in parts:
+            yield from _word(part, min(2 / 3, 2 / len(parts)))
+
+
+def _number(number: str, parts: list[str]) -> Iterator[Word]:
+    """A number with its groups or decimals, or a version and the versions that it belongs to."""
+    group = number.replace(",", "").replace(".", "") if _GROUPS.match(number) else None
+    spelled = number.replace(",", ".")
+    yield Word(number, number, (spelled,) if group is None else (group, spelled))
+    pieces = spelled.split(".")
+    if len(pieces) <= 4:
+        for count in range(2, len(pieces)):
+            version = ".".join(pieces[:count])
+            yield Word(version, version, (version,), 0.0)
+    for part in parts:
+        plain = folded(part)
+        yield Word(plain, plain, (plain,), 0.0)
+
+
+def _word(text: str, weight: float) -> Iterator[Word]:
+    yield from _simple(text, weight)
+    parts = _CAMEL.split(text) if text.isascii() else ()
+    if len(parts) > 1:
+        for part in parts:
+            yield from _simple(part, weight / max(3, len(parts)))
+
+
+def _simple(text: str, weight: float) -> Iterator[Word]:
+    """A word without parts, by its stems; with digits, by itself."""
+    lower, plain = lowered(text), folded(text)
+    if not plain:
+        return
+    if any(map(str.isdigit, plain)):
+        yield Word(lower, plain, (plain,), weight)
+    elif script(plain[0]) == "latin":
+        spellings = dict.fromkeys((plain,) if lower.isascii() else (plain, folded(lower.translate(_DIGRAPHS))))
+        yield Word(lower, plain, tuple(stem(one, "en") for one in spellings), weight, "latin")
+    else:
+        yield Word(lower, plain, other_stems(plain), weight, "other")
+
+
+def _korean(word: str) -> Iterator[Word]:
+    """Pairs of syllables, so that particles do not matter; of a single syllable with a particle, the syllable, too."""
+    stem = without_particle(word)
+    if len(word) < 3:
+        yield Word(word, word, tuple(dict.fromkeys((stem, word))))
+        return
+    if len(stem) == 1:
+        yield Word(stem, stem, (stem,))
+    for at in range(len(word) - 1):
+        pair = word[at : at + 2]
+        yield Word(pair, pair, (pair,), 1.0 if len(stem) > 1 else 0.0)
