@@ -367,6 +367,7 @@ class AsyncMemory:
         scope: str | None = None,
         limit: int = 10,
         min_score: float | None = None,
+        timezone: tzinfo | str | None = None,
     ) -> SearchResults:
         """The user's memories that best answer `query` and are valid now, best first.
 
@@ -376,6 +377,7 @@ class AsyncMemory:
             scope: a path, ``path/*`` for everything below it, or ``*`` for all that have a scope.
             limit: results at most, 1 to 100.
             min_score: leave out results below this score, 0 to 1.
+            timezone: in which the query names days, such as "yesterday"; None for the client's own.
 
         Raises:
             InvalidRequestError: an argument is wrong.
@@ -386,7 +388,7 @@ class AsyncMemory:
                 busy for `pool_timeout` seconds.
         """
         return await self.client.run(
-            Search(query=query, user_id=user_id, scope=scope, limit=limit, min_score=min_score)
+            Search(query=query, user_id=user_id, scope=scope, limit=limit, min_score=min_score, timezone=timezone)
         )
 
     async def context(
@@ -396,6 +398,7 @@ class AsyncMemory:
         *,
         scope: str | None = None,
         token_budget: int = 500,
+        timezone: tzinfo | str | None = None,
     ) -> ContextBlock:
         """The best memories for `query` as text for a system prompt, each cited by its id.
 
@@ -407,6 +410,7 @@ class AsyncMemory:
             user_id: whose memories.
             scope: as in `search`, but a plain path also takes in everything below it.
             token_budget: most tokens the text may have, by the client's `token_counter`.
+            timezone: as in `search`.
 
         Raises:
             InvalidRequestError: an argument is wrong.
@@ -416,7 +420,9 @@ class AsyncMemory:
             ProviderError: the backend or the embedder failed or cannot be reached, or all connections were
                 busy for `pool_timeout` seconds.
         """
-        return await self.client.run(Context(query=query, user_id=user_id, scope=scope, token_budget=token_budget))
+        return await self.client.run(
+            Context(query=query, user_id=user_id, scope=scope, token_budget=token_budget, timezone=timezone)
+        )
 
     async def audit(
         self,

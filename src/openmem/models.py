@@ -265,6 +265,7 @@ class CapabilityFeatures(WireModel):
             succeed; None if it is not known.
         audits_reads: whether `search`, `context`, `get` and `list` leave an audit entry; None if it is
             not known.
+        timezones: `search` and `context` take ``timezone``; None if it is not known.
     """
 
     vector_search: bool = False
@@ -279,6 +280,7 @@ class CapabilityFeatures(WireModel):
     scores: Literal["similarity", "rank"] | None = None
     atomic_supersession: bool | None = None
     audits_reads: bool | None = None
+    timezones: bool | None = None
 
 
 class CapabilityLimits(WireModel):

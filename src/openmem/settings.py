@@ -11,12 +11,12 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Protocol, get_type_hints
-from zoneinfo import ZoneInfo
 
 from ._text import check_text, quoted
+from ._time_zones import time_zone
 
 
 class Kind(Protocol):
@@ -98,15 +98,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class TimeZone:
-    """A time zone: its name in the IANA database, or an object of Python."""
+    """A time zone: its name in the IANA database, its offset from UTC, or an object of Python."""
 
     def check(self, value: Any) -> tzinfo:
-        if isinstance(value, tzinfo):
-            return value
-        try:
-            return UTC if value == "UTC" else ZoneInfo(check_text(value) if isinstance(value, str) else "")
-        except (LookupError, OSError, TypeError, ValueError):
-            raise ValueError(f"{quoted(value)} is no time zone, such as 'Europe/Lisbon'") from None
+        return time_zone(value)
 
     def parse(self, text: str) -> tzinfo:
         return self.check(text)

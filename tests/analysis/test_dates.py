@@ -343,3 +343,12 @@ def test_the_day_of_a_memory_is_local(moment: datetime, zone: ZoneInfo, day: str
 )
 def test_yesterday_depends_on_the_time_zone(now: datetime, zone: ZoneInfo, yesterday: str) -> None:
     assert Analyzer(timezone=zone).query("What did I do yesterday?", now)[0].alternatives == (yesterday,)
+
+
+def test_a_date_is_found_in_a_message_of_several_sentences() -> None:
+    for text in (
+        "I have a question. Who came on Sept. 9, 2023?",
+        "Hallo! Ich war krank. Wer kam am 9. September 2023?",
+    ):
+        words = Analyzer().query(text, datetime(2026, 11, 28, tzinfo=UTC))
+        assert (("2023-09-09",), 1.0) in words

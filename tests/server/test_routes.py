@@ -206,3 +206,13 @@ def test_head_is_get_without_its_content(client: httpx.Client, path: str) -> Non
     assert {*head.headers.items()} - {("x-request-id", "")} >= {
         (name, value) for name, value in get.headers.items() if name not in volatile
     }
+
+
+def test_the_time_zone_of_a_query(client: httpx.Client, user: str) -> None:
+    add(client, user)
+    asked = {"q": "dark mode yesterday", "user_id": user, "timezone": "Asia/Tokyo"}
+    assert client.get("/memories/search", params=asked).status_code == 200
+    asked["timezone"] = "Mars/Olympus"
+    assert "timezone" in envelope(client.get("/memories/search", params=asked), 400, "invalid_request")["message"]
+    body = {"query": "dark mode", "user_id": user, "timezone": "+09:00"}
+    assert client.post("/context", json=body).status_code == 200

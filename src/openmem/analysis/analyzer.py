@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 
 from . import dates
 from .characters import normalized
@@ -38,15 +38,17 @@ class Analyzer:
                 lexemes.update(dates.lexemes_of(mention.periods, day))
         return MemoryTerms(frozenset(lexemes), speakers(content), is_question(content))
 
-    def query(self, text: str, now: datetime) -> tuple[QueryWord, ...]:
+    def query(self, text: str, now: datetime, timezone: tzinfo | None = None) -> tuple[QueryWord, ...]:
         """The words of a query, each once: those of its text, and then those of the dates in it.
 
         Args:
             now: when it is asked.
+            timezone: in which it names days; None for the analyzer's own.
         """
+        today = self._local(now, timezone).date()
         weights: dict[tuple[str, ...], float] = {}
         for sentence in self._sentences(text):
-            for word in self._words(sentence.text, now):
+            for word in self._words(sentence.text, today):
                 weight = word.weight * sentence.weight
                 weights[word.alternatives] = max(weight, weights.get(word.alternatives, 0.0))
         return tuple(map(QueryWord, weights, weights.values()))
@@ -60,8 +62,8 @@ class Analyzer:
     def _sentences(self, text: str) -> list[Sentence]:
         return weighted_sentences(text, lambda part: sum(word.weight for word in query_words(part, self.language)))
 
-    def _words(self, text: str, now: datetime) -> tuple[QueryWord, ...]:
-        text, today = normalized(text), self._local(now).date()
+    def _words(self, text: str, today: date) -> tuple[QueryWord, ...]:
+        text = normalized(text)
         mentions = dates.mentions_of_query(text, today)
         found: dict[QueryWord, None] = {}
         for mention in mentions:
@@ -72,9 +74,9 @@ class Analyzer:
         rest = query_words(dates.without(text, mentions), self.language)
         return (*(word for word in rest if named.isdisjoint(word.alternatives)), *found)
 
-    def _local(self, moment: datetime) -> datetime:
+    def _local(self, moment: datetime, timezone: tzinfo | None = None) -> datetime:
         """The moment in the time zone; at the ends of the calendar, which it may leave there, as it is."""
         try:
-            return moment.astimezone(self.timezone)
+            return moment.astimezone(timezone or self.timezone)
         except OverflowError:
             return moment

@@ -27,7 +27,8 @@ _END: Final = re.compile(
     r"|\n\s*"
 )
 _ABBREVIATION: Final = re.compile(
-    r"(?:^|\W)(?:[^\W\d_]|\d{1,2}|Mr|Mrs|Ms|Dr|Prof|St|Sr|Sra|Hr|Fr|vs|e\.g|i\.e|z\.B)\.\Z"
+    r"(?:^|\W)(?:[^\W\d_]|\d{1,2}|Mr|Mrs|Ms|Dr|Prof|St|Sr|Sra|Hr|Fr|vs|e\.g|i\.e|z\.B"
+    r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.\Z"
 )
 _LONGEST_ABBREVIATION: Final = 6
 _VISIBLE: Final = re.compile(r"\S")

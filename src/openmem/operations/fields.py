@@ -14,7 +14,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict, StringConst
 from .._scopes import MAX_SCOPE_CHARACTERS, check_path, check_pattern
 from .._suggestions import closest
 from .._text import MAX_NAME_CHARACTERS, check_text
-from ..models import MemorySource, Timestamp
+from .._time_zones import name_of, time_zone
+from ..models import MemorySource, Timestamp, as_utc
 from .messages import shown
 
 MAX_TAGS: Final = 128
@@ -57,6 +58,15 @@ def _time(value: object) -> object:
     except ValueError:
         pass
     raise ValueError(f"{shown(value)} is not a time; pass a datetime, or a string such as '2026-01-31T12:00:00Z'")
+
+
+def _aware(moment: datetime) -> datetime:
+    utc = as_utc(moment)
+    return moment if moment.utcoffset() else utc
+
+
+def _time_zone_name(value: object) -> str:
+    return name_of(time_zone(value))
 
 
 def _items(value: object) -> object:
@@ -151,6 +161,9 @@ ScopePattern = Annotated[
 Names = Annotated[tuple[Name, ...], BeforeValidator(_items)]
 Tags = Annotated[Names, Field(max_length=MAX_TAGS)]
 TimeInput = Annotated[Timestamp, BeforeValidator(_time)]
+LocalTimeInput = Annotated[datetime, AfterValidator(_aware), BeforeValidator(_time)]
+"""A time that keeps its offset from UTC, since that says which day it is where somebody said so."""
+TimeZoneName = Annotated[str, BeforeValidator(_time_zone_name)]
 UnitInterval = Annotated[float, Strict(), AfterValidator(_unit)]
 Source = Annotated[MemorySource, BeforeValidator(_source)]
 Extensions = Annotated[dict[str, Any], AfterValidator(_extensions)]

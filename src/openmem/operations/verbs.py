@@ -43,6 +43,7 @@ from ..selection import Position, Selection
 from .fields import (
     MAX_TOKEN_BUDGET,
     Extensions,
+    LocalTimeInput,
     Name,
     Names,
     Progress,
@@ -52,6 +53,7 @@ from .fields import (
     Tags,
     Text,
     TimeInput,
+    TimeZoneName,
     UnitInterval,
     check_validity,
     repaired,
@@ -138,7 +140,7 @@ class Add(Operation[MemoryRecord]):
     tags: Tags | None = None
     source: Source | None = None
     confidence: UnitInterval | None = None
-    valid_from: TimeInput | None = None
+    valid_from: LocalTimeInput | None = None
     valid_to: TimeInput | None = None
     supersedes: Names | None = None
     supersede_ended: StrictBool = False
@@ -299,6 +301,7 @@ class Search(ScopedQuery[SearchResults]):
     query: Text
     limit: StrictInt = Field(default=10, ge=1, le=100)
     min_score: UnitInterval | None = None
+    timezone: TimeZoneName | None = None
 
     @property
     def limited_text(self) -> tuple[str, str]:
@@ -316,10 +319,12 @@ class Context(ScopedQuery[ContextBlock]):
 
     query: Text
     token_budget: StrictInt = Field(default=500, ge=1, le=MAX_TOKEN_BUDGET)
+    timezone: TimeZoneName | None = None
 
     def as_search(self, limit: int) -> ContextSearch:
         """The search whose results the text is made of: the best `limit` memories, within the same scopes."""
-        return ContextSearch(query=self.query, user_id=self.user_id, scope=self.scope, limit=limit)
+        fields = self.model_dump(exclude={"token_budget"})
+        return ContextSearch(**fields, limit=limit)
 
     @property
     def limited_text(self) -> tuple[str, str]:

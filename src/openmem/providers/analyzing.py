@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from .._time_zones import time_zone
 from ..analysis import MemoryTerms, QueryWord
 from ..config import ClientConfig
 from ..ports import Ports
@@ -43,10 +44,15 @@ class Analysis:
             contents, lambda: [self.analyzer.memory(*memory) for memory in zip(contents, moments, strict=True)]
         )
 
-    async def query(self, text: str) -> tuple[QueryWord, ...]:
-        """The words of a query that is asked now."""
+    async def query(self, text: str, timezone: str | None) -> tuple[QueryWord, ...]:
+        """The words of a query that is asked now.
+
+        Args:
+            timezone: in which it names days; None for the client's own.
+        """
         now, compared = self._ports.now(), compared_text(text)
-        return await self._run([compared], lambda: compared_words(self.analyzer.query(compared, now)))
+        zone = None if timezone is None else time_zone(timezone)
+        return await self._run([compared], lambda: compared_words(self.analyzer.query(compared, now, zone)))
 
     async def asked(self, text: str) -> str:
         """The part of a query to embed: all of it, but for sentences of a message around the one that asks."""

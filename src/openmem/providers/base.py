@@ -157,6 +157,7 @@ class Provider(Verbs):
             ("valid_from", features.temporal),
             ("valid_to", features.temporal),
             ("supersedes", features.supports_supersession),
+            ("timezone", features.timezones),
         ):
             if not is_supported and given.get(field):
                 raise UnsupportedCapabilityError(f"{field}: provider {self.name!r} does not support it; leave it out")

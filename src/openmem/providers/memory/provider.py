@@ -73,6 +73,7 @@ class MemoryProvider(Provider):
         scores="similarity",
         atomic_supersession=True,
         audits_reads=True,
+        timezones=True,
     )
     limits = CapabilityLimits(max_search_results=100)
 
@@ -218,7 +219,7 @@ class MemoryProvider(Provider):
         vector = await self._embedder.embed_query(await self._analysis.asked(op.query))
         selection, model = op.selection(call.grants), self._embedder.model
 
-        words = await self._analysis.query(op.query)
+        words = await self._analysis.query(op.query, op.timezone)
 
         def ranked() -> SearchResults:
             with self._store.exclusive():

@@ -80,6 +80,7 @@ class PostgresProvider(Provider):
         scores="similarity",
         atomic_supersession=True,
         audits_reads=True,
+        timezones=True,
     )
     limits = CapabilityLimits(max_search_results=100)
 
@@ -289,7 +290,7 @@ class PostgresProvider(Provider):
 
     async def _ranked(self, op: Search | Context, call: Call, limit: int) -> SearchResults:
         vector = await self._embedder.embed_query(await self._analysis.asked(op.query))
-        words = await self._analysis.query(op.query)
+        words = await self._analysis.query(op.query, op.timezone)
         return await Retriever(self._db).search(op, call, words, self._embedder.model, vector, limit)
 
     async def _read(self, content: str, moment: datetime) -> Read:

@@ -39,7 +39,7 @@ def values_of(id: str, op: Add, model: str) -> dict[str, object]:
         "tags": to_list(op.tags),
         "source": _to_json(op.source.to_wire() if op.source else None),
         "confidence": op.confidence,
-        "valid_from": op.valid_from,
+        "valid_from": op.valid_from and as_utc(op.valid_from),
         "valid_to": op.valid_to,
         "supersedes": to_list(op.supersedes),
         "embedding_model": model,
