@@ -24,8 +24,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def lower_bounds(project: dict[str, Any]) -> Iterator[str]:
-    """The direct dependencies of every extra as ``name==version``, at their lower bounds."""
-    for text in chain(project["dependencies"], *project["optional-dependencies"].values()):
+    """The direct dependencies as ``name==version``, at their lower bounds, with those of the extras that tests need."""
+    extras: dict[str, list[str]] = project["optional-dependencies"]
+    [everything] = extras["all"]
+    for text in chain(project["dependencies"], *map(extras.__getitem__, ["testing", *Requirement(everything).extras])):
         requirement = Requirement(text)
         if requirement.name == project["name"] or (requirement.marker and not requirement.marker.evaluate()):
             continue

@@ -113,6 +113,15 @@ class CheckedEmbedder(CheckedModel[Embedder]):
     kind = "embedder"
     method = "embed"
 
+    def __init__(self, model: Embedder) -> None:
+        super().__init__(model)
+        self._dim: int | None = None
+
+    @property
+    def dim(self) -> int | None:
+        """Length of the vectors: what the embedder says, else that of the first one."""
+        return self.model.dim or self._dim
+
     @property
     def tells_queries(self) -> bool:
         """Whether the vector of a query is another than that of a document."""
@@ -158,8 +167,9 @@ class CheckedEmbedder(CheckedModel[Embedder]):
 
     def _check_row(self, row: Any, number: int) -> list[float]:
         items = self._as_list(row)
-        if len(items) != self.model.dim:
-            raise self._bad_answer(f"a vector of {len(items)} numbers, while its dim is {self.model.dim}")
+        dim = self.dim or len(items)
+        if len(items) != dim or not dim:
+            raise self._bad_answer(f"a vector of {len(items)} numbers, while its dim is {dim}")
         values = items.copy()
         if set(map(type, items)) != {float}:
             try:
@@ -169,6 +179,7 @@ class CheckedEmbedder(CheckedModel[Embedder]):
         # A finite sum shows in one step that all are finite. Only if it is not, each is checked.
         if not math.isfinite(sum(values)) and not all(map(math.isfinite, values)):
             raise self._bad_answer(f"NaN or infinity, in vector {number}")
+        self._dim = dim
         return values
 
     def _as_list(self, values: Any) -> list[Any]:

@@ -22,7 +22,7 @@ def split_url(setting: str, url: str) -> tuple[str, str | None, str]:
         InvalidRequestError: it is not an http(s) URL, or has a query; the message does not show it.
     """
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url if isinstance(url, str) else "")
         _ = parts.port
     except ValueError:
         parts = urlsplit("")

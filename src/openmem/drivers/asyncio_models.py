@@ -88,7 +88,6 @@ class AsyncEmbedder(_AsyncModel[CheckedEmbedder]):
         self._queries = EmbedBatcher(self._queries_in_thread, most_texts=THREAD_TEXTS, most_calls=max_workers)
         self._budget = LoopBudget()
         self.model = model.model.model
-        self.dim = model.model.dim
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         if not self._is_remote and self._is_quick(texts):
@@ -159,7 +158,6 @@ class SharedEmbedder:
 
     def __init__(self, embedder: Embedder, lease: Lease[AsyncEmbedder]) -> None:
         self.model = embedder.model
-        self.dim = embedder.dim
         self._lease = lease
 
     async def embed(self, texts: Sequence[str]) -> Vectors:

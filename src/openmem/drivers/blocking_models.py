@@ -36,7 +36,6 @@ class BlockingEmbedder(_BlockingModel[CheckedEmbedder]):
     def __init__(self, model: CheckedEmbedder, *, owned: bool) -> None:
         super().__init__(model, owned=owned)
         self.model = model.model.model
-        self.dim = model.model.dim
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         return self._model.embed(texts)

@@ -10,7 +10,7 @@ import importlib
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
@@ -48,6 +48,7 @@ class _Connections:
         self.lock = threading.Lock()
         self.blocking: HttpIO | None = None
         self.by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, HttpIO] = WeakKeyDictionary()
+        self.holders: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[HttpIO]] = WeakKeyDictionary()
 
 
 class RemoteModel:
@@ -58,7 +59,7 @@ class RemoteModel:
         url: the service's base URL. A user name and a password in it are sent in place of the key.
         url_setting: where the URL comes from, for messages.
         path: of the endpoint, below the base URL.
-        key: sent as a bearer token.
+        key: sent as a bearer token, unless it is empty.
         key_setting: where the key comes from, for messages.
         headers: sent with every request.
         timeout: seconds a request may take in all.
@@ -94,14 +95,18 @@ class RemoteModel:
         self._path = path
         self._key_setting = key_setting
         self._secrets = [secret for secret in (key, password) if secret]
-        credential = f"Bearer {key}"
+        credential = f"Bearer {key}" if key else ""
         if user is not None:
             basic = base64.b64encode(f"{user}:{password}".encode()).decode()
             self._secrets.append(basic)
             credential = f"Basic {basic}"
         self._settings = HttpSettings(
             base_url=self.url,
-            headers={"User-Agent": "openmem-python", **headers, "Authorization": credential},
+            headers={
+                "User-Agent": "openmem-python",
+                **headers,
+                **({"Authorization": credential} if credential else {}),
+            },
             timeout=timeout,
             connect_timeout=min(MODEL_CONNECT_TIMEOUT_SECONDS, timeout),
             max_connections=MAX_CONNECTIONS,
@@ -111,7 +116,7 @@ class RemoteModel:
         )
         self._max_retries = max_retries
         self._is_final = is_final
-        self._connections = PerProcess(_Connections, contents=lambda own: [*own.by_loop.items()])
+        self._connections = PerProcess(_Connections, contents=lambda own: [*own.by_loop.items(), *own.holders.items()])
 
     def load(self) -> None:
         """Import what requests need."""
@@ -141,9 +146,13 @@ class RemoteModel:
 
         self.close()
         own = self._connections.get()
+        loop = asyncio.get_running_loop()
         with own.lock:
-            http = own.by_loop.pop(asyncio.get_running_loop(), None)
-        if http is not None:
+            http = own.by_loop.pop(loop, None)
+        holder = own.holders.pop(loop, None)
+        if holder is not None:
+            await holder.aclose()
+        elif http is not None:
             await http.close()
 
     @undisturbed()
@@ -156,15 +165,22 @@ class RemoteModel:
             return own.blocking
 
     async def _async_http(self) -> HttpIO:
-        """The connections of the running loop, which cannot be used on another one.
+        """The connections of the running loop, which cannot be used on another one, and are closed with it.
 
         They are made in a thread, since reading the certificates takes long.
         """
         import asyncio  # noqa: PLC0415 - for the async mode alone, see above
 
-        loop = asyncio.get_running_loop()
-        http = self._connections.get().by_loop.get(loop)
-        return http if http is not None else await asyncio.to_thread(self._async_http_of, loop)
+        from .sharing import held  # noqa: PLC0415 - the same
+
+        loop, own = asyncio.get_running_loop(), self._connections.get()
+        http = own.by_loop.get(loop)
+        if http is None:
+            http = await asyncio.to_thread(self._async_http_of, loop)
+        if loop not in own.holders:
+            own.holders[loop] = held(http)
+            await anext(own.holders[loop])
+        return http
 
     @undisturbed()
     def _async_http_of(self, loop: asyncio.AbstractEventLoop) -> HttpIO:
@@ -267,6 +283,8 @@ def check_key(kind: str, key: str, setting: str, missing: str) -> str:
         setting: where it comes from.
         missing: what to say where there is none.
     """
+    if not isinstance(key, str):
+        raise InvalidRequestError(f"{kind}: {setting} must be text, not of type {type(key).__name__}")
     key = key.strip()
     if not key:
         raise InvalidRequestError(f"{kind}: {missing}")

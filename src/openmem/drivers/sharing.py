@@ -41,7 +41,7 @@ T = TypeVar("T", bound=Closable)
 R = TypeVar("R")
 
 
-async def _held(value: T) -> AsyncGenerator[T]:
+async def held(value: T) -> AsyncGenerator[T]:
     """Hold `value` until this generator is closed, at the latest by the end of the loop.
 
     A loop that was copied by a fork may be ended in the child too, where the value is the parent's.
@@ -78,7 +78,7 @@ class RefCounted(Generic[T]):
             self._timer.cancel()
             self._timer = None
         if self._value is None:
-            self._holder = _held(self._make())
+            self._holder = held(self._make())
             self._value = await anext(self._holder)
         self._users += 1
         return self._value

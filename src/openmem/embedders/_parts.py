@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias, get_args
+
+from ..errors import InvalidRequestError
+from ._settings import check_choice
+
+LongTexts: TypeAlias = Literal["average", "truncate", "refuse"]
+"""What becomes of a text that is too long for a model."""
+SMALLEST_PART_BYTES: Final = 64
+
+
+def check_long_texts(value: LongTexts) -> LongTexts:
+    """A value of the setting ``long_texts``."""
+    checked: LongTexts = check_choice("long_texts", value, get_args(LongTexts))
+    return checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +40,24 @@ def split(number: int, text: str, most: int) -> Iterator[Part]:
         yield Part(number, data[:end].decode(), end)
         data = data[end:]
     yield Part(number, data.decode(), len(data))
+
+
+def parts_of(texts: Sequence[str], most: int, long_texts: LongTexts, model: str) -> list[Part]:
+    """The texts in parts of at most `most` bytes, or the beginning of each.
+
+    Raises:
+        InvalidRequestError: `long_texts` is ``"refuse"``, and a text is longer.
+    """
+    parts: list[Part] = []
+    for number, text in enumerate(texts):
+        pieces = list(split(number, text, most))
+        if len(pieces) > 1 and long_texts == "refuse":
+            raise InvalidRequestError(
+                f"embedder {model!r}: a text has {len(text.encode())} bytes, max_input_bytes are {most}; "
+                "shorten it, or let the embedder do with long_texts='average' or 'truncate'"
+            )
+        parts += pieces[:1] if long_texts == "truncate" else pieces
+    return parts
 
 
 def join_parts(embedded: list[tuple[Part, list[float]]]) -> list[list[float]]:

@@ -14,7 +14,7 @@ class Embedder(Protocol):
 
     Attributes:
         model: name of the model. Stored with every vector; only vectors of one model are compared.
-        dim: length of the vectors.
+        dim: length of the vectors; None while the embedder does not know it, before the first of them.
 
     An embedder may also have:
 
@@ -31,7 +31,9 @@ class Embedder(Protocol):
     """
 
     model: str
-    dim: int
+
+    @property
+    def dim(self) -> int | None: ...
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One vector of `dim` finite numbers per text, in order. May block; may run in any thread."""
@@ -64,10 +66,9 @@ class EmbedderIO(Protocol):
     """An embedder that does not block its caller's loop."""
 
     model: str
-    dim: int
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """One vector of ``dim`` numbers per text, checked."""
+        """One vector per text, all of one length, checked."""
         ...
 
     async def embed_query(self, text: str) -> Sequence[float]:

@@ -142,7 +142,7 @@ class Engine:
             settings["embedder"] = _copied(_UNUSED)
             store = settings["vector_store"].setdefault("config", {})
             if settings["vector_store"].get("provider", "qdrant") != "chroma":
-                store.setdefault("embedding_model_dims", embedder.dim)
+                store.setdefault("embedding_model_dims", _dim(embedder))
         try:
             engine = mem0.Memory(MemoryConfig(**settings))
         except ValidationError as error:
@@ -253,6 +253,11 @@ def is_in_this_process(engine: Any) -> bool:
         return True
     options = getattr(getattr(engine.vector_store, "client", None), "init_options", None)  # Qdrant's
     return isinstance(options, Mapping) and (options.get("location") == ":memory:" or options.get("path") is not None)
+
+
+def _dim(embedder: Embedder) -> int:
+    """The length of an embedder's vectors; one is made if that is how it is known."""
+    return embedder.dim or len(CheckedEmbedder(embedder).embed(["length"])[0])
 
 
 def _embedding_model(embedder: Embedder) -> Any:
