@@ -148,7 +148,7 @@ mask_vectors AS MATERIALIZED (
 ),
 -- What the ranking needs of a memory: one row per row of searched, about 1000 at most.
 features AS MATERIALIZED (
-    SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment,
+    SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
         -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
         -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
         CASE WHEN m.embedding_model = :model::text
@@ -170,7 +170,7 @@ features AS MATERIALIZED (
     UNION ALL
     -- No rows, though the planner expects 1,000. It cannot know how many memories a user has. If it guesses few, it
     -- joins features with others by a nested loop, which compares all with all.
-    SELECT NULL::text, NULL::int, NULL::timestamptz, NULL::float8, NULL::bigint
+    SELECT NULL::text, NULL::int, NULL::timestamptz, NULL::boolean, NULL::float8, NULL::bigint
     FROM generate_series(1, 1000)
     WHERE :limit::bigint < 0
 ),
@@ -219,7 +219,7 @@ mask_coverage AS MATERIALIZED (
 top_k AS MATERIALIZED (
     SELECT *, coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score
     FROM (
-        SELECT id, ordinal, moment, similarity, term_mask, coverage,
+        SELECT id, ordinal, moment, is_dated, similarity, term_mask, coverage,
             coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
                 * CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END AS score
         FROM features JOIN mask_coverage USING (term_mask)
@@ -230,27 +230,49 @@ top_k AS MATERIALIZED (
     ORDER BY score DESC, id DESC
 ),
 -- The memories that boost their neighbors: up to 30 rows, the best of top_k.
--- window_start: where the window of time begins that the memory is from.
 seed AS MATERIALIZED (
-    SELECT id, ordinal, date_bin('3600 seconds', moment, 'epoch') AS window_start, similarity,
-        greatest(term_mask, 0) AS term_mask, CASE WHEN term_mask < 0 THEN 0 ELSE coverage END AS coverage, own_score
+    SELECT id, ordinal, moment, is_dated, similarity, greatest(term_mask, 0) AS term_mask,
+        CASE WHEN term_mask < 0 THEN 0 ELSE coverage END AS coverage, own_score
     FROM top_k
     ORDER BY score DESC, id DESC
     LIMIT 30
 ),
--- One row per seed and memory that was added up to 2 positions before or after it. The join is on
--- equal ordinals rather than a range, so that it can be a hash join.
-near_seed AS (
-    SELECT m.id, m.moment, m.similarity, m.term_mask, m.coverage, seed.id AS seed_id, seed.window_start,
-        seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,
-        seed.coverage AS seed_coverage
+-- One row per seed and memory that was added up to 2 positions before or after it, and is from less
+-- than 3600 seconds before or after it. is_stored_at_once: whether only their order says that the two
+-- belong together, which it would also say of notes stored in bulk.
+-- The join is on equal ordinals rather than a range, so that it can be a hash join.
+near_seed AS MATERIALIZED (
+    SELECT m.id, m.similarity, m.term_mask, m.coverage,
+        seed.id AS seed_id, seed.own_score AS seed_own_score, seed.similarity AS seed_similarity,
+        seed.term_mask AS seed_term_mask, seed.coverage AS seed_coverage,
+        NOT (seed.is_dated AND m.is_dated)
+            AND m.moment > seed.moment - interval '1 seconds'
+            AND m.moment < seed.moment + interval '1 seconds' AS is_stored_at_once
     FROM seed
     CROSS JOIN (VALUES (-2), (-1), (1), (2)) AS steps (step)
     JOIN (features JOIN mask_coverage USING (term_mask)) m ON m.ordinal = seed.ordinal + step
+    WHERE m.moment > seed.moment - interval '3600 seconds'
+        AND m.moment < seed.moment + interval '3600 seconds'
+),
+mean_similarity AS MATERIALIZED (
+    SELECT avg(similarity) AS mean FROM features
 ),
 -- At most one row: the score of the last memory of the result, if there were no boosts. Boosts only raise it.
 cutoff AS MATERIALIZED (
     SELECT score FROM top_k ORDER BY score DESC, id DESC OFFSET :limit::bigint - 1 LIMIT 1
+),
+-- One row. factor: how much of a boost passes between memories that were stored at once, 0 to 1, by the autocorrelation
+-- of the similarities: whether neighbors of seeds are more like the query than other memories are.
+series AS MATERIALIZED (
+    SELECT coalesce(least(1, greatest(0,
+        sum(of_seed * of_neighbor) / greatest(sum(of_seed * of_seed), 1e-9) / 0.1
+    )), 0) AS factor
+    FROM (
+        SELECT seed_similarity - (SELECT mean FROM mean_similarity) AS of_seed,
+            similarity - (SELECT mean FROM mean_similarity) AS of_neighbor
+        FROM near_seed
+        WHERE is_stored_at_once AND similarity IS NOT NULL
+    ) deviations
 ),
 -- The neighbors that may get into the result: one row per row of near_seed, without those that cannot reach the cutoff.
 -- is_below_seed: whether the seed is better by itself; of equal own scores that of the newer memory is the better. Own
@@ -267,11 +289,12 @@ neighbor AS MATERIALIZED (
     FROM (
         SELECT *,
             -- A boost decays for memories that have little to do with the query themselves. least() ignores NULL.
-            CASE WHEN similarity IS NULL THEN 0 ELSE least(1, 4.0 * similarity) END AS boost_factor,
+            CASE WHEN similarity IS NULL THEN 0 ELSE least(1, 4.0 * similarity) END
+                * CASE WHEN is_stored_at_once THEN (SELECT factor FROM series) ELSE 1 END AS boost_factor,
             -- What the seed has and the memory does not, of lexemes alone.
             seed_term_mask & ~(term_mask | 6::bigint | 1::bigint) AS new_term_mask
         FROM near_seed
-        WHERE term_mask >= 0 AND moment >= window_start AND moment < window_start + interval '3600 seconds'
+        WHERE term_mask >= 0
     ) m
     CROSS JOIN LATERAL (
         SELECT coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score

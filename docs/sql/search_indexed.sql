@@ -10,8 +10,8 @@
 \set user_id '''maya'''
 \set selected_paths NULL
 \set selected_prefixes NULL
-\set speaker_ids 'ARRAY[108004706, 134019540]'
 \set model '''hashing:256'''
+\set speaker_ids 'ARRAY[108004706, 134019540]'
 \set limit 10
 \set min_score NULL
 \set app NULL
@@ -73,10 +73,16 @@ ordinals AS MATERIALIZED (
 ),
 -- One row per sampled memory: up to 24 from the beginning of each stratum.
 sample AS MATERIALIZED (
-    SELECT m.terms
+    SELECT m.*
     FROM ordinals CROSS JOIN generate_series(first, last, stratum_length) AS start
     CROSS JOIN LATERAL (
-        SELECT m.terms FROM searched m
+        SELECT m.terms,
+            -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
+            -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
+            CASE WHEN m.embedding_model = :model::text
+                THEN 1 - least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 1)
+            END AS similarity
+        FROM searched m
         WHERE m.ordinal >= start AND m.ordinal < start + stratum_length
         ORDER BY m.ordinal LIMIT 24
     ) m
@@ -207,7 +213,7 @@ index_match AS (
 ),
 index_candidates AS MATERIALIZED (
     -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
-    SELECT id, ordinal, moment, similarity, terms, coverage,
+    SELECT id, ordinal, moment, is_dated, similarity, terms, coverage,
         coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
             * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END AS score
     FROM (
@@ -216,7 +222,8 @@ index_candidates AS MATERIALIZED (
             least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
         END AS coverage
         FROM (
-            SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.terms,
+            SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+                m.terms,
                 -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
                 -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
@@ -236,7 +243,7 @@ first_memory AS (
 ),
 first_candidates AS MATERIALIZED (
     -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
-    SELECT id, ordinal, moment, similarity, terms, coverage,
+    SELECT id, ordinal, moment, is_dated, similarity, terms, coverage,
         coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
             * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END AS score
     FROM (
@@ -245,7 +252,8 @@ first_candidates AS MATERIALIZED (
             least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
         END AS coverage
         FROM (
-            SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.terms,
+            SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+                m.terms,
                 -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
                 -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
@@ -276,7 +284,7 @@ other_memory AS (
 ),
 other_candidates AS MATERIALIZED (
     -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
-    SELECT id, ordinal, moment, similarity, terms, coverage,
+    SELECT id, ordinal, moment, is_dated, similarity, terms, coverage,
         coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
             * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END AS score
     FROM (
@@ -285,7 +293,8 @@ other_candidates AS MATERIALIZED (
             least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
         END AS coverage
         FROM (
-            SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.terms,
+            SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+                m.terms,
                 -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
                 -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
@@ -378,14 +387,14 @@ top_k AS MATERIALIZED (
             * CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END AS score,
         coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score
     FROM (
-        SELECT id, ordinal, moment, similarity, term_mask,
+        SELECT id, ordinal, moment, is_dated, similarity, term_mask,
             -- The coverage, also of a memory that has several alternatives of a word.
             CASE WHEN coverage IS NULL OR (SELECT lexemes = words FROM query) THEN coverage ELSE
                 (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE term_mask & flag <> 0)
                     / (SELECT sum(weight) FROM bit_weight)
             END AS coverage
         FROM (
-            SELECT m.id, m.ordinal, m.moment, m.similarity, m.coverage,
+            SELECT m.id, m.ordinal, m.moment, m.is_dated, m.similarity, m.coverage,
                 -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
                 -- least number for a memory without terms.
                 CASE WHEN m.terms IS NULL THEN (-9223372036854775808)::bigint
@@ -404,32 +413,36 @@ top_k AS MATERIALIZED (
     ) covered
 ),
 -- The memories that boost their neighbors: up to 30 rows, the best of top_k.
--- window_start: where the window of time begins that the memory is from.
 seed AS MATERIALIZED (
-    SELECT id, ordinal, date_bin('3600 seconds', moment, 'epoch') AS window_start, similarity,
-        greatest(term_mask, 0) AS term_mask, CASE WHEN term_mask < 0 THEN 0 ELSE coverage END AS coverage, own_score
+    SELECT id, ordinal, moment, is_dated, similarity, greatest(term_mask, 0) AS term_mask,
+        CASE WHEN term_mask < 0 THEN 0 ELSE coverage END AS coverage, own_score
     FROM top_k
     ORDER BY score DESC, id DESC
     LIMIT 30
 ),
--- One row per seed and memory that was added up to 2 positions before or after it.
-near_seed AS (
-    SELECT id, moment, similarity, term_mask, seed_id, window_start, seed_own_score, seed_similarity, seed_term_mask,
-        seed_coverage,
+-- One row per seed and memory that was added up to 2 positions before or after it, and is from less
+-- than 3600 seconds before or after it. is_stored_at_once: whether only their order says that the two
+-- belong together, which it would also say of notes stored in bulk.
+near_seed AS MATERIALIZED (
+    SELECT id, similarity, term_mask, seed_id, seed_own_score, seed_similarity, seed_term_mask, seed_coverage,
+        is_stored_at_once,
         -- The coverage, also of a memory that has several alternatives of a word.
         CASE WHEN coverage IS NULL OR (SELECT lexemes = words FROM query) THEN coverage ELSE
             (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE term_mask & flag <> 0)
                 / (SELECT sum(weight) FROM bit_weight)
         END AS coverage
     FROM (
-        SELECT m.*, -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+        SELECT m.id, m.similarity, m.term_mask, -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
         CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
             least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
-        END AS coverage, seed.id AS seed_id, seed.window_start,
-            seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,
-            seed.coverage AS seed_coverage
+        END AS coverage,
+            seed.id AS seed_id, seed.own_score AS seed_own_score, seed.similarity AS seed_similarity,
+            seed.term_mask AS seed_term_mask, seed.coverage AS seed_coverage,
+            NOT (seed.is_dated AND m.is_dated)
+                AND m.moment > seed.moment - interval '1 seconds'
+                AND m.moment < seed.moment + interval '1 seconds' AS is_stored_at_once
         FROM seed CROSS JOIN LATERAL (
-            SELECT m.id, coalesce(m.valid_from, m.created_at) AS moment,
+            SELECT m.id, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
                 -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
                 -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
@@ -454,11 +467,29 @@ near_seed AS (
             -- A fence: the few memories near a seed are read by the index, and compared once.
             OFFSET 0
         ) m
+        WHERE m.moment > seed.moment - interval '3600 seconds'
+            AND m.moment < seed.moment + interval '3600 seconds'
     ) near
+),
+mean_similarity AS MATERIALIZED (
+    SELECT avg(similarity) AS mean FROM sample
 ),
 -- At most one row: the score of the last memory of the result, if there were no boosts. Boosts only raise it.
 cutoff AS MATERIALIZED (
     SELECT score FROM top_k ORDER BY score DESC, id DESC OFFSET :limit::bigint - 1 LIMIT 1
+),
+-- One row. factor: how much of a boost passes between memories that were stored at once, 0 to 1, by the autocorrelation
+-- of the similarities: whether neighbors of seeds are more like the query than other memories are.
+series AS MATERIALIZED (
+    SELECT coalesce(least(1, greatest(0,
+        sum(of_seed * of_neighbor) / greatest(sum(of_seed * of_seed), 1e-9) / 0.1
+    )), 0) AS factor
+    FROM (
+        SELECT seed_similarity - (SELECT mean FROM mean_similarity) AS of_seed,
+            similarity - (SELECT mean FROM mean_similarity) AS of_neighbor
+        FROM near_seed
+        WHERE is_stored_at_once AND similarity IS NOT NULL
+    ) deviations
 ),
 -- The neighbors that may get into the result: one row per row of near_seed, without those that cannot reach the cutoff.
 -- is_below_seed: whether the seed is better by itself; of equal own scores that of the newer memory is the better. Own
@@ -475,11 +506,12 @@ neighbor AS MATERIALIZED (
     FROM (
         SELECT *,
             -- A boost decays for memories that have little to do with the query themselves. least() ignores NULL.
-            CASE WHEN similarity IS NULL THEN 0 ELSE least(1, 4.0 * similarity) END AS boost_factor,
+            CASE WHEN similarity IS NULL THEN 0 ELSE least(1, 4.0 * similarity) END
+                * CASE WHEN is_stored_at_once THEN (SELECT factor FROM series) ELSE 1 END AS boost_factor,
             -- What the seed has and the memory does not, of lexemes alone.
             seed_term_mask & ~(term_mask | 6::bigint | 1::bigint) AS new_term_mask
         FROM near_seed
-        WHERE term_mask >= 0 AND moment >= window_start AND moment < window_start + interval '3600 seconds'
+        WHERE term_mask >= 0
     ) m
     CROSS JOIN LATERAL (
         SELECT coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score

@@ -21,6 +21,8 @@ def test_the_formula_has_the_constants() -> None:
         f"own_score    = {c.VECTOR_WEIGHT} · similarity + {c.WORDS_WEIGHT} · coverage",
         f"boost        = boost_factor · ({boost})",
         f"boost_factor = min(1, {c.NEIGHBOR_DECAY} · similarity)",
+        f"               · min(1, max(0, autocorrelation / {c.SERIES_AUTOCORRELATION})) "
+        "for two memories that were stored at once",
     ):
         assert f"\n{line}\n" in TEXT, line
 

@@ -33,7 +33,12 @@ STEMS: Final = ("tea", "cello", "garden", "lisbon", "paint", "train", "maya", "t
 WORDS: Final = ("tea", "cello", "garden", "lisbon", "paint", "train", "Maya", "Tom", "the", "May", "2023", "8")
 MANY_WORDS: Final = [f"{first}{second}q" for first in "bcdfghklmn" for second in "aeiouyjvwx"]
 NOON: Final = datetime(2023, 5, 8, 12, tzinfo=UTC)
-MOMENTS: Final = [None, *(NOON + timedelta(minutes=minutes) for minutes in (0, 0, 10, 59, 60, 185)), datetime.min]
+MOMENTS: Final = [
+    None,
+    *(NOON + timedelta(minutes=minutes) for minutes in (0, 0, 0, 0.01, 10, 59, 60, 185)),
+    datetime.min,
+]
+AGES: Final = [timedelta(seconds=seconds) for seconds in (0, 0, 0, 0.3, 1, 1.5, 90, 3600, 3601)]
 PHASES: Final = (Phase.explicit, Phase.generate)
 """Stores are small from the start. To shrink one that fails takes minutes, since all tries go to a database."""
 
@@ -47,6 +52,7 @@ class Text:
     """A memory to be stored.
 
     Attributes:
+        age: how much earlier it was stored than the last.
         shift: how far its sequence number is from its place: memories of one moment may share a number.
         is_analysed: whether its words were stored.
     """
@@ -58,6 +64,7 @@ class Text:
     vector: tuple[int, ...]
     model: str
     shift: int
+    age: timedelta = timedelta()
     is_analysed: bool = True
 
     @property
@@ -117,6 +124,7 @@ def stores(
         vector=vectors,
         model=st.sampled_from(["one", "one", "one", "two"]),
         shift=st.sampled_from([0, 0, 0, 0, 1, 3]),
+        age=st.sampled_from(AGES),
         is_analysed=st.sampled_from([True, True, True, True, True, False]),
     )
     return sizes.flatmap(lambda size: st.lists(texts, min_size=size, max_size=size))
@@ -143,14 +151,16 @@ class Database:
         )
         self._admin.execute(
             "UPDATE openmem.memories m SET embedding_model = new.model, ordinal = ordinal + new.shift, "
-            "terms = CASE WHEN new.is_analysed THEN terms END "
-            "FROM unnest(%s::text[], %s::text[], %s::int[], %s::boolean[]) new (id, model, shift, is_analysed) "
+            "created_at = created_at - new.age, terms = CASE WHEN new.is_analysed THEN terms END "
+            "FROM unnest(%s::text[], %s::text[], %s::int[], %s::boolean[], %s::interval[]) "
+            "new (id, model, shift, is_analysed, age) "
             "WHERE m.id = new.id",
             (
                 [record.id for record in added],
                 [text.model for text in stored],
                 [text.shift for text in stored],
                 [text.is_analysed for text in stored],
+                [text.age for text in stored],
             ),
         )
         return user
@@ -164,12 +174,13 @@ class Database:
         candidates = []
         for (id, ordinal, vector, created_at), text in zip(rows, stored, strict=True):
             moment = created_at if text.moment is None else text.moment.replace(tzinfo=UTC)
-            terms = ANALYZER.memory(text.content, moment)
+            terms = ANALYZER.memory(text.content, moment + text.age if text.moment is None else moment)
             candidates.append(
                 Candidate(
                     id=id,
                     sequence_no=ordinal,
                     moment=moment,
+                    is_dated=text.moment is not None,
                     lexemes=terms.lexemes if text.is_analysed else None,
                     speakers=terms.speakers,
                     is_question=terms.is_question and text.is_analysed,

@@ -7,9 +7,11 @@ A memory's score is between 0 and 1, the same scale for every query::
     boost        = boost_factor * (VECTOR_WEIGHT * GAP_SHARE * max(0, the seed's similarity - similarity)
                                    + WORDS_WEIGHT * NEIGHBOR_WEIGHT * new_coverage)
     boost_factor = min(1, NEIGHBOR_DECAY * similarity)
+                   * min(1, max(0, autocorrelation / SERIES_AUTOCORRELATION)) for two memories that were stored at once
 
 ``similarity`` is the cosine of two vectors, ``coverage`` the share of the query's words that a memory has, and
-``new_coverage`` the share that the seed has and the memory does not. `docs/retrieval.md` has the measurements.
+``new_coverage`` the share that the seed has and the memory does not. ``autocorrelation`` tells whether what is next
+to a seed is more like the query than other memories are. `docs/retrieval.md` has the measurements.
 """
 
 from __future__ import annotations
@@ -34,8 +36,14 @@ SEEDS: Final = 30
 NEIGHBOR_DISTANCE: Final = 2
 """How many memories before a seed, and how many after it, are its neighbors, in the order in which they were added."""
 
-NEIGHBOR_WINDOW_SECONDS: Final = 3600
-"""The length of the windows of time, counted from 1970 in UTC; a seed and its neighbor are in the same window."""
+NEIGHBOR_GAP_SECONDS: Final = 3600
+"""A seed and its neighbor are from moments that are less than this apart."""
+
+STORED_AT_ONCE_SECONDS: Final = 1
+"""Two memories of which not both have a date were stored at once if their moments are less than this apart."""
+
+SERIES_AUTOCORRELATION: Final = 0.1
+"""The autocorrelation of similarities from which memories that were stored at once boost each other in full."""
 
 NEIGHBOR_WEIGHT: Final = 0.6
 """The share of a seed's coverage that its neighbor is given."""

@@ -1,8 +1,9 @@
 """The ranking of `search` in plain Python: what the SQL of the PostgreSQL provider computes.
 
 `openmem.ranking.constants` has the formula. First every memory is scored by itself. The best of them, the *seeds*, then
-boost their *neighbors*: the memories that were added shortly before or after a seed and are from the same hour. Of
-several scores a memory keeps the best. A property test compares the order and the scores with those of the SQL.
+boost their *neighbors*: the memories that were added shortly before or after a seed and are from less than an hour
+before or after it. Of several scores a memory keeps the best. A property test compares the order and the scores with
+those of the SQL.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from operator import mul
 from typing import Final, NamedTuple
 
@@ -22,8 +23,10 @@ from . import constants as c
 SPEAKER: Final = -1
 """Stands among the positions of the query's words that a memory has if the query names the memory's speaker."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_WINDOW: Final = timedelta(seconds=c.NEIGHBOR_WINDOW_SECONDS)
+_NEIGHBOR_GAP: Final = timedelta(seconds=c.NEIGHBOR_GAP_SECONDS)
+_AT_ONCE: Final = timedelta(seconds=c.STORED_AT_ONCE_SECONDS)
+_LEAST_VARIATION: Final = 1e-9
+"""Where the similarities of seeds vary less, they do not tell whether neighbors are alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Candidate:
         id: of equal memories the one with the greater id comes first; ids of newer memories are greater.
         sequence_no: the memory's number in the order in which the memories of its user were added.
         moment: when it is from.
+        is_dated: whether a caller gave the moment; else it is when the memory was stored.
         lexemes: its words by their stems, and those of the date that it is from; None if nobody has analysed it.
         speakers: the stems of the name before the colon in a text like ``Maya: I moved to Porto``.
         is_question: whether it ends in a question mark.
@@ -43,6 +47,7 @@ class Candidate:
     id: str
     sequence_no: int
     moment: datetime
+    is_dated: bool
     lexemes: AbstractSet[str] | None
     speakers: AbstractSet[str]
     is_question: bool
@@ -102,7 +107,12 @@ def rank(
     scored = [_compared(memory, words, vector, weights) for memory in memories]
     best = {one.memory.id: one.factor * one.own_score for one in scored}
     seeds = sorted(scored, key=lambda one: (best[one.memory.id], one.memory.id), reverse=True)[: c.SEEDS]
-    boosts = [(seed, one, _boosted(one, seed, weights)) for seed, one in _neighbors(seeds, scored)]
+    pairs = list(_neighbors(seeds, scored))
+    series_factor = _series_factor(pairs, scored)
+    boosts = [
+        (seed, one, _boosted(one, seed, weights, series_factor if _are_stored_at_once(seed, one) else 1.0))
+        for seed, one in pairs
+    ]
     # A boost closes at most GAP_SHARE of the gap between a memory and a seed above it. The gap ends at the seed's own
     # score, or at the score that a memory below the seed boosts the seed to.
     ceilings = {seed.memory.id: seed.own_score for seed in seeds}
@@ -184,15 +194,43 @@ def _neighbors(seeds: Sequence[_Scored], scored: Sequence[_Scored]) -> Iterator[
     for seed in seeds:
         for step in range(-c.NEIGHBOR_DISTANCE, c.NEIGHBOR_DISTANCE + 1):
             for one in numbered.get(seed.memory.sequence_no + step, ()) if step else ():
-                if (one.memory.moment - _EPOCH) // _WINDOW == (seed.memory.moment - _EPOCH) // _WINDOW:
+                if abs(one.memory.moment - seed.memory.moment) < _NEIGHBOR_GAP:
                     yield seed, one
 
 
-def _boosted(one: _Scored, seed: _Scored, weights: dict[int, float]) -> float:
-    """The score of a neighbor with what the seed adds, as far as the neighbor itself is similar to the query."""
+def _are_stored_at_once(one: _Scored, other: _Scored) -> bool:
+    """Whether only their order says that two memories belong together: they may be notes stored in bulk."""
+    is_dated = one.memory.is_dated and other.memory.is_dated
+    return not is_dated and abs(one.memory.moment - other.memory.moment) < _AT_ONCE
+
+
+def _series_factor(pairs: Sequence[tuple[_Scored, _Scored]], scored: Sequence[_Scored]) -> float:
+    """How much of a boost passes between memories that were stored at once, 0 to 1.
+
+    In a text or a conversation what is next to a seed is more like the query than other memories are. Among notes that
+    have nothing to do with each other it is not. The autocorrelation of the similarities to the query tells which.
+    """
+    similarities = [one.similarity for one in scored if one.similarity is not None]
+    mean = math.fsum(similarities) / len(similarities) if similarities else 0.0
+    deviations = [
+        (seed.similarity - mean, one.similarity - mean)
+        for seed, one in pairs
+        if _are_stored_at_once(seed, one) and seed.similarity is not None and one.similarity is not None
+    ]
+    variation = sum(of_seed**2 for of_seed, _ in deviations)
+    covariation = sum(of_seed * of_neighbor for of_seed, of_neighbor in deviations)
+    return min(1.0, max(0.0, covariation / max(variation, _LEAST_VARIATION) / c.SERIES_AUTOCORRELATION))
+
+
+def _boosted(one: _Scored, seed: _Scored, weights: dict[int, float], factor: float) -> float:
+    """The score of a neighbor with what the seed adds, as far as the neighbor itself is similar to the query.
+
+    Args:
+        factor: the share of the boost that passes between the two.
+    """
     new_coverage = _coverage(seed.shared - one.shared - {SPEAKER}, weights)
     if one.similarity is None or one.coverage is None or new_coverage is None:
         return one.own_score
     gap = max(0.0, (seed.similarity or 0.0) - one.similarity)
     boost = c.VECTOR_WEIGHT * c.GAP_SHARE * gap + c.WORDS_WEIGHT * c.NEIGHBOR_WEIGHT * new_coverage
-    return one.own_score + min(1.0, c.NEIGHBOR_DECAY * one.similarity) * boost
+    return one.own_score + factor * min(1.0, c.NEIGHBOR_DECAY * one.similarity) * boost

@@ -41,6 +41,7 @@ class Stored:
             id=f"{self.sequence_no:020}",
             sequence_no=self.sequence_no,
             moment=record.valid_from or record.created_at,
+            is_dated=record.valid_from is not None,
             lexemes=self.terms.lexemes,
             speakers=self.terms.speakers,
             is_question=self.terms.is_question,

@@ -15,9 +15,10 @@ the measurements, and `docs/sql` the statements as they are sent. The terms:
 * weight: of a lexeme, how rare it is among the user's memories (inverse document frequency).
 * own_score: what a memory scores by its similarity and coverage.
 * seed: one of the memories with the best scores of their own.
-* neighbor: a memory that was added just before or after a seed and is from the same window of time.
+* neighbor: a memory that was added just before or after a seed and is from less than an hour before or after it.
 * boost: what a neighbor gets because of its seed. ceiling: up to which score.
 * cutoff: the score that a memory needs at least to be in the result.
-* ordinal: the position of a memory among those of its user, in order of insertion. It may have gaps.
+* stored at once: two memories of nearly the same moment, of which only their order says that they belong together.
+* ordinal: the position of a memory among those of its user, in the order in which they were added. It may have gaps.
 * bucket: the part of all users that a user belongs to (see `openmem._ids`).
 """

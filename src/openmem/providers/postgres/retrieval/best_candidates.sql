@@ -1,11 +1,12 @@
 -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
-SELECT id, ordinal, moment, similarity, terms, coverage,
+SELECT id, ordinal, moment, is_dated, similarity, terms, coverage,
     {own_score}
         * CASE WHEN found >= {question_offset} THEN {question_factor}::float8 ELSE 1 END AS score
 FROM (
     SELECT *, {indexed_coverage} AS coverage
     FROM (
-        SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.terms,
+        SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+            m.terms,
             {similarity} AS similarity,
             m.terms OPERATOR({vector}.<#>) (SELECT vector FROM query_weights) AS found
         FROM {memories} m

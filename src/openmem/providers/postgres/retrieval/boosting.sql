@@ -2,6 +2,19 @@
 cutoff AS MATERIALIZED (
     SELECT score FROM top_k ORDER BY score DESC, id DESC OFFSET :limit::bigint - 1 LIMIT 1
 ),
+-- One row. factor: how much of a boost passes between memories that were stored at once, 0 to 1, by the autocorrelation
+-- of the similarities: whether neighbors of seeds are more like the query than other memories are.
+series AS MATERIALIZED (
+    SELECT coalesce(least(1, greatest(0,
+        sum(of_seed * of_neighbor) / greatest(sum(of_seed * of_seed), 1e-9) / {series_autocorrelation}
+    )), 0) AS factor
+    FROM (
+        SELECT seed_similarity - (SELECT mean FROM mean_similarity) AS of_seed,
+            similarity - (SELECT mean FROM mean_similarity) AS of_neighbor
+        FROM near_seed
+        WHERE is_stored_at_once AND similarity IS NOT NULL
+    ) deviations
+),
 -- The neighbors that may get into the result: one row per row of near_seed, without those that cannot reach the cutoff.
 -- is_below_seed: whether the seed is better by itself; of equal own scores that of the newer memory is the better. Own
 -- scores, so before questions lose a part of theirs: the reply to a question may overtake it.
@@ -12,11 +25,12 @@ neighbor AS MATERIALIZED (
     FROM (
         SELECT *,
             -- A boost decays for memories that have little to do with the query themselves. least() ignores NULL.
-            CASE WHEN similarity IS NULL THEN 0 ELSE least(1, {neighbor_decay} * similarity) END AS boost_factor,
+            CASE WHEN similarity IS NULL THEN 0 ELSE least(1, {neighbor_decay} * similarity) END
+                * CASE WHEN is_stored_at_once THEN (SELECT factor FROM series) ELSE 1 END AS boost_factor,
             -- What the seed has and the memory does not, of lexemes alone.
             seed_term_mask & ~(term_mask | {speaker_flag} | {question_flag}) AS new_term_mask
         FROM near_seed
-        WHERE term_mask >= 0 AND moment >= window_start AND moment < window_start + interval '{neighbor_window_seconds} seconds'
+        WHERE term_mask >= 0
     ) m
     CROSS JOIN LATERAL (
         SELECT {own_score} AS own_score

@@ -66,14 +66,14 @@ mask_vectors AS MATERIALIZED (
 ),
 -- What the ranking needs of a memory: one row per row of searched, about {exact_scan_limit} at most.
 features AS MATERIALIZED (
-    SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment,
+    SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
         {similarity} AS similarity,
         {term_mask} AS term_mask
     FROM searched m
     UNION ALL
     -- No rows, though the planner expects 1,000. It cannot know how many memories a user has. If it guesses few, it
     -- joins features with others by a nested loop, which compares all with all.
-    SELECT NULL::text, NULL::int, NULL::timestamptz, NULL::float8, NULL::bigint
+    SELECT NULL::text, NULL::int, NULL::timestamptz, NULL::boolean, NULL::float8, NULL::bigint
     FROM generate_series(1, 1000)
     WHERE :limit::bigint < 0
 ),
@@ -119,7 +119,7 @@ mask_coverage AS MATERIALIZED (
 top_k AS MATERIALIZED (
     SELECT *, {own_score} AS own_score
     FROM (
-        SELECT id, ordinal, moment, similarity, term_mask, coverage,
+        SELECT id, ordinal, moment, is_dated, similarity, term_mask, coverage,
             {own_score}
                 * {question_share} AS score
         FROM features JOIN mask_coverage USING (term_mask)
@@ -130,15 +130,20 @@ top_k AS MATERIALIZED (
     ORDER BY score DESC, id DESC
 ),
 {seed},
--- One row per seed and memory that was added up to {neighbor_distance} positions before or after it. The join is on
--- equal ordinals rather than a range, so that it can be a hash join.
-near_seed AS (
-    SELECT m.id, m.moment, m.similarity, m.term_mask, m.coverage, seed.id AS seed_id, seed.window_start,
-        seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,
-        seed.coverage AS seed_coverage
+-- One row per seed and memory that was added up to {neighbor_distance} positions before or after it, and is from less
+-- than {neighbor_gap_seconds} seconds before or after it. is_stored_at_once: whether only their order says that the two
+-- belong together, which it would also say of notes stored in bulk.
+-- The join is on equal ordinals rather than a range, so that it can be a hash join.
+near_seed AS MATERIALIZED (
+    SELECT m.id, m.similarity, m.term_mask, m.coverage,
+        {of_seed}
     FROM seed
     CROSS JOIN (VALUES {neighbor_steps}) AS steps (step)
     JOIN (features JOIN mask_coverage USING (term_mask)) m ON m.ordinal = seed.ordinal + step
+    WHERE {is_near_seed}
+),
+mean_similarity AS MATERIALIZED (
+    SELECT avg(similarity) AS mean FROM features
 ),
 {boosting},
 audit_entry AS (

@@ -30,10 +30,12 @@ ordinals AS MATERIALIZED (
 ),
 -- One row per sampled memory: up to {stratum_rows} from the beginning of each stratum.
 sample AS MATERIALIZED (
-    SELECT m.terms
+    SELECT m.*
     FROM ordinals CROSS JOIN generate_series(first, last, stratum_length) AS start
     CROSS JOIN LATERAL (
-        SELECT m.terms FROM searched m
+        SELECT m.terms,
+            {similarity} AS similarity
+        FROM searched m
         WHERE m.ordinal >= start AND m.ordinal < start + stratum_length
         ORDER BY m.ordinal LIMIT {stratum_rows}
     ) m
@@ -213,10 +215,10 @@ top_k AS MATERIALIZED (
             * {question_share} AS score,
         {own_score} AS own_score
     FROM (
-        SELECT id, ordinal, moment, similarity, term_mask,
+        SELECT id, ordinal, moment, is_dated, similarity, term_mask,
             {counted_once} AS coverage
         FROM (
-            SELECT m.id, m.ordinal, m.moment, m.similarity, m.coverage,
+            SELECT m.id, m.ordinal, m.moment, m.is_dated, m.similarity, m.coverage,
                 {term_mask} AS term_mask
             FROM candidates m
             OFFSET 0
@@ -224,17 +226,18 @@ top_k AS MATERIALIZED (
     ) covered
 ),
 {seed},
--- One row per seed and memory that was added up to {neighbor_distance} positions before or after it.
-near_seed AS (
-    SELECT id, moment, similarity, term_mask, seed_id, window_start, seed_own_score, seed_similarity, seed_term_mask,
-        seed_coverage,
+-- One row per seed and memory that was added up to {neighbor_distance} positions before or after it, and is from less
+-- than {neighbor_gap_seconds} seconds before or after it. is_stored_at_once: whether only their order says that the two
+-- belong together, which it would also say of notes stored in bulk.
+near_seed AS MATERIALIZED (
+    SELECT id, similarity, term_mask, seed_id, seed_own_score, seed_similarity, seed_term_mask, seed_coverage,
+        is_stored_at_once,
         {counted_once} AS coverage
     FROM (
-        SELECT m.*, {indexed_coverage} AS coverage, seed.id AS seed_id, seed.window_start,
-            seed.own_score AS seed_own_score, seed.similarity AS seed_similarity, seed.term_mask AS seed_term_mask,
-            seed.coverage AS seed_coverage
+        SELECT m.id, m.similarity, m.term_mask, {indexed_coverage} AS coverage,
+            {of_seed}
         FROM seed CROSS JOIN LATERAL (
-            SELECT m.id, coalesce(m.valid_from, m.created_at) AS moment,
+            SELECT m.id, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
                 {similarity} AS similarity,
                 {term_mask} AS term_mask,
                 m.terms OPERATOR({vector}.<#>) (SELECT vector FROM query_weights) AS found
@@ -244,7 +247,11 @@ near_seed AS (
             -- A fence: the few memories near a seed are read by the index, and compared once.
             OFFSET 0
         ) m
+        WHERE {is_near_seed}
     ) near
+),
+mean_similarity AS MATERIALIZED (
+    SELECT avg(similarity) AS mean FROM sample
 ),
 {boosting},
 audit_entry AS (

@@ -21,7 +21,7 @@ from . import layout
 
 _INCLUDED: Final = (
     "query", "similarity", "term_mask", "lexeme_weight", "own_score", "question_share", "indexed_coverage",
-    "added_coverage", "counted_once", "seed", "boosting",
+    "added_coverage", "counted_once", "seed", "boosting", "is_near_seed", "of_seed",
 )  # fmt: skip
 _INCLUDED_WITH: Final = {
     "mask_vectors": "lexemes",
