@@ -10,9 +10,10 @@ from .terms import MAX_SPEAKERS
 from .tokens import tokens
 
 LONGEST_NAME: Final = 60
+LONGEST_NAME_WORDS: Final = 5
 
-_WORD: Final = rf"(?:[^\W\d]|[{MARKS}])(?:\w|[{MARKS}]|['\u2019.-](?=[^\W\d]))*"
-_NAME: Final = re.compile(rf"\s*({_WORD}\.?(?:[ \u00a0]{_WORD}\.?){{0,4}})\s*:")
+_NAME: Final = re.compile(r"\s*([^\s:][^\n:]*?)\s*:")
+_NO_NAME: Final = re.compile(rf"[^\w\s'\u2019.\-{MARKS}]|(?:\A|\s)\d")
 _LABEL_WORDS: Final = """
     answer caution edit error example fact fwd hint important info note notes ps question re reminder subject summary
     task tip title todo update warning achtung hinweis notiz wichtig nota notas importante aviso remarque attention
@@ -47,8 +48,10 @@ def speakers(text: str) -> frozenset[str]:
     found = _NAME.match(start)
     if found is None or len(found[1]) > LONGEST_NAME or not _ends_name(start, found.end()):
         return frozenset()
-    words = [word.strip(".") for word in found[1].split()]
-    if words[0].casefold() in _LABELS or (len(words) > 1 and any(map(_is_common, words))):
+    words = [word for part in found[1].split() if (word := part.strip("."))]
+    if not words or len(words) > LONGEST_NAME_WORDS or _NO_NAME.search(found[1]) or words[0].casefold() in _LABELS:
+        return frozenset()
+    if len(words) > 1 and any(map(_is_common, words)):
         return frozenset()
     names = [_HONORIFIC.sub("", word) or word for word in words if word.casefold() not in _TITLES | _PARTICLES]
     whole = [word for token in tokens(" ".join(names or words)) for word in token.words if word.weight > 0.5]
