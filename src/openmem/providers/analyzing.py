@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-QUICK_CHARACTERS: Final = 2_000
+QUICK_CHARACTERS: Final = 200
 """Texts of more characters are analysed in a thread, and others in the calling one."""
 
 

@@ -5,14 +5,15 @@ says that, and ``search_indexed.sql`` is sent, which reads some of them. Both gi
 frequencies of lexemes, which the second estimates from a sample. `openmem.ranking` has the formula, `docs/retrieval.md`
 the measurements, and `docs/sql` the statements as they are sent. The terms:
 
-* lexeme: a word of a query or of a memory by its stem, as PostgreSQL's ``english`` configuration finds it. The day, the
-  month and the year of a memory are lexemes of it. Its id is a hash.
+* lexeme: a word of a memory by its stem, as `openmem.analysis` finds it. Those of the date that a memory is from are
+  lexemes of it, too. Its id is a hash.
+* word: of a query, one or more lexemes, its alternatives. A memory has the word if it has any of them.
 * terms: the lexemes of a memory as a sparse vector of ones, and two entries more: for its speaker, and for being a
   question.
 * similarity: the cosine of the vectors of a memory and of the query, at least 0.
-* term_mask: the lexemes of the query that a memory has, as bits.
-* coverage: the share of the query's lexemes that a memory has, each with its weight.
-* weight: of a lexeme, how rare it is among the user's memories (inverse document frequency).
+* term_mask: the lexemes of the query that a memory has, as bits. flag: the bits of a word.
+* coverage: the share of the query's words that a memory has, each with its weight.
+* weight: of a word, how rare it is among the user's memories (inverse document frequency), and how much it counts.
 * own_score: what a memory scores by its similarity and coverage.
 * seed: one of the memories with the best scores of their own.
 * neighbor: a memory that was added just before or after a seed and is from less than an hour before or after it.
