@@ -17,6 +17,7 @@ from benchmarks.made_up import made_up
 from benchmarks.results import RecallRun
 from benchmarks.tables import min_score_grids, recall_grids, recall_summary
 from openmem.embedders.hashing import HashingEmbedder
+from openmem.providers.postgres.retrieval.searches import parts
 from openmem.ranking import constants
 
 from ..servers import Server
@@ -263,3 +264,9 @@ def test_what_is_made_up_can_be_answered_and_is_always_the_same() -> None:
             assert {(question.user, ref) for ref in question.evidence} <= known
         texts = [*(memory.content for memory in data.memories), *(question.text for question in data.questions)]
         assert not any(mark in text for text in texts for mark in "{}|")
+
+
+def test_the_statements_have_the_constants_that_were_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "NEIGHBOR_DISTANCE", constants.NEIGHBOR_DISTANCE)
+    recall.change(["NEIGHBOR_DISTANCE=1"])
+    assert parts()["neighbor_steps"] == "(-1), (1)"

@@ -29,7 +29,6 @@ _INCLUDED_WITH: Final = {
     "best_candidates": "memories",
     "boost": "new_coverage",
 }
-_NEIGHBOR_STEPS: Final = [step for step in range(-constants.NEIGHBOR_DISTANCE, constants.NEIGHBOR_DISTANCE + 1) if step]
 
 
 class Searches:
@@ -72,12 +71,13 @@ class Searches:
 def parts() -> Mapping[str, Part]:
     """What the statements include: the constants by their names in lower case, and parts that both share."""
     values = {**vars(layout), **vars(constants)}
+    steps = [step for step in range(-constants.NEIGHBOR_DISTANCE, constants.NEIGHBOR_DISTANCE + 1) if step]
     return {
         **{name.lower(): str(value) for name, value in values.items() if name.isupper()},
         **{name: read(__package__, name) for name in _INCLUDED},
         **{name: _with(name, argument) for name, argument in _INCLUDED_WITH.items()},
         "coverage_of": _with("coverage", "mask"),
-        "neighbor_steps": ", ".join(f"({step})" for step in _NEIGHBOR_STEPS),
+        "neighbor_steps": ", ".join(f"({step})" for step in steps),
         "speaker_flag": f"{(1 << layout.SPEAKER_BITS) - 1 << layout.SPEAKER_BIT}::bigint",
         "question_flag": f"{1 << layout.QUESTION_BIT}::bigint",
         "no_mask": f"({-1 << 63})::bigint",
