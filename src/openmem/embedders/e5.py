@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from functools import cache
 from typing import Any, Final
 
@@ -44,5 +43,8 @@ class E5Embedder(LocalEmbedder):
 
     def _vectors(self, model: Any, texts: list[str], is_query: bool) -> Any:
         # Threads of OpenMP do not outlive a fork, and spin while others want the processor. The setting is a thread's.
-        ctypes.CDLL(model._lib._name).omp_set_num_threads(1)
-        return model.query(texts) if is_query else model.passage(texts)
+        set_threads = getattr(model._lib, "omp_set_num_threads", None)
+        if set_threads is not None:
+            set_threads(1)
+        # One by one takes no longer, and the memory of one text.
+        return [(model.query if is_query else model.passage)(text) for text in texts]
