@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from openmem.analysis import dates
 from openmem.analysis.analyzer import Analyzer
+from openmem.analysis.dates.vocabulary import WORDS
 
 TODAY = date(2026, 11, 28)  # a Saturday
 MONTHS = {
@@ -252,11 +253,19 @@ def test_long_texts_of_dates(text: str) -> None:
     assert dates.without(text, dates.mentions(text, TODAY)).count(" ") >= text.count(" ")
 
 
-@given(st.text(max_size=60), st.dates())
-def test_any_text_on_any_day(text: str, today: date) -> None:
+@given(
+    st.lists(st.sampled_from([*WORDS, *"0123456789.,/-'年月日上个周前天"]) | st.integers(0, 3000).map(str)),
+    st.booleans(),
+    st.dates(),
+)
+def test_any_words_on_any_day(words: list[str], is_spaced: bool, today: date) -> None:
+    text = (" " if is_spaced else "").join(words)
     for mention in dates.mentions_of_query(text, today):
         assert 0 <= mention.start < mention.end <= len(text)
         assert 1 <= len(mention.periods) <= 14
+    moment = datetime(today.year, today.month, today.day, 12, tzinfo=UTC)
+    assert all(word.alternatives for word in Analyzer().query(text, moment))
+    assert today.isoformat() in Analyzer().memory(text, moment).lexemes
 
 
 SPELLINGS: list[Callable[[date], str]] = [

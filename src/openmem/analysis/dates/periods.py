@@ -77,7 +77,7 @@ def step(today: date, steps: int, unit: str) -> Periods:
         case "m":
             return (_month(today, steps),)
         case _:
-            return (f"{today.year + steps:04}",)
+            return (_year(today, steps),)
 
 
 def ago(today: date, count: int, unit: str) -> Periods:
@@ -98,7 +98,7 @@ def recent(today: date, count: int, unit: str) -> Periods:
     if days < MAX_PERIODS:
         return _days(today - timedelta(days), today)
     if unit == "y" and count > 1:
-        return tuple(f"{today.year - years:04}" for years in range(min(count, MAX_PERIODS - 1), -1, -1))
+        return tuple(_year(today, -years) for years in range(min(count, MAX_PERIODS - 1), -1, -1))
     months = {"m": count, "y": 12}.get(unit, round(days / 30.4) + 1)
     if months < MAX_PERIODS:
         return tuple(_month(today, -steps) for steps in range(months, -1, -1))
@@ -183,6 +183,13 @@ def _month(today: date, steps: int) -> str:
     if not 1 <= years <= MAXYEAR:
         raise OverflowError("no such year")
     return f"{years:04}-{month + 1:02}"
+
+
+def _year(today: date, steps: int) -> str:
+    year = today.year + steps
+    if not 1 <= year <= MAXYEAR:
+        raise OverflowError("no such year")
+    return f"{year:04}"
 
 
 def _longest(month: int) -> int:
