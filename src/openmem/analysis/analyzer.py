@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, tzinfo
+from typing import Final
 
 from . import dates
 from .characters import normalized
@@ -10,6 +11,9 @@ from .sentences import CONTEXT_WEIGHT, Sentence, weighted_sentences
 from .speech import is_question, speakers
 from .terms import MemoryTerms, QueryWord
 from .words import memory_lexemes, query_words
+
+_ANY_DAY: Final = date(2000, 1, 1)
+_FEWEST_LETTERS: Final = 3
 
 
 class Analyzer:
@@ -54,10 +58,17 @@ class Analyzer:
         return tuple(map(QueryWord, weights, weights.values()))
 
     def asked(self, text: str) -> str:
-        """The part of a query that is compared by its meaning: its questions, and what short ones refer to."""
+        """The part of a query that is compared by its meaning: its questions, what short ones refer to, and no dates.
+
+        A query that hardly says more than a date keeps it.
+        """
         found = self._sentences(text)
-        asked = [sentence.text for sentence in found if sentence.weight >= CONTEXT_WEIGHT]
-        return text if len(asked) == len(found) else " ".join(asked)
+        sentences = [sentence.text for sentence in found if sentence.weight >= CONTEXT_WEIGHT]
+        asked = text if len(sentences) == len(found) else " ".join(sentences)
+        plain = normalized(asked)
+        mentions = [one for one in dates.mentions_of_query(plain, _ANY_DAY) if not one.is_spelled]
+        rest = dates.without(plain, mentions)
+        return " ".join(rest.split()) if mentions and sum(map(str.isalpha, rest)) >= _FEWEST_LETTERS else asked
 
     def _sentences(self, text: str) -> list[Sentence]:
         return weighted_sentences(text, lambda part: sum(word.weight for word in query_words(part, self.language)))
