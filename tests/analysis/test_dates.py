@@ -305,7 +305,7 @@ def test_a_date_in_a_query_is_one_word_and_its_parts() -> None:
 
 
 def test_a_memory_has_its_day_month_and_year() -> None:
-    lexemes = Analyzer().memory("Lunch", datetime(2023, 9, 9, tzinfo=UTC)).lexemes
+    lexemes = Analyzer().memory("lunch", datetime(2023, 9, 9, tzinfo=UTC)).lexemes
     assert lexemes == {"lunch", "2023-09-09", "--09-09", "---09", "2023-09", "--09", "2023"}
 
 

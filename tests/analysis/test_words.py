@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from openmem import Memory
+from openmem.analysis import names
 from openmem.analysis.analyzer import Analyzer
 from openmem.analysis.words import memory_lexemes, query_words
 
@@ -69,8 +70,9 @@ def test_sentences_of_plain_words_have_the_same_words_in_the_same_order(admin: p
     sql = "SELECT lexeme FROM unnest(to_tsvector('english', %s)) ORDER BY positions[1]"
     for text in plain:
         expected = [lexeme for (lexeme,) in admin.execute(sql, (text,))]
-        assert memory_lexemes(text, "en") == set(expected), text
-        assert [word.alternatives for word in query_words(text, "en")] == [(lexeme,) for lexeme in expected], text
+        found = {lexeme for lexeme in memory_lexemes(text, "en") if not lexeme.startswith(names.MARK)}
+        assert found == set(expected), text
+        assert list(dict.fromkeys(word.alternatives[0] for word in query_words(text, "en"))) == expected, text
         assert memory_lexemes(text) >= set(expected), text
 
 

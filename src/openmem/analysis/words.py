@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from .languages import Languages, languages_of
+from .names import sounds
 from .stems import LATIN, prefixes, stem
 from .stop_words import languages_by_word
 from .terms import QueryWord
@@ -17,7 +18,7 @@ from .tokens import Token, Word, tokens
 
 LIKENESS_SHARE: Final = 0.3
 """How much of a word's weight only memories get that are like it by its English stem, as names are, or by its first
-letters, as compounds are. The rest is for any of its stems."""
+letters, as compounds are, or by its sound, as a misspelled name is. The rest is for any of its stems."""
 
 SHORT_QUERY: Final = 4
 """Up to how many tokens of a query without function words are read as words of every language."""
@@ -27,6 +28,9 @@ UNCERTAIN_WEIGHT: Final = 0.5
 
 LANGUAGES_OF_MEMORY: Final = 3
 """How many languages a memory is read in, if it may be in several."""
+
+NOUNS_IN_CAPITALS: Final = "de"
+"""The language in which a capital letter does not tell names from other words."""
 
 _ENGLISH: Final = ("en",)
 _ALL: Final = tuple(LATIN)
@@ -41,8 +45,14 @@ def memory_lexemes(text: str, language: str | None = None) -> set[str]:
     found = tokens(text)
     codes, certain = _languages(found, language)
     codes = codes[:LANGUAGES_OF_MEMORY]
+    names = {} if NOUNS_IN_CAPITALS in codes else sounds(text)
     lexemes: set[str] = set()
     for token in found:
+        lexemes.update(
+            names[word.folded]
+            for word in token.words
+            if word.folded in names and not _is_function_word(word, (*_ENGLISH, *codes))
+        )
         if codes in ((), _ENGLISH):
             lexemes.update(token.english)
             continue
@@ -61,6 +71,7 @@ def query_words(text: str, language: str | None = None) -> list[QueryWord]:
     found = tokens(text)
     codes, certain = _languages(found, language)
     read_as = codes or (_ALL if len(found) <= SHORT_QUERY else _ENGLISH)
+    names = {} if NOUNS_IN_CAPITALS in codes else sounds(text)
     weights: dict[tuple[str, ...], float] = {}
     for word in [word for token in found for word in token.words if word.weight]:
         weight = word.weight
@@ -68,14 +79,16 @@ def query_words(text: str, language: str | None = None) -> list[QueryWord]:
             if certain or not codes:
                 continue
             weight *= UNCERTAIN_WEIGHT
-        for lexemes, share in _shares(word, read_as).items():
+        for lexemes, share in _shares(word, read_as, names.get(word.folded)).items():
             weights[lexemes] = max(weights.get(lexemes, 0.0), weight * share)
     return [QueryWord(lexemes, weight) for lexemes, weight in weights.items()]
 
 
-def _shares(word: Word, codes: tuple[str, ...]) -> dict[tuple[str, ...], float]:
+def _shares(word: Word, codes: tuple[str, ...], sound: str | None) -> dict[tuple[str, ...], float]:
     """The shares of a word's weight by what a memory must have to get them."""
     stems, likeness = _stems(word, codes), word.lexemes + _prefixes(word, codes)
+    if sound is not None:
+        likeness += (sound,)
     return {stems: 1.0} if stems == likeness else {stems: 1 - LIKENESS_SHARE, likeness: LIKENESS_SHARE}
 
 
