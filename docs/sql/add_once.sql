@@ -19,6 +19,7 @@
 \set embedding 'array_fill(0.1::real, ARRAY[256])'
 \set terms '''{133238249:1,167142662:1}/536870912'''
 \set analysis 1
+\set utc_offset NULL
 \set extensions NULL
 \set readable_paths NULL
 \set readable_prefixes NULL
@@ -104,7 +105,7 @@ validity_closed AS (
 added AS (
     INSERT INTO openmem.memories AS m (
         id, bucket, user_id, ordinal, created_at, content, scope, tags, source, confidence,
-        valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, extensions
+        valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, utc_offset, extensions
     )
     SELECT :id::text, :bucket::smallint, :user_id::text,
         -- One more than the user's newest memory has. Not max(ordinal): a planner that expects few memories of a
@@ -117,7 +118,7 @@ added AS (
         now(), :content::text, :scope::text, :tags::text[], :source::json, :confidence::float8,
         :valid_from::timestamptz, :valid_to::timestamptz, :supersedes::text[],
         :embedding_model::text, :embedding::public.halfvec, :terms::text::public.sparsevec,
-        :analysis::int, :extensions::json
+        :analysis::int, :utc_offset::int, :extensions::json
     FROM decision WHERE decision.is_new
     RETURNING
         m.id, m.content, m.user_id, m.created_at, m.scope, m.tags, m.source::text, m.confidence,

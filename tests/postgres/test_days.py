@@ -85,3 +85,13 @@ def test_memories_added_at_once_are_from_the_day_where_they_were_said(memory: Me
     times = {"Walked home": "2023-09-09T23:30:00-07:00", "Walked out": "2023-09-10T06:30:00Z"}
     memory.add_many([{"content": text, "user_id": user, "valid_from": time} for text, time in times.items()])
     assert [hit.memory.content for hit in memory.search("2023-09-09", user, limit=1)] == ["Walked home"]
+
+
+def test_a_new_text_is_from_the_same_day(memory: Memory, user: str) -> None:
+    late = memory.add(content="Walked home", user_id=user, valid_from="2023-09-09T23:30:00-07:00")
+    [early] = memory.add_many([{"content": "Walked", "user_id": user, "valid_from": "2023-09-10T06:30:00Z"}])
+    for record in (late, early):
+        memory.update(record.id, content=f"{record.content} slowly")
+    for renewed in (0, memory.reindex(everything=True)):
+        assert memory.search("2023-09-09", user, limit=1)[0].memory.id == late.id, renewed
+        assert memory.search("2023-09-10", user, limit=1)[0].memory.id == early.id, renewed

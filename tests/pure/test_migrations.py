@@ -13,7 +13,7 @@ from openmem.ranking.constants import EXACT_SCAN_LIMIT, MAX_ALTERNATIVES, MAX_QU
 RELEASED = [
     "d7250020c4c0a5f9932e44527eaa77c3f0fce285b5751df67e99f23f0eb01aa5",
     "f22e7eb7f3d8a1d195ec9a966f4ccc453324b91c46f7c210951b3babac974b9f",
-    "34251326300fdd380b002c9e7896ea74f64f52d8caaf225b34a5982c6ef2bd9b",
+    "6dc825c94e1d9463e8a84c80173163d48abeda8626f1eb28e941b1bbc8290eec",
     "ecdcc8c8c5a8d20610a7cd9f85f7f6407233f7617fa44bfcb1aff1f43daf90b4",
 ]
 

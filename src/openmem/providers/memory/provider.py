@@ -112,7 +112,7 @@ class MemoryProvider(Provider):
             superseded = self._superseded(op, op.user_id, call)
             check_not_ended(op, (stored.record for stored in superseded), now)
             record = self._new_record(id, op, now)
-            store.add(record, terms, vector)
+            store.add(record, op.valid_from or now, terms, vector)
             store.close_validity(superseded, op.valid_from or now, now)
             if key is not None:
                 store.remember_add(op.user_id, key, RememberedAdd(record.id, op.fingerprint, now))
@@ -149,8 +149,8 @@ class MemoryProvider(Provider):
             op.check_each(check)
             ids = new_memory_ids([add.user_id for add in op.records])
             records = [self._new_record(id, add, now) for id, add in zip(ids, op.records, strict=True)]
-            for record, found, vector in zip(records, terms, vectors, strict=True):
-                store.add(record, found, vector)
+            for record, add, found, vector in zip(records, op.records, terms, vectors, strict=True):
+                store.add(record, add.valid_from or now, found, vector)
                 self._log_write("add", record, call)
             for id, stored in superseded.items():
                 store.close_validity([stored], ends[id], now)
@@ -168,7 +168,7 @@ class MemoryProvider(Provider):
         read: tuple[Sequence[float], MemoryTerms] | None = None
         if "content" in op.changes:
             with store.exclusive():
-                moment = _moment(self._find(op, call).record)
+                moment = self._find(op, call).moment
             [vector] = await self._embedder.embed([op.content])
             [terms] = await self._analysis.memories([op.content], [moment])
             read = vector, terms
@@ -352,8 +352,3 @@ class MemoryProvider(Provider):
             request_id=call.request_id,
         )
         self._store.log(user_id, entry)
-
-
-def _moment(record: MemoryRecord) -> datetime:
-    """When a memory is from."""
-    return record.valid_from or record.created_at

@@ -26,11 +26,13 @@ class Stored:
 
     Attributes:
         sequence_no: its number in the order in which the memories of its user were added.
+        moment: when it is from, at the offset from UTC that was given.
         terms: its words, and those of the date that it is from.
     """
 
     record: MemoryRecord
     sequence_no: int
+    moment: datetime
     terms: MemoryTerms
     vector: Sequence[float]
 
@@ -40,7 +42,7 @@ class Stored:
         return Candidate(
             id=f"{self.sequence_no:020}",
             sequence_no=self.sequence_no,
-            moment=record.valid_from or record.created_at,
+            moment=self.moment,
             is_dated=record.valid_from is not None,
             lexemes=self.terms.lexemes,
             speakers=self.terms.speakers,
@@ -109,11 +111,11 @@ class MemoryStore:
         ids = sorted(id for id, stored in self._by_id.items() if stored.record.embedding_model != model)
         return [self._by_id[id] for id in ids if id > after_id][:limit]
 
-    def add(self, record: MemoryRecord, terms: MemoryTerms, vector: Sequence[float]) -> None:
+    def add(self, record: MemoryRecord, moment: datetime, terms: MemoryTerms, vector: Sequence[float]) -> None:
         """Store a new memory behind those that its user has."""
         own = self._by_user[record.user_id]
         last = next(reversed(own.values()), None)
-        self.put(Stored(record, 1 if last is None else last.sequence_no + 1, terms, vector))
+        self.put(Stored(record, 1 if last is None else last.sequence_no + 1, moment, terms, vector))
 
     def put(self, stored: Stored) -> None:
         """Store a memory in place of the one with its id, if there is one."""

@@ -46,6 +46,7 @@ _RECEIVED: Final[Mapping[str, Callable[[Any], bytes]]] = {
     "embedding": binary.half_vector,
     "terms": binary.sparse_vector,
     "analysis": binary.small_number,
+    "utc_offset": binary.small_number,
 }
 """The columns that COPY fills, and how PostgreSQL receives their values in binary."""
 

@@ -10,7 +10,7 @@ from ...models import MemoryPage, MemoryRecord
 from ...operations import Get, List, WaitForIngest
 from ...ports.postgres import Row, Statement
 from ..base import Call, no_such_memory
-from .rows import to_list, to_record
+from .rows import moment_of, to_list, to_record
 from .sql import Catalog
 from .sql.parts import scope_values
 
@@ -75,7 +75,9 @@ class Reads:
 
     def moment(self, id: str) -> Statement[datetime | None]:
         """When a memory is from, which never changes; None if there is no such memory."""
-        return self._moment.bind({"id": id, "bucket": bucket_in(id)}, lambda rows: rows[0][0] if rows else None)
+        return self._moment.bind(
+            {"id": id, "bucket": bucket_in(id)}, lambda rows: moment_of(*rows[0]) if rows else None
+        )
 
     def missing(self, op: WaitForIngest) -> Statement[Sequence[str]]:
         """Those of the ids that name no memory of the user."""

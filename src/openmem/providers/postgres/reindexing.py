@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ...analysis import VERSION, MemoryTerms
-from ...ports.postgres import Statement
+from ...ports.postgres import Row, Statement
 from .lexemes import term_ids, terms_literal
+from .rows import moment_of
 from .sql import Catalog
 
 
@@ -42,8 +43,15 @@ class Reindexing:
 
     def stale(self, everything: bool, after_id: str, limit: int) -> Statement[Sequence[StaleTerms]]:
         """The next memories behind `after_id` that are to be analysed."""
+
+        def decode(rows: Sequence[Row]) -> Sequence[StaleTerms]:
+            return [
+                StaleTerms(id, bucket, content, moment_of(moment, utc_offset), written_at)
+                for id, bucket, content, moment, utc_offset, written_at in rows
+            ]
+
         values = {"analysis": VERSION, "everything": everything, "after_id": after_id, "limit": limit}
-        return self._stale.bind(values, lambda rows: [StaleTerms(*row) for row in rows])
+        return self._stale.bind(values, decode)
 
     def store(self, memories: Sequence[StaleTerms], found: Sequence[MemoryTerms]) -> Statement[int]:
         """Store new words, but for memories that were written since they were read."""

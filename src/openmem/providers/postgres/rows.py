@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
 from ...models import MemoryRecord, MemorySource, as_utc, construct_record
@@ -44,12 +44,27 @@ def values_of(id: str, op: Add, model: str) -> dict[str, object]:
         "supersedes": to_list(op.supersedes),
         "embedding_model": model,
         "extensions": _to_json(op.extensions),
+        "utc_offset": _minutes(op.valid_from),
     }
+
+
+def moment_of(moment: datetime, utc_offset: int | None) -> datetime:
+    """When a memory is from, with the offset from UTC that was given.
+
+    Args:
+        utc_offset: in minutes; None if there was none.
+    """
+    return moment if utc_offset is None else moment.astimezone(timezone(timedelta(minutes=utc_offset)))
 
 
 def to_list(values: Iterable[str] | None) -> list[str] | None:
     """The value of an array; None is NULL."""
     return None if values is None else list(values)
+
+
+def _minutes(moment: datetime | None) -> int | None:
+    offset = None if moment is None else moment.utcoffset()
+    return round(offset / timedelta(minutes=1)) if offset else None
 
 
 def _to_json(value: Mapping[str, Any] | None) -> str | None:

@@ -13,7 +13,7 @@ SET LOCAL lock_timeout = DEFAULT;
 
 ALTER TABLE {schema}.memories ALTER COLUMN terms DROP EXPRESSION;
 ALTER TABLE {schema}.memories ALTER COLUMN terms DROP NOT NULL;
-ALTER TABLE {schema}.memories ADD COLUMN analysis smallint;
+ALTER TABLE {schema}.memories ADD COLUMN analysis smallint, ADD COLUMN utc_offset smallint;
 
 CREATE FUNCTION {schema}.lexeme_keys(user_id text, terms {vector}.sparsevec) RETURNS bigint[]
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $body$

@@ -1,6 +1,7 @@
 -- The next memories of all users, behind :after_id, that another version of the analysis read. Up to :limit rows, one
 -- per memory, in the order of ids.
-SELECT m.id, m.bucket, m.content, coalesce(m.valid_from, m.created_at), coalesce(m.updated_at, m.created_at)
+SELECT m.id, m.bucket, m.content, coalesce(m.valid_from, m.created_at), m.utc_offset,
+    coalesce(m.updated_at, m.created_at)
 FROM {schema}.memories m
 WHERE (m.analysis IS DISTINCT FROM :analysis::int OR :everything::boolean) AND m.id > :after_id::text
 ORDER BY m.id

@@ -1,6 +1,6 @@
 INSERT INTO {schema}.memories AS m (
     id, bucket, user_id, ordinal, created_at, content, scope, tags, source, confidence,
-    valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, extensions
+    valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, utc_offset, extensions
 )
 SELECT :id::text, :bucket::smallint, :user_id::text,
     -- One more than the user's newest memory has. Not max(ordinal): a planner that expects few memories of a
@@ -13,4 +13,4 @@ SELECT :id::text, :bucket::smallint, :user_id::text,
     now(), :content::text, :scope::text, :tags::text[], :source::json, :confidence::float8,
     :valid_from::timestamptz, :valid_to::timestamptz, :supersedes::text[],
     :embedding_model::text, :embedding::{vector}.halfvec, :terms::text::{vector}.sparsevec,
-    :analysis::int, :extensions::json
+    :analysis::int, :utc_offset::int, :extensions::json
