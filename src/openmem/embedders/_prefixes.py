@@ -28,7 +28,7 @@ _BY_FAMILY: Final = (
     (r"(multilingual-)?e5-", Prefixes("query: ", "passage: ")),
     (r"bge-(small|base|large)-zh", Prefixes("为这个句子生成表示以用于检索相关文章：")),  # noqa: RUF001 - as trained
     (r"bge-((small|base|large)(-en|$)|(small|base|large):)", Prefixes(_SEARCH)),
-    (r"mxbai-embed-(large|xsmall)", Prefixes(_SEARCH)),
+    (r"mxbai-embed-large", Prefixes(_SEARCH)),
     (r"snowflake-arctic-embed(-[lm]-v2|2)", Prefixes("query: ")),
     (r"snowflake-arctic-embed", Prefixes(_SEARCH)),
     (r"nomic-embed-text", Prefixes("search_query: ", "search_document: ")),
@@ -46,7 +46,8 @@ def prefixes_of(model: str, query: Any = None, document: Any = None) -> Prefixes
         query: used instead of what is known; None to use that.
         document: the same for documents.
     """
-    name = re.split(r"[/\\]", model.rstrip("/\\"))[-1].lower()
+    # LM Studio puts the kind of model before the name.
+    name = re.split(r"[/\\]", model.rstrip("/\\"))[-1].lower().removeprefix("text-embedding-")
     known = next((prefixes for family, prefixes in _BY_FAMILY if re.match(family, name)), Prefixes())
     return Prefixes(
         known.query if query is None else check_text("query_prefix", query),

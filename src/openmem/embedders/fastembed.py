@@ -8,7 +8,7 @@ from typing import Any, Final
 from ..errors import InvalidRequestError
 from ._local import LocalEmbedder, bytes_of
 from ._parts import LongTexts
-from ._prefixes import Prefixes, prefixes_of
+from ._prefixes import prefixes_of
 from ._settings import check_model_name
 
 DEFAULT_MODEL: Final = "BAAI/bge-small-en-v1.5"
@@ -70,5 +70,5 @@ class FastEmbedEmbedder(LocalEmbedder):
 
     @property
     def is_symmetric(self) -> bool:
-        """Whether the vector of a query is that of a document; some models tell them apart without a prefix."""
-        return super().is_symmetric and self._prefixes == Prefixes() and not self._name.lower().startswith("jinaai/")
+        """Whether the vector of a query is that of a document; one model tells them apart without a prefix."""
+        return super().is_symmetric and "jina-embeddings-v3" not in self._name.lower()

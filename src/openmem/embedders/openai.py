@@ -79,9 +79,8 @@ class OpenAIEmbedder(RemoteEmbedder):
             "embedder=OpenAIEmbedder(api_key=...) from openmem.embedders.openai; "
             "embedder='wordllama' and embedder='hashing' need none",
         )
-        url = (os.environ.get("OPENAI_BASE_URL", "").strip() or DEFAULT_URL) if base_url is None else base_url
         endpoint = Endpoint(
-            url=url,
+            url=(os.environ.get("OPENAI_BASE_URL", "").strip() or DEFAULT_URL) if base_url is None else base_url,
             url_setting="OPENAI_BASE_URL" if base_url is None else "base_url",
             path="/embeddings",
             key=key,
@@ -100,9 +99,10 @@ class OpenAIEmbedder(RemoteEmbedder):
             known_dim=known,
             endpoint=endpoint,
             prefixes=prefixes_of(model, query_prefix, document_prefix),
-            most_texts=_known_batch_size(url),
             **settings,
         )
+        if settings.get("batch_size") is None:
+            self._batch_size = _known_batch_size(self._remote.url)
         self._name = model
         self._encoding_format: str | None = encoding_format
         if encoding_format is not None:
@@ -131,8 +131,8 @@ class OpenAIEmbedder(RemoteEmbedder):
         return self._encoding_format or ("base64" if self._limits.knows_base64 else "float")
 
 
-def _known_batch_size(url: object) -> int:
-    host = (urlsplit(url).hostname if isinstance(url, str) and "[" not in url else None) or ""
+def _known_batch_size(url: str) -> int:
+    host = urlsplit(url).hostname or ""
     known = [number for end, number in KNOWN_BATCH_SIZES.items() if f".{host}".endswith(f".{end}")]
     return min([MAX_REQUEST_INPUTS, *known])
 
