@@ -170,6 +170,10 @@ def test_names_are_found_across_languages(memory: str, query: str) -> None:
         ("10km", "10 km"),
         ("\uff37\uff49\uff26\uff49", "wifi"),
         ("the \ufb01le", "file"),
+        ("6\u00bd sacks", "6"),
+        ("hyphen\u00adation", "hyphenation"),
+        ("りんごケーキ", "リンゴ"),
+        ("utf8", "utf"),
         ("\u0663\u0664", "34"),
     ],
 )
@@ -179,7 +183,14 @@ def test_what_is_written_together_is_found_by_its_parts(one: str, other: str) ->
 
 
 @pytest.mark.parametrize(
-    "text", ["https://docs.example.com/a/b/c.html", "getUserNameById", "src/openmem/analysis/words.py", "ERR-1042"]
+    "text",
+    [
+        "https://docs.example.com/a/b/c.html",
+        "getUserNameById",
+        "src/openmem/analysis/words.py",
+        "ERR-1042",
+        "550e8400-e29b-41d4-a716-446655440000",
+    ],
 )
 def test_what_is_written_together_counts_little_more_than_a_word(text: str) -> None:
     assert sum(word.weight for word in query_words(text)) < 3.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from bisect import bisect_right
 from functools import lru_cache
@@ -9,10 +10,10 @@ from typing import Final
 
 # Python's regular expressions do not take marks for parts of words, though they are vowels in Indic scripts and Thai.
 MARKS: Final = (
-    r"\u00ad\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f"
+    r"\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f"
     r"\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed\u0711\u0730-\u074a\u0900-\u0963\u0971-\u0df3\u0e31-\u0e3a"
     r"\u0e40-\u0e4e\u0eb1-\u0ece\u0f71-\u0f84\u102b-\u103e\u1056-\u109d\u135d-\u135f\u17b4-\u17d3\u1ab0-\u1aff"
-    r"\u1dc0-\u1dff\u200d\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
+    r"\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 )
 # The first characters of ranges, and of which kind they are.
 _KINDS: Final = (
@@ -40,13 +41,22 @@ _REPLACED: Final = str.maketrans(
     | dict.fromkeys("ىیئې", "ي")
     | dict.fromkeys("ةہھۀ", "ه")
     | {"ک": "ك", "ؤ": "و", "ґ": "г", "ʼ": "'", "\u2019": "'"}
-    | dict.fromkeys(map(chr, (0x00AD, 0x0640, 0x200C, 0x200D, 0x093C)))
+    | dict.fromkeys("\u0640\u093c")
+)
+_FRACTION: Final = re.compile(r"(?<=\d)[\u00bc-\u00be\u2150-\u215e]")
+_PERSIAN_SPACE: Final = re.compile(r"(?<=[\u0600-\u06ff])\u200c")
+_INVISIBLE: Final = dict.fromkeys(
+    (0x00AD, *range(0x200C, 0x2010), *range(0x2060, 0x2065), *range(0xFE00, 0xFE10), 0xFEFF)
 )
 
 
 def normalized(text: str) -> str:
     """Full width, ligatures and other compatibility forms as the characters that they stand for, letters composed."""
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+    if text.isascii():
+        return text
+    # A fraction is not a part of the number before it, and the Persian space within words parts words.
+    text = _FRACTION.sub(r" \g<0>", _PERSIAN_SPACE.sub(" ", text))
+    return unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
 
 
 def lowered(word: str) -> str:

@@ -19,9 +19,8 @@ _LETTER: Final = rf"(?:[^\W_]|[{MARKS}])"
 _JOINER: Final = _JOINERS.format(r"\u2010\u2011\u2019\u02bc")
 _TOKEN: Final = re.compile(rf"{_LETTER}+(?:{_JOINER}{_LETTER}+)*(?:\+\+|\#)?")
 _SEPARATOR: Final = re.compile(rf"[^\w{MARKS}]|_")
-_CAMEL: Final = re.compile(
-    r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z]{2}|s\Z)"
-)
+_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_LETTERS_AND_DIGITS: Final = re.compile(r"([A-Za-z]+)([0-9]+)\Z|([0-9]+)([A-Za-z]{2,}|s)\Z")
 _GROUPS: Final = re.compile(r"[0-9]{1,3}(?:([.,])[0-9]{3})(?:\1[0-9]{3})*\Z")
 _NUMBER: Final = re.compile(r"v?([0-9]+(?:[.,][0-9]+)+)\Z")
 _APOSTROPHES: Final = frozenset("'\u2019\u02bc")
@@ -29,6 +28,7 @@ _DIGRAPHS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe"
 
 _GRAMMAR: Final = frozenset("的了是在我你他她它们們这這那哪吗嗎呢吧啊么麼什谁誰怎几幾和與与或与有没沒")
 _HIRAGANA: Final = re.compile(r"[\u3041-\u309f]")
+_KATAKANA: Final = {code: code + 0x60 for code in range(0x3041, 0x3097)}
 _FUNCTION_WORDS: Final = """
     です ます でし まし した して いる いま すか から まで もの こと ある あり れる られ った てい のは のが いつ どこ
     何で 何が なに だれ 誰で どの どん せん はい
@@ -75,7 +75,7 @@ class Token(NamedTuple):
 
 def tokens(text: str) -> list[Token]:
     """The different tokens of a text, in order of appearance."""
-    found = _ASCII_TOKEN.findall(text) if text.isascii() else _TOKEN.findall(normalized(text).replace("\u200c", " "))
+    found = _ASCII_TOKEN.findall(text) if text.isascii() else _TOKEN.findall(normalized(text))
     return [_remembered(one) if len(one) <= LONGEST_REMEMBERED else _token(one) for one in dict.fromkeys(found)]
 
 
@@ -114,13 +114,15 @@ def _by_kind(text: str) -> Iterator[Word]:
 def _unspaced(characters: str, han: bool) -> Iterator[Word]:
     """Pairs of characters; of Chinese and Japanese single characters, too, which count less."""
     if len(characters) == 1:
-        yield Word(characters, characters, (characters,))
+        yield Word(characters, characters, (characters.translate(_KATAKANA),))
         return
     for at in range(len(characters) - 1):
         pair = characters[at : at + 2]
-        yield Word(pair, pair, (pair,), _weight(pair) if han else 1.0)
+        yield Word(pair, pair, (pair.translate(_KATAKANA),), _weight(pair) if han else 1.0)
     for one in dict.fromkeys(characters) if han else ():
-        yield Word(one, one, (one,), 0.0 if one in _GRAMMAR or _HIRAGANA.match(one) else SINGLE_WEIGHT)
+        yield Word(
+            one, one, (one.translate(_KATAKANA),), 0.0 if one in _GRAMMAR or _HIRAGANA.match(one) else SINGLE_WEIGHT
+        )
 
 
 def _weight(pair: str) -> float:
@@ -176,7 +178,10 @@ def _number(number: str, parts: list[str]) -> Iterator[Word]:
 
 def _word(text: str, weight: float) -> Iterator[Word]:
     yield from _simple(text, weight)
-    parts = _CAMEL.split(text) if text.isascii() else ()
+    if not text.isascii() or len(text) > LONGEST_REMEMBERED:
+        return
+    mixed = _LETTERS_AND_DIGITS.match(text)
+    parts = [part for part in mixed.groups() if part] if mixed else _CAMEL.split(text)
     if len(parts) > 1:
         for part in parts:
             yield from _simple(part, weight / max(3, len(parts)))

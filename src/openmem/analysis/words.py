@@ -94,7 +94,7 @@ def _shares(word: Word, codes: tuple[str, ...], sound: str | None) -> dict[tuple
 
 def _languages(found: list[Token], language: str | None) -> Languages:
     if language is not None:
-        return Languages((language,), True)
+        return Languages((language,) if language in LATIN else (language, *_ENGLISH), True)
     return languages_of([one for token in found for one in token.evidence])
 
 
