@@ -8,10 +8,10 @@
 \set lexeme_ids 'ARRAY[395445800, 49467353]'
 \set lexeme_bits 'ARRAY[3, 4]'
 \set vector 'array_fill(0.1::real, ARRAY[256])'
+\set model '''hashing:256'''
 \set selected_paths NULL
 \set selected_prefixes NULL
 \set speaker_ids 'ARRAY[108004706, 134019540]'
-\set model '''hashing:256'''
 \set limit 10
 \set min_score NULL
 \set app NULL
@@ -48,10 +48,18 @@ query_word AS MATERIALIZED (
 query_lexeme AS MATERIALIZED (
     SELECT * FROM unnest(:lexeme_words::int[], :lexeme_ids::int[], :lexeme_bits::int[]) AS lexemes (word, lexeme_id, bit)
 ),
--- One row. is_long: whether there are more lexemes than a term_mask has bits for.
+-- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
+-- is_long: whether there are more lexemes than a term_mask has bits for.
 query AS MATERIALIZED (
-    SELECT :vector::public.halfvec AS vector, (SELECT count(*) FROM query_word) AS words, count(*) AS lexemes,
-        count(*) > 60 AS is_long
+    SELECT :vector::public.halfvec AS vector,
+        least(1, greatest(0.02, 1.2 * (1 - coalesce((
+            SELECT max((b.vector OPERATOR(public.<#>) :vector::public.halfvec)
+                / -nullif(public.l2_norm(:vector::public.halfvec), 0))
+            FROM openmem.baselines b
+            WHERE b.embedding_model = :model::text
+                AND public.vector_dims(b.vector) = public.vector_dims(:vector::public.halfvec)
+        ), 0)))) AS reach,
+        (SELECT count(*) FROM query_word) AS words, count(*) AS lexemes, count(*) > 60 AS is_long
     FROM query_lexeme
 ),
 -- One row per memory of the user that may be in the result; none for a large user. Used twice, and each time read from
@@ -149,10 +157,10 @@ mask_vectors AS MATERIALIZED (
 -- What the ranking needs of a memory: one row per row of searched, about 1000 at most.
 features AS MATERIALIZED (
     SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
-        -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
-        -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
+        -- From 1 for equal directions to 0 at the reach of the query; NULL if another model embedded the memory. The distance
+        -- from or to a vector of zeros is NaN, which PostgreSQL orders above all numbers.
         CASE WHEN m.embedding_model = :model::text
-            THEN 1 - least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 1)
+            THEN 1 - least((m.embedding OPERATOR(public.<=>) (SELECT vector FROM query)) / (SELECT reach FROM query), 1)
         END AS similarity,
         -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
         -- least number for a memory without terms.

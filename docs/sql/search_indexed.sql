@@ -6,11 +6,11 @@
 \set lexeme_ids 'ARRAY[395445800, 49467353]'
 \set lexeme_bits 'ARRAY[3, 4]'
 \set vector 'array_fill(0.1::real, ARRAY[256])'
+\set model '''hashing:256'''
 \set bucket 677
 \set user_id '''maya'''
 \set selected_paths NULL
 \set selected_prefixes NULL
-\set model '''hashing:256'''
 \set speaker_ids 'ARRAY[108004706, 134019540]'
 \set limit 10
 \set min_score NULL
@@ -42,10 +42,18 @@ query_word AS MATERIALIZED (
 query_lexeme AS MATERIALIZED (
     SELECT * FROM unnest(:lexeme_words::int[], :lexeme_ids::int[], :lexeme_bits::int[]) AS lexemes (word, lexeme_id, bit)
 ),
--- One row. is_long: whether there are more lexemes than a term_mask has bits for.
+-- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
+-- is_long: whether there are more lexemes than a term_mask has bits for.
 query AS MATERIALIZED (
-    SELECT :vector::public.halfvec AS vector, (SELECT count(*) FROM query_word) AS words, count(*) AS lexemes,
-        count(*) > 60 AS is_long
+    SELECT :vector::public.halfvec AS vector,
+        least(1, greatest(0.02, 1.2 * (1 - coalesce((
+            SELECT max((b.vector OPERATOR(public.<#>) :vector::public.halfvec)
+                / -nullif(public.l2_norm(:vector::public.halfvec), 0))
+            FROM openmem.baselines b
+            WHERE b.embedding_model = :model::text
+                AND public.vector_dims(b.vector) = public.vector_dims(:vector::public.halfvec)
+        ), 0)))) AS reach,
+        (SELECT count(*) FROM query_word) AS words, count(*) AS lexemes, count(*) > 60 AS is_long
     FROM query_lexeme
 ),
 -- One row per memory of the user that may be in the result. Each use reads some of them: NOT MATERIALIZED.
@@ -77,10 +85,10 @@ sample AS MATERIALIZED (
     FROM ordinals CROSS JOIN generate_series(first, last, stratum_length) AS start
     CROSS JOIN LATERAL (
         SELECT m.terms,
-            -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
-            -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
+            -- From 1 for equal directions to 0 at the reach of the query; NULL if another model embedded the memory. The distance
+            -- from or to a vector of zeros is NaN, which PostgreSQL orders above all numbers.
             CASE WHEN m.embedding_model = :model::text
-                THEN 1 - least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 1)
+                THEN 1 - least((m.embedding OPERATOR(public.<=>) (SELECT vector FROM query)) / (SELECT reach FROM query), 1)
             END AS similarity
         FROM searched m
         WHERE m.ordinal >= start AND m.ordinal < start + stratum_length
@@ -224,10 +232,10 @@ index_candidates AS MATERIALIZED (
         FROM (
             SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
                 m.terms,
-                -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
-                -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
+                -- From 1 for equal directions to 0 at the reach of the query; NULL if another model embedded the memory. The distance
+                -- from or to a vector of zeros is NaN, which PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
-                    THEN 1 - least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 1)
+                    THEN 1 - least((m.embedding OPERATOR(public.<=>) (SELECT vector FROM query)) / (SELECT reach FROM query), 1)
                 END AS similarity,
                 m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
             FROM index_match m
@@ -254,10 +262,10 @@ first_candidates AS MATERIALIZED (
         FROM (
             SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
                 m.terms,
-                -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
-                -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
+                -- From 1 for equal directions to 0 at the reach of the query; NULL if another model embedded the memory. The distance
+                -- from or to a vector of zeros is NaN, which PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
-                    THEN 1 - least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 1)
+                    THEN 1 - least((m.embedding OPERATOR(public.<=>) (SELECT vector FROM query)) / (SELECT reach FROM query), 1)
                 END AS similarity,
                 m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
             FROM first_memory m
@@ -295,10 +303,10 @@ other_candidates AS MATERIALIZED (
         FROM (
             SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
                 m.terms,
-                -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
-                -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
+                -- From 1 for equal directions to 0 at the reach of the query; NULL if another model embedded the memory. The distance
+                -- from or to a vector of zeros is NaN, which PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
-                    THEN 1 - least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 1)
+                    THEN 1 - least((m.embedding OPERATOR(public.<=>) (SELECT vector FROM query)) / (SELECT reach FROM query), 1)
                 END AS similarity,
                 m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
             FROM other_memory m
@@ -443,10 +451,10 @@ near_seed AS MATERIALIZED (
                 AND m.moment < seed.moment + interval '1 seconds' AS is_stored_at_once
         FROM seed CROSS JOIN LATERAL (
             SELECT m.id, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
-                -- The cosine similarity, at least 0; NULL if another model embedded the memory. The distance from or to a
-                -- vector of zeros is NaN, which PostgreSQL orders above all numbers.
+                -- From 1 for equal directions to 0 at the reach of the query; NULL if another model embedded the memory. The distance
+                -- from or to a vector of zeros is NaN, which PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
-                    THEN 1 - least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 1)
+                    THEN 1 - least((m.embedding OPERATOR(public.<=>) (SELECT vector FROM query)) / (SELECT reach FROM query), 1)
                 END AS similarity,
                 -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
                 -- least number for a memory without terms.

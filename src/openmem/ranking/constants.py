@@ -1,6 +1,6 @@
 """The constants of the ranking, from which the reference, the SQL and the documentation take them.
 
-A memory's score is between 0 and 1, the same scale for every query::
+A memory's score is between 0 and 1, the same scale for every query. What a search returns is `scale.scaled` of it::
 
     score        = (own_score + boost) * (QUESTION_FACTOR if the memory is a question else 1)
     own_score    = VECTOR_WEIGHT * similarity + WORDS_WEIGHT * coverage
@@ -9,7 +9,10 @@ A memory's score is between 0 and 1, the same scale for every query::
     boost_factor = min(1, NEIGHBOR_DECAY * similarity)
                    * min(1, max(0, autocorrelation / SERIES_AUTOCORRELATION)) for two memories that were stored at once
 
-``similarity`` is the cosine of two vectors, ``coverage`` the share of the query's words that a memory has, and
+    similarity   = 1 - min(1, distance / reach)
+    reach        = REACH_FACTOR * (1 - the cosine that the model gives the query and unrelated texts), MIN_REACH to 1
+
+``distance`` is 1 less the cosine of two vectors, ``coverage`` the share of the query's words that a memory has, and
 ``new_coverage`` the share that the seed has and the memory does not. ``autocorrelation`` tells whether what is next
 to a seed is more like the query than other memories are. `docs/retrieval.md` has the measurements.
 """
@@ -23,6 +26,15 @@ VECTOR_WEIGHT: Final = 0.35
 
 WORDS_WEIGHT: Final = 0.65
 """The weight of the coverage of the query's words in a score."""
+
+REACH_FACTOR: Final = 1.2
+"""The reach of a query in distances to unrelated texts. More than 1, since those are not all equally far away."""
+
+MIN_REACH: Final = 0.02
+"""The least reach of a query: also a model that finds all texts alike gives the same text the similarity 1."""
+
+SCALE_HALF: Final = 0.25
+"""About which score of the ranking is returned as one half; see `openmem.ranking.scale`."""
 
 SPEAKER_WEIGHT: Final = 1.5
 """The weight of the query naming the speaker of a memory, in weights of a word that as many memories have."""

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 
 from ..analysis.terms import QueryWord
 from . import constants as c
+from .scale import scaled
 
 SPEAKER: Final = -1
 """Stands among the positions of the query's words that a memory has if the query names the memory's speaker."""
@@ -96,15 +97,17 @@ def rank(
     vector: Sequence[float],
     limit: int,
     min_score: float = 0.0,
+    reach: float = 1.0,
 ) -> list[Ranked]:
     """The best of one user's memories for a query, the best first, without those of score 0.
 
     Args:
         words: those of the query, each once, in order of appearance.
         vector: the embedding of the query.
+        reach: that of the query; see `openmem.ranking.calibration`.
     """
     weights = word_weights(memories, words)
-    scored = [_compared(memory, words, vector, weights) for memory in memories]
+    scored = [_compared(memory, words, vector, weights, reach) for memory in memories]
     best = {one.memory.id: one.factor * one.own_score for one in scored}
     seeds = sorted(scored, key=lambda one: (best[one.memory.id], one.memory.id), reverse=True)[: c.SEEDS]
     pairs = list(_neighbors(seeds, scored))
@@ -124,7 +127,7 @@ def rank(
             score = min(score, one.own_score + c.GAP_SHARE * (ceilings[seed.memory.id] - one.own_score))
         best[one.memory.id] = max(best[one.memory.id], one.factor * score)
     scored.sort(key=lambda one: (best[one.memory.id], one.own_score, one.memory.id), reverse=True)
-    ranked = [Ranked(one.memory.id, min(1.0, best[one.memory.id])) for one in scored[:limit]]
+    ranked = [Ranked(one.memory.id, scaled(min(1.0, best[one.memory.id]))) for one in scored[:limit]]
     return [one for one in ranked if one.score > 0 and one.score >= min_score]
 
 
@@ -168,10 +171,11 @@ def _shared(memory: Candidate, words: Sequence[QueryWord]) -> set[int]:
 
 
 def _compared(
-    memory: Candidate, words: Sequence[QueryWord], vector: Sequence[float], weights: dict[int, float]
+    memory: Candidate, words: Sequence[QueryWord], vector: Sequence[float], weights: dict[int, float], reach: float
 ) -> _Scored:
-    shared = _shared(memory, words)
-    similarity = None if memory.vector is None or not any(vector) else max(0.0, _cosine(memory.vector, vector))
+    shared, similarity = _shared(memory, words), None
+    if memory.vector is not None and any(vector):
+        similarity = 1 - min(1.0, (1 - _cosine(memory.vector, vector)) / reach)
     return _Scored(memory, similarity, shared, None if memory.lexemes is None else _coverage(shared, weights))
 
 

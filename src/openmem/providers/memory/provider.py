@@ -39,11 +39,13 @@ from ...operations import (
     WaitForIngest,
 )
 from ...ports import Ports
-from ...ports.models import EmbedderIO
+from ...ports.models import EmbedderIO, Vectors
+from ...ranking.calibration import reach
 from ...ranking.reference import rank
 from ...selection import Position
 from ..analyzing import Analysis
 from ..base import Call, Provider, no_such_memory
+from ..calibration import learn
 from ..idempotency import hashed, key_reused, memory_deleted_since
 from ..supersession import check_not_ended, unknown_superseded, without_names
 from .store import MemoryStore, RememberedAdd, Stored
@@ -220,6 +222,7 @@ class MemoryProvider(Provider):
         selection, model = op.selection(call.grants), self._embedder.model
 
         words = await self._analysis.query(op.query, op.timezone)
+        baselines = await self._baselines()
 
         def ranked() -> SearchResults:
             with self._store.exclusive():
@@ -227,11 +230,23 @@ class MemoryProvider(Provider):
                 self._log_read(op.verb, op.user_id, call, scope=op.scope)
             candidates = [stored.candidate(model) for stored in selected]
             records = {one.id: stored.record for one, stored in zip(candidates, selected, strict=True)}
-            best = rank(candidates, words, vector, op.limit, op.min_score or 0.0)
+            best = rank(candidates, words, vector, op.limit, op.min_score or 0.0, reach(vector, baselines))
             with self._store.exclusive():
                 return [SearchResult(memory=self._shown(records[id], call), score=score) for id, score in best]
 
         return await self._run(self._store.count(op.user_id), ranked)
+
+    async def _baselines(self) -> Vectors:
+        """Those of the model; none if it could not embed the notes. That is not tried again."""
+        known, model = self._store.baselines, self._embedder.model
+        if model not in known:
+            known[model] = ()
+            try:
+                known[model] = await learn(self._embedder, self.ports) or ()
+            except BaseException:
+                del known[model]
+                raise
+        return known[model]
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         granted = call.grants.read

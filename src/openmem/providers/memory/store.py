@@ -14,6 +14,7 @@ from ..._clock import IncreasingClock
 from ..._forking import PerProcess, undisturbed
 from ...analysis import MemoryTerms
 from ...models import AuditEntry, MemoryRecord
+from ...ports.models import Vectors
 from ...ranking.reference import Candidate
 from ...selection import Selection
 
@@ -73,6 +74,8 @@ class MemoryStore:
         self._clock = IncreasingClock()
         self._audit_log: defaultdict[str, list[AuditEntry]] = defaultdict(list)
         self._keys: dict[tuple[str, str], RememberedAdd] = {}
+        self.baselines: dict[str, Vectors] = {}
+        """Those of models that a search asked for; see `openmem.ranking.calibration`."""
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

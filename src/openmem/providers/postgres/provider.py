@@ -44,6 +44,7 @@ from ..base import CONTEXT_CANDIDATES, Call, Provider
 from ..supersession import without_names
 from . import inspection, schema
 from .batches import BATCH_MEMORIES, Batch, NewKey, new_keys, slices
+from .calibrating import calibrate
 from .database import Connections, Database, Replica, note_read_only
 from .retrieval.retriever import Retriever
 from .servers import PostgresServer, RemoteServer
@@ -290,6 +291,7 @@ class PostgresProvider(Provider):
 
     async def _ranked(self, op: Search | Context, call: Call, limit: int) -> SearchResults:
         vector = await self._embedder.embed_query(await self._analysis.asked(op.query))
+        await calibrate(self._db, self._embedder, self.ports)
         words = await self._analysis.query(op.query, op.timezone)
         return await Retriever(self._db).search(op, call, words, self._embedder.model, vector, limit)
 

@@ -17,6 +17,7 @@ from functools import lru_cache
 
 from ...config import AuditMode
 from .audit import AuditLog
+from .baselines import Baselines
 from .batches import Batches
 from .reads import Reads
 from .reembedding import Reembedding
@@ -47,6 +48,7 @@ class Statements:
         self.reembedding = Reembedding(catalog)
         self.reindexing = Reindexing(catalog)
         self.searches = Searches(catalog)
+        self.baselines = Baselines(catalog)
 
 
 # Their texts are long, and the same for every client of a database.

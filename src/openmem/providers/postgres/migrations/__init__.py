@@ -61,4 +61,5 @@ MIGRATIONS: Final = (
     Migration(2, "idempotency_keys"),
     Migration(3, "analysis"),
     Migration(4, "lexemes", is_transactional=False),
+    Migration(5, "baselines"),
 )

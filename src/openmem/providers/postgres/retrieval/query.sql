@@ -10,9 +10,11 @@ query_word AS MATERIALIZED (
 query_lexeme AS MATERIALIZED (
     SELECT * FROM unnest(:lexeme_words::int[], :lexeme_ids::int[], :lexeme_bits::int[]) AS lexemes (word, lexeme_id, bit)
 ),
--- One row. is_long: whether there are more lexemes than a term_mask has bits for.
+-- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
+-- is_long: whether there are more lexemes than a term_mask has bits for.
 query AS MATERIALIZED (
-    SELECT :vector::{vector}.halfvec AS vector, (SELECT count(*) FROM query_word) AS words, count(*) AS lexemes,
-        count(*) > {max_query_lexemes} AS is_long
+    SELECT :vector::{vector}.halfvec AS vector,
+        {reach} AS reach,
+        (SELECT count(*) FROM query_word) AS words, count(*) AS lexemes, count(*) > {max_query_lexemes} AS is_long
     FROM query_lexeme
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from ...._ids import bucket_of
@@ -11,6 +11,7 @@ from ....models import SearchResults, construct_result
 from ....operations import Context, Search
 from ....ports.postgres import Row, Statement
 from ....ranking import constants
+from ....ranking.scale import scaled, unscaled
 from ...base import Call
 from .. import binary
 from ..lexemes import QUESTION_ID, query_values
@@ -20,7 +21,7 @@ from ..sql.parts import scope_values
 from . import layout
 
 _INCLUDED: Final = (
-    "query", "similarity", "term_mask", "lexeme_weight", "own_score", "question_share", "indexed_coverage",
+    "query", "reach", "similarity", "term_mask", "lexeme_weight", "own_score", "question_share", "indexed_coverage",
     "added_coverage", "counted_once", "seed", "boosting", "is_near_seed", "of_seed",
 )  # fmt: skip
 _INCLUDED_WITH: Final = {
@@ -51,7 +52,8 @@ class Searches:
 
         def decode(rows: Sequence[Row]) -> SearchResults | None:
             is_large_user = rows[0][0]
-            return None if is_large_user else _results([row[1:] for row in rows if row[1] is not None])
+            found = (row[1:] for row in rows if row[1] is not None)
+            return None if is_large_user else _results(found, _min_score(op))
 
         return self._exact.bind(_values(op, call, words, model, vector, limit), decode)
 
@@ -65,7 +67,9 @@ class Searches:
         limit: int,
     ) -> Statement[SearchResults]:
         """The best that an index of lexemes finds; for a user with many memories."""
-        return self._indexed.bind(_values(op, call, words, model, vector, limit), _results)
+        return self._indexed.bind(
+            _values(op, call, words, model, vector, limit), lambda rows: _results(rows, _min_score(op))
+        )
 
 
 def parts() -> Mapping[str, Part]:
@@ -103,7 +107,7 @@ def _values(
         "vector": binary.half_vector(vector),
         # No memory is comparable with a vector of zeros.
         "model": model if any(vector) else None,
-        "min_score": op.min_score if isinstance(op, Search) else None,
+        "min_score": unscaled(_min_score(op)),
         "limit": limit,
         "verb": op.verb,
         "scope": op.scope,
@@ -114,5 +118,10 @@ def _values(
     }
 
 
-def _results(rows: Sequence[Row]) -> SearchResults:
-    return [construct_result(to_record(columns), min(1.0, score)) for score, *columns in rows]
+def _min_score(op: Search | Context) -> float:
+    return op.min_score or 0.0 if isinstance(op, Search) else 0.0
+
+
+def _results(rows: Iterable[Row], min_score: float) -> SearchResults:
+    scored = ((scaled(min(1.0, score)), columns) for score, *columns in rows)
+    return [construct_result(to_record(columns), score) for score, columns in scored if score >= min_score]

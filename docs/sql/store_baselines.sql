@@ -1,0 +1,18 @@
+-- Made by tools/sql.py; what is changed here is lost.
+\set embedding_model '''hashing:256'''
+\set vectors NULL
+
+BEGIN;
+
+-- Store the baselines of a model, unless another client did before. One row: how many were stored.
+WITH stored AS (
+    INSERT INTO openmem.baselines (embedding_model, number, vector)
+    SELECT :embedding_model::text, new.number, new.vector::public.halfvec
+    FROM unnest(:vectors::text[]) WITH ORDINALITY AS new (vector, number)
+    WHERE NOT EXISTS (SELECT FROM openmem.baselines b WHERE b.embedding_model = :embedding_model::text)
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+)
+SELECT count(*) FROM stored;
+
+ROLLBACK;

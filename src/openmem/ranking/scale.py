@@ -1,0 +1,25 @@
+"""The scale of the scores that a search returns.
+
+The scores of the ranking are shares of a query, and a right answer often has a small one: a memory that shares no word
+with the query has `VECTOR_WEIGHT` at most. The scale spreads them over 0 to 1 and keeps their order.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from .constants import SCALE_HALF
+
+_K: Final = SCALE_HALF * math.sqrt(SCALE_HALF)
+
+
+def scaled(score: float) -> float:
+    """The score that a search returns for one of the ranking: 0 for 0, 1 for 1, and the greater the greater it is."""
+    power = score * math.sqrt(score)
+    return (1 + _K) * power / (power + _K)
+
+
+def unscaled(score: float) -> float:
+    """The score of the ranking from which on the returned one may be `score`; the inverse of `scaled`, rounded down."""
+    return math.pow(_K * score / (1 + _K - score), 2 / 3) * (1 - 1e-9)
