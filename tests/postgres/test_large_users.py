@@ -17,10 +17,13 @@ from openmem._ids import bucket_of, new_memory_id
 from openmem.analysis.analyzer import Analyzer
 from openmem.embedders.hashing import HashingEmbedder
 from openmem.ports.postgres import Statement
+from openmem.providers.calibration import notes
 from openmem.providers.postgres import statements
 from openmem.providers.postgres.lexemes import term_ids, terms_literal
 from openmem.providers.postgres.retrieval import layout
 from openmem.providers.postgres.retrieval.searches import Searches
+from openmem.ranking.calibration import baselines, reach
+from openmem.ranking.scale import unscaled
 
 from ..servers import Server
 
@@ -207,10 +210,11 @@ def test_a_query_without_words_is_answered_by_meaning(memory: Memory, question: 
     hits = memory.search(question, MANY, limit=20)
     assert hits
     [vector] = EMBEDDER.embed([question])
+    distance = reach(vector, baselines([EMBEDDER.embed(group) for group in notes()]))
     for hit in hits:
         [other] = EMBEDDER.embed([hit.memory.content])
         similarity = sum(one * two for one, two in zip(vector, other, strict=True))
-        assert hit.score == pytest.approx(similarity, abs=0.01)
+        assert unscaled(hit.score) == pytest.approx(1 - (1 - similarity) / distance, abs=0.01)
 
 
 def test_each_search_is_logged_once(memory: Memory) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from openmem import AsyncMemory, Memory
 from openmem.ranking.constants import EXACT_SCAN_LIMIT, MAX_QUERY_CHARACTERS
+from openmem.ranking.scale import unscaled
 from openmem.testing.modes import Async, Mode, Sync
 
 from ..servers import Server
@@ -99,7 +100,7 @@ def test_words_that_nobody_has_lessen_a_score_alike_however_many(mode: Mode, cli
         async with client:
             for count in (30, 57, 58, 100):
                 [hit] = await client.search(" ".join([*unknown(count), "walnut zither quokka cupboard"]), user, limit=1)
-                share = (hit.score - 0.35) / 0.65
+                share = (unscaled(hit.score) - 0.35) / 0.65
                 # The weights of unknown words are up to a seventh above those of words that one memory has.
                 assert 4 / (count + 4) * 0.85 < share <= 4 / (count + 4) + 1e-6
 
