@@ -229,7 +229,8 @@ def test_opening_loads_the_model_once_for_all_verbs(url: str) -> None:
             await memory.search("tea", user_id="warm")
 
     asyncio.run(run())
-    assert [name for name, _ in own.calls] == ["warm_up", "embed", "embed"]
+    # The third embeds the notes that calibrate it.
+    assert [name for name, _ in own.calls] == ["warm_up", "embed", "embed", "embed"]
 
 
 def test_a_wrong_vector_writes_nothing(url: str) -> None:

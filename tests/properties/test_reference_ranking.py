@@ -22,6 +22,7 @@ from openmem import Memory
 from openmem.analysis import QueryWord
 from openmem.analysis.analyzer import Analyzer
 from openmem.ranking import constants as c
+from openmem.ranking.calibration import reach
 from openmem.ranking.reference import Candidate, Ranked, rank
 
 from .strategies import new_user
@@ -193,6 +194,14 @@ class Database:
         """Give a user so high sequence numbers that the memories are searched by the words' index."""
         self._admin.execute("UPDATE openmem.memories SET ordinal = ordinal + 2000 WHERE user_id = %s", (user,))
 
+    def calibrate(self, baselines: Sequence[Sequence[float]]) -> None:
+        """Let the embedder have these baselines."""
+        self._admin.execute("DELETE FROM openmem.baselines")
+        for number, baseline in enumerate(baselines):
+            self._admin.execute(
+                "INSERT INTO openmem.baselines VALUES ('one', %s, %s)", (number, json.dumps(list(baseline)))
+            )
+
     def search(self, user: str, words: Sequence[QueryWord], vector: Sequence[float], **options: Any) -> list[Ranked]:
         self._embedder.following = [vector]
         with pytest.MonkeyPatch.context() as patched:
@@ -254,6 +263,31 @@ def test_sql_scores_and_orders_as_the_reference(
         database.use_index(user)
         found = database.search(user, words, vector, limit=limit, min_score=min_score)
         check_same(found, expected, limit, min_score, TOLERANCE_OF_INDEXED)
+
+
+@settings(max_examples=40, phases=PHASES)
+@given(
+    stored=stores(st.integers(1, 12)),
+    words=queries,
+    vector=vectors,
+    baselines=st.lists(st.tuples(*[st.integers(0, 6).map(lambda eighths: eighths / 8)] * DIM), max_size=3),
+)
+def test_similarities_are_measured_from_the_baselines(
+    database: Database,
+    stored: list[Text],
+    words: tuple[QueryWord, ...],
+    vector: tuple[int, ...],
+    baselines: list[tuple[float, ...]],
+) -> None:
+    user = database.store(stored)
+    memories = database.candidates(user, stored)
+    expected = rank(memories, words, vector, limit=len(memories), reach=reach(vector, baselines))
+    database.calibrate(baselines)
+    try:
+        found = database.search(user, words, vector, limit=100)
+        check_same(found, expected, 100, 0.0, TOLERANCE)
+    finally:
+        database.calibrate([])
 
 
 @settings(max_examples=20, phases=PHASES)
