@@ -201,5 +201,5 @@ def test_verbs_embed_queries_as_such(url: str, provider: str, kind: type[Asymmet
             await memory.context("a mug", "maya")
 
     asyncio.run(main())
-    again = [] if provider == "postgres" else calibrated_with
-    assert (own.documents, own.queries[2:]) == (["black tea", *again], ["a cup", "a mug"])
+    # These vectors are all alike: nothing is learned of such a model, and every process tries once.
+    assert (own.documents, own.queries[2:]) == (["black tea", *calibrated_with], ["a cup", "a mug"])
