@@ -9,6 +9,8 @@
 \set fingerprint '''a digest of what is added'''
 \set id '''mem_6b1g000000000000n5'''
 \set valid_from NULL
+\set earlier '''{}'''
+\set later '''{}'''
 \set content '''I moved to Porto'''
 \set scope NULL
 \set tags 'ARRAY[''home'']'
@@ -108,13 +110,15 @@ added AS (
         valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, utc_offset, extensions
     )
     SELECT :id::text, :bucket::smallint, :user_id::text,
-        -- One more than the user's newest memory has. Not max(ordinal): a planner that expects few memories of a
-        -- user reads them all.
+        -- One more than the user's newest memory has, but for :later memories that are stored already, and as many more as
+        -- there are :earlier ones that are yet to be stored before this one. Not max(ordinal): a planner that expects few
+        -- memories of a user reads them all.
         coalesce((
-            SELECT newest.ordinal FROM openmem.memories newest
-            WHERE newest.bucket = :bucket::smallint AND newest.user_id = :user_id::text
+            SELECT newest.ordinal + (SELECT count(*) FROM unnest(:earlier::text[]) AS earlier WHERE earlier > newest.id)
+            FROM openmem.memories newest
+            WHERE newest.bucket = :bucket::smallint AND newest.user_id = :user_id::text AND newest.id <> ALL (:later::text[])
             ORDER BY newest.ordinal DESC LIMIT 1
-        ), 0) + 1,
+        ), cardinality(:earlier::text[])) + 1,
         now(), :content::text, :scope::text, :tags::text[], :source::json, :confidence::float8,
         :valid_from::timestamptz, :valid_to::timestamptz, :supersedes::text[],
         :embedding_model::text, :embedding::public.halfvec, :terms::text::public.sparsevec,

@@ -18,6 +18,7 @@ from openmem.embedders.hashing import HashingEmbedder
 from openmem.operations import Add, Delete, Get, List, Search, Update, WaitForIngest, add_many_of
 from openmem.ports.postgres import Statement
 from openmem.providers.base import Call
+from openmem.providers.postgres.additions import Addition
 from openmem.providers.postgres.reembedding import StaleEmbedding
 from openmem.providers.postgres.reindexing import StaleTerms
 from openmem.providers.postgres.session import DIRECT, POOLED
@@ -70,7 +71,7 @@ def test_a_search_does_not_compare_all_with_all(admin: psycopg.Connection[Any]) 
 
 def test_an_addition_does_not_read_what_is_there(admin: psycopg.Connection[Any]) -> None:
     op = Add(content="tea", user_id=USER)
-    statement = SQL.writes.add(new_memory_id(USER), op, CALL, READ)
+    statement = SQL.writes.add(Addition(new_memory_id(USER)), op, CALL, READ)
     assert rows_read(admin, statement) < 10
 
 
@@ -81,7 +82,7 @@ def test_a_memory_is_found_by_its_id(admin: psycopg.Connection[Any]) -> None:
         SQL.reads.get(Get(id=id), CALL),
         SQL.writes.update(Update(id=id, content="tea", supersedes=[other]), CALL, READ),
         SQL.writes.delete(Delete(id=id), CALL),
-        SQL.writes.add(new, Add(content="tea", user_id=USER, supersedes=[id]), CALL, READ),
+        SQL.writes.add(Addition(new), Add(content="tea", user_id=USER, supersedes=[id]), CALL, READ),
         SQL.reads.moment(id),
         SQL.reads.missing(WaitForIngest(ids=[id], user_id=USER)),
     ):

@@ -20,6 +20,7 @@ from openmem.config import AuditMode
 from openmem.operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
 from openmem.ports.postgres import Query, Statement
 from openmem.providers.base import Call, Position
+from openmem.providers.postgres.additions import Addition
 from openmem.providers.postgres.statements import Statements
 from openmem.providers.postgres.writes import AddedBefore, Read
 
@@ -53,10 +54,13 @@ def statements(
     update = Update(id=ID, content=MARK, scope=MARK, tags=[MARK], confidence=1, valid_to=NOW, supersedes=["m"])
     search = Search(query=MARK, user_id=MARK, scope=f"{MARK}/*", min_score=0.5)
     context = Context(query=MARK, user_id=MARK, scope=f"{MARK}/a")
-    yield "add", sql.writes.add("mem_1", add, CALL, READ)
-    yield "add superseding", sql.writes.add("mem_1", add.model_copy(update={"supersedes": (MARK,)}), CALL, READ)
+    yield "add", sql.writes.add(Addition("mem_1"), add, CALL, READ)
+    yield (
+        "add superseding",
+        sql.writes.add(Addition("mem_1"), add.model_copy(update={"supersedes": (MARK,)}), CALL, READ),
+    )
     once = Call(f"{MARK}-request", idempotency_key=MARK)
-    yield "add once", sql.writes.add_once("mem_1", add, once, READ)
+    yield "add once", sql.writes.add_once(Addition("mem_1"), add, once, READ)
     yield "added before", sql.writes.added_before(add, CALL, AddedBefore(MARK, MARK))
     yield "get", sql.reads.get(Get(id=ID), CALL)
     yield "update", sql.writes.update(update, CALL, READ)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Final, NamedTuple
 
 from ..._clock import IncreasingClock
@@ -115,10 +116,15 @@ class MemoryStore:
         return [self._by_id[id] for id in ids if id > after_id][:limit]
 
     def add(self, record: MemoryRecord, moment: datetime, terms: MemoryTerms, vector: Sequence[float]) -> None:
-        """Store a new memory behind those that its user has."""
+        """Store a new memory behind those that its user has, but before those whose calls of `add` began later."""
         own = self._by_user[record.user_id]
+        later = list(takewhile(lambda stored: stored.record.id > record.id, reversed(own.values())))
+        for stored in later:
+            del own[stored.record.id]
         last = next(reversed(own.values()), None)
         self.put(Stored(record, 1 if last is None else last.sequence_no + 1, moment, terms, vector))
+        for stored in reversed(later):
+            self.put(replace(stored, sequence_no=stored.sequence_no + 1))
 
     def put(self, stored: Stored) -> None:
         """Store a memory in place of the one with its id, if there is one."""

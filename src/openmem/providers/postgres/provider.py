@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from ..._ids import new_memory_id
 from ...config import ClientConfig
 from ...context import build_context
 from ...embedders import embedder_for
@@ -43,6 +42,7 @@ from ..analyzing import Analysis
 from ..base import CONTEXT_CANDIDATES, Call, Provider
 from ..supersession import without_names
 from . import inspection, schema
+from .additions import Additions
 from .batches import BATCH_MEMORIES, Batch, NewKey, new_keys, slices
 from .calibrating import calibrate
 from .database import Connections, Database, Replica, note_read_only
@@ -94,6 +94,7 @@ class PostgresProvider(Provider):
         if config.replica_url is not None:
             self._replica = RemoteServer(config, ports, config.replica_url, "replica_url")
         self._analysis = Analysis(config, ports)
+        self._additions = Additions()
         self._connections: Connections | None = None
         self._opened: Database | None = None
         if config.audit == "off":
@@ -158,17 +159,17 @@ class PostgresProvider(Provider):
                 await self._embedder.close()
 
     async def add(self, op: Add, call: Call) -> MemoryRecord:
-        # Before anything is awaited, so that memories that are added at once have ids in the order of the calls.
-        id = new_memory_id(op.user_id)
-        read = await self._read(op.content, op.valid_from or self.ports.now())
-        if call.idempotency_key is None:
-            return await self._db.write(self._db.sql.writes.add(id, op, call, read))
-        statement = self._db.sql.writes.add_once(id, op, call, read)
-        try:
-            added = await self._db.write(statement)
-        except ConflictError:
-            # It may have waited for another one with its key, which the second time is seen.
-            added = await self._db.write(statement)
+        # Before anything is awaited, so that the ids of memories that are added at once are in the order of the calls.
+        with self._additions.begin(op.user_id) as addition:
+            read = await self._read(op.content, op.valid_from or self.ports.now())
+            if call.idempotency_key is None:
+                return await self._db.write(self._db.sql.writes.add(addition, op, call, read))
+            statement = self._db.sql.writes.add_once(addition, op, call, read)
+            try:
+                added = await self._db.write(statement)
+            except ConflictError:
+                # It may have waited for another one with its key, which the second time is seen.
+                added = await self._db.write(statement)
         if isinstance(added, MemoryRecord):
             return added
         return await self._db.run(self._db.sql.writes.added_before(op, call, added))

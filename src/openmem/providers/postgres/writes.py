@@ -19,6 +19,7 @@ from ..base import Call, no_such_memory
 from ..idempotency import hashed, key_reused, memory_deleted_since
 from ..supersession import has_ended, unknown_superseded
 from . import binary
+from .additions import Addition
 from .lexemes import term_ids, terms_literal
 from .rows import to_list, to_record, values_of
 from .sql import Catalog
@@ -55,9 +56,9 @@ class Writes:
         self._update = catalog.query("update")
         self._delete = catalog.query("delete")
 
-    def add(self, id: str, op: Add, call: Call, read: Read) -> Statement[MemoryRecord]:
-        """Store a memory under `id`, and close the validity of those that it supersedes."""
-        values = _values_of_new(id, op, call, read)
+    def add(self, addition: Addition, op: Add, call: Call, read: Read) -> Statement[MemoryRecord]:
+        """Store a memory, and close the validity of those that it supersedes."""
+        values = _values_of_new(addition, op, call, read)
         if not op.supersedes:
             return self._add.bind(values, lambda rows: to_record(rows[0]))
 
@@ -68,17 +69,17 @@ class Writes:
 
         return self._add_superseding.bind(values | _values_of_superseding(op, call), decode)
 
-    def add_once(self, id: str, op: Add, call: Call, read: Read) -> Statement[MemoryRecord | AddedBefore]:
+    def add_once(self, addition: Addition, op: Add, call: Call, read: Read) -> Statement[MemoryRecord | AddedBefore]:
         """Store a memory, unless one was stored under the call's idempotency key in the last day."""
         assert call.idempotency_key is not None
 
         def decode(rows: Sequence[Row]) -> MemoryRecord | AddedBefore:
             unknown, already_ended, memory_id, fingerprint, *columns = rows[0]
             check_superseded(unknown, already_ended)
-            return to_record(columns) if memory_id == id else AddedBefore(memory_id, fingerprint)
+            return to_record(columns) if memory_id == addition.id else AddedBefore(memory_id, fingerprint)
 
         values = {
-            **_values_of_new(id, op, call, read),
+            **_values_of_new(addition, op, call, read),
             **_values_of_superseding(op, call),
             "key": hashed(call.idempotency_key),
             "fingerprint": op.fingerprint,
@@ -174,8 +175,10 @@ def check_superseded(unknown: Sequence[str], already_ended: Sequence[str]) -> No
         raise has_ended(already_ended)
 
 
-def _values_of_new(id: str, op: Add, call: Call, read: Read) -> dict[str, object]:
-    values = values_of(id, op, read.model)
+def _values_of_new(addition: Addition, op: Add, call: Call, read: Read) -> dict[str, object]:
+    values = values_of(addition.id, op, read.model)
+    values["earlier"] = addition.earlier
+    values["later"] = addition.later
     values["bucket"] = bucket_of(op.user_id)
     values |= _values_of_read(read)
     values["app"] = call.app
