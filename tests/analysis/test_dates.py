@@ -68,6 +68,12 @@ def meant(text: str, today: date = TODAY) -> list[tuple[str, ...]]:
         "am 09.09.2023.",
         "am 9. 9. 2023",
         "09.09.23",
+        "9/9/23",
+        "09-Sep-2023",
+        "9-Sep-23",
+        "20230909.txt",
+        "am Samstag, den 9. September 2023",
+        "the ninth of September 2023",
         "Was war am 9. September 2023?",
         "le 9 septembre 2023",
         "el 9 de septiembre de 2023",
@@ -117,6 +123,9 @@ def test_months_of_many_languages(language: str) -> None:
         ("in spring 2024", ("2024-03", "2024-04", "2024-05")),
         ("im Herbst 2024", ("2024-09", "2024-10", "2024-11")),
         ("winter 2024", ("2023-12", "2024-01", "2024-02", "2024-12")),
+        ("summer '23", ("2023-06", "2023-07", "2023-08")),
+        ("third quarter of 2024", ("2024-07", "2024-08", "2024-09")),
+        ("im 3. Quartal 2024", ("2024-07", "2024-08", "2024-09")),
         ("Q3 2024", ("2024-07", "2024-08", "2024-09")),
         ("2024 Q1", ("2024-01", "2024-02", "2024-03")),
         ("3-6 May 2023", ("2023-05-03", "2023-05-04", "2023-05-05", "2023-05-06")),
@@ -155,6 +164,13 @@ LAST_WEEK = days("2026-11-16", 7)
         ("三天前", ("2026-11-25",)),
         ("3日前", ("2026-11-25",)),
         ("3일 전", ("2026-11-25",)),
+        ("anoche", YESTERDAY),
+        ("on the 9th", ("2026-11-09", "2026-12-09")),
+        ("a few days ago", days("2026-11-21", 6)),
+        ("vor ein paar Tagen", days("2026-11-21", 6)),
+        ("the last two weeks", days("2026-11-15", 14)),
+        ("for to uker siden", days("2026-11-11", 7)),
+        ("منذ ثلاثة أيام", ("2026-11-25",)),
         ("two weeks ago", days("2026-11-11", 7)),
         ("vor zwei Wochen", days("2026-11-11", 7)),
         ("两周前", days("2026-11-11", 7)),
@@ -227,7 +243,7 @@ def test_at_the_ends_of_months_and_years(today: str, text: str, periods: tuple[s
         "Was ist hier los?",
         "Guten Morgen",
         "por la mañana",
-        "version 3.4.22 and 1.2.3",
+        "version 3.4.22 and 1.2.3, v2023.1.2",
         "10.10.10.10",
         "call 555-2023-11",
         "open 24/7, 1/2 off",
@@ -242,8 +258,9 @@ def test_what_is_no_date(text: str) -> None:
     assert meant(text) == []
 
 
-def test_a_phrase_beside_a_written_day_may_be_relative_to_that() -> None:
+def test_a_phrase_beside_a_written_date_may_be_relative_to_that() -> None:
     assert meant("What did she do the last weekend before April 10, 2023?") == [("2023-04-10",)]
+    assert meant("the last week of May 2023") == [("2023-05",)]
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ class _Token(NamedTuple):
 
 _MARKS: Final = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f"
 _WORD: Final = rf"[^\W\d_](?:[^\W\d_]|[{_MARKS}])*"
-_BEFORE: Final = r"(?<![\d.,+-])(?<!\d[/:])"
+_BEFORE: Final = r"(?<![\d.,+_A-Za-z-])(?<!\d[/:])"
 _AFTER: Final = r"(?![\d/:-]|[.,]\d|\w)"
 _TOKENS: Final = re.compile(
     rf"""
@@ -84,15 +84,19 @@ _PATTERNS: Final = (
     ("date", "WwD", rf"{_W}D"),
     ("date", "WwN", rf"{_W}N\.?c{{0,2}}[Mem]\.?(?:,?c{{0,2}}Y|['\u2019]N)?"),
     ("date", "WwN", rf"{_W}N\.?c{{0,2}}x\.?,?c{{0,2}}Y"),
+    ("date", "N", r"N-[Mem]-[YN]"),
+    ("date", "t", r"tc{0,2}[Mem]\.?(?:,?c{0,2}Y)?"),
     ("date", "WwMe", rf"{_W}[Me]\.?c?N(?:,?c?Y)?"),
     ("date", "Y", r"Y[.,]?c?M\.?N?\.?"),
     ("date", "Memx", r"[Memx]\.?,?c{0,2}Y|[Me]['\u2019]N"),
     ("vietnamese", "U", r"UNUN(?:UY)?|UNUY"),
     ("day", "Pc", r"[Pc]d"),
+    ("day_of_month", "P", r"P(?:cN|N\.)(?!\.?,?c{0,2}[MemxU\d/-])"),
     ("month_by_step", "RMem", r"R[Mem]|[Mem]R"),
-    ("season", "SR", r"S,?c{0,2}Y|RS|SR"),
-    ("quarter", "QYNR", r"Q[/,]?c{0,2}Y|YQ|NQc{0,2}Y|RQ|QR"),
-    ("ago", "NnBU", r"[Nn]UA|[Nn]UR|B[Nn]?c?U|UA"),
+    ("season", "SR", r"S,?c{0,2}Y|S['\u2019]N|RS|SR"),
+    ("quarter", "QYNtR", r"Q[/,]?c{0,2}Y|YQ|(?:N\.?|t)Qc{0,2}Y|RQ|QR"),
+    ("few", "fnB", r"n?fc?U[AR]|Bn?fc?U"),
+    ("ago", "NnPBU", r"[NnP]c?U[ABR]|Bc?[Nn]?c?U|UA"),
     ("recent", "RpNnU", r"[Rp][Nn]U|[Nn][Rp]U|pU|U[Nn]R"),
     ("step", "RU", r"RU|UR"),
     ("weekday", "RW", r"RW|WR|W"),
@@ -109,6 +113,7 @@ _FRENCH: Final = re.compile(
 )
 _MORNING: Final = several("before a morning")
 _BEFORE_DAYS: Final = several("before a day in numbers")
+_DAY_OF_MONTH: Final = re.compile(r"on the \d\d?(?:st|nd|rd|th)|am \d\d?\.", re.IGNORECASE)
 _DAY_LENGTH: Final = len("2023-09-09")
 _UNTIL: Final = several("until")
 _AND: Final = several("and")
@@ -147,15 +152,15 @@ def without(text: str, found: Sequence[Mention]) -> str:
 def mentions_of_query(text: str, today: date) -> list[Mention]:
     """The dates that a query names. Two days with a word for "until" between them are one mention of all days between.
 
-    Phrases such as "last week" do not count beside a day that is written out, since they may be relative to that.
+    Phrases such as "last week" do not count beside a date with its year, since they may be relative to that.
     """
     found: list[Mention] = []
     for mention in mentions(text, today):
         if found and (days := _until(found[-1], mention, text)):
             mention = Mention(found.pop().start, mention.end, days)
         found.append(mention)
-    has_day = any(not mention.is_relative and len(mention.periods[0]) == _DAY_LENGTH for mention in found)
-    return [mention for mention in found if not (has_day and mention.is_relative)]
+    has_year = any(not mention.is_relative and not mention.periods[0].startswith("-") for mention in found)
+    return [mention for mention in found if not (has_year and mention.is_relative)]
 
 
 def _until(first: Mention, last: Mention, text: str) -> Periods:
@@ -206,6 +211,9 @@ def _tokens(text: str) -> Iterator[_Token]:
             case "number":
                 number = int(match[name]) if len(match[name]) <= 4 else 10_000
                 digits = len(match[name])
+                if digits == 8 and word.isdecimal() and (meant := _compact(word)):
+                    yield _Token("D", meant, start, end, word)
+                    continue
                 kind = (
                     "Y" if digits == 4 and 1900 <= number < 2700 else "N" if 0 < number < 1000 and digits < 4 else "o"
                 )
@@ -227,6 +235,12 @@ _GATE: Final = frozenset(
     if len(part) > 2
 ) | {"dernier", "y", "år", "ay", "év", "za", "el"}
 """Words of which every date that is not in numbers has one."""
+
+
+def _compact(written: str) -> Periods:
+    """The day that eight digits may mean, as in the names of files."""
+    year, month, day = int(written[:4]), int(written[4:6]), int(written[6:])
+    return periods.day(year, month, day) if 1950 <= year < 2100 else ()
 
 
 def _numeric(written: str) -> Periods:
@@ -258,11 +272,11 @@ def _read(
         False,
         name not in _WRITTEN and _first(part, "Y") is None,
     )
-    count, unit = _first(part, "Nn") or 1, _first(part, "U")
+    count, unit = _first(part, "Nnt") or 1, _first(part, "U")
     steps, month, year = _first(part, "R"), _first(part, "Memx"), _first(part, "Y")
     match name:
         case "date":
-            meant = _written(part, month, year)
+            meant, spelled = _written(part, month, year), part[-1].word.isdecimal() and len(part[-1].word) == 8
             lower_may = part[0].word == "may" and part[-1].kind == "N"
             if lower_may and position + len(part) < len(tokens) and tokens[position + len(part)].kind not in "Pc.,":
                 return None
@@ -280,23 +294,31 @@ def _read(
                 one, two = int(day[0]), int(day[1])
                 meant = periods.day_of_year(two, one) + (periods.day_of_year(one, two) if len(day) == 2 else ())
                 meant, start = tuple(dict.fromkeys(meant)), part[1].start
+        case "day_of_month":
+            if _DAY_OF_MONTH.fullmatch(text, start, end):
+                meant = periods.day_of_month(today, count)
         case "month_by_step":
             if steps or not any(token.word == "may" for token in part):
                 meant = periods.month_by_step(today, month, steps)
         case "season":
             number, spelled = _first(part, "S"), True
+            year = year or (part[-1].kind == "N" and periods.year_of(count)) or None
             meant = periods.season(year, number) if year else periods.season_by_step(today, number, steps)
         case "quarter":
-            number = _first(part, "Q") or _first(part, "N")
+            number = _first(part, "Q") or _first(part, "Nt")
             if number and number <= 4 and (year or steps is not None):
                 meant = periods.quarter(year or today.year + steps, number)
             elif steps is not None and not number:
                 quarters = 4 * today.year + (today.month - 1) // 3 + steps
                 meant = periods.quarter(quarters // 4, quarters % 4 + 1)
+        case "few":
+            meant = periods.few_ago(today, unit)
         case "ago":
+            if part[0].kind == "P":
+                count = 2 if part[0].word.lower() == "to" else 0
             if part[0].kind == "n" and count == 1 and steps is not None:
                 meant = periods.step(today, steps, unit)
-            elif steps in {None, -1}:
+            elif count and steps in {None, -1}:
                 meant = periods.ago(today, count, unit)
         case "recent":
             meant = periods.recent(today, count, unit) if (steps or -1) < 0 else ()
@@ -322,9 +344,8 @@ def _written(part: Sequence[_Token], month: int | None, year: int | None) -> Per
     """A date whose month is spelled, or one in numbers."""
     if meant := _first(part, "D"):
         return tuple(meant)
-    numbers = [token.value for token in part if token.kind == "N"]
-    apostrophe = any(token.kind in "'\u2019" for token in part)
-    if apostrophe:
+    numbers = [token.value for token in part if token.kind in "Nt"]
+    if len(numbers) > 1 or (numbers and any(token.kind in "'\u2019" for token in part)):
         year = periods.year_of(numbers.pop())
     return _day(year and periods.year_of(year), month or 0, numbers[0] if numbers else None)
 

@@ -95,14 +95,31 @@ def recent(today: date, count: int, unit: str) -> Periods:
     if unit == "e":
         return tuple(one for steps in range(-count, 0) for one in step(today, steps, "e"))[-MAX_PERIODS:]
     days = count * _DAYS.get(unit, 99)
-    if days < MAX_PERIODS:
-        return _days(today - timedelta(days), today)
+    if days <= MAX_PERIODS:
+        return _days(today - timedelta(min(days, MAX_PERIODS - 1)), today)
     if unit == "y" and count > 1:
         return tuple(_year(today, -years) for years in range(min(count, MAX_PERIODS - 1), -1, -1))
     months = {"m": count, "y": 12}.get(unit, round(days / 30.4) + 1)
     if months < MAX_PERIODS:
         return tuple(_month(today, -steps) for steps in range(months, -1, -1))
     return recent(today, -(-months // 12), "y")
+
+
+def few_ago(today: date, unit: str) -> Periods:
+    """What is a few units before today."""
+    if unit == "d":
+        return _days(today - timedelta(7), today - timedelta(2))
+    return recent(today, 5, unit)
+
+
+def day_of_month(today: date, day: int) -> Periods:
+    """The day of a month that was last and the one that is next."""
+    days = [today + timedelta(steps) for steps in range(-60, 61)]
+    found = [one for one in days if one.day == day]
+    return tuple(
+        one.isoformat()
+        for one in ([one for one in found if one <= today][-1:] + [one for one in found if one > today][:1])
+    )
 
 
 def between(first: date, last: date) -> Periods:
@@ -118,8 +135,8 @@ def weekday(today: date, number: int, steps: int | None) -> Periods:
     """A weekday, from Monday, 0, as people mean it.
 
     Args:
-        steps: -1 means the one before today or that of last week, 0 that of this week, 1 the one after today or that of
-            next week. None means the one before today and the one from today on.
+        steps: -1 means the one before today or that of last week, 0 that of this week and if it is over the next, 1 the
+            one after today or that of next week. None means the one before today and the one from today on.
     """
     before = today - timedelta((today.weekday() - number - 1) % 7 + 1)
     of_week = today + timedelta(number - today.weekday())
@@ -127,7 +144,7 @@ def weekday(today: date, number: int, steps: int | None) -> Periods:
         case None:
             return offset(before, 0) + offset(before, 7)
         case 0:
-            return offset(of_week, 0)
+            return offset(of_week, 0) + (offset(of_week, 7) if of_week < today else ())
         case 1:
             after = before + timedelta(7 if before + timedelta(7) > today else 14)
             return tuple(dict.fromkeys(offset(after, 0) + offset(of_week, 7)))

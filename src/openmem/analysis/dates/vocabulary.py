@@ -15,7 +15,8 @@ kind   value
 ``p``  0: "past", the units that end today
 ``A``  0: "ago", behind a number and a unit
 ``B``  0: "ago" before them, as in "vor 3 Tagen"
-``n``  a number that is written as a word
+``n``  a number that is written as a word. ``t`` is an ordinal number
+``f``  0: "few"
 ``Q``  0: a quarter of a year
 ``T``  0: a part of the day, as in "last night"
 ``P``  0: a preposition before a month
