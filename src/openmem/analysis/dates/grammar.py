@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from . import periods
 from .periods import Periods
-from .unspaced import SIGNS, UNSPACED, periods_of
+from .unspaced import HINT, UNSPACED, periods_of
 from .vocabulary import WORDS, several
 
 
@@ -74,7 +74,7 @@ _SEVERAL: Final = re.compile(
 _FIRST_OF_SEVERAL: Final = frozenset(word.split()[0] for word in WORDS if " " in word)
 _NAMES: Final = re.compile(_WORD)
 _ASCII_NAMES: Final = re.compile("[a-z]+")
-_NUMBER_OR_UNSPACED: Final = re.compile(rf"\d|{SIGNS.pattern}")
+_NUMBER_OR_UNSPACED: Final = re.compile(rf"\d|{HINT.pattern}")
 
 _W: Final = r"(?:[Ww]\.?,?c?)?"
 _DASH: Final = r"[-\u2013\u2014Pc]"
@@ -115,6 +115,9 @@ _MORNING: Final = several("before a morning")
 _BEFORE_DAYS: Final = several("before a day in numbers")
 _DAY_OF_MONTH: Final = re.compile(r"on the \d\d?(?:st|nd|rd|th)|am \d\d?\.", re.IGNORECASE)
 _DAY_LENGTH: Final = len("2023-09-09")
+_ENGLISH_STEPS: Final = several("english steps")
+_ENGLISH_UNITS: Final = several("english units")
+_PLURALS: Final = several("plural units")
 _UNTIL: Final = several("until")
 _AND: Final = several("and")
 _BETWEEN: Final = re.compile(rf"\b(?:{'|'.join(several('between'))})\b", re.IGNORECASE)
@@ -128,7 +131,7 @@ def mentions(text: str, today: date) -> list[Mention]:
         if _GATE.isdisjoint(_ASCII_NAMES.findall(lower) if text.isascii() else _NAMES.findall(lower)):
             return []
     found: list[Mention] = []
-    if SIGNS.search(text):
+    if HINT.search(text):
         for match in UNSPACED.finditer(text):
             with suppress(OverflowError, ValueError):
                 meant, is_relative = periods_of(match, today)
@@ -274,6 +277,8 @@ def _read(
     )
     count, unit = _first(part, "Nnt") or 1, _first(part, "U")
     steps, month, year = _first(part, "R"), _first(part, "Memx"), _first(part, "Y")
+    if not _agree(part):
+        return None
     match name:
         case "date":
             meant, spelled = _written(part, month, year), part[-1].word.isdecimal() and len(part[-1].word) == 8
@@ -323,7 +328,8 @@ def _read(
         case "recent":
             meant = periods.recent(today, count, unit) if (steps or -1) < 0 else ()
         case "step":
-            meant = periods.step(today, steps, unit)
+            if not any(token.word.lower() in _PLURALS for token in part):
+                meant = periods.step(today, steps, unit)
         case "weekday":
             meant, spelled = periods.weekday(today, _first(part, "W"), steps), True
         case "part_of_day":
@@ -338,6 +344,15 @@ def _read(
 
 
 _WRITTEN: Final = frozenset({"date", "range", "vietnamese", "day", "month"})
+
+
+def _agree(part: Sequence[_Token]) -> bool:
+    """Whether a word such as "this" and a unit of time after it may be of one language: "last tag" is not."""
+    words = [token.word.lower() for token in part if token.kind in "RpUS"]
+    is_english = [word in _ENGLISH_STEPS for word in words]
+    if any(is_english):
+        return is_english[0] and all(word in _ENGLISH_UNITS for word in words[1:])
+    return words[-1:] != ["fall"] or len(words) == 1
 
 
 def _written(part: Sequence[_Token], month: int | None, year: int | None) -> Periods:

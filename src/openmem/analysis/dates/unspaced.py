@@ -85,7 +85,7 @@ _THAI_MONTH: Final = _any(*_THAI_MONTHS)
 UNSPACED: Final = re.compile(
     rf"""
     (?P<offset> {_any(*_OFFSETS.values())} )
-    | (?P<ago> (?P<ago_n>{_N}) \s? (?P<ago_u>{_UNIT}) \s? (?:之前|以前|前|전|ก่อน|ที่แล้ว) )
+    | (?P<ago> (?<!\d)(?P<ago_n>{_N}) \s? (?P<ago_u>{_UNIT}) \s? (?:之前|以前|前|전|ก่อน|ที่แล้ว) )
     | (?P<recent> (?:最近|过去|過去|近|ここ|この|지난|최근) \s? (?P<recent_n>{_N}) \s? (?P<recent_u>{_UNIT}) )
     | (?P<date> (?: (?<!\d)(?P<y>\d\d|{_WRITTEN_YEAR}) \s?[年년]\s? | (?P<ry>{_YEAR})[的の]?\s? )?
         (?<!\d) (?P<m>{_N}) \s?[月월]份? (?: \s? (?P<d>{_N}) \s?[日号號일] )? )
@@ -103,8 +103,10 @@ UNSPACED: Final = re.compile(
     """,
     re.VERBOSE,
 )
-SIGNS: Final = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
-"""A letter of these scripts."""
+HINT: Final = re.compile(
+    "[年月日天周週曜星礼禮春夏秋冬昨今明前去后後本翌월일주년달어오내그모엊작올봄여가겨\u0e00-\u0e7f]|おととい|きのう|きょう|あした|あさって"
+)
+"""What every match of `UNSPACED` has."""
 
 
 def periods_of(found: re.Match[str], today: date) -> tuple[Periods, bool]:

@@ -61,7 +61,8 @@ def without_accents(word: str) -> str:
 
 def _spelled(meanings: dict[str, Meaning]) -> dict[str, Meaning]:
     """The same words, also without accents where that is no other word."""
-    return {without_accents(word): meaning for word, meaning in reversed(meanings.items())} | meanings
+    plain = {without_accents(word): meaning for word, meaning in reversed(meanings.items())}
+    return {word: meaning for word, meaning in plain.items() if word not in several("not without accents")} | meanings
 
 
 _SECTIONS: Final = _sections()
