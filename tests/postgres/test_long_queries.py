@@ -36,7 +36,7 @@ class Constant:
 def stored(server: Server) -> str:
     """A database where a user of few and one of many memories have one answer each, in the middle."""
     url = server.create_database()
-    with Memory(url=url, embedder=Constant()) as memory:
+    with Memory(url=url, embedder=Constant(), language="en") as memory:
         for user, count in COUNTS.items():
             texts = [f"{COMMON[number % 300]} {COMMON[(number * 7 + 1) % 300]} note" for number in range(count)]
             texts[count - 100] = ANSWER
@@ -59,12 +59,12 @@ def mode(request: pytest.FixtureRequest) -> Iterator[Mode]:
 
 @pytest.fixture
 def client(stored: str, mode: Mode) -> AsyncMemory:
-    return mode.client(url=stored, embedder=Constant())
+    return mode.client(url=stored, embedder=Constant(), language="en")
 
 
 def unknown(count: int) -> list[str]:
     """Words that no memory has."""
-    return [f"zy{number}vw" for number in range(count)]
+    return [f"zy{''.join('bcdfghjklm'[int(digit)] for digit in str(number))}vw" for number in range(count)]
 
 
 def known(count: int) -> list[str]:
