@@ -35,7 +35,8 @@ _FUNCTION_WORDS: Final = """
 """
 _FUNCTION_PAIRS: Final = frozenset(_FUNCTION_WORDS.split())
 
-LONGEST_REMEMBERED: Final = 64
+LONGEST_REMEMBERED: Final = 40
+"""Up to how many characters a token's words are kept in memory for the next text."""
 
 SINGLE_WEIGHT: Final = 0.3
 """The weight of a Chinese or Japanese character by itself; that of a pair is 1."""
@@ -84,16 +85,19 @@ def _token(text: str) -> Token:
     english: dict[str, None] = {}
     found: list[Evidence] = []
     for word in words:
+        lexemes = word.lexemes
         if word.letters:
             found += evidence(word.lower, word.folded)
-        if not (word.letters and "en" in languages_by_word().get(word.folded, ())):
-            english.update(dict.fromkeys(word.lexemes))
-        if word.letters == "other":
-            english.update(dict.fromkeys(prefixes(word.folded)))
+            if word.letters == "other":
+                lexemes += prefixes(word.folded)
+            elif "en" in languages_by_word().get(word.folded, ()):
+                continue
+        for lexeme in lexemes:
+            english[lexeme] = None
     return Token(words, tuple(english), tuple(found))
 
 
-_remembered = lru_cache(20_000)(_token)
+_remembered = lru_cache(16_384)(_token)
 
 
 def _by_kind(text: str) -> Iterator[Word]:
@@ -117,12 +121,20 @@ def _unspaced(characters: str, han: bool) -> Iterator[Word]:
         yield Word(characters, characters, (characters.translate(_KATAKANA),))
         return
     for at in range(len(characters) - 1):
-        pair = characters[at : at + 2]
-        yield Word(pair, pair, (pair.translate(_KATAKANA),), _weight(pair) if han else 1.0)
-    for one in dict.fromkeys(characters) if han else ():
-        yield Word(
-            one, one, (one.translate(_KATAKANA),), 0.0 if one in _GRAMMAR or _HIRAGANA.match(one) else SINGLE_WEIGHT
-        )
+        yield _gram(characters[at : at + 2], han)
+    if han:
+        yield from (_gram(one, han) for one in dict.fromkeys(characters))
+
+
+@lru_cache(32_768)
+def _gram(characters: str, han: bool) -> Word:
+    """A pair of characters or a single one in a longer text."""
+    weight = 1.0
+    if han:
+        weight = _weight(characters) if len(characters) > 1 else SINGLE_WEIGHT
+        if len(characters) == 1 and (characters in _GRAMMAR or _HIRAGANA.match(characters)):
+            weight = 0.0
+    return Word(characters, characters, (characters.translate(_KATAKANA),), weight)
 
 
 def _weight(pair: str) -> float:
