@@ -30,6 +30,7 @@ class SentenceTransformersEmbedder(LocalEmbedder):
         model: the hub's name of the model, or a directory.
         dim: length of the vectors, if they are to be shorter than the model's own.
         device: as PyTorch names it; by default the best there is.
+        trust_remote_code: whether code that comes with a model may run, which some models need.
         query_prefix: put before every query, in place of the model's own prompt.
         document_prefix: put before every document, in place of the model's own prompt.
         max_input_bytes: bytes of UTF-8 in a text, at most, at which `long_texts` begins; by default what the model
@@ -47,6 +48,7 @@ class SentenceTransformersEmbedder(LocalEmbedder):
         *,
         dim: int | None = None,
         device: str | None = None,
+        trust_remote_code: bool = False,
         query_prefix: str | None = None,
         document_prefix: str | None = None,
         max_input_bytes: int | None = None,
@@ -57,12 +59,12 @@ class SentenceTransformersEmbedder(LocalEmbedder):
         super().__init__(
             "sentence-transformers", model, dim=dim, max_input_bytes=max_input_bytes, long_texts=long_texts
         )
-        self._device = device
+        self._options = {"device": device, "trust_remote_code": trust_remote_code, "truncate_dim": dim}
 
     def _load(self) -> Any:
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - it takes seconds
 
-        return SentenceTransformer(self._name, device=self._device, truncate_dim=self._wanted_dim)
+        return SentenceTransformer(self._name, **self._options)
 
     def _longest(self, model: Any) -> int | None:
         return bytes_of(model.max_seq_length)
