@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -10,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from openmem import Memory
+from openmem import AsyncMemory, Memory
+from openmem.drivers.asyncio import AsyncPorts
 from openmem.drivers.blocking import BlockingPorts
 
 LOS_ANGELES = "America/Los_Angeles"
@@ -95,3 +97,20 @@ def test_a_new_text_is_from_the_same_day(memory: Memory, user: str) -> None:
     for renewed in (0, memory.reindex(everything=True)):
         assert memory.search("2023-09-09", user, limit=1)[0].memory.id == late.id, renewed
         assert memory.search("2023-09-10", user, limit=1)[0].memory.id == early.id, renewed
+
+
+def test_both_modes_mean_the_same_days(provider: dict[str, Any], user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AsyncPorts, "now", lambda ports: NOW)
+
+    async def yesterdays() -> list[str]:
+        async with AsyncMemory(**provider, embedder="hashing", timezone=LOS_ANGELES) as memory:
+            for day in (8, 9, 10):
+                time = f"2023-09-{day:02}T12:00:00-07:00"
+                await memory.add(content=f"Walked {day} miles", user_id=user, valid_from=time)
+            found = [
+                await memory.search("What did I do yesterday?", user, limit=1, timezone=timezone)
+                for timezone in (None, "UTC")
+            ]
+            return [hit.memory.content for [hit] in found]
+
+    assert asyncio.run(yesterdays()) == ["Walked 9 miles", "Walked 10 miles"]

@@ -117,6 +117,7 @@ _DAY_OF_MONTH: Final = re.compile(r"on the \d\d?(?:st|nd|rd|th)|am \d\d?\.", re.
 _DAY_LENGTH: Final = len("2023-09-09")
 _ENGLISH_STEPS: Final = several("english steps")
 _ENGLISH_UNITS: Final = several("english units")
+_BEYOND_LATIN: Final = "\u0250"
 _PLURALS: Final = several("plural units")
 _UNTIL: Final = several("until")
 _AND: Final = several("and")
@@ -321,6 +322,10 @@ def _read(
         case "ago":
             if part[0].kind == "P":
                 count = 2 if part[0].word.lower() == "to" else 0
+            elif (part[0].kind == "U" and part[0].word.lower() in _PLURALS) or (
+                part[-1].kind == "B" and part[-1].word < _BEYOND_LATIN
+            ):
+                count = 0
             if part[0].kind == "n" and count == 1 and steps is not None:
                 meant = periods.step(today, steps, unit)
             elif count and steps in {None, -1}:
@@ -338,7 +343,7 @@ def _read(
             meant = _offset(part[0], tokens[position - 1].word.lower() if position else "", today, text)
         case "month":
             meant, start, spelled = periods.month_of_year(month), part[-1].start, True
-            if part[-1].word.lower() == "mar":
+            if part[-1].word.lower() in {"mar", "marco"}:
                 return None
     return Mention(start, end, meant, spelled, relative) if meant else None
 

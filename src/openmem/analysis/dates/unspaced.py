@@ -104,7 +104,7 @@ UNSPACED: Final = re.compile(
     re.VERBOSE,
 )
 HINT: Final = re.compile(
-    "[年月日天周週曜星礼禮春夏秋冬昨今明前去后後本翌월일주년달어오내그모엊작올봄여가겨\u0e00-\u0e7f]|おととい|きのう|きょう|あした|あさって"
+    "[年月日天周週曜星礼禮春夏秋冬昨今明前去后後本翌월일주년달어오내그모엊작올봄여가겨해\u0e00-\u0e7f]|おととい|きのう|きょう|あした|あさって"
 )
 """What every match of `UNSPACED` has."""
 
