@@ -107,7 +107,8 @@ def query_values(words: Sequence[QueryWord]) -> Mapping[str, list[int] | list[fl
         "lexeme_ids": ids,
         "lexeme_bits": bits,
         "lexeme_words": positions,
-        "word_weights": [word.weight for word in words],
+        # Drivers refuse lists of both kinds of numbers.
+        "word_weights": [float(word.weight) for word in words],
         "word_chunks": chunks,
         "word_flags": flags,
         "speaker_ids": list(speakers),
