@@ -13,6 +13,7 @@
 \set selected_prefixes NULL
 \set speaker_ids 'ARRAY[108004706, 134019540]'
 \set limit 10
+\set recency NULL
 \set min_score NULL
 \set app NULL
 \set verb '''search'''
@@ -223,13 +224,21 @@ mask_coverage AS MATERIALIZED (
     FROM mask_counts
 ),
 -- The best by themselves: those that may be seeds, and those that may be in the result.
--- own_score: before questions lose a part. score: after that.
+-- own_score: before questions and old memories lose a part. score: after that.
 top_k AS MATERIALIZED (
     SELECT *, coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score
     FROM (
         SELECT id, ordinal, moment, is_dated, similarity, term_mask, coverage,
             coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
-                * CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END AS score
+                * CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+                * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+                -- too small.
+                CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                    1 - 0.15 * (1 - power(0.5::float8, least(
+                        greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                        100
+                    )))
+                END AS score
         FROM features JOIN mask_coverage USING (term_mask)
         ORDER BY score DESC, id DESC
         LIMIT greatest(30, :limit::bigint)
@@ -250,7 +259,7 @@ seed AS MATERIALIZED (
 -- belong together, which it would also say of notes stored in bulk.
 -- The join is on equal ordinals rather than a range, so that it can be a hash join.
 near_seed AS MATERIALIZED (
-    SELECT m.id, m.similarity, m.term_mask, m.coverage,
+    SELECT m.id, m.moment, m.similarity, m.term_mask, m.coverage,
         seed.id AS seed_id, seed.own_score AS seed_own_score, seed.similarity AS seed_similarity,
         seed.term_mask AS seed_term_mask, seed.coverage AS seed_coverage,
         NOT (seed.is_dated AND m.is_dated)
@@ -287,7 +296,7 @@ series AS MATERIALIZED (
 -- scores, so before questions lose a part of theirs: the reply to a question may overtake it.
 -- boosted_score: without that loss, and before the ceiling.
 neighbor AS MATERIALIZED (
-    SELECT id, term_mask, own_score, seed_id, is_below_seed,
+    SELECT id, moment, term_mask, own_score, seed_id, is_below_seed,
         own_score + coalesce(
             boost_factor * (
                 0.35 * 0.9 * greatest(seed_similarity - similarity, 0)
@@ -343,6 +352,14 @@ ranked AS MATERIALIZED (
             UNION ALL
             SELECT n.id,
                 CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+                * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+                -- too small.
+                CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                    1 - 0.15 * (1 - power(0.5::float8, least(
+                        greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                        100
+                    )))
+                END
                 * CASE WHEN is_below_seed
                     THEN least(boosted_score, own_score + 0.9 * (ceiling.score - own_score))
                     ELSE boosted_score

@@ -12,6 +12,7 @@
 \set selected_paths NULL
 \set selected_prefixes NULL
 \set speaker_ids 'ARRAY[108004706, 134019540]'
+\set recency NULL
 \set limit 10
 \set min_score NULL
 \set app NULL
@@ -223,7 +224,15 @@ index_candidates AS MATERIALIZED (
     -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
     SELECT id, ordinal, moment, is_dated, similarity, terms, coverage,
         coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
-            * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END AS score
+            * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END
+            * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+            -- too small.
+            CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                1 - 0.15 * (1 - power(0.5::float8, least(
+                    greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                    100
+                )))
+            END AS score
     FROM (
         SELECT *, -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
         CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
@@ -253,7 +262,15 @@ first_candidates AS MATERIALIZED (
     -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
     SELECT id, ordinal, moment, is_dated, similarity, terms, coverage,
         coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
-            * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END AS score
+            * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END
+            * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+            -- too small.
+            CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                1 - 0.15 * (1 - power(0.5::float8, least(
+                    greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                    100
+                )))
+            END AS score
     FROM (
         SELECT *, -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
         CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
@@ -294,7 +311,15 @@ other_candidates AS MATERIALIZED (
     -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
     SELECT id, ordinal, moment, is_dated, similarity, terms, coverage,
         coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
-            * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END AS score
+            * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END
+            * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+            -- too small.
+            CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                1 - 0.15 * (1 - power(0.5::float8, least(
+                    greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                    100
+                )))
+            END AS score
     FROM (
         SELECT *, -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
         CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
@@ -388,11 +413,20 @@ bit_weight AS MATERIALIZED (
     ) weighted
     GROUP BY flag
 ),
--- One row per row of candidates. own_score: before questions lose a part. score: after that.
+-- One row per row of candidates. own_score: before questions and old memories lose a part.
+-- score: after that.
 top_k AS MATERIALIZED (
     SELECT *,
         coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
-            * CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END AS score,
+            * CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+            * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+            -- too small.
+            CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                1 - 0.15 * (1 - power(0.5::float8, least(
+                    greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                    100
+                )))
+            END AS score,
         coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score
     FROM (
         SELECT id, ordinal, moment, is_dated, similarity, term_mask,
@@ -432,7 +466,7 @@ seed AS MATERIALIZED (
 -- than 3600 seconds before or after it. is_stored_at_once: whether only their order says that the two
 -- belong together, which it would also say of notes stored in bulk.
 near_seed AS MATERIALIZED (
-    SELECT id, similarity, term_mask, seed_id, seed_own_score, seed_similarity, seed_term_mask, seed_coverage,
+    SELECT id, moment, similarity, term_mask, seed_id, seed_own_score, seed_similarity, seed_term_mask, seed_coverage,
         is_stored_at_once,
         -- The coverage, also of a memory that has several alternatives of a word.
         CASE WHEN coverage IS NULL OR (SELECT lexemes = words FROM query) THEN coverage ELSE
@@ -440,7 +474,7 @@ near_seed AS MATERIALIZED (
                 / (SELECT sum(weight) FROM bit_weight)
         END AS coverage
     FROM (
-        SELECT m.id, m.similarity, m.term_mask, -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+        SELECT m.id, m.moment, m.similarity, m.term_mask, -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
         CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
             least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
         END AS coverage,
@@ -504,7 +538,7 @@ series AS MATERIALIZED (
 -- scores, so before questions lose a part of theirs: the reply to a question may overtake it.
 -- boosted_score: without that loss, and before the ceiling.
 neighbor AS MATERIALIZED (
-    SELECT id, term_mask, own_score, seed_id, is_below_seed,
+    SELECT id, moment, term_mask, own_score, seed_id, is_below_seed,
         own_score + coalesce(
             boost_factor * (
                 0.35 * 0.9 * greatest(seed_similarity - similarity, 0)
@@ -560,6 +594,14 @@ ranked AS MATERIALIZED (
             UNION ALL
             SELECT n.id,
                 CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+                * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+                -- too small.
+                CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                    1 - 0.15 * (1 - power(0.5::float8, least(
+                        greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                        100
+                    )))
+                END
                 * CASE WHEN is_below_seed
                     THEN least(boosted_score, own_score + 0.9 * (ceiling.score - own_score))
                     ELSE boosted_score

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self
@@ -368,6 +368,7 @@ class AsyncMemory:
         limit: int = 10,
         min_score: float | None = None,
         timezone: tzinfo | str | None = None,
+        recency: timedelta | float | None = None,
     ) -> SearchResults:
         """The user's memories that best answer `query` and are valid now, best first.
 
@@ -378,6 +379,8 @@ class AsyncMemory:
             limit: results at most, 1 to 100.
             min_score: leave out results below this score, 0 to 1.
             timezone: in which the query names days, such as "yesterday"; None for the client's own.
+            recency: a half-life, in seconds or as a timedelta: of two equally good memories the newer one comes first.
+                An old one loses up to a fifth of its score, and half of that at this age. None if age does not matter.
 
         Raises:
             InvalidRequestError: an argument is wrong.
@@ -388,7 +391,15 @@ class AsyncMemory:
                 busy for `pool_timeout` seconds.
         """
         return await self.client.run(
-            Search(query=query, user_id=user_id, scope=scope, limit=limit, min_score=min_score, timezone=timezone)
+            Search(
+                query=query,
+                user_id=user_id,
+                scope=scope,
+                limit=limit,
+                min_score=min_score,
+                timezone=timezone,
+                recency=recency,
+            )
         )
 
     async def context(
@@ -399,6 +410,7 @@ class AsyncMemory:
         scope: str | None = None,
         token_budget: int = 500,
         timezone: tzinfo | str | None = None,
+        recency: timedelta | float | None = None,
     ) -> ContextBlock:
         """The best memories for `query` as text for a system prompt, each cited by its id.
 
@@ -411,6 +423,7 @@ class AsyncMemory:
             scope: as in `search`, but a plain path also takes in everything below it.
             token_budget: most tokens the text may have, by the client's `token_counter`.
             timezone: as in `search`.
+            recency: as in `search`.
 
         Raises:
             InvalidRequestError: an argument is wrong.
@@ -421,7 +434,14 @@ class AsyncMemory:
                 busy for `pool_timeout` seconds.
         """
         return await self.client.run(
-            Context(query=query, user_id=user_id, scope=scope, token_budget=token_budget, timezone=timezone)
+            Context(
+                query=query,
+                user_id=user_id,
+                scope=scope,
+                token_budget=token_budget,
+                timezone=timezone,
+                recency=recency,
+            )
         )
 
     async def audit(

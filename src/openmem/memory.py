@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -362,6 +362,7 @@ class Memory:
         limit: int = 10,
         min_score: float | None = None,
         timezone: tzinfo | str | None = None,
+        recency: timedelta | float | None = None,
     ) -> SearchResults:
         """The user's memories that best answer `query` and are valid now, best first.
 
@@ -372,6 +373,8 @@ class Memory:
             limit: results at most, 1 to 100.
             min_score: leave out results below this score, 0 to 1.
             timezone: in which the query names days, such as "yesterday"; None for the client's own.
+            recency: a half-life, in seconds or as a timedelta: of two equally good memories the newer one comes first.
+                An old one loses up to a fifth of its score, and half of that at this age. None if age does not matter.
 
         Raises:
             InvalidRequestError: an argument is wrong.
@@ -382,7 +385,15 @@ class Memory:
                 busy for `pool_timeout` seconds.
         """
         return self._run(
-            Search(query=query, user_id=user_id, scope=scope, limit=limit, min_score=min_score, timezone=timezone)
+            Search(
+                query=query,
+                user_id=user_id,
+                scope=scope,
+                limit=limit,
+                min_score=min_score,
+                timezone=timezone,
+                recency=recency,
+            )
         )
 
     def context(
@@ -393,6 +404,7 @@ class Memory:
         scope: str | None = None,
         token_budget: int = 500,
         timezone: tzinfo | str | None = None,
+        recency: timedelta | float | None = None,
     ) -> ContextBlock:
         """The best memories for `query` as text for a system prompt, each cited by its id.
 
@@ -405,6 +417,7 @@ class Memory:
             scope: as in `search`, but a plain path also takes in everything below it.
             token_budget: most tokens the text may have, by the client's `token_counter`.
             timezone: as in `search`.
+            recency: as in `search`.
 
         Raises:
             InvalidRequestError: an argument is wrong.
@@ -415,7 +428,14 @@ class Memory:
                 busy for `pool_timeout` seconds.
         """
         return self._run(
-            Context(query=query, user_id=user_id, scope=scope, token_budget=token_budget, timezone=timezone)
+            Context(
+                query=query,
+                user_id=user_id,
+                scope=scope,
+                token_budget=token_budget,
+                timezone=timezone,
+                recency=recency,
+            )
         )
 
     def audit(

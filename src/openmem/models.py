@@ -266,6 +266,7 @@ class CapabilityFeatures(WireModel):
         audits_reads: whether `search`, `context`, `get` and `list` leave an audit entry; None if it is
             not known.
         timezones: `search` and `context` take ``timezone``; None if it is not known.
+        recency: `search` and `context` take ``recency``; None if it is not known.
     """
 
     vector_search: bool = False
@@ -281,6 +282,7 @@ class CapabilityFeatures(WireModel):
     atomic_supersession: bool | None = None
     audits_reads: bool | None = None
     timezones: bool | None = None
+    recency: bool | None = None
 
 
 class CapabilityLimits(WireModel):

@@ -23,7 +23,7 @@ from openmem.analysis import QueryWord
 from openmem.analysis.analyzer import Analyzer
 from openmem.ranking import constants as c
 from openmem.ranking.calibration import reach
-from openmem.ranking.reference import Candidate, Ranked, rank
+from openmem.ranking.reference import Candidate, Ranked, Recency, rank
 
 from .strategies import new_user
 
@@ -216,10 +216,12 @@ def database(url: str) -> Iterator[Database]:
     database.close()
 
 
-def is_stable(memories: list[Candidate], words: Sequence[QueryWord], vector: Sequence[float]) -> bool:
+def is_stable(
+    memories: list[Candidate], words: Sequence[QueryWord], vector: Sequence[float], recency: Recency | None
+) -> bool:
     """Whether no two memories have nearly equal scores of their own, of which single precision could swap the order."""
     alone = [replace(memory, sequence_no=10 * n, is_question=False) for n, memory in enumerate(memories)]
-    scores = [score for _, score in rank(alone, words, vector, limit=len(alone))]
+    scores = [score for _, score in rank(alone, words, vector, limit=len(alone), recency=recency)]
     return all(better - worse > 10 * TOLERANCE_OF_INDEXED for better, worse in pairwise(scores))
 
 
@@ -244,6 +246,7 @@ def check_same(found: list[Ranked], expected: list[Ranked], limit: int, min_scor
     vector=vectors,
     limit=st.sampled_from([1, 3, 10, 100]),
     min_score=st.sampled_from([0.0, 0.0, 0.3, 0.6]),
+    half_life=st.sampled_from([None, 1e10, 1e12]),
 )
 def test_sql_scores_and_orders_as_the_reference(
     database: Database,
@@ -252,16 +255,20 @@ def test_sql_scores_and_orders_as_the_reference(
     vector: tuple[int, ...],
     limit: int,
     min_score: float,
+    half_life: float | None,
 ) -> None:
     user = database.store(stored)
     memories = database.candidates(user, stored)
-    expected = rank(memories, words, vector, limit=len(memories))
-    found = database.search(user, words, vector, limit=limit, min_score=min_score)
+    # Half-lives are so long that a minute between this now and the server's does not show.
+    recency = None if half_life is None else Recency(half_life, datetime.now(UTC))
+    expected = rank(memories, words, vector, limit=len(memories), recency=recency)
+    options = {"limit": limit, "min_score": min_score, "recency": half_life}
+    found = database.search(user, words, vector, **options)
     check_same(found, expected, limit, min_score, TOLERANCE)
-    assert [id for id, _ in found] == [id for id, _ in rank(memories, words, vector, limit, min_score)]
-    if is_stable(memories, words, vector):
+    assert [id for id, _ in found] == [id for id, _ in rank(memories, words, vector, limit, min_score, 1.0, recency)]
+    if is_stable(memories, words, vector, recency):
         database.use_index(user)
-        found = database.search(user, words, vector, limit=limit, min_score=min_score)
+        found = database.search(user, words, vector, **options)
         check_same(found, expected, limit, min_score, TOLERANCE_OF_INDEXED)
 
 

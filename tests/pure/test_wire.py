@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
@@ -43,6 +43,7 @@ OPERATIONS: Mapping[str, Operation] = {
         Delete(id="ü"),
         List(user_id="u", scope="a/*", tag="2024", since=NOW, limit=7, cursor="c"),
         Search(query="2024", user_id="u", limit=3, min_score=0.5),
+        Search(query="2024", user_id="u", recency=timedelta(days=30)),
         Context(query="q", user_id="u", token_budget=9),
         Audit(user_id="u", app="42", since=NOW, limit=4),
     )

@@ -216,3 +216,13 @@ def test_the_time_zone_of_a_query(client: httpx.Client, user: str) -> None:
     assert "timezone" in envelope(client.get("/memories/search", params=asked), 400, "invalid_request")["message"]
     body = {"query": "dark mode", "user_id": user, "timezone": "+09:00"}
     assert client.post("/context", json=body).status_code == 200
+
+
+def test_recency_is_in_seconds(client: httpx.Client, user: str) -> None:
+    add(client, user)
+    asked = {"q": "dark mode", "user_id": user, "recency": "86400"}
+    assert client.get("/memories/search", params=asked).status_code == 200
+    asked["recency"] = "0"
+    assert "recency" in envelope(client.get("/memories/search", params=asked), 400, "invalid_request")["message"]
+    body = {"query": "dark mode", "user_id": user, "recency": 86_400.5}
+    assert client.post("/context", json=body).status_code == 200

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, NotRequired, TypeAlias, TypedDict
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, StringConstraints
@@ -24,6 +24,8 @@ MAX_INTEGER_DIGITS: Final = 640
 """Digits of a whole number in JSON. Python writes and reads as many whatever its own limit is set to."""
 MAX_TOKEN_BUDGET: Final = 2**53 - 1
 """The greatest whole number that every JSON reader takes exactly."""
+MAX_HALF_LIFE: Final = 1e12
+"""About 30,000 years, in seconds."""
 _INTEGER_BOUND: Final = 10**MAX_INTEGER_DIGITS
 _EXTENSION_KEY = re.compile(r"x-[a-z0-9][a-z0-9_-]*")
 
@@ -67,6 +69,15 @@ def _aware(moment: datetime) -> datetime:
 
 def _time_zone_name(value: object) -> str:
     return name_of(time_zone(value))
+
+
+def _half_life(value: object) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise ValueError(f"{shown(value)} is not a half-life; pass a timedelta, or a number of seconds")
+    if not 1 <= seconds <= MAX_HALF_LIFE:
+        raise ValueError(f"{shown(value)} is not a half-life from 1 second to {MAX_HALF_LIFE:g} seconds")
+    return float(seconds)
 
 
 def _items(value: object) -> object:
@@ -163,6 +174,8 @@ Tags = Annotated[Names, Field(max_length=MAX_TAGS)]
 TimeInput = Annotated[Timestamp, BeforeValidator(_time)]
 LocalTimeInput = Annotated[datetime, AfterValidator(_aware), BeforeValidator(_time)]
 """A time that keeps its offset from UTC, since that says which day it is where somebody said so."""
+HalfLife = Annotated[float, BeforeValidator(_half_life)]
+"""In seconds."""
 TimeZoneName = Annotated[str, BeforeValidator(_time_zone_name)]
 UnitInterval = Annotated[float, Strict(), AfterValidator(_unit)]
 Source = Annotated[MemorySource, BeforeValidator(_source)]

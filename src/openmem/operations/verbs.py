@@ -43,6 +43,7 @@ from ..selection import Position, Selection
 from .fields import (
     MAX_TOKEN_BUDGET,
     Extensions,
+    HalfLife,
     LocalTimeInput,
     Name,
     Names,
@@ -293,42 +294,42 @@ class List(ScopedQuery[MemoryPage]):
         return provider.list(self, call)
 
 
-class Search(ScopedQuery[SearchResults]):
-    """The memories that best answer a query, best first."""
-
-    verb: ClassVar[str] = "search"
+class RankedQuery(ScopedQuery[R_co]):
+    """Base of the verbs that rank one user's memories by how well they answer a query."""
 
     query: Text
-    limit: StrictInt = Field(default=10, ge=1, le=100)
-    min_score: UnitInterval | None = None
     timezone: TimeZoneName | None = None
+    recency: HalfLife | None = None
 
     @property
     def limited_text(self) -> tuple[str, str]:
         return "query", self.query
+
+
+class Search(RankedQuery[SearchResults]):
+    """The memories that best answer a query, best first."""
+
+    verb: ClassVar[str] = "search"
+
+    limit: StrictInt = Field(default=10, ge=1, le=100)
+    min_score: UnitInterval | None = None
 
     def apply(self, provider: Verbs, call: Call) -> Awaitable[SearchResults]:
         return provider.search(self, call)
 
 
-class Context(ScopedQuery[ContextBlock]):
+class Context(RankedQuery[ContextBlock]):
     """The best memories for a query as one cited block of text."""
 
     verb: ClassVar[str] = "context"
     covers_subtree: ClassVar[bool] = True
 
-    query: Text
     token_budget: StrictInt = Field(default=500, ge=1, le=MAX_TOKEN_BUDGET)
-    timezone: TimeZoneName | None = None
 
     def as_search(self, limit: int) -> ContextSearch:
         """The search whose results the text is made of: the best `limit` memories, within the same scopes."""
         fields = self.model_dump(exclude={"token_budget"})
         return ContextSearch(**fields, limit=limit)
-
-    @property
-    def limited_text(self) -> tuple[str, str]:
-        return "query", self.query
 
     def apply(self, provider: Verbs, call: Call) -> Awaitable[ContextBlock]:
         return provider.context(self, call)

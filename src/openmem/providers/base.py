@@ -158,6 +158,7 @@ class Provider(Verbs):
             ("valid_to", features.temporal),
             ("supersedes", features.supports_supersession),
             ("timezone", features.timezones),
+            ("recency", features.recency),
         ):
             if not is_supported and given.get(field):
                 raise UnsupportedCapabilityError(f"{field}: provider {self.name!r} does not support it; leave it out")

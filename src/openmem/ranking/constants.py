@@ -3,6 +3,7 @@
 A memory's score is between 0 and 1, the same scale for every query. What a search returns is `scale.scaled` of it::
 
     score        = (own_score + boost) * (QUESTION_FACTOR if the memory is a question else 1)
+                   * (1 - RECENCY_SHARE * (1 - 0.5 ** (age / half_life)) if the caller gives a half-life else 1)
     own_score    = VECTOR_WEIGHT * similarity + WORDS_WEIGHT * coverage
     boost        = boost_factor * (VECTOR_WEIGHT * GAP_SHARE * max(0, the seed's similarity - similarity)
                                    + WORDS_WEIGHT * NEIGHBOR_WEIGHT * new_coverage)
@@ -41,6 +42,12 @@ SPEAKER_WEIGHT: Final = 1.5
 
 QUESTION_FACTOR: Final = 0.85
 """The share of its score that a memory keeps which ends in a question mark."""
+
+RECENCY_SHARE: Final = 0.15
+"""The share of its score that a very old memory loses. One as old as the half-life of the caller loses half of it."""
+
+OLDEST_HALF_LIVES: Final = 100
+"""Older memories count as of this age, in half-lives. It only keeps numbers from becoming too small."""
 
 SEEDS: Final = 30
 """How many memories boost their neighbors: those with the best scores of their own."""

@@ -62,11 +62,29 @@ class Ranked(NamedTuple):
     score: float
 
 
+class Recency(NamedTuple):
+    """That newer memories count more.
+
+    Attributes:
+        half_life: the age in seconds at which a memory has lost half of what age can take from its score.
+        now: from when ages are counted.
+    """
+
+    half_life: float
+    now: datetime
+
+    def share_kept(self, moment: datetime) -> float:
+        """The share of its score that a memory from this moment keeps."""
+        half_lives = max(0.0, (self.now - moment).total_seconds()) / self.half_life
+        return 1 - c.RECENCY_SHARE * (1 - math.pow(0.5, min(half_lives, c.OLDEST_HALF_LIVES)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Scored:
     """A memory compared with a query.
 
     Attributes:
+        factor: the share of its score that the memory keeps, after what questions and old memories lose.
         similarity, coverage: None where there is nothing to compare.
         shared: the positions of the query's words that the memory has, and `SPEAKER`.
     """
@@ -75,17 +93,14 @@ class _Scored:
     similarity: float | None
     shared: AbstractSet[int]
     coverage: float | None
+    factor: float
 
     @property
     def own_score(self) -> float:
-        """The score of the memory by itself, before the deduction for questions."""
+        """The score of the memory by itself, before it is multiplied by the factor."""
         if self.similarity is not None and self.coverage is not None:
             return c.VECTOR_WEIGHT * self.similarity + c.WORDS_WEIGHT * self.coverage
         return self.coverage if self.coverage is not None else self.similarity or 0.0
-
-    @property
-    def factor(self) -> float:
-        return c.QUESTION_FACTOR if self.memory.is_question else 1.0
 
     def is_below(self, other: _Scored) -> bool:
         return (self.own_score, self.memory.id) < (other.own_score, other.memory.id)
@@ -98,6 +113,7 @@ def rank(
     limit: int,
     min_score: float = 0.0,
     reach: float = 1.0,
+    recency: Recency | None = None,
 ) -> list[Ranked]:
     """The best of one user's memories for a query, the best first, without those of score 0.
 
@@ -105,9 +121,10 @@ def rank(
         words: those of the query, each once, in order of appearance.
         vector: the embedding of the query.
         reach: that of the query; see `openmem.ranking.calibration`.
+        recency: how newer memories count more; None if age does not matter.
     """
     weights = word_weights(memories, words)
-    scored = [_compared(memory, words, vector, weights, reach) for memory in memories]
+    scored = [_compared(memory, words, vector, weights, reach, recency) for memory in memories]
     best = {one.memory.id: one.factor * one.own_score for one in scored}
     seeds = sorted(scored, key=lambda one: (best[one.memory.id], one.memory.id), reverse=True)[: c.SEEDS]
     pairs = list(_neighbors(seeds, scored))
@@ -171,12 +188,21 @@ def _shared(memory: Candidate, words: Sequence[QueryWord]) -> set[int]:
 
 
 def _compared(
-    memory: Candidate, words: Sequence[QueryWord], vector: Sequence[float], weights: dict[int, float], reach: float
+    memory: Candidate,
+    words: Sequence[QueryWord],
+    vector: Sequence[float],
+    weights: dict[int, float],
+    reach: float,
+    recency: Recency | None,
 ) -> _Scored:
     shared, similarity = _shared(memory, words), None
     if memory.vector is not None and any(vector):
         similarity = 1 - min(1.0, (1 - _cosine(memory.vector, vector)) / reach)
-    return _Scored(memory, similarity, shared, None if memory.lexemes is None else _coverage(shared, weights))
+    coverage = None if memory.lexemes is None else _coverage(shared, weights)
+    factor = c.QUESTION_FACTOR if memory.is_question else 1.0
+    if recency is not None:
+        factor *= recency.share_kept(memory.moment)
+    return _Scored(memory, similarity, shared, coverage, factor)
 
 
 def _cosine(one: Sequence[float], other: Sequence[float]) -> float:

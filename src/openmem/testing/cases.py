@@ -39,6 +39,7 @@ FEATURE_USES: Final[dict[str, list[tuple[str, dict[str, Any]]]]] = {
         ("add", {"valid_to": datetime(2024, 1, 1, tzinfo=UTC)}),
     ],
     "supports_supersession": [("add", {"supersedes": ["mem_unknown"]})],
+    "recency": [("search", {"recency": 86_400}), ("context", {"recency": timedelta(days=30)})],
 }
 
 HOSTILE: Final[dict[str, str]] = {
@@ -142,6 +143,8 @@ _NUMBERS: Final[dict[tuple[str, str], tuple[Any, ...]]] = {
     ("update", "supersede_ended"): (None, "yes", 1),
     ("update", "confidence"): (-0.01, 1.01, math.nan, "0.5", True),
     ("search", "min_score"): (-0.01, 1.01, math.nan, "0.5", True),
+    ("search", "recency"): (0, -1.0, 1e13, math.nan, "3600", True, timedelta(0), 10**5000),
+    ("context", "recency"): (0, math.inf, "3600", True, timedelta(days=-1)),
     ("wait_for_ingest", "timeout"): (-1.0, math.nan, "5", True),
 }
 

@@ -41,7 +41,7 @@ from ...operations import (
 from ...ports import Ports
 from ...ports.models import EmbedderIO, Vectors
 from ...ranking.calibration import reach
-from ...ranking.reference import rank
+from ...ranking.reference import Recency, rank
 from ...selection import Position
 from ..analyzing import Analysis
 from ..base import Call, Provider, no_such_memory
@@ -76,6 +76,7 @@ class MemoryProvider(Provider):
         atomic_supersession=True,
         audits_reads=True,
         timezones=True,
+        recency=True,
     )
     limits = CapabilityLimits(max_search_results=100)
 
@@ -223,6 +224,7 @@ class MemoryProvider(Provider):
 
         words = await self._analysis.query(op.query, op.timezone)
         baselines = await self._baselines()
+        recency = None if op.recency is None else Recency(op.recency, self.ports.now())
 
         def ranked() -> SearchResults:
             with self._store.exclusive():
@@ -230,7 +232,7 @@ class MemoryProvider(Provider):
                 self._log_read(op.verb, op.user_id, call, scope=op.scope)
             candidates = [stored.candidate(model) for stored in selected]
             records = {one.id: stored.record for one, stored in zip(candidates, selected, strict=True)}
-            best = rank(candidates, words, vector, op.limit, op.min_score or 0.0, reach(vector, baselines))
+            best = rank(candidates, words, vector, op.limit, op.min_score or 0.0, reach(vector, baselines), recency)
             with self._store.exclusive():
                 return [SearchResult(memory=self._shown(records[id], call), score=score) for id, score in best]
 

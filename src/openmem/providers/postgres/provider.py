@@ -82,6 +82,7 @@ class PostgresProvider(Provider):
         atomic_supersession=True,
         audits_reads=True,
         timezones=True,
+        recency=True,
     )
     limits = CapabilityLimits(max_search_results=100)
 

@@ -1,7 +1,8 @@
 -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
 SELECT id, ordinal, moment, is_dated, similarity, terms, coverage,
     {own_score}
-        * CASE WHEN found >= {question_offset} THEN {question_factor}::float8 ELSE 1 END AS score
+        * CASE WHEN found >= {question_offset} THEN {question_factor}::float8 ELSE 1 END
+        * {recency} AS score
 FROM (
     SELECT *, {indexed_coverage} AS coverage
     FROM (

@@ -20,7 +20,7 @@ series AS MATERIALIZED (
 -- scores, so before questions lose a part of theirs: the reply to a question may overtake it.
 -- boosted_score: without that loss, and before the ceiling.
 neighbor AS MATERIALIZED (
-    SELECT id, term_mask, own_score, seed_id, is_below_seed,
+    SELECT id, moment, term_mask, own_score, seed_id, is_below_seed,
         own_score + {boost(new_coverage)} AS boosted_score
     FROM (
         SELECT *,
@@ -65,6 +65,7 @@ ranked AS MATERIALIZED (
             UNION ALL
             SELECT n.id,
                 {question_share}
+                * {recency}
                 * CASE WHEN is_below_seed
                     THEN least(boosted_score, own_score + {gap_share} * (ceiling.score - own_score))
                     ELSE boosted_score

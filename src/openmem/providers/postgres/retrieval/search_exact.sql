@@ -115,13 +115,14 @@ mask_coverage AS MATERIALIZED (
     FROM mask_counts
 ),
 -- The best by themselves: those that may be seeds, and those that may be in the result.
--- own_score: before questions lose a part. score: after that.
+-- own_score: before questions and old memories lose a part. score: after that.
 top_k AS MATERIALIZED (
     SELECT *, {own_score} AS own_score
     FROM (
         SELECT id, ordinal, moment, is_dated, similarity, term_mask, coverage,
             {own_score}
-                * {question_share} AS score
+                * {question_share}
+                * {recency} AS score
         FROM features JOIN mask_coverage USING (term_mask)
         ORDER BY score DESC, id DESC
         LIMIT greatest({seeds}, :limit::bigint)
@@ -135,7 +136,7 @@ top_k AS MATERIALIZED (
 -- belong together, which it would also say of notes stored in bulk.
 -- The join is on equal ordinals rather than a range, so that it can be a hash join.
 near_seed AS MATERIALIZED (
-    SELECT m.id, m.similarity, m.term_mask, m.coverage,
+    SELECT m.id, m.moment, m.similarity, m.term_mask, m.coverage,
         {of_seed}
     FROM seed
     CROSS JOIN (VALUES {neighbor_steps}) AS steps (step)

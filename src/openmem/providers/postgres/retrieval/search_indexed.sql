@@ -208,11 +208,13 @@ bit_weight AS MATERIALIZED (
     ) weighted
     GROUP BY flag
 ),
--- One row per row of candidates. own_score: before questions lose a part. score: after that.
+-- One row per row of candidates. own_score: before questions and old memories lose a part.
+-- score: after that.
 top_k AS MATERIALIZED (
     SELECT *,
         {own_score}
-            * {question_share} AS score,
+            * {question_share}
+            * {recency} AS score,
         {own_score} AS own_score
     FROM (
         SELECT id, ordinal, moment, is_dated, similarity, term_mask,
@@ -230,11 +232,11 @@ top_k AS MATERIALIZED (
 -- than {neighbor_gap_seconds} seconds before or after it. is_stored_at_once: whether only their order says that the two
 -- belong together, which it would also say of notes stored in bulk.
 near_seed AS MATERIALIZED (
-    SELECT id, similarity, term_mask, seed_id, seed_own_score, seed_similarity, seed_term_mask, seed_coverage,
+    SELECT id, moment, similarity, term_mask, seed_id, seed_own_score, seed_similarity, seed_term_mask, seed_coverage,
         is_stored_at_once,
         {counted_once} AS coverage
     FROM (
-        SELECT m.id, m.similarity, m.term_mask, {indexed_coverage} AS coverage,
+        SELECT m.id, m.moment, m.similarity, m.term_mask, {indexed_coverage} AS coverage,
             {of_seed}
         FROM seed CROSS JOIN LATERAL (
             SELECT m.id, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,

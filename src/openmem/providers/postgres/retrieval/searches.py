@@ -22,6 +22,7 @@ from . import layout
 
 _INCLUDED: Final = (
     "query", "reach", "similarity", "term_mask", "lexeme_weight", "own_score", "question_share", "indexed_coverage",
+    "recency",
     "added_coverage", "counted_once", "seed", "boosting", "is_near_seed", "of_seed",
 )  # fmt: skip
 _INCLUDED_WITH: Final = {
@@ -108,6 +109,7 @@ def _values(
         # No memory is comparable with a vector of zeros.
         "model": model if any(vector) else None,
         "min_score": unscaled(_min_score(op)),
+        "recency": op.recency,
         "limit": limit,
         "verb": op.verb,
         "scope": op.scope,
