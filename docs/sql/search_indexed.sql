@@ -191,9 +191,18 @@ next_lexeme AS (
 ),
 -- Up to 3 rows: two of next_lexeme each, if about 300 memories at most have both.
 lexeme_pair AS MATERIALIZED (
-    SELECT ARRAY[one.key, other.key] AS keys, row_number() OVER () AS number
+    SELECT ARRAY[one.key, other.key] AS keys, row_number() OVER () AS number,
+        one.expected * other.expected / ordinals.memories AS expected
     FROM next_lexeme one JOIN next_lexeme other ON one.position < other.position CROSS JOIN ordinals
     WHERE one.expected * other.expected / ordinals.memories <= 300
+),
+-- Up to one row: the next lexeme, if the others are expected to find too few memories, as the rarest are that no memory
+-- has.
+spare_lexeme AS (
+    SELECT key FROM next_lexeme
+    WHERE (SELECT sum(expected) FROM rare_lexeme WHERE is_rare)
+        + coalesce((SELECT sum(expected) FROM lexeme_pair), 0) < 30
+    ORDER BY position LIMIT 1
 ),
 -- The memories that have a rare lexeme or both of a pair, of those with an ordinal that is indexed. The conditions on
 -- lexeme_keys and ordinal are as the index memories_lexemes has them. CASE hides the user from the index by user_id and
@@ -205,7 +214,7 @@ index_match AS (
     WHERE m.ordinal > 1000
         AND (
             openmem.lexeme_keys(m.user_id, m.terms)
-                 && ARRAY(SELECT key FROM rare_lexeme WHERE is_rare)
+                 && ARRAY(SELECT key FROM rare_lexeme WHERE is_rare UNION ALL SELECT key FROM spare_lexeme)
             OR openmem.lexeme_keys(m.user_id, m.terms)
                  @> (SELECT keys FROM lexeme_pair WHERE number = 1)
             OR openmem.lexeme_keys(m.user_id, m.terms)

@@ -14,18 +14,24 @@ import pytest
 
 from openmem import AsyncMemory, Memory
 from openmem._ids import bucket_of, new_memory_id
+from openmem.access import Grants
 from openmem.analysis.analyzer import Analyzer
 from openmem.embedders.hashing import HashingEmbedder
+from openmem.operations import Search
 from openmem.ports.postgres import Statement
+from openmem.providers.base import Call
 from openmem.providers.calibration import notes
 from openmem.providers.postgres import statements
 from openmem.providers.postgres.lexemes import term_ids, terms_literal
 from openmem.providers.postgres.retrieval import layout
 from openmem.providers.postgres.retrieval.searches import Searches
+from openmem.providers.postgres.session import DIRECT
+from openmem.providers.postgres.statements import Statements
 from openmem.ranking.calibration import baselines, reach
 from openmem.ranking.scale import unscaled
 
 from ..servers import Server
+from .plans import nodes
 
 MANY = "many"
 COUNT = 4_500
@@ -120,6 +126,18 @@ def scans(url: str) -> int:
     assert row is not None
     count: int = row[0]
     return count
+
+
+def test_a_word_that_no_memory_has_does_not_make_it_read_all(url: str) -> None:
+    query = f"unheardof {WORDS[5]}"
+    op = Search(query=query, user_id=MANY, scope=None, limit=10, min_score=None)
+    words, [vector] = ANALYZER.query(query, datetime(2025, 1, 1, tzinfo=UTC)), EMBEDDER.embed([query])
+    call = Call("request", None, Grants.parse(None))
+    statement = Statements("openmem", "public", "all").searches.indexed(op, call, words, EMBEDDER.model, vector, 10)
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute(DIRECT.on_connect.encode())
+        scans_of_memories = [node for node in nodes(admin, statement) if node.get("Alias", "").startswith("m")]
+    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in scans_of_memories) < COUNT
 
 
 def test_two_common_words_find_what_has_both(database: str) -> None:

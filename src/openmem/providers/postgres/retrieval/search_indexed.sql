@@ -110,9 +110,18 @@ next_lexeme AS (
 ),
 -- Up to 3 rows: two of next_lexeme each, if about {pair_rows} memories at most have both.
 lexeme_pair AS MATERIALIZED (
-    SELECT ARRAY[one.key, other.key] AS keys, row_number() OVER () AS number
+    SELECT ARRAY[one.key, other.key] AS keys, row_number() OVER () AS number,
+        one.expected * other.expected / ordinals.memories AS expected
     FROM next_lexeme one JOIN next_lexeme other ON one.position < other.position CROSS JOIN ordinals
     WHERE one.expected * other.expected / ordinals.memories <= {pair_rows}
+),
+-- Up to one row: the next lexeme, if the others are expected to find too few memories, as the rarest are that no memory
+-- has.
+spare_lexeme AS (
+    SELECT key FROM next_lexeme
+    WHERE (SELECT sum(expected) FROM rare_lexeme WHERE is_rare)
+        + coalesce((SELECT sum(expected) FROM lexeme_pair), 0) < {min_index_candidates}
+    ORDER BY position LIMIT 1
 ),
 -- The memories that have a rare lexeme or both of a pair, of those with an ordinal that is indexed. The conditions on
 -- lexeme_keys and ordinal are as the index memories_lexemes has them. CASE hides the user from the index by user_id and
@@ -123,7 +132,7 @@ index_match AS (
     FROM {schema}.memories m
     WHERE m.ordinal > {exact_scan_limit}
         AND (
-            {keys} && ARRAY(SELECT key FROM rare_lexeme WHERE is_rare)
+            {keys} && ARRAY(SELECT key FROM rare_lexeme WHERE is_rare UNION ALL SELECT key FROM spare_lexeme)
             OR {keys} @> (SELECT keys FROM lexeme_pair WHERE number = 1)
             OR {keys} @> (SELECT keys FROM lexeme_pair WHERE number = 2)
             OR {keys} @> (SELECT keys FROM lexeme_pair WHERE number = 3)
