@@ -45,7 +45,7 @@ SAMPLES: Final = {
     "later": "'{}'",
     "limit": "10",
     "model": "'hashing:256'",
-    **{name: f"ARRAY{value}" for name, value in query_values([QueryWord(("maya",)), QueryWord(("live",))]).items()},
+    **{name: f"ARRAY{value}" for name, value in query_values((QueryWord(("maya",)), QueryWord(("live",)))).items()},
     "request_id": "'a request'",
     "source": """'{"app": "demo"}'""",
     "supersede_ended": "false",

@@ -65,7 +65,7 @@ def test_of_too_many_words_some_are_kept_and_all_marks() -> None:
 
 def test_the_alternatives_of_a_word_are_in_one_chunk() -> None:
     words = [QueryWord(tuple(f"{number} {n}" for n in range(number % 5 + 1)), number) for number in range(30)]
-    values = query_values(words)
+    values = query_values(tuple(words))
     assert values["word_weights"] == [word.weight for word in words]
     assert {type(weight) for weight in values["word_weights"]} == {float}
     for position, word in enumerate(words):

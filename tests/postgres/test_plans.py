@@ -19,6 +19,7 @@ from openmem.operations import Add, Delete, Get, List, Search, Update, WaitForIn
 from openmem.ports.postgres import Statement
 from openmem.providers.base import Call
 from openmem.providers.postgres.additions import Addition
+from openmem.providers.postgres.lexemes import term_ids, terms_literal
 from openmem.providers.postgres.reembedding import StaleEmbedding
 from openmem.providers.postgres.reindexing import StaleTerms
 from openmem.providers.postgres.session import DIRECT, POOLED
@@ -34,7 +35,8 @@ CALL = Call("request", None, Grants.parse(None))
 EMBEDDER = HashingEmbedder()
 ANALYZER = Analyzer()
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
-READ = Read(EMBEDDER.model, EMBEDDER.embed(["tea"])[0], ANALYZER.memory("tea", NOW))
+TERMS = ANALYZER.memory("tea", NOW)
+READ = Read(EMBEDDER.model, EMBEDDER.embed(["tea"])[0], terms_literal(term_ids(TERMS)))
 SQL = Statements("openmem", "public", "all")
 
 
@@ -104,7 +106,7 @@ def test_new_vectors_are_stored_where_they_belong(admin: psycopg.Connection[Any]
 
 def test_new_words_are_stored_where_they_belong(admin: psycopg.Connection[Any]) -> None:
     memories = [StaleTerms(id, bucket_of(USER), "tea", NOW, NOW) for id in ids(admin, FEW)]
-    assert rows_read(admin, SQL.reindexing.store(memories, [READ.terms] * FEW)) <= 4 * FEW
+    assert rows_read(admin, SQL.reindexing.store(memories, [TERMS] * FEW)) <= 4 * FEW
 
 
 def test_a_page_is_read_from_its_place(admin: psycopg.Connection[Any]) -> None:

@@ -15,7 +15,7 @@ import openmem
 from openmem._cursor import encode_cursor
 from openmem._ids import bucket_in, bucket_of, new_memory_id
 from openmem.access import Grants
-from openmem.analysis import MemoryTerms, QueryWord
+from openmem.analysis import QueryWord
 from openmem.config import AuditMode
 from openmem.operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
 from openmem.ports.postgres import Query, Statement
@@ -27,7 +27,7 @@ from openmem.providers.postgres.writes import AddedBefore, Read
 MARK = "Zanzibar"
 ID = new_memory_id(MARK)
 VECTOR = [0.25, 0.5]
-READ = Read(MARK, VECTOR, MemoryTerms(frozenset({"tea"}), frozenset({"maya"}), True))
+READ = Read(MARK, VECTOR, "{1:1}/536870912")
 WORDS = (QueryWord(("tea", "teas")), QueryWord(("cup",), 0.5))
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 CALL = Call(f"{MARK}-request", f"{MARK}-app", Grants.parse([f"{access}:{MARK}/*" for access in ("read", "write")]))

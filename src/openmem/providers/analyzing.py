@@ -40,7 +40,7 @@ class Analysis:
         Args:
             moments: when each is from.
         """
-        return await self._run(
+        return await self.run(
             contents, lambda: [self.analyzer.memory(*memory) for memory in zip(contents, moments, strict=True)]
         )
 
@@ -52,13 +52,14 @@ class Analysis:
         """
         now, compared = self._ports.now(), compared_text(text)
         zone = None if timezone is None else time_zone(timezone)
-        return await self._run([compared], lambda: compared_words(self.analyzer.query(compared, now, zone)))
+        return await self.run([compared], lambda: compared_words(self.analyzer.query(compared, now, zone)))
 
     async def asked(self, text: str) -> str:
         """The part of a query to embed: all of it, but for sentences of a message around the one that asks."""
         compared = compared_text(text)
-        asked = await self._run([compared], lambda: self.analyzer.asked(compared))
+        asked = await self.run([compared], lambda: self.analyzer.asked(compared))
         return text if asked == compared else asked
 
-    async def _run(self, texts: Sequence[str], function: Callable[[], R]) -> R:
+    async def run(self, texts: Sequence[str], function: Callable[[], R]) -> R:
+        """The result of a function that goes through the words of texts."""
         return function() if sum(map(len, texts)) <= QUICK_CHARACTERS else await self._ports.run_cpu(function)

@@ -79,7 +79,8 @@ def terms_literal(ids: Sequence[int]) -> str:
     return f"{{{','.join(f'{id}:1' for id in ids)}}}/{layout.LEXEME_IDS}"
 
 
-def query_values(words: Sequence[QueryWord]) -> Mapping[str, list[int] | list[float]]:
+@lru_cache(64)
+def query_values(words: tuple[QueryWord, ...]) -> Mapping[str, list[int] | list[float]]:
     """The parameters of a search that tell the words of a query.
 
     Every lexeme has a bit in the masks of the memories. A word is a set of bits of one chunk, so that one mask says

@@ -46,6 +46,7 @@ from .additions import Additions
 from .batches import BATCH_MEMORIES, Batch, NewKey, new_keys, slices
 from .calibrating import calibrate
 from .database import Connections, Database, Replica, note_read_only
+from .lexemes import query_values, term_ids, terms_literal
 from .retrieval.retriever import Retriever
 from .servers import PostgresServer, RemoteServer
 from .statements import cached_statements
@@ -295,11 +296,14 @@ class PostgresProvider(Provider):
         vector = await self._embedder.embed_query(await self._analysis.asked(op.query))
         await calibrate(self._db, self._embedder, self.ports)
         words = await self._analysis.query(op.query, op.timezone)
+        # Remembered until the statement needs it: the numbers of the words of a very long query take their time.
+        await self._analysis.run([op.query], lambda: query_values(words))
         return await Retriever(self._db).search(op, call, words, self._embedder.model, vector, limit)
 
     async def _read(self, content: str, moment: datetime) -> Read:
         [vector] = await self._embedder.embed([content])
-        [terms] = await self._analysis.memories([content], [moment])
+        [found] = await self._analysis.memories([content], [moment])
+        terms = await self._analysis.run([content], lambda: terms_literal(term_ids(found)))
         return Read(self._embedder.model, vector, terms)
 
     async def capabilities(self) -> Capabilities:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ..._ids import bucket_in, bucket_of
-from ...analysis import VERSION, MemoryTerms
+from ...analysis import VERSION
 from ...errors import InvalidRequestError
 from ...models import MemoryRecord
 from ...operations import Add, Delete, Update
@@ -20,7 +20,6 @@ from ..idempotency import hashed, key_reused, memory_deleted_since
 from ..supersession import has_ended, unknown_superseded
 from . import binary
 from .additions import Addition
-from .lexemes import term_ids, terms_literal
 from .rows import to_list, to_record, values_of
 from .sql import Catalog
 from .sql.parts import scope_values
@@ -38,11 +37,12 @@ class Read(NamedTuple):
 
     Attributes:
         model: the name of the model that made the vector.
+        terms: the value of the column.
     """
 
     model: str
     vector: Sequence[float]
-    terms: MemoryTerms
+    terms: str
 
 
 class Writes:
@@ -189,7 +189,7 @@ def _values_of_new(addition: Addition, op: Add, call: Call, read: Read) -> dict[
 def _values_of_read(read: Read) -> dict[str, object]:
     return {
         "embedding": binary.half_vector(read.vector),
-        "terms": terms_literal(term_ids(read.terms)),
+        "terms": read.terms,
         "analysis": VERSION,
     }
 

@@ -104,7 +104,7 @@ def _values(
     return {
         "bucket": bucket_of(op.user_id),
         "user_id": selection.user_id,
-        **query_values(words),
+        **query_values(tuple(words)),
         "vector": binary.half_vector(vector),
         # No memory is comparable with a vector of zeros.
         "model": model if any(vector) else None,
