@@ -174,7 +174,7 @@ Tags = Annotated[Names, Field(max_length=MAX_TAGS)]
 TimeInput = Annotated[Timestamp, BeforeValidator(_time)]
 LocalTimeInput = Annotated[datetime, AfterValidator(_aware), BeforeValidator(_time)]
 """A time that keeps its offset from UTC, since that says which day it is where somebody said so."""
-HalfLife = Annotated[float, BeforeValidator(_half_life)]
+HalfLife = Annotated[float, Field(ge=1, le=MAX_HALF_LIFE), BeforeValidator(_half_life)]
 """In seconds."""
 TimeZoneName = Annotated[str, BeforeValidator(_time_zone_name)]
 UnitInterval = Annotated[float, Strict(), AfterValidator(_unit)]
