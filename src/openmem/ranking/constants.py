@@ -34,8 +34,8 @@ REACH_FACTOR: Final = 1.2
 MIN_REACH: Final = 0.02
 """The least reach of a query: also a model that finds all texts alike gives the same text the similarity 1."""
 
-SCALE_HALF: Final = 0.25
-"""About which score of the ranking is returned as one half; see `openmem.ranking.scale`."""
+SCALE_HALF: Final = 0.5
+"""How far the scale of scores is curved: the less, the higher are scores in the middle; see `openmem.ranking.scale`."""
 
 SPEAKER_WEIGHT: Final = 1.5
 """The weight of the query naming the speaker of a memory, in weights of a word that as many memories have."""

@@ -1,7 +1,7 @@
 """The scale of the scores that a search returns.
 
-The scores of the ranking are shares of a query, and a right answer often has a small one: a memory that shares no word
-with the query has `VECTOR_WEIGHT` at most. The scale spreads them over 0 to 1 and keeps their order.
+In the ranking the right answer has about half of what a memory can have, and the best of memories that have nothing to
+do with the query about a fifth. The scale moves the two apart, and keeps the order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _K: Final = SCALE_HALF * math.sqrt(SCALE_HALF)
 def scaled(score: float) -> float:
     """The score that a search returns for one of the ranking: 0 for 0, 1 for 1, and the greater the greater it is."""
     power = score * math.sqrt(score)
-    return (1 + _K) * power / (power + _K)
+    return min(1.0, (1 + _K) * power / (power + _K))
 
 
 def unscaled(score: float) -> float:
