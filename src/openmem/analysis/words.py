@@ -48,11 +48,12 @@ def memory_lexemes(text: str, language: str | None = None) -> set[str]:
     names = {} if NOUNS_IN_CAPITALS in codes else sounds(text)
     lexemes: set[str] = set()
     for token in found:
-        lexemes.update(
-            names[word.folded]
-            for word in token.words
-            if word.folded in names and not _is_function_word(word, (*_ENGLISH, *codes))
-        )
+        if names:
+            lexemes.update(
+                names[word.folded]
+                for word in token.words
+                if word.folded in names and not _is_function_word(word, (*_ENGLISH, *codes))
+            )
         if codes in ((), _ENGLISH):
             lexemes.update(token.english)
             continue
