@@ -172,15 +172,18 @@ query_weights AS MATERIALIZED (
         GROUP BY lexeme_id
     ) valued
 ),
--- One row per lexeme of the query, and how many memories are expected to have it; none if all memories are to be read.
--- is_rare: whether all that have it are read: the rarest, and those after it that add up to 300 memories.
+-- One row per different lexeme of the query, and how many memories are expected to have it; none if all memories are to
+-- be read. is_rare: whether all that have it are read: the rarest of the sample, those that are not in it, and those
+-- after them that add up to 300 memories.
 rare_lexeme AS MATERIALIZED (
     SELECT openmem.word_key(:user_id::text, lexeme_id::bigint) AS key, expected, row_number() OVER rarest AS position,
-        row_number() OVER rarest = 1 OR sum(expected) OVER rarest <= 300 AS is_rare
+        sum(memories) OVER rarest = memories OR sum(expected) OVER rarest <= 300 AS is_rare
     FROM (
-        SELECT f.bit, f.lexeme_id,
+        SELECT f.bit, f.lexeme_id, f.memories,
             f.memories * ordinals.memories / greatest((SELECT count(*) FROM sample), 1) + 1 AS expected
-        FROM lexeme_frequency f CROSS JOIN ordinals
+        FROM (
+            SELECT min(bit) AS bit, lexeme_id, max(memories) AS memories FROM lexeme_frequency GROUP BY lexeme_id
+        ) f CROSS JOIN ordinals
         WHERE ordinals.memories > 1000
     ) lexemes
     WINDOW rarest AS (ORDER BY expected, bit)
@@ -191,18 +194,9 @@ next_lexeme AS (
 ),
 -- Up to 3 rows: two of next_lexeme each, if about 300 memories at most have both.
 lexeme_pair AS MATERIALIZED (
-    SELECT ARRAY[one.key, other.key] AS keys, row_number() OVER () AS number,
-        one.expected * other.expected / ordinals.memories AS expected
+    SELECT ARRAY[one.key, other.key] AS keys, row_number() OVER () AS number
     FROM next_lexeme one JOIN next_lexeme other ON one.position < other.position CROSS JOIN ordinals
     WHERE one.expected * other.expected / ordinals.memories <= 300
-),
--- Up to one row: the next lexeme, if the others are expected to find too few memories, as the rarest are that no memory
--- has.
-spare_lexeme AS (
-    SELECT key FROM next_lexeme
-    WHERE (SELECT sum(expected) FROM rare_lexeme WHERE is_rare)
-        + coalesce((SELECT sum(expected) FROM lexeme_pair), 0) < 30
-    ORDER BY position LIMIT 1
 ),
 -- The memories that have a rare lexeme or both of a pair, of those with an ordinal that is indexed. The conditions on
 -- lexeme_keys and ordinal are as the index memories_lexemes has them. CASE hides the user from the index by user_id and
@@ -214,7 +208,7 @@ index_match AS (
     WHERE m.ordinal > 1000
         AND (
             openmem.lexeme_keys(m.user_id, m.terms)
-                 && ARRAY(SELECT key FROM rare_lexeme WHERE is_rare UNION ALL SELECT key FROM spare_lexeme)
+                 && ARRAY(SELECT key FROM rare_lexeme WHERE is_rare)
             OR openmem.lexeme_keys(m.user_id, m.terms)
                  @> (SELECT keys FROM lexeme_pair WHERE number = 1)
             OR openmem.lexeme_keys(m.user_id, m.terms)
