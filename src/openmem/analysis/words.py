@@ -45,18 +45,14 @@ def memory_lexemes(text: str, language: str | None = None) -> set[str]:
     found = tokens(text)
     codes, certain = _languages(found, language)
     codes = codes[:LANGUAGES_OF_MEMORY]
-    names = {} if NOUNS_IN_CAPITALS in codes else sounds(text)
     lexemes: set[str] = set()
+    if NOUNS_IN_CAPITALS not in codes:
+        spoken = (*_ENGLISH, *codes)
+        lexemes.update(sound for name, sound in sounds(text).items() if not _is_function_word_of(name, spoken))
+    if codes in ((), _ENGLISH):
+        lexemes.update(*[token.english for token in found])
+        return lexemes
     for token in found:
-        if names:
-            lexemes.update(
-                names[word.folded]
-                for word in token.words
-                if word.folded in names and not _is_function_word(word, (*_ENGLISH, *codes))
-            )
-        if codes in ((), _ENGLISH):
-            lexemes.update(token.english)
-            continue
         for word in token.words:
             if not _is_function_word(word, codes if certain else _ENGLISH):
                 lexemes.update(_stems(word, codes), _prefixes(word, codes))
@@ -100,7 +96,12 @@ def _languages(found: list[Token], language: str | None) -> Languages:
 
 
 def _is_function_word(word: Word, codes: tuple[str, ...]) -> bool:
-    known = languages_by_word().get(word.folded) if word.letters else None
+    return bool(word.letters) and _is_function_word_of(word.folded, codes)
+
+
+def _is_function_word_of(folded: str, codes: tuple[str, ...]) -> bool:
+    """Whether a word is a function word of one of these languages."""
+    known = languages_by_word().get(folded)
     return known is not None and any(code in known for code in codes)
 
 

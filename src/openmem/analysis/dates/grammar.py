@@ -49,11 +49,10 @@ class _Token(NamedTuple):
 
 
 _MARKS: Final = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f"
-_WORD: Final = rf"[^\W\d_](?:[^\W\d_]|[{_MARKS}])*"
+_WORD: Final = rf"[^\W\d_]+(?:[{_MARKS}]+[^\W\d_]*)*"
 _BEFORE: Final = r"(?<![\d.,+_A-Za-z-])(?<!\d[/:])"
 _AFTER: Final = r"(?![\d/:-]|[.,]\d|\w)"
-_TOKENS: Final = re.compile(
-    rf"""
+_TOKEN: Final = rf"""
     (?=\d) (?:
         {_BEFORE} (?P<ymd> \d{{4}} (?P<s1>[-/.]) \d\d? (?P=s1) \d\d? )
             (?: [T\ ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\ ?Z|\ ?[+-]\d\d(?::?\d\d)?)? | {_AFTER} )
@@ -65,9 +64,9 @@ _TOKENS: Final = re.compile(
     )
     | (?P<word> (?:avant|après|week|\w{{4,6}}a)-(?:hier|demain|end|feira)\b | aujourd['\u2019]hui | {_WORD} )
     | (?P<mark> [^\s\w] )
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
+"""
+_TOKENS: Final = re.compile(_TOKEN, re.VERBOSE | re.IGNORECASE)
+_ASCII_TOKENS: Final = re.compile(_TOKEN, re.VERBOSE | re.IGNORECASE | re.ASCII)
 _SEVERAL: Final = re.compile(
     "(?:" + "|".join(sorted((word for word in WORDS if " " in word), key=len, reverse=True)) + r")(?!\w)", re.I
 )
@@ -122,6 +121,7 @@ _PLURALS: Final = several("plural units")
 _UNTIL: Final = several("until")
 _AND: Final = several("and")
 _BETWEEN: Final = re.compile(rf"\b(?:{'|'.join(several('between'))})\b", re.IGNORECASE)
+_OTHER: Final = ("o", 0)
 _PUNCTUATION: Final = frozenset(".,/-\u2013\u2014'\u2019")
 
 
@@ -201,34 +201,43 @@ def _spaced(text: str, today: date) -> Iterator[Mention]:
 
 def _tokens(text: str) -> Iterator[_Token]:
     position = 0
-    while match := _TOKENS.search(text, position):
+    search = (_ASCII_TOKENS if text.isascii() else _TOKENS).search
+    while match := search(text, position):
         name, word, (start, end) = match.lastgroup, match[0], match.span()
-        if name == "word" and word.lower() in _FIRST_OF_SEVERAL and (several := _SEVERAL.match(text, start)):
+        lower = word.lower()
+        if lower in _FIRST_OF_SEVERAL and (several := _SEVERAL.match(text, start)):
             word, end = several[0], several.end()
+            lower = word.lower()
         position = end
         match name:
+            case "word" if lower != "q":
+                yield _Token(*WORDS.get(lower, _OTHER), start, end, word)
+            case "word":
+                number = text[end : end + 1]
+                if number in {"1", "2", "3", "4"}:
+                    position = end = end + 1
+                    yield _Token("Q", int(number), start, end, word)
+                else:
+                    yield _Token(*WORDS.get(lower, _OTHER), start, end, word)
+            case "mark":
+                yield _Token(word if word in _PUNCTUATION else "o", 0, start, end, word)
             case "ymd" | "dmy" | "ym":
                 meant = _numeric(match[name])
                 yield _Token("D" if meant else "o", meant, start, end, word)
             case "dm":
                 yield _Token("d", match[name], start, end, word)
-            case "number":
-                number = int(match[name]) if len(match[name]) <= 4 else 10_000
-                digits = len(match[name])
-                if digits == 8 and word.isdecimal() and (meant := _compact(word)):
-                    yield _Token("D", meant, start, end, word)
-                    continue
-                kind = (
-                    "Y" if digits == 4 and 1900 <= number < 2700 else "N" if 0 < number < 1000 and digits < 4 else "o"
-                )
-                yield _Token(kind, number, start, end, word)
-            case "word" if len(word) == 1 and word in "qQ" and text[end : end + 1] in {"1", "2", "3", "4"}:
-                position = end + 1
-                yield _Token("Q", int(text[end]), start, position, word)
-            case "mark":
-                yield _Token(word if word in _PUNCTUATION else "o", 0, start, end, word)
             case _:
-                yield _Token(*WORDS.get(word.lower(), ("o", 0)), start, end, word)
+                yield _Token(*_number(match["number"], word), start, end, word)
+
+
+def _number(digits: str, word: str) -> tuple[str, object]:
+    """The kind and the value of a number, with what stands behind it in `word`."""
+    if len(digits) == 8 and word.isdecimal() and (meant := _compact(word)):
+        return "D", meant
+    number = int(digits) if len(digits) <= 4 else 10_000
+    if len(digits) == 4 and 1900 <= number < 2700:
+        return "Y", number
+    return "N" if 0 < number < 1000 and len(digits) < 4 else "o", number
 
 
 _GATE: Final = frozenset(
