@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime
 
 import pytest
@@ -42,6 +43,15 @@ ASKED = {
     "Hi.\n\nOn Monday the committee met.\nA vote was postponed.\n\nWhich allergy does my sister Anna have?\n\nBye": (
         "Which allergy does my sister Anna have?"
     ),
+    "Μόλις γύρισα από τη δουλειά στο κέντρο. Πώς λένε τον παιδικό οδοντίατρο της Μαρίας; Ευχαριστώ!": (
+        "Πώς λένε τον παιδικό οδοντίατρο της Μαρίας;"
+    ),
+    "γύρισα από τη δουλειά στο κέντρο. πώς λένε τον παιδικό οδοντίατρο της μαρίας": (
+        "πώς λένε τον παιδικό οδοντίατρο της μαρίας"
+    ),
+    unicodedata.normalize("NFD", "Llegué tarde del trabajo. ¿Quién reparó la bicicleta de Lucía ayer. Gracias"): (
+        unicodedata.normalize("NFC", "¿Quién reparó la bicicleta de Lucía .")
+    ),
 }
 
 
@@ -61,6 +71,9 @@ def test_the_question_is_what_is_asked(message: str) -> None:
         "Which of these did I order: pizza or pasta?",
         'Did she say "Who is there?" when Mr. Smith knocked?',
         "What did Maya say\nabout the trip?",
+        "Can you help? I need the number of my dentist.",
+        "My dentist has moved to Porto. Any ideas?",
+        "Kannst du mir bitte helfen? Ich suche den Zahnarzt von Lena.",
         "?",
         "...",
         " \n ",

@@ -40,7 +40,7 @@ _REPLACED: Final = str.maketrans(
     | dict.fromkeys("أإآٱ", "ا")
     | dict.fromkeys("ىیئې", "ي")
     | dict.fromkeys("ةہھۀ", "ه")
-    | {"ک": "ك", "ؤ": "و", "ґ": "г", "ʼ": "'", "\u2019": "'"}
+    | {"ک": "ك", "ؤ": "و", "ґ": "г", "ʼ": "'", "\u2019": "'", "\u0901": "\u0902"}
     | dict.fromkeys("\u0640\u093c")
 )
 _FRACTION: Final = re.compile(r"(?<=\d)[\u00bc-\u00be\u2150-\u215e]")

@@ -7,6 +7,9 @@ from functools import cache
 from itertools import islice
 from typing import Final
 
+from .characters import folded, normalized
+from .stop_words import languages_by_word
+
 _REQUESTS: Final = """
     tell remind show find recall list search describe explain summarize summarise
     sag sage erzähl erzähle erinnere erinner zeig zeige such suche nenn nenne finde
@@ -44,8 +47,18 @@ _OPENERS: Final = """
     per alsjeblieft пожалуйста и а но proszę
 """
 _MAX_OPENERS: Final = 3
+# With function words they make up questions that ask for help with what the other sentences say.
+_ASKING_FOR_HELP: Final = """
+    help could would please advice idea ideas thoughts suggestions suggest think question okay ok right sense make
+    hilfe helfen hilf bitte kannst konnen konntest konnten idee ideen aide aider pouvez peux pourriez ayuda ayudar
+    ayudarme puedes podrias ajuda ajudar pode poderia aiuto aiutarmi puoi potresti helpen hjalpa hjalp hjelp hjelpe
+    yardim pomoc pomoz mozesz помочь помоги помогите можешь можете допоможи допоможіть
+"""
 _WORD: Final = re.compile(r"[^\W\d_]+")
-_ENDS_AS_QUESTION: Final = re.compile(r"[?\u061f\uff1f\u037e\u2047-\u2049][\W_]*\Z")
+# In Greek the question mark is a semicolon.
+_ENDS_AS_QUESTION: Final = re.compile(
+    r"(?:[?\u061f\uff1f\u037e\u2047-\u2049]|(?<=[\u0370-\u03ff\u1f00-\u1fff]);)[\W_]*\Z"
+)
 
 
 def is_marked(sentence: str) -> bool:
@@ -60,17 +73,29 @@ def may_ask(sentence: str) -> bool:
     return _first_word(sentence) in _set(_QUESTION_WORDS) or _has(_QUESTION_WORDS_ANYWHERE, sentence)
 
 
+def only_asks_for_help(sentence: str) -> bool:
+    """Whether a sentence does not say with what it asks for help, as "Could you help me, please?"."""
+    helping, function_words, asks = _set(_ASKING_FOR_HELP), languages_by_word(), False
+    for match in _WORD.finditer(normalized(sentence)):
+        word = folded(match[0])
+        if word in helping:
+            asks = True
+        elif word not in function_words:
+            return False
+    return asks
+
+
 def _first_word(sentence: str) -> str:
     """The first word that does not merely lead to a request, as "please" does."""
     openers = _set(_OPENERS)
-    words = _WORD.finditer(sentence.casefold())
+    words = _WORD.finditer(normalized(sentence).casefold())
     return next((word[0] for word in islice(words, _MAX_OPENERS + 1) if word[0] not in openers), "")
 
 
 def _has(pattern: str, sentence: str) -> bool:
-    return re.search(pattern, sentence.casefold()) is not None
+    return re.search(pattern, normalized(sentence).casefold()) is not None
 
 
 @cache
 def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
+    return frozenset(words.casefold().split())

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from .requests import is_marked, may_ask
+from .requests import is_marked, may_ask, only_asks_for_help
 
 CONTEXT_WEIGHT: Final = 0.5
 """The weight of a sentence that a short question refers to: what was said just before it."""
@@ -110,7 +110,9 @@ def _with_clauses(texts: list[str], size: Callable[[str], float]) -> list[str]:
 
 def _asking(texts: list[str], sizes: list[float]) -> tuple[list[int], set[int]]:
     """The positions of the sentences that ask, and of those that add to the question before them: "In Porto?"."""
-    candidates = [n for n, text in enumerate(texts) if sizes[n] and not text.endswith(_COLONS)]
+    candidates = [
+        n for n, text in enumerate(texts) if sizes[n] and not text.endswith(_COLONS) and not only_asks_for_help(text)
+    ]
     asking = [n for n in candidates if is_marked(texts[n])] or [n for n in candidates if may_ask(texts[n])]
     long = [n for n in asking if sizes[n] >= SHORTEST_QUESTION] or asking
     return long, {n for n in set(asking).difference(long) if n - 1 in long}
