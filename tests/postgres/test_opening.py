@@ -370,6 +370,35 @@ def test_a_role_that_may_not_make_the_tables(filled: str, database: str, role: s
     refused(url, f"GRANT CREATE ON SCHEMA other TO {role}", schema="other")
 
 
+@pytest.mark.parametrize("made", [0, 2], ids=["new", "older"])
+def test_a_role_that_owns_its_schema_and_may_create_no_other(
+    database: str, role: str, monkeypatch: pytest.MonkeyPatch, made: int
+) -> None:
+    execute(database, "CREATE EXTENSION vector", f"CREATE SCHEMA openmem AUTHORIZATION {role}")
+    url, name = as_role(database, role), database.rpartition("/")[2]
+    if made:
+        execute(database, f"GRANT CREATE ON DATABASE {name} TO {role}")
+        with monkeypatch.context() as patched:
+            patched.setattr("openmem.providers.postgres.schema.MIGRATIONS", MIGRATIONS[:made])
+            Memory(url=url, embedder="hashing").__enter__().close()
+        execute(database, f"REVOKE CREATE ON DATABASE {name} FROM {role}")
+    with Memory(url=url, embedder="hashing") as memory:
+        memory.add(content="Maya plays the cello", user_id=USER)
+        assert memory.search("cello", USER)
+
+
+def test_only_the_owner_upgrades_the_tables(database: str, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("openmem.providers.postgres.schema.MIGRATIONS", MIGRATIONS[:2])
+        Memory(url=database, embedder="hashing").__enter__().close()
+    execute(
+        database,
+        f"GRANT ALL ON SCHEMA openmem TO {role}",
+        f"GRANT ALL ON ALL TABLES IN SCHEMA openmem TO {role}",
+    )
+    refused(as_role(database, role), f"only the role that owns the tables .* which {role} is not")
+
+
 def test_the_extension_that_is_missing(server: Server, role: str) -> None:
     refused(as_role(server.create_database(), role), "the database has no pgvector, and it cannot be created here")
 

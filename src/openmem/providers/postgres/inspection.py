@@ -77,6 +77,7 @@ class Database:
         name, role: quoted, of the database and of the role that asks.
         has_schema, has_migrations: whether the schema is there, and its table with the version.
         may_create_schema, may_create_tables: what the role may; the latter means nothing without the schema.
+        owns_tables: whether no other role owns the tables.
         lacks: what else the role may not, in the words of ``GRANT``, of what is there.
         vector_schema: quoted name of the schema pgvector lives in; None if the extension is missing.
         vector_version: pgvector's version.
@@ -93,6 +94,7 @@ class Database:
     has_migrations: bool
     may_create_schema: bool
     may_create_tables: bool
+    owns_tables: bool
     lacks: frozenset[str]
     vector_schema: str | None
     vector_version: str | None
@@ -123,6 +125,8 @@ def inspect_database(schema: str) -> Statement[Database]:
             EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = s.oid AND c.relname = 'migrations'),
             has_database_privilege(current_database(), 'CREATE'),
             coalesce(has_schema_privilege(s.oid, 'CREATE'), false),
+            NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = s.oid
+                AND c.relname IN ('migrations', 'memories') AND NOT pg_has_role(c.relowner, 'USAGE')),
             ARRAY(SELECT privilege FROM (VALUES {", ".join(privileges)}) p (privilege, granted) WHERE NOT granted),
             quote_ident(n.nspname), e.extversion,
             (SELECT count(*) FROM pg_catalog.pg_type t
@@ -139,7 +143,7 @@ def inspect_database(schema: str) -> Statement[Database]:
     def decode(rows: Sequence[Row]) -> Database:
         [row] = rows
         is_standby, is_on, source, version, encoding, name, role, has_schema, has_migrations, *rest = row
-        may_create_schema, may_create_tables, lacks, *vector = rest
+        may_create_schema, may_create_tables, owns_tables, lacks, *vector = rest
         return Database(
             version,
             encoding,
@@ -150,6 +154,7 @@ def inspect_database(schema: str) -> Statement[Database]:
             has_migrations,
             may_create_schema,
             may_create_tables,
+            owns_tables,
             frozenset(lacks),
             *vector,
         )
@@ -183,6 +188,11 @@ def check_may_change(database: Database, state: str) -> None:
 
 
 def check_may_create(database: Database, schema: str, state: str) -> None:
+    if not database.owns_tables:
+        raise ProviderError(
+            f"the database {database.name} {state}, and only the role that owns the tables may change them, which "
+            f"{database.role} is not: open a client once as that role"
+        )
     if database.has_schema:
         may, grant = database.may_create_tables, f"CREATE ON SCHEMA {schema}"
     else:

@@ -153,7 +153,9 @@ def _script(steps: Sequence[Migration], schema: str, vector_schema: str) -> str:
         _lock(schema),
         # Reading the catalog makes the session forget that there was no such schema before it waited for the lock.
         "SELECT FROM pg_catalog.pg_namespace LIMIT 0;",
-        f"CREATE SCHEMA IF NOT EXISTS {schema};",
+        # Without the condition the role would have to be one that may create schemas, also where there is this one.
+        f"DO $schema$ BEGIN IF to_regnamespace('{schema}') IS NULL THEN CREATE SCHEMA IF NOT EXISTS {schema}; "
+        "END IF; END $schema$;",
         f"CREATE TABLE IF NOT EXISTS {schema}.migrations "
         "(version int PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());",
     ]
