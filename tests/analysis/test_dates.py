@@ -58,6 +58,12 @@ def meant(text: str, today: date = TODAY) -> list[tuple[str, ...]]:
         "the 9th of September, 2023",
         "Saturday, September 9, 2023",
         "What did I do on 2023-09-09?",
+        "2023-09-09: we walked along the river",
+        "9.9.2023: ein langer Tag",
+        "9/9/2023: a walk",
+        "logs/2023-09-09/app.log",
+        "backup_2023-09-09.zip",
+        "posts/2023-09-09-walk.md",
         "logged at 2023-09-09T23:59:59.123+02:00",
         "2023-09-09 10:00",
         "2023/09/09",
@@ -105,6 +111,7 @@ def test_months_of_many_languages(language: str) -> None:
 @pytest.mark.parametrize(
     ("text", "periods"),
     [
+        ("Oct-2020", ("2020-10",)),
         ("3/4/2022", ("2022-04-03", "2022-03-04")),
         ("12/25/2022", ("2022-12-25",)),
         ("3.4.2022", ("2022-04-03",)),
@@ -235,6 +242,9 @@ def test_at_the_ends_of_months_and_years(today: str, text: str, periods: tuple[s
     "text",
     [
         "What may I eat?",
+        "call 555-2023-09-09",
+        "release v2023.09.09",
+        "part 2023-09-09-12",
         "this may be it",
         "may 5 people join?",
         "a march for peace",

@@ -51,11 +51,11 @@ class _Token(NamedTuple):
 _MARKS: Final = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f"
 _WORD: Final = rf"[^\W\d_]+(?:[{_MARKS}]+[^\W\d_]*)*"
 _BEFORE: Final = r"(?<![\d.,+_A-Za-z-])(?<!\d[/:])"
-_AFTER: Final = r"(?![\d/:-]|[.,]\d|\w)"
+_AFTER: Final = r"(?![\w/]|[.,:-]\d)"
 _TOKEN: Final = rf"""
     (?=\d) (?:
-        {_BEFORE} (?P<ymd> \d{{4}} (?P<s1>[-/.]) \d\d? (?P=s1) \d\d? )
-            (?: [T\ ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\ ?Z|\ ?[+-]\d\d(?::?\d\d)?)? | {_AFTER} )
+        (?<![\d.,+A-Za-z])(?<!\d[-:]) (?P<ymd> \d{{4}} (?P<s1>[-/.]) \d\d? (?P=s1) \d\d? )
+            (?: [T\ ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\ ?Z|\ ?[+-]\d\d(?::?\d\d)?)? | (?![^\W_]|[.,:-]\d) )
         | {_BEFORE} (?P<dmy> \d\d? (?P<s2>[-/.]) \ ?\d\d? (?P=s2) \ ?\d{{4}}
             | \d\d?/\d\d?/\d\d | \d\d\.\d\d\.\d\d ) {_AFTER}
         | {_BEFORE} (?P<ym> (?:19|20)\d\d[-/](?:0[1-9]|1[0-2]) | (?:0?[1-9]|1[0-2])/(?:19|20)\d\d ) {_AFTER}
@@ -87,7 +87,7 @@ _PATTERNS: Final = (
     ("date", "t", r"tc{0,2}[Mem]\.?(?:,?c{0,2}Y)?"),
     ("date", "WwMe", rf"{_W}[Me]\.?c?N(?:,?c?Y)?"),
     ("date", "Y", r"Y[.,]?c?M\.?N?\.?"),
-    ("date", "Memx", r"[Memx]\.?,?c{0,2}Y|[Me]['\u2019]N"),
+    ("date", "Memx", r"[Memx]\.?[,-]?c{0,2}Y|[Me]['\u2019]N"),
     ("vietnamese", "U", r"UNUN(?:UY)?|UNUY"),
     ("day", "Pc", r"[Pc]d"),
     ("day_of_month", "P", r"P(?:cN|N\.)(?!\.?,?c{0,2}[MemxU\d/-])"),
