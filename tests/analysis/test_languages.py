@@ -55,7 +55,7 @@ FORMS = {
     "cs": [("Moje sestra bydlí v Brně se třemi kočkami", "kočka")],
     "ro": [("Pisicile dorm pe canapeaua din sufragerie", "pisică")],
     "tr": [("Çocuklar her sabah okula otobüsle gidiyor", "çocuk"), ("Evimiz İstanbul'da", "ISTANBUL")],
-    "vi": [("Mật khẩu wifi được viết sau tờ lịch", "mat khau")],
+    "vi": [("Mật khẩu wifi được viết sau tờ lịch", "mat khau"), ("Em gái tôi sống ở Hà Nội", "Hà Nội")],
     "ru": [
         ("Я боюсь летать, езжу на поезде", "поезд"),
         ("Мою кошку зовут Мисо", "кошка"),

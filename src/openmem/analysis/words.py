@@ -54,7 +54,7 @@ def memory_lexemes(text: str, language: str | None = None) -> set[str]:
         return lexemes
     for token in found:
         for word in token.words:
-            if not _is_function_word(word, codes if certain else _ENGLISH):
+            if not _is_function_word(word, codes[:1] if certain else _ENGLISH):
                 lexemes.update(_stems(word, codes), _prefixes(word, codes))
     return lexemes
 
@@ -67,6 +67,8 @@ def query_words(text: str, language: str | None = None) -> list[QueryWord]:
     """
     found = tokens(text)
     codes, certain = _languages(found, language)
+    if language is None and _is_name(text, found, codes):
+        codes, certain = (), False
     read_as = codes or (_ALL if len(found) <= SHORT_QUERY else _ENGLISH)
     names = {} if NOUNS_IN_CAPITALS in codes else sounds(text)
     weights: dict[tuple[str, ...], float] = {}
@@ -103,6 +105,16 @@ def _is_function_word_of(folded: str, codes: tuple[str, ...]) -> bool:
     """Whether a word is a function word of one of these languages."""
     known = languages_by_word().get(folded)
     return known is not None and any(code in known for code in codes)
+
+
+def _is_name(text: str, found: list[Token], codes: tuple[str, ...]) -> bool:
+    """Whether a query is a name of several words that are all function words of another language: "Hà Nội"."""
+    words = [word for token in found for word in token.words]
+    return (
+        1 < len(words) <= SHORT_QUERY
+        and all(part[0].isupper() for part in text.split())
+        and all(_is_function_word(word, codes) and not _is_function_word(word, _ENGLISH) for word in words)
+    )
 
 
 def _stems(word: Word, codes: tuple[str, ...]) -> tuple[str, ...]:
