@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,23 @@ class Refusing(Narrow):
         vectors = super().embed(texts)
         if not NOTES.isdisjoint(texts):
             raise ValueError(f"unknown: {texts}")
+        return vectors
+
+
+class Endless(Narrow):
+    """It is never done with the notes."""
+
+    model = "endless"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked = asyncio.Event()
+
+    async def aembed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        vectors = self.embed(texts)
+        if not NOTES.isdisjoint(texts):
+            self.is_asked.set()
+            await asyncio.Event().wait()
         return vectors
 
 
@@ -115,6 +133,23 @@ def test_an_embedder_that_refuses_the_notes_fails_no_search_and_is_not_asked_aga
     assert embedder.requests_of_notes() == 1
     [line] = [record.getMessage() for record in caplog.records if "calibrated" in record.getMessage()]
     assert not any(note in line for note in NOTES)
+
+
+def test_searches_with_a_deadline_are_not_cancelled_one_after_the_other(settings: dict[str, Any]) -> None:
+    async def body() -> None:
+        embedder = Endless()
+        async with AsyncMemory(embedder=embedder, **settings) as memory:
+            await memory.add(content=TEXTS[0], user_id="u")
+            first = asyncio.create_task(memory.search("tea in the morning", "u"))
+            await embedder.is_asked.wait()
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+            async with asyncio.timeout(60):
+                assert await memory.search("tea in the morning", "u")
+        assert embedder.requests_of_notes() == 1
+
+    asyncio.run(body())
 
 
 def test_what_a_model_was_calibrated_with_is_kept(server: Server) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pkgutil
 from functools import cache
+from typing import Final
 
 from ..errors import OMPError
 from ..ports import Ports
@@ -12,6 +13,13 @@ from ..ports.models import EmbedderIO, Vectors
 from ..ranking.calibration import baselines
 
 logger = logging.getLogger("openmem.embedders")
+
+STOPPED_RETRY_SECONDS: Final = 30.0
+"""After how long a model is calibrated again if the search that did it was cancelled.
+
+If the next search did it, searches with a deadline that a slow model does not meet would be cancelled one after the
+other.
+"""
 
 
 @cache

@@ -45,7 +45,7 @@ from ...ranking.reference import Recency, rank
 from ...selection import Position
 from ..analyzing import Analysis
 from ..base import Call, Provider, no_such_memory
-from ..calibration import learn
+from ..calibration import STOPPED_RETRY_SECONDS, learn
 from ..idempotency import hashed, key_reused, memory_deleted_since
 from ..supersession import check_not_ended, unknown_superseded, without_names
 from .store import MemoryStore, RememberedAdd, Stored
@@ -90,6 +90,7 @@ class MemoryProvider(Provider):
         self._store = MemoryStore() if store is None else store
         self._embedder: EmbedderIO = embedder_for("hashing" if config.embedder is None else config.embedder, ports)
         self._analysis = Analysis(config, ports)
+        self._calibrates_at = 0.0
         if config.audit == "off":
             self.features = self.features.model_copy(update={"supports_audit": False})
         if config.audit != "all":
@@ -241,14 +242,15 @@ class MemoryProvider(Provider):
     async def _baselines(self) -> Vectors:
         """Those of the model; none if it could not embed the notes. That is not tried again."""
         known, model = self._store.baselines, self._embedder.model
-        if model not in known:
+        if model not in known and self.ports.monotonic() >= self._calibrates_at:
             known[model] = ()
             try:
                 known[model] = await learn(self._embedder, self.ports) or ()
             except BaseException:
                 del known[model]
+                self._calibrates_at = self.ports.monotonic() + STOPPED_RETRY_SECONDS
                 raise
-        return known[model]
+        return known.get(model, ())
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         granted = call.grants.read

@@ -13,7 +13,7 @@ from typing import Final
 from ...errors import ProviderError
 from ...ports import Ports
 from ...ports.models import EmbedderIO
-from ..calibration import learn, report_failure
+from ..calibration import STOPPED_RETRY_SECONDS, learn, report_failure
 from .database import Database
 
 RETRY_SECONDS: Final = 600.0
@@ -41,7 +41,7 @@ async def calibrate(db: Database, embedder: EmbedderIO, ports: Ports) -> None:
     except ProviderError as error:
         report_failure(embedder.model, error)
     except BaseException:
-        attempts.pop(key, None)
+        attempts[key] = db.clock() + STOPPED_RETRY_SECONDS
         raise
 
 
