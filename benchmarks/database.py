@@ -49,7 +49,11 @@ async def create(url: str, name: str) -> str:
 
 
 async def use_vectors(connection: asyncpg.Connection) -> None:
-    """Let vectors be sent in pgvector's binary formats: dimensions, a zero, then big-endian numbers."""
+    """Let vectors be sent in pgvector's binary formats: dimensions, a zero, then big-endian numbers.
+
+    Sparse vectors are sent as they are, as bytes.
+    """
+    await connection.set_type_codec("sparsevec", encoder=_unread, decoder=_unread, format="binary")
     for name, letter in (("vector", "f"), ("halfvec", "e")):
         await connection.set_type_codec(name, encoder=partial(_packed, letter), decoder=_unread, format="binary")
 

@@ -8,10 +8,16 @@ from typing import Final
 
 from openmem import AsyncMemory, Memory
 from openmem._ids import bucket_of, new_memory_id
+from openmem.analysis import VERSION
+from openmem.analysis.analyzer import Analyzer
+from openmem.providers.postgres.binary import sparse_vector
+from openmem.providers.postgres.lexemes import term_ids
 
 from . import CONNECTIONS, Row, Target, embedder
 
 SCHEMA: Final = "benchmark"
+
+_analyzer = Analyzer()
 
 
 def _record(row: Row) -> tuple[object, ...]:
@@ -24,13 +30,26 @@ def _record(row: Row) -> tuple[object, ...]:
         row.content,
         embedder.model,
         row.vector,
+        sparse_vector(term_ids(_analyzer.memory(row.content, row.created_at))),
+        VERSION,
     )
 
 
 TARGETS: Final = (
     Target(
         "memories",
-        ("id", "user_id", "bucket", "ordinal", "created_at", "content", "embedding_model", "embedding"),
+        (
+            "id",
+            "user_id",
+            "bucket",
+            "ordinal",
+            "created_at",
+            "content",
+            "embedding_model",
+            "embedding",
+            "terms",
+            "analysis",
+        ),
         _record,
         schema=SCHEMA,
     ),

@@ -157,25 +157,32 @@ mask_vectors AS MATERIALIZED (
 ),
 -- What the ranking needs of a memory: one row per row of searched, about 1000 at most.
 features AS MATERIALIZED (
-    SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
-        -- From 1 for equal directions to 0 at the reach of the query; NULL if another model embedded the memory. The distance
-        -- from or to a vector of zeros is NaN, which PostgreSQL orders above all numbers.
-        CASE WHEN m.embedding_model = :model::text
-            THEN 1 - least((m.embedding OPERATOR(public.<=>) (SELECT vector FROM query)) / (SELECT reach FROM query), 1)
-        END AS similarity,
-        -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
-        -- least number for a memory without terms.
-        CASE WHEN m.terms IS NULL THEN (-9223372036854775808)::bigint
-            WHEN (SELECT lexemes <= 24 - 3 FROM query)
-            -- One inner product is enough for most queries.
-            THEN (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
-            ELSE (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
-                | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 1))::bigint, 0)
-                    << 24)
-                | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 2))::bigint, 0)
-                    << (2 * 24))
-        END AS term_mask
-    FROM searched m
+    SELECT id, ordinal, moment, is_dated,
+        greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+        term_mask
+    FROM (
+        SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+            -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+            -- PostgreSQL orders above all numbers.
+            CASE WHEN m.embedding_model = :model::text
+                THEN least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 2)
+            END AS distance,
+            -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
+            -- least number for a memory without terms.
+            CASE WHEN m.terms IS NULL THEN (-9223372036854775808)::bigint
+                WHEN (SELECT lexemes <= 24 - 3 FROM query)
+                -- One inner product is enough for most queries.
+                THEN (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
+                ELSE (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
+                    | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 1))::bigint, 0)
+                        << 24)
+                    | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 2))::bigint, 0)
+                        << (2 * 24))
+            END AS term_mask
+        FROM searched m
+        -- A fence: without it the distance would be computed once for each of its uses above.
+        OFFSET 0
+    ) compared
     UNION ALL
     -- No rows, though the planner expects 1,000. It cannot know how many memories a user has. If it guesses few, it
     -- joins features with others by a nested loop, which compares all with all.

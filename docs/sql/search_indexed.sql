@@ -86,11 +86,11 @@ sample AS MATERIALIZED (
     FROM ordinals CROSS JOIN generate_series(first, last, stratum_length) AS start
     CROSS JOIN LATERAL (
         SELECT m.terms,
-            -- From 1 for equal directions to 0 at the reach of the query; NULL if another model embedded the memory. The distance
-            -- from or to a vector of zeros is NaN, which PostgreSQL orders above all numbers.
+            -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+            -- PostgreSQL orders above all numbers.
             CASE WHEN m.embedding_model = :model::text
-                THEN 1 - least((m.embedding OPERATOR(public.<=>) (SELECT vector FROM query)) / (SELECT reach FROM query), 1)
-            END AS similarity
+                THEN least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 2)
+            END AS distance
         FROM searched m
         WHERE m.ordinal >= start AND m.ordinal < start + stratum_length
         ORDER BY m.ordinal LIMIT 24
@@ -237,18 +237,20 @@ index_candidates AS MATERIALIZED (
                 )))
             END AS score
     FROM (
-        SELECT *, -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
-        CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
-            least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
-        END AS coverage
+        SELECT *,
+            greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+            -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+            CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
+                least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+            END AS coverage
         FROM (
             SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
                 m.terms,
-                -- From 1 for equal directions to 0 at the reach of the query; NULL if another model embedded the memory. The distance
-                -- from or to a vector of zeros is NaN, which PostgreSQL orders above all numbers.
+                -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+                -- PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
-                    THEN 1 - least((m.embedding OPERATOR(public.<=>) (SELECT vector FROM query)) / (SELECT reach FROM query), 1)
-                END AS similarity,
+                    THEN least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 2)
+                END AS distance,
                 m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
             FROM index_match m
             -- A fence: without it the products would be computed once for each of their uses above.
@@ -275,18 +277,20 @@ first_candidates AS MATERIALIZED (
                 )))
             END AS score
     FROM (
-        SELECT *, -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
-        CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
-            least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
-        END AS coverage
+        SELECT *,
+            greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+            -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+            CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
+                least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+            END AS coverage
         FROM (
             SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
                 m.terms,
-                -- From 1 for equal directions to 0 at the reach of the query; NULL if another model embedded the memory. The distance
-                -- from or to a vector of zeros is NaN, which PostgreSQL orders above all numbers.
+                -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+                -- PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
-                    THEN 1 - least((m.embedding OPERATOR(public.<=>) (SELECT vector FROM query)) / (SELECT reach FROM query), 1)
-                END AS similarity,
+                    THEN least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 2)
+                END AS distance,
                 m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
             FROM first_memory m
             -- A fence: without it the products would be computed once for each of their uses above.
@@ -324,18 +328,20 @@ other_candidates AS MATERIALIZED (
                 )))
             END AS score
     FROM (
-        SELECT *, -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
-        CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
-            least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
-        END AS coverage
+        SELECT *,
+            greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+            -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+            CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
+                least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+            END AS coverage
         FROM (
             SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
                 m.terms,
-                -- From 1 for equal directions to 0 at the reach of the query; NULL if another model embedded the memory. The distance
-                -- from or to a vector of zeros is NaN, which PostgreSQL orders above all numbers.
+                -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+                -- PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
-                    THEN 1 - least((m.embedding OPERATOR(public.<=>) (SELECT vector FROM query)) / (SELECT reach FROM query), 1)
-                END AS similarity,
+                    THEN least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 2)
+                END AS distance,
                 m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
             FROM other_memory m
             -- A fence: without it the products would be computed once for each of their uses above.
@@ -477,10 +483,12 @@ near_seed AS MATERIALIZED (
                 / (SELECT sum(weight) FROM bit_weight)
         END AS coverage
     FROM (
-        SELECT m.id, m.moment, m.similarity, m.term_mask, -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
-        CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
-            least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
-        END AS coverage,
+        SELECT m.id, m.moment, m.term_mask,
+            greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+            -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+            CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
+                least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+            END AS coverage,
             seed.id AS seed_id, seed.own_score AS seed_own_score, seed.similarity AS seed_similarity,
             seed.term_mask AS seed_term_mask, seed.coverage AS seed_coverage,
             NOT (seed.is_dated AND m.is_dated)
@@ -488,11 +496,11 @@ near_seed AS MATERIALIZED (
                 AND m.moment < seed.moment + interval '1 seconds' AS is_stored_at_once
         FROM seed CROSS JOIN LATERAL (
             SELECT m.id, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
-                -- From 1 for equal directions to 0 at the reach of the query; NULL if another model embedded the memory. The distance
-                -- from or to a vector of zeros is NaN, which PostgreSQL orders above all numbers.
+                -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+                -- PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
-                    THEN 1 - least((m.embedding OPERATOR(public.<=>) (SELECT vector FROM query)) / (SELECT reach FROM query), 1)
-                END AS similarity,
+                    THEN least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 2)
+                END AS distance,
                 -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
                 -- least number for a memory without terms.
                 CASE WHEN m.terms IS NULL THEN (-9223372036854775808)::bigint
@@ -517,7 +525,7 @@ near_seed AS MATERIALIZED (
     ) near
 ),
 mean_similarity AS MATERIALIZED (
-    SELECT avg(similarity) AS mean FROM sample
+    SELECT avg(greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2))) AS mean FROM sample
 ),
 -- At most one row: the score of the last memory of the result, if there were no boosts. Boosts only raise it.
 cutoff AS MATERIALIZED (

@@ -24,7 +24,7 @@ from ..servers import Server
 from .test_datasets import written
 
 CONTENTS = {
-    "a": ["Maya grows tomatoes on the balcony", "Maya plays the cello", "The cello needs a new string"],
+    "a": ["Maya grows tomatoes on the balcony", "Maya plays the cello", "The old cello needs a new string"],
     "b": ["Ben collects fossils", "Ben is afraid of moths"],
 }
 

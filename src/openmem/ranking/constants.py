@@ -10,7 +10,7 @@ A memory's score is between 0 and 1, the same scale for every query. What a sear
     boost_factor = min(1, NEIGHBOR_DECAY * similarity)
                    * min(1, max(0, autocorrelation / SERIES_AUTOCORRELATION)) for two memories that were stored at once
 
-    similarity   = 1 - min(1, distance / reach)
+    similarity   = max(1 - distance / reach, DISTANT_SIMILARITY * (1 - distance / 2))
     reach        = REACH_FACTOR * (1 - the cosine that the model gives the query and unrelated texts), MIN_REACH to 1
 
 ``distance`` is 1 less the cosine of two vectors, ``coverage`` the share of the query's words that a memory has, and
@@ -30,6 +30,10 @@ WORDS_WEIGHT: Final = 0.65
 
 REACH_FACTOR: Final = 1.2
 """The reach of a query in distances to unrelated texts. More than 1, since those are not all equally far away."""
+
+DISTANT_SIMILARITY: Final = 0.02
+"""The most that a memory beyond the reach of a query may have, so that the nearest of those come first, too, and a
+search returns as many memories as there are."""
 
 MIN_REACH: Final = 0.02
 """The least reach of a query: also a model that finds all texts alike gives the same text the similarity 1."""

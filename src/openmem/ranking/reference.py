@@ -197,7 +197,8 @@ def _compared(
 ) -> _Scored:
     shared, similarity = _shared(memory, words), None
     if memory.vector is not None and any(vector):
-        similarity = 1 - min(1.0, (1 - _cosine(memory.vector, vector)) / reach)
+        distance = 1 - _cosine(memory.vector, vector) if any(memory.vector) else 2.0
+        similarity = max(1 - distance / reach, c.DISTANT_SIMILARITY * (1 - distance / 2))
     coverage = None if memory.lexemes is None else _coverage(shared, weights)
     factor = c.QUESTION_FACTOR if memory.is_question else 1.0
     if recency is not None:

@@ -4,11 +4,13 @@ SELECT id, ordinal, moment, is_dated, similarity, terms, coverage,
         * CASE WHEN found >= {question_offset} THEN {question_factor}::float8 ELSE 1 END
         * {recency} AS score
 FROM (
-    SELECT *, {indexed_coverage} AS coverage
+    SELECT *,
+        {similarity} AS similarity,
+        {indexed_coverage} AS coverage
     FROM (
         SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
             m.terms,
-            {similarity} AS similarity,
+            {distance} AS distance,
             m.terms OPERATOR({vector}.<#>) (SELECT vector FROM query_weights) AS found
         FROM {memories} m
         -- A fence: without it the products would be computed once for each of their uses above.

@@ -66,10 +66,17 @@ mask_vectors AS MATERIALIZED (
 ),
 -- What the ranking needs of a memory: one row per row of searched, about {exact_scan_limit} at most.
 features AS MATERIALIZED (
-    SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+    SELECT id, ordinal, moment, is_dated,
         {similarity} AS similarity,
-        {term_mask} AS term_mask
-    FROM searched m
+        term_mask
+    FROM (
+        SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+            {distance} AS distance,
+            {term_mask} AS term_mask
+        FROM searched m
+        -- A fence: without it the distance would be computed once for each of its uses above.
+        OFFSET 0
+    ) compared
     UNION ALL
     -- No rows, though the planner expects 1,000. It cannot know how many memories a user has. If it guesses few, it
     -- joins features with others by a nested loop, which compares all with all.

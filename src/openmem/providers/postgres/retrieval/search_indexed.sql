@@ -34,7 +34,7 @@ sample AS MATERIALIZED (
     FROM ordinals CROSS JOIN generate_series(first, last, stratum_length) AS start
     CROSS JOIN LATERAL (
         SELECT m.terms,
-            {similarity} AS similarity
+            {distance} AS distance
         FROM searched m
         WHERE m.ordinal >= start AND m.ordinal < start + stratum_length
         ORDER BY m.ordinal LIMIT {stratum_rows}
@@ -239,11 +239,13 @@ near_seed AS MATERIALIZED (
         is_stored_at_once,
         {counted_once} AS coverage
     FROM (
-        SELECT m.id, m.moment, m.similarity, m.term_mask, {indexed_coverage} AS coverage,
+        SELECT m.id, m.moment, m.term_mask,
+            {similarity} AS similarity,
+            {indexed_coverage} AS coverage,
             {of_seed}
         FROM seed CROSS JOIN LATERAL (
             SELECT m.id, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
-                {similarity} AS similarity,
+                {distance} AS distance,
                 {term_mask} AS term_mask,
                 m.terms OPERATOR({vector}.<#>) (SELECT vector FROM query_weights) AS found
             FROM searched m
@@ -256,7 +258,7 @@ near_seed AS MATERIALIZED (
     ) near
 ),
 mean_similarity AS MATERIALIZED (
-    SELECT avg(similarity) AS mean FROM sample
+    SELECT avg({similarity}) AS mean FROM sample
 ),
 {boosting},
 audit_entry AS (

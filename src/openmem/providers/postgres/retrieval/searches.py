@@ -21,8 +21,8 @@ from ..sql.parts import scope_values
 from . import layout
 
 _INCLUDED: Final = (
-    "query", "reach", "similarity", "term_mask", "lexeme_weight", "own_score", "question_share", "indexed_coverage",
-    "recency",
+    "query", "reach", "distance", "similarity", "term_mask", "lexeme_weight", "own_score", "question_share",
+    "indexed_coverage", "recency",
     "added_coverage", "counted_once", "seed", "boosting", "is_near_seed", "of_seed",
 )  # fmt: skip
 _INCLUDED_WITH: Final = {
