@@ -70,3 +70,13 @@ def test_the_right_name_comes_before_one_that_is_like_it(settings: dict[str, Any
             first, second = memory.search(query, user_id="u-names", limit=2)
             assert first.memory.content == texts[best], query
             assert first.score > second.score
+
+
+@pytest.mark.parametrize("names", [("Marco", "Marc"), ("Paula", "Paul"), ("Ivana", "Ivan"), ("Roberto", "Roberta")])
+def test_a_name_is_found_before_one_that_another_language_makes_of_it(names: tuple[str, str]) -> None:
+    asked, other = (ANALYZER.memory(f"{name} works at the bank", NOW).lexemes for name in names)
+    weights = {
+        lexemes: sum(word.weight for word in ANALYZER.query(names[0], NOW) if lexemes.intersection(word.alternatives))
+        for lexemes in (asked, other)
+    }
+    assert weights[asked] > weights[other]

@@ -20,6 +20,10 @@ LIKENESS_SHARE: Final = 0.3
 """How much of a word's weight only memories get that are like it by its English stem, as names are, or by its first
 letters, as compounds are, or by its sound, as a misspelled name is. The rest is for any of its stems."""
 
+EXACT_SHARE: Final = 0.1
+"""How much of a word's weight only memories get that have it by its English stem, where other languages' stems are
+like it, too: "Marco" is not "Marc"."""
+
 SHORT_QUERY: Final = 4
 """Up to how many tokens of a query without function words are read as words of every language."""
 
@@ -88,7 +92,11 @@ def _shares(word: Word, codes: tuple[str, ...], sound: str | None) -> dict[tuple
     stems, likeness = _stems(word, codes), word.lexemes + _prefixes(word, codes)
     if sound is not None:
         likeness += (sound,)
-    return {stems: 1.0} if stems == likeness else {stems: 1 - LIKENESS_SHARE, likeness: LIKENESS_SHARE}
+    shares = {stems: 1.0} if stems == likeness else {stems: 1 - LIKENESS_SHARE, likeness: LIKENESS_SHARE}
+    if word.lexemes not in shares and word.letters == "latin":
+        shares[stems] -= EXACT_SHARE
+        shares[word.lexemes] = EXACT_SHARE
+    return shares
 
 
 def _languages(found: list[Token], language: str | None) -> Languages:
