@@ -288,6 +288,7 @@ def test_the_import_of_mem0_leaves_no_trace(tmp_path: Path) -> None:
         memory.close()
         assert state() == before, (state(), before)
         assert sys.modules["mem0.memory.telemetry"].MEM0_TELEMETRY is False
+        assert "onnxruntime" not in sys.modules, "loaded for nothing, and a forked child hangs with it"
         threads = [thread.name for thread in threading.enumerate()]
         assert threads == ["MainThread"], threads
     """

@@ -17,6 +17,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
+from importlib.abc import MetaPathFinder
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -43,6 +44,29 @@ _UNUSED: Final = {"provider": "openai", "config": {"api_key": "unused"}}
 _SILENCED_LOGGERS: Final = ("urllib3", "posthog")
 
 
+class _Hidden(MetaPathFinder):
+    """Keeps what the thread imports from finding a package."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+        self._thread = threading.get_ident()
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname == self._package and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError(f"{fullname} is not imported here", name=fullname)
+
+
+@contextlib.contextmanager
+def _hidden(package: str) -> Iterator[None]:
+    """Hide a package from the imports of this thread within the block."""
+    finder = _Hidden(package)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
 @contextlib.contextmanager
 def _contained() -> Iterator[None]:
     """Keep what an import of mem0 does to the process within the block."""
@@ -67,7 +91,9 @@ def _contained() -> Iterator[None]:
 def _import_mem0() -> Any:
     if "mem0" in sys.modules:
         return sys.modules["mem0"]
-    with _contained():
+    # qdrant-client imports fastembed if it is there, and with it ONNX Runtime, which takes half a second and lets a
+    # forked child hang at its end. It asks for fastembed again when it needs it.
+    with _contained(), _hidden("fastembed"):
         return importlib.import_module("mem0")
 
 
