@@ -68,8 +68,10 @@ def test_a_hundred_verbs_at_once_make_two_requests(service: Service, url: str) -
             added = await asyncio.gather(*(mem.add(content=text, user_id="batching") for text in texts))
             assert [record.content for record in added] == texts
             assert [len(inputs) for inputs in asked(service)] == [REQUEST_TEXTS, 100 - REQUEST_TEXTS]
+            await mem.search("first", "batching")  # calibrates the embedder
+            before = len(service.requests)
             await asyncio.gather(*(mem.search(text, "batching") for text in texts))
-            assert len(service.requests) == 5
+            assert len(service.requests) - before == 2
 
     asyncio.run(main())
 
