@@ -17,6 +17,7 @@ from openmem.analysis import VERSION
 from openmem.embedders.hashing import HashingEmbedder
 from openmem.providers.postgres import schema
 from openmem.providers.postgres.migrations import MIGRATIONS
+from openmem.ranking.constants import DISTANT_SIMILARITY
 from openmem.ranking.scale import scaled
 from openmem.testing.modes import Async, Mode, Sync
 
@@ -83,8 +84,9 @@ def test_what_was_loaded_is_found_by_vectors_and_after_reindex_by_words(database
             await memory.list(USER)
             load(database, first=first)
             for hit in await memory.search("selling a house", USER):
-                expected = scaled(max(0.0, similarity("selling a house", hit.memory.content)))
-                assert hit.score == pytest.approx(expected, abs=0.005)
+                cosine = similarity("selling a house", hit.memory.content)
+                expected = scaled(max(cosine, DISTANT_SIMILARITY * (1 + cosine) / 2))
+                assert hit.score == pytest.approx(expected, abs=0.001)
             told: list[tuple[int, int]] = []
             assert await memory.reindex(batch_size=3, progress=lambda done, total: told.append((done, total))) == 4
             assert told == [(3, 4), (4, 4)]
