@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from ..._retrying import TRIES
+from ..._retrying import Backoff
 from ...errors import ProviderError
 from ...ports.errors import DeadlockError, ReadOnlyDatabaseError
 from ...ports.postgres import PostgresIO, Statement
@@ -53,6 +53,7 @@ class Database:
         unaudited_sql: the same, but reads leave no audit entry.
         audits_reads: whether reads leave an audit entry while the database takes changes.
         clock: returns seconds; only differences mean something.
+        sleep: waits so many seconds.
         replica: where reads go, if not to the server itself.
     """
 
@@ -61,6 +62,7 @@ class Database:
     unaudited_sql: Statements
     audits_reads: bool
     clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
     replica: Replica | None = None
 
     async def run(self, statement: Statement[R]) -> R:
@@ -120,13 +122,20 @@ class Database:
         return await self.io.execute(statement_of(self.unaudited_sql))
 
     async def _retry_deadlocks(self, work: Callable[[PostgresIO], Awaitable[R]]) -> R:
-        """What `work` returns. Writes that supersede each other's memories can meet in a deadlock."""
-        for _ in range(TRIES - 1):
+        """What `work` returns. Writes that supersede each other's memories can meet in a deadlock.
+
+        Each further try waits for a moment. Without it the write can take its locks again before the other one,
+        which has just been woken, has got what it waits for.
+        """
+        backoff = Backoff()
+        while True:
             try:
                 return await work(self.io)
             except DeadlockError:
-                continue
-        return await work(self.io)
+                delay = backoff.next_delay()
+                if delay is None:
+                    raise
+            await self.sleep(delay)
 
 
 class CircuitBreaker:

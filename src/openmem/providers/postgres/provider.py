@@ -120,6 +120,7 @@ class PostgresProvider(Provider):
             unaudited_sql=cached_statements(self._schema, store.vector_schema, "writes" if audit == "all" else audit),
             audits_reads=bool(self.features.audits_reads),
             clock=clock,
+            sleep=self.ports.sleep,
             replica=None if replica is None else Replica(replica, clock),
         )
         await io.fill()
