@@ -18,6 +18,10 @@
 \set analysis 1
 \set utc_offset NULL
 \set extensions NULL
+\set metadata NULL
+\set key '''a digest of the idempotency key'''
+\set expires_at NULL
+\set indexed NULL
 \set app NULL
 \set request_id '''a request'''
 
@@ -29,7 +33,8 @@ WITH
 added AS (
     INSERT INTO openmem.memories AS m (
         id, bucket, user_id, ordinal, created_at, content, scope, tags, source, confidence,
-        valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, utc_offset, extensions
+        valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, utc_offset, extensions,
+        metadata, key, expires_at, indexed
     )
     SELECT :id::text, :bucket::smallint, :user_id::text,
         -- One more than the user's newest memory has, but for :later memories that are stored already, and as many more as
@@ -44,10 +49,12 @@ added AS (
         now(), :content::text, :scope::text, :tags::text[], :source::json, :confidence::float8,
         :valid_from::timestamptz, :valid_to::timestamptz, :supersedes::text[],
         :embedding_model::text, :embedding::public.halfvec, :terms::text::public.sparsevec,
-        :analysis::int, :utc_offset::int, :extensions::json
+        :analysis::int, :utc_offset::int, :extensions::json,
+        :metadata::text::jsonb, :key::text, :expires_at::timestamptz, :indexed::boolean
     RETURNING
         m.id, m.content, m.user_id, m.created_at, m.scope, m.tags, m.source::text, m.confidence,
-        m.valid_from, m.valid_to, m.supersedes, m.embedding_model, m.updated_at, m.extensions::text
+        m.valid_from, m.valid_to, m.supersedes, m.embedding_model, m.updated_at, m.metadata::text, m.key,
+        m.version, m.expires_at, m.indexed, m.extensions::text
 ),
 -- One row.
 audit_entry AS (

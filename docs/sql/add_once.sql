@@ -23,6 +23,9 @@
 \set analysis 1
 \set utc_offset NULL
 \set extensions NULL
+\set metadata NULL
+\set expires_at NULL
+\set indexed NULL
 \set readable_paths NULL
 \set readable_prefixes NULL
 \set app NULL
@@ -99,7 +102,7 @@ decision AS (
 validity_closed AS (
     UPDATE openmem.memories m
     SET valid_to = least(m.valid_to, greatest(m.valid_from, coalesce(:valid_from::timestamptz, now()))),
-        updated_at = now()
+        updated_at = now(), version = m.version + 1
     FROM superseded, decision
     WHERE m.id = superseded.id AND m.bucket = :bucket::smallint AND NOT superseded.has_ended AND decision.is_new
 ),
@@ -107,7 +110,8 @@ validity_closed AS (
 added AS (
     INSERT INTO openmem.memories AS m (
         id, bucket, user_id, ordinal, created_at, content, scope, tags, source, confidence,
-        valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, utc_offset, extensions
+        valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, utc_offset, extensions,
+        metadata, key, expires_at, indexed
     )
     SELECT :id::text, :bucket::smallint, :user_id::text,
         -- One more than the user's newest memory has, but for :later memories that are stored already, and as many more as
@@ -122,7 +126,8 @@ added AS (
         now(), :content::text, :scope::text, :tags::text[], :source::json, :confidence::float8,
         :valid_from::timestamptz, :valid_to::timestamptz, :supersedes::text[],
         :embedding_model::text, :embedding::public.halfvec, :terms::text::public.sparsevec,
-        :analysis::int, :utc_offset::int, :extensions::json
+        :analysis::int, :utc_offset::int, :extensions::json,
+        :metadata::text::jsonb, :key::text, :expires_at::timestamptz, :indexed::boolean
     FROM decision WHERE decision.is_new
     RETURNING
         m.id, m.content, m.user_id, m.created_at, m.scope, m.tags, m.source::text, m.confidence,
@@ -140,7 +145,8 @@ added AS (
                 OFFSET 0
             ) s
         ) END AS supersedes,
-        m.embedding_model, m.updated_at, m.extensions::text
+        m.embedding_model, m.updated_at, m.metadata::text, m.key, m.version, m.expires_at, m.indexed,
+        m.extensions::text
 ),
 -- One row per row of added.
 audit_entry AS (

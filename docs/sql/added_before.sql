@@ -23,7 +23,8 @@ SELECT
             OFFSET 0
         ) s
     ) END AS supersedes,
-    m.embedding_model, m.updated_at, m.extensions::text
+    m.embedding_model, m.updated_at, m.metadata::text, m.key, m.version, m.expires_at, m.indexed,
+    m.extensions::text
 FROM openmem.memories m
 WHERE m.id = :id::text AND m.bucket = :bucket::smallint;
 

@@ -43,7 +43,7 @@ superseded AS (
 -- One row per memory whose validity is not over yet.
 validity_closed AS (
     UPDATE openmem.memories m
-    SET valid_to = least(m.valid_to, greatest(m.valid_from, named.closes_at)), updated_at = now()
+    SET valid_to = least(m.valid_to, greatest(m.valid_from, named.closes_at)), updated_at = now(), version = m.version + 1
     FROM superseded, named
     WHERE m.id = superseded.id AND m.bucket = superseded.bucket AND NOT superseded.has_ended
         AND named.id = superseded.id AND named.user_id = superseded.user_id

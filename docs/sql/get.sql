@@ -30,7 +30,8 @@ found AS (
                 OFFSET 0
             ) s
         ) END AS supersedes,
-        m.embedding_model, m.updated_at, m.extensions::text
+        m.embedding_model, m.updated_at, m.metadata::text, m.key, m.version, m.expires_at, m.indexed,
+        m.extensions::text
     FROM openmem.memories m
     WHERE m.id = :id::text AND m.bucket = :bucket::smallint
         AND (:users::text[] IS NULL OR m.user_id = ANY (:users::text[]))

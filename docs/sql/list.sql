@@ -37,7 +37,8 @@ page AS (
                 OFFSET 0
             ) s
         ) END AS supersedes,
-        m.embedding_model, m.updated_at, m.extensions::text
+        m.embedding_model, m.updated_at, m.metadata::text, m.key, m.version, m.expires_at, m.indexed,
+        m.extensions::text
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
         AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])

@@ -656,7 +656,8 @@ SELECT ranked.score,
             OFFSET 0
         ) s
     ) END AS supersedes,
-    m.embedding_model, m.updated_at, m.extensions::text
+    m.embedding_model, m.updated_at, m.metadata::text, m.key, m.version, m.expires_at, m.indexed,
+    m.extensions::text
 FROM ranked CROSS JOIN LATERAL (
     -- A fence: each memory is looked up by its id.
     SELECT * FROM openmem.memories m WHERE m.id = ranked.id AND m.bucket = :bucket::smallint OFFSET 0

@@ -73,7 +73,7 @@ decision AS (
 -- One row per memory whose validity is not over yet.
 validity_closed AS (
     UPDATE openmem.memories m
-    SET valid_to = least(m.valid_to, greatest(m.valid_from, now())), updated_at = now()
+    SET valid_to = least(m.valid_to, greatest(m.valid_from, now())), updated_at = now(), version = m.version + 1
     FROM superseded, decision
     WHERE m.id = superseded.id AND m.bucket = :bucket::smallint AND NOT superseded.has_ended AND decision.is_allowed
 ),
@@ -81,6 +81,7 @@ validity_closed AS (
 updated AS (
     UPDATE openmem.memories m SET
         updated_at = now(),
+        version = m.version + 1,
         content = CASE WHEN 'content' = ANY (:changes::text[]) THEN :content::text ELSE m.content END,
         embedding_model =
             CASE WHEN 'content' = ANY (:changes::text[]) THEN :embedding_model::text ELSE m.embedding_model END,
@@ -119,7 +120,8 @@ updated AS (
                 OFFSET 0
             ) s
         ) END AS supersedes,
-        m.embedding_model, m.updated_at, m.extensions::text
+        m.embedding_model, m.updated_at, m.metadata::text, m.key, m.version, m.expires_at, m.indexed,
+        m.extensions::text
 ),
 -- One row per row of updated.
 audit_entry AS (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .async_memory import AsyncMemory
+    from .embedders import Embedder
     from .errors import (
         ConflictError,
         InvalidRequestError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         CapabilityLimits,
         Citation,
         ContextBlock,
+        Erased,
         MemoryPage,
         MemoryRecord,
         MemorySource,
@@ -37,13 +39,16 @@ if TYPE_CHECKING:
         SearchResult,
     )
     from .operations import MemoryInput
+    from .rerankers import Reranker
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "AsyncMemory": "async_memory",
     "Memory": "memory",
+    "Embedder": "embedders",
     "MemoryInput": "operations",
+    "Reranker": "rerankers",
     **dict.fromkeys(
         (
             "ConflictError", "InvalidRequestError", "NotFoundError", "OMPError", "ProviderError",
@@ -56,6 +61,11 @@ _HOMES = {
         (
             "AuditEntry", "Capabilities", "CapabilityFeatures", "CapabilityLimits", "Citation",
             "ContextBlock", "MemoryPage", "MemoryRecord", "MemorySource", "OmittedMemory", "SearchResult",
+            "UserSummary",
+            "UserPage",
+            "Purged",
+            "Facet",
+            "Erased",
         ),
         "models",
     ),
@@ -70,6 +80,9 @@ __all__ = [
     "Citation",
     "ConflictError",
     "ContextBlock",
+    "Embedder",
+    "Erased",
+    "Facet",
     "InvalidRequestError",
     "Memory",
     "MemoryInput",
@@ -80,12 +93,16 @@ __all__ = [
     "OMPError",
     "OmittedMemory",
     "ProviderError",
+    "Purged",
     "RateLimitedError",
+    "Reranker",
     "ScopeDeniedError",
     "SearchResult",
     "UnauthorizedError",
     "UnsupportedCapabilityError",
     "UnsupportedProviderError",
+    "UserPage",
+    "UserSummary",
     "__version__",
 ]
 

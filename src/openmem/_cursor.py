@@ -19,7 +19,7 @@ def encode_cursor(fingerprint: str, position: Position) -> str:
     Args:
         fingerprint: a digest of the query, the same for all of its pages.
     """
-    payload = json.dumps([fingerprint, position.created_at.isoformat(), position.id])
+    payload = json.dumps([fingerprint, position.moment.isoformat(), position.id])
     return base64.urlsafe_b64encode(payload.encode()).decode().rstrip("=")
 
 
@@ -34,8 +34,8 @@ def decode_cursor(cursor: str, fingerprint: str) -> Position:
     """
     try:
         payload = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        encoded, created_at, id = json.loads(payload)
-        position = Position(as_utc(datetime.fromisoformat(created_at)), check_text(id))
+        encoded, moment, id = json.loads(payload)
+        position = Position(as_utc(datetime.fromisoformat(moment)), check_text(id))
     except (binascii.Error, UnicodeError, ValueError, TypeError, RecursionError):
         raise InvalidRequestError(
             "cursor: this is not a cursor; pass next_cursor of the previous page unchanged"

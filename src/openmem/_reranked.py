@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from .call import Call
 from .context import build_context
-from .models import AuditEntries, ContextBlock, MemoryPage, MemoryRecord, MemoryRecords, SearchResults
-from .operations import (
-    Add,
-    AddMany,
-    Audit,
-    Context,
-    Delete,
-    Get,
-    List,
-    Reembed,
-    Reindex,
-    Search,
-    Update,
-    Verbs,
-    WaitForIngest,
-)
+from .models import ContextBlock, SearchResults
+from .operations import Context, Search
 from .ports.models import RerankerIO
 from .providers.base import CONTEXT_CANDIDATES, Provider
 
 SEARCH_CANDIDATES: Final = 50
 
 
-class Reranked(Verbs):
+class Reranked:
     """A provider's verbs, with its results in the reranker's order and with the reranker's scores."""
 
     def __init__(self, provider: Provider, reranker: RerankerIO) -> None:
@@ -58,32 +44,6 @@ class Reranked(Verbs):
         pairs = sorted(zip(scores, results, strict=True), key=lambda pair: -pair[0])
         return [result.model_copy(update={"score": score}) for score, result in pairs]
 
-    async def add(self, op: Add, call: Call) -> MemoryRecord:
-        return await self._provider.add(op, call)
-
-    async def add_many(self, op: AddMany, call: Call) -> MemoryRecords:
-        return await self._provider.add_many(op, call)
-
-    async def get(self, op: Get, call: Call) -> MemoryRecord:
-        return await self._provider.get(op, call)
-
-    async def update(self, op: Update, call: Call) -> MemoryRecord:
-        return await self._provider.update(op, call)
-
-    async def delete(self, op: Delete, call: Call) -> None:
-        await self._provider.delete(op, call)
-
-    async def list(self, op: List, call: Call) -> MemoryPage:
-        return await self._provider.list(op, call)
-
-    async def audit(self, op: Audit, call: Call) -> AuditEntries:
-        return await self._provider.audit(op, call)
-
-    async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None:
-        await self._provider.wait_for_ingest(op, call)
-
-    async def reembed(self, op: Reembed, call: Call) -> int:
-        return await self._provider.reembed(op, call)
-
-    async def reindex(self, op: Reindex, call: Call) -> int:
-        return await self._provider.reindex(op, call)
+    def __getattr__(self, verb: str) -> Any:
+        """The provider's own method, for all other verbs."""
+        return getattr(self._provider, verb)

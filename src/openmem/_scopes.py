@@ -1,8 +1,8 @@
 """Scope paths, the patterns that select them, and the filter a backend applies.
 
 A scope is a slash-delimited path (``coding/preferences``). A pattern is a path, which matches
-exactly; a path with a trailing ``/*``, which matches everything below it; or ``*`` alone, which
-matches every memory that has a scope.
+exactly; a path with a trailing ``/*``, which matches everything below it; a path with a trailing ``/**``, which matches
+the path itself, too; or ``*`` alone, which matches every memory that has a scope.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def check_path(path: str) -> str:
 def check_pattern(pattern: str) -> str:
     """`pattern` if it is a well-formed scope pattern, else `ValueError`."""
     if pattern != "*":
-        check_path(pattern.removesuffix("/*"))
+        check_path(pattern.removesuffix("/**") if pattern.endswith("/**") else pattern.removesuffix("/*"))
     return pattern
 
 
@@ -50,6 +50,9 @@ class ScopeFilter:
         for pattern in patterns:
             if pattern == "*":
                 prefixes.append("")
+            elif pattern.endswith("/**"):
+                paths.append(pattern.removesuffix("/**"))
+                prefixes.append(pattern.removesuffix("**"))
             elif pattern.endswith("/*"):
                 prefixes.append(pattern[:-1])
             else:

@@ -12,7 +12,7 @@ from .call import Call
 from .config import ClientConfig
 from .errors import OMPError, copied
 from .models import Capabilities, MemoryRecords
-from .operations import Operation, Progress, Verbs, add_many_of, read_records
+from .operations import Operation, Progress, add_many_of, read_records, restore_of
 from .ports import Ports
 from .providers import create_provider
 from .providers.autodetect import AutoDetectProvider
@@ -39,7 +39,7 @@ class Session:
 
     def _use(self, provider: Provider) -> None:
         self.provider = provider
-        self._verbs: Verbs = provider if self._reranker is None else Reranked(provider, self._reranker)
+        self._verbs: Provider | Reranked = provider if self._reranker is None else Reranked(provider, self._reranker)
 
     def bind(self) -> None:
         """Raise `RuntimeError` where earlier calls came from another event loop than the running one."""
@@ -77,8 +77,8 @@ class Session:
             if self._is_closed:
                 await self.provider.close()
 
-    def _call(self) -> Call:
-        return Call(new_request_id(), self._config.app, self._config.grants)
+    def _call(self, idempotency_key: str | None = None) -> Call:
+        return Call(new_request_id(), self._config.app, self._config.grants, idempotency_key=idempotency_key)
 
     def _identify(self, error: OMPError, call: Call) -> None:
         """Give an error the call's request id and the provider's name, unless it has its own."""
@@ -94,9 +94,9 @@ class Session:
             self._identify(error, call)
             raise
 
-    async def run(self, op: Operation[R], call: Call | None = None) -> R:
+    async def run(self, op: Operation[R], call: Call | None = None, idempotency_key: str | None = None) -> R:
         """Perform one operation. It is checked before anything is sent, and again by what opening found out."""
-        call = call or self._call()
+        call = call or self._call(idempotency_key)
         try:
             if op.validate_in_thread:
                 await self._ports.to_thread(self.provider.check, op, call)
@@ -110,11 +110,20 @@ class Session:
             self._identify(error, call)
             raise
 
-    async def add_many(self, records: Iterable[object], progress: Progress | None) -> MemoryRecords:
+    async def add_many(
+        self, records: Iterable[object], progress: Progress | None, idempotency_key: str | None
+    ) -> MemoryRecords:
+        """Make an operation of the records in a thread, and perform it."""
+        call = self._call(idempotency_key)
+        with self._identified(call):
+            operation = await self._ports.to_thread(add_many_of, read_records(records), progress)
+        return await self.run(operation, call)
+
+    async def restore(self, records: Iterable[object], progress: Progress | None) -> MemoryRecords:
         """Make an operation of the records in a thread, and perform it."""
         call = self._call()
         with self._identified(call):
-            operation = await self._ports.to_thread(add_many_of, read_records(records), progress)
+            operation = await self._ports.to_thread(restore_of, read_records(records), progress)
         return await self.run(operation, call)
 
     async def ping(self) -> None:

@@ -8,7 +8,7 @@ without a scope.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast, get_args
 
@@ -56,11 +56,16 @@ class Grants:
         if granted is not None and not granted.matches(scope):
             raise _denied(access, scope or "*")
 
-    def narrow(self, access: Access, requested: str | None, *, subtree: bool = False) -> ScopeFilter | None:
+    @property
+    def are_unrestricted(self) -> bool:
+        """Whether everything may be read, written and deleted."""
+        return self == UNRESTRICTED
+
+    def narrow(self, access: Access, requested: Sequence[str] | None, *, subtree: bool = False) -> ScopeFilter | None:
         """The scope filter of a query: what was asked for, or else all that is granted.
 
         Args:
-            requested: the query's scope pattern.
+            requested: the query's scope patterns; None if it has none.
             subtree: whether a plain path in `requested` also takes in what is below it.
 
         Raises:
@@ -71,9 +76,12 @@ class Grants:
             if granted == _NO_SCOPES:
                 raise _denied(access, "*")
             return granted
-        asked = ScopeFilter.of([requested], subtree=subtree)
+        asked = ScopeFilter.of(requested, subtree=subtree)
         if granted is not None and not granted.covers(asked):
-            raise _denied(access, requested)
+            denied = (
+                pattern for pattern in requested if not granted.covers(ScopeFilter.of([pattern], subtree=subtree))
+            )
+            raise _denied(access, next(denied))
         return asked
 
 

@@ -21,7 +21,10 @@ from .operations import Operation, Progress
 from .ports import Ports
 from .providers.base import Provider
 
-__all__ = ["Client"]
+__all__ = ["ITERATED_PAGE", "Client"]
+
+ITERATED_PAGE = 200
+"""Memories that `iterate` asks for at a time."""
 
 R = TypeVar("R")
 
@@ -65,21 +68,30 @@ class Client:
         """Connections to the backend, as (busy, idle); None where there is no pool."""
         return self.provider.pool_usage()
 
-    def run(self, op: Operation[R], call: Call | None = None) -> Coroutine[Any, Any, R]:
+    def run(
+        self, op: Operation[R], call: Call | None = None, *, idempotency_key: str | None = None
+    ) -> Coroutine[Any, Any, R]:
         """Perform one operation: checked, authorised, and with a request id on its errors.
 
         Args:
             op: what to do.
             call: on whose behalf; by default that of the client's own settings.
+            idempotency_key: see `Call`; only without `call`.
 
         Raises:
             OMPError: the operation was refused or failed; it has the call's request id.
         """
-        return self._usable().run(op, call)
+        return self._usable().run(op, call, idempotency_key)
 
-    def add_many(self, records: Iterable[object], progress: Progress | None) -> Coroutine[Any, Any, MemoryRecords]:
+    def add_many(
+        self, records: Iterable[object], progress: Progress | None, idempotency_key: str | None
+    ) -> Coroutine[Any, Any, MemoryRecords]:
         """Make an `AddMany` of mappings where that may take its time, and perform it."""
-        return self._usable().add_many(records, progress)
+        return self._usable().add_many(records, progress, idempotency_key)
+
+    def restore(self, records: Iterable[object], progress: Progress | None) -> Coroutine[Any, Any, MemoryRecords]:
+        """Make a `Restore` of records where that may take its time, and perform it."""
+        return self._usable().restore(records, progress)
 
     def capabilities(self) -> Coroutine[Any, Any, Capabilities]:
         """What the backend can do; the same object unless that has changed. Another server is asked once."""

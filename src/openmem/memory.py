@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from .client import Client
+from .client import ITERATED_PAGE, Client
 from .config import AuditMode, ClientConfig
 from .drivers.blocking import BlockingPorts
 from .embedders import Embedder
@@ -16,31 +16,47 @@ from .models import (
     AuditEntries,
     Capabilities,
     ContextBlock,
+    Erased,
     MemoryPage,
     MemoryRecord,
     MemoryRecords,
     MemorySource,
+    Purged,
     SearchResults,
+    UserPage,
+)
+from .models import (
+    Facets as FacetList,
 )
 from .operations import (
     UNSET,
     Add,
     Audit,
     Context,
+    Count,
     Delete,
+    DeleteMany,
+    Facets,
+    ForgetUser,
     Get,
+    GetByKey,
+    History,
     List,
     Operation,
     Progress,
+    Purge,
+    Put,
     Reembed,
     Reindex,
     Search,
     Unset,
     Update,
+    Users,
     WaitForIngest,
 )
 from .ports import run_blocking
 from .rerankers import Reranker
+from .selection import Order
 from .tokens import TokenCounter
 
 R = TypeVar("R")
@@ -173,7 +189,12 @@ class Memory:
         valid_to: datetime | str | None = None,
         supersedes: Sequence[str] | None = None,
         supersede_ended: bool = False,
-        **extensions: Any,
+        metadata: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        expires_at: datetime | str | None = None,
+        indexed: bool = True,
+        idempotency_key: str | None = None,
+        **extensions: Mapping[str, Any],
     ) -> MemoryRecord:
         """Store one memory.
 
@@ -189,13 +210,22 @@ class Memory:
             supersedes: ids of the user's memories that this one replaces; their validity ends.
             supersede_ended: also replace memories that have ended already, which stay as they are; by
                 default that is a conflict, so that two replacements of one memory do not both count.
+            metadata: a JSON object of your own, up to 16 KiB, which queries can filter by; see `openmem.filters`.
+            key: your own name for it, unique among the user's memories of one scope; see `put`.
+            expires_at: from when on no verb shows it any more.
+            indexed: False keeps it out of `search` and `context`, and it is not embedded; `content` may then be
+                empty, and up to 524,288 characters long.
+            idempotency_key: a second call with the same key within a day stores nothing, and returns the memory of
+                the first.
             extensions: ``x-<provider>`` objects, kept on the record: ``**{"x-mem0": {...}}``.
 
         Raises:
-            InvalidRequestError: an argument is wrong, or `supersedes` names an unknown memory.
-            ConflictError: `supersedes` names a memory that has ended already; nothing was stored.
+            InvalidRequestError: an argument is wrong, `supersedes` names an unknown memory, or `idempotency_key` came
+                with another memory before.
+            ConflictError: `supersedes` names a memory that has ended already, or another memory has `key`; nothing
+                was stored.
             ScopeDeniedError: the grants do not include ``write`` on `scope`.
-            UnsupportedCapabilityError: the backend has no scopes, no validity or no supersession, and one is given.
+            UnsupportedCapabilityError: the backend does not have a feature that an argument needs, such as scopes.
             RateLimitedError: the embedder or the backend is asked too often.
             ProviderError: the backend or the embedder failed; nothing was stored, unless the connection was lost
                 while its answer was on the way.
@@ -212,11 +242,88 @@ class Memory:
                 valid_to=valid_to,
                 supersedes=supersedes,
                 supersede_ended=supersede_ended,
+                metadata=metadata,
+                key=key,
+                expires_at=expires_at,
+                indexed=indexed,
+                extensions=extensions,
+            ),
+            idempotency_key,
+        )
+
+    def put(
+        self,
+        *,
+        key: str,
+        content: str,
+        user_id: str,
+        scope: str | None = None,
+        tags: Sequence[str] | None = None,
+        source: MemorySource | Mapping[str, Any] | None = None,
+        confidence: float | None = None,
+        valid_from: datetime | str | None = None,
+        valid_to: datetime | str | None = None,
+        supersedes: Sequence[str] | None = None,
+        supersede_ended: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+        expires_at: datetime | str | None = None,
+        indexed: bool = True,
+        if_version: int | None = None,
+        keep_history: bool = False,
+        **extensions: Mapping[str, Any],
+    ) -> MemoryRecord:
+        """Store a memory under a key, in place of the one that has it; of many calls at once, one after the other.
+
+        The memory keeps its id and ``created_at``, and gets one ``version`` more. All else is that of this call.
+
+        Args:
+            key: your own name for the memory, unique among the user's memories of one scope; no scope is one, too.
+            content, user_id, scope, tags, source, confidence, valid_from, valid_to, supersedes, supersede_ended,
+                metadata, expires_at, indexed: as in `add`.
+            if_version: only replace this version; 0 to store only a new memory. By default whatever is there.
+            keep_history: keep what is replaced as a memory of its own: its validity ends, the new memory supersedes
+                it, and has a new id.
+            extensions: as in `add`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or `supersedes` names an unknown memory.
+            ConflictError: the version is another than `if_version`, or `supersedes` names a memory that has ended
+                already; nothing was stored.
+            ScopeDeniedError: the grants do not include ``write`` on `scope`.
+            UnsupportedCapabilityError: the backend does not have the verb, or a feature that an argument needs.
+            RateLimitedError: the embedder or the backend is asked too often.
+            ProviderError: the backend or the embedder failed; nothing was stored, unless the connection was lost
+                while its answer was on the way.
+        """
+        return self._run(
+            Put(
+                key=key,
+                content=content,
+                user_id=user_id,
+                scope=scope,
+                tags=tags,
+                source=source,
+                confidence=confidence,
+                valid_from=valid_from,
+                valid_to=valid_to,
+                supersedes=supersedes,
+                supersede_ended=supersede_ended,
+                metadata=metadata,
+                expires_at=expires_at,
+                indexed=indexed,
+                if_version=if_version,
+                keep_history=keep_history,
                 extensions=extensions,
             )
         )
 
-    def add_many(self, records: Iterable[Mapping[str, Any]], *, progress: Progress | None = None) -> MemoryRecords:
+    def add_many(
+        self,
+        records: Iterable[Mapping[str, Any]],
+        *,
+        progress: Progress | None = None,
+        idempotency_key: str | None = None,
+    ) -> MemoryRecords:
         """Store many memories at once: all of them, or none if anything is wrong or fails.
 
         Much faster than `add` for each. The order is kept: `list` has the last record first. The other
@@ -228,6 +335,8 @@ class Memory:
                 is sent.
             progress: called after each batch with the memories done and the memories there are. They
                 are stored, and others can see them, once both are the same.
+            idempotency_key: a second call with the same key within a day stores nothing, and returns the memories of
+                the first.
 
         Returns:
             The stored memories, in the order of `records`.
@@ -243,10 +352,14 @@ class Memory:
             ProviderError: the backend or the embedder failed; nothing was stored, unless the connection was lost
                 while its answer was on the way.
         """
-        return run_blocking(self.client.add_many(records, progress))
+        return run_blocking(self.client.add_many(records, progress, idempotency_key))
 
-    def get(self, id: str) -> MemoryRecord:
+    def get(self, id: str, *, user_id: str | None = None) -> MemoryRecord:
         """One memory by its id, whether or not it is valid now.
+
+        Args:
+            id: the memory's id.
+            user_id: whose it must be; a memory of anybody else is not found.
 
         Raises:
             InvalidRequestError: `id` is not a text of 1 to 512 characters.
@@ -257,7 +370,26 @@ class Memory:
             ProviderError: the backend failed or cannot be reached, or all its connections were busy for
                 `pool_timeout` seconds.
         """
-        return self._run(Get(id=id))
+        return self._run(Get(id=id, user_id=user_id))
+
+    def get_by_key(self, key: str, user_id: str, *, scope: str | None = None) -> MemoryRecord:
+        """The memory that has a key, whether or not it is valid now.
+
+        Args:
+            key: the application's own name for it.
+            user_id: whose it is.
+            scope: the scope that it is in; None for none.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+            NotFoundError: the user has no such memory in this scope.
+            ScopeDeniedError: the grants do not include ``read`` on `scope`.
+            UnsupportedCapabilityError: the backend does not have the verb.
+            RateLimitedError: the backend is asked too often.
+            ProviderError: the backend failed or cannot be reached, or all its connections were busy for
+                `pool_timeout` seconds.
+        """
+        return self._run(GetByKey(key=key, user_id=user_id, scope=scope))
 
     def update(
         self,
@@ -267,9 +399,14 @@ class Memory:
         scope: str | Unset | None = UNSET,
         tags: Sequence[str] | Unset | None = UNSET,
         confidence: float | Unset | None = UNSET,
+        valid_from: datetime | str | Unset | None = UNSET,
         valid_to: datetime | str | Unset | None = UNSET,
         supersedes: Sequence[str] | Unset = UNSET,
         supersede_ended: bool = False,
+        metadata: Mapping[str, Any] | Unset | None = UNSET,
+        expires_at: datetime | str | Unset | None = UNSET,
+        user_id: str | None = None,
+        if_version: int | None = None,
     ) -> MemoryRecord:
         """Change a memory. A field left out keeps its value; None clears a nullable one.
 
@@ -279,15 +416,21 @@ class Memory:
             scope: new scope, or None for none.
             tags: new labels, instead of the old ones.
             confidence: new confidence.
+            valid_from: new beginning of its validity, or None for no beginning.
             valid_to: new end of its validity, or None for no end.
             supersedes: ids added to those it replaces already; their validity ends now.
             supersede_ended: also replace memories that have ended already; see `add`. Those that it
                 replaces already are never a conflict.
+            metadata: new metadata, instead of the old.
+            expires_at: new moment from which on no verb shows it, or None for none.
+            user_id: whose it must be; a memory of anybody else is not found.
+            if_version: only change this version.
 
         Raises:
             NotFoundError: there is no such memory.
             InvalidRequestError: nothing to change, a wrong value, or an unknown superseded memory.
-            ConflictError: `supersedes` names a memory that has ended already; nothing was changed.
+            ConflictError: `supersedes` names a memory that has ended already, the version is another than
+                `if_version`, or another memory has its key in the new scope; nothing was changed.
             ScopeDeniedError: the grants do not include ``write`` on its scope, old and new.
             UnsupportedCapabilityError: the backend does not have the verb, or a feature that an argument needs.
             RateLimitedError: the embedder or the backend is asked too often.
@@ -299,45 +442,126 @@ class Memory:
             "scope": scope,
             "tags": tags,
             "confidence": confidence,
+            "valid_from": valid_from,
             "valid_to": valid_to,
             "supersedes": supersedes,
+            "metadata": metadata,
+            "expires_at": expires_at,
         }
         given = {name: value for name, value in fields.items() if value is not UNSET}
-        return self._run(Update(id=id, supersede_ended=supersede_ended, **given))
+        return self._run(
+            Update(id=id, supersede_ended=supersede_ended, user_id=user_id, if_version=if_version, **given)
+        )
 
-    def delete(self, id: str) -> None:
+    def delete(self, id: str, *, user_id: str | None = None, if_version: int | None = None) -> None:
         """Remove a memory for good.
+
+        Args:
+            id: the memory's id.
+            user_id: whose it must be; a memory of anybody else is not found.
+            if_version: only remove this version.
 
         Raises:
             InvalidRequestError: `id` is not a text of 1 to 512 characters.
             NotFoundError: there is no such memory.
+            ConflictError: the version is another than `if_version`.
             ScopeDeniedError: the grants do not include ``delete`` on its scope.
             UnsupportedCapabilityError: the backend does not have the verb.
             RateLimitedError: the backend is asked too often.
             ProviderError: the backend failed or cannot be reached, or all its connections were busy for
                 `pool_timeout` seconds.
         """
-        self._run(Delete(id=id))
+        self._run(Delete(id=id, user_id=user_id, if_version=if_version))
+
+    def delete_many(
+        self,
+        user_id: str,
+        *,
+        scope: str | Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        any_tags: Sequence[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        app: str | None = None,
+        as_of: datetime | str | None = None,
+        ids: Sequence[str] | None = None,
+        keys: Sequence[str] | None = None,
+        everything: bool = False,
+        dry_run: bool = False,
+    ) -> int:
+        """Remove the memories of a user that are selected, for good: all of them, or none if it fails.
+
+        Args:
+            user_id: whose memories.
+            scope, tags, any_tags, where, since, until, app, as_of: which memories; see `list`.
+            ids: only memories with these ids; one that is not there is no error.
+            keys: only memories with these keys.
+            everything: remove all memories of the user; without it there must be a filter.
+            dry_run: only count them.
+
+        Returns:
+            The number of memories that were removed. Those that the grants do not include ``delete`` on are not.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or nothing says which memories.
+            ScopeDeniedError: the grants do not include ``delete`` on `scope`.
+            UnsupportedCapabilityError: the backend does not have the verb, or a feature that an argument needs.
+            RateLimitedError: the backend is asked too often.
+            ProviderError: the backend failed or cannot be reached, or all its connections were busy for
+                `pool_timeout` seconds.
+        """
+        return self._run(
+            DeleteMany(
+                user_id=user_id,
+                scope=scope,
+                tags=tags,
+                any_tags=any_tags,
+                where=where,
+                since=since,
+                until=until,
+                app=app,
+                as_of=as_of,
+                ids=ids,
+                keys=keys,
+                everything=everything,
+                dry_run=dry_run,
+            )
+        )
 
     def list(
         self,
         user_id: str,
         *,
-        scope: str | None = None,
+        scope: str | Sequence[str] | None = None,
         tag: str | None = None,
+        tags: Sequence[str] | None = None,
+        any_tags: Sequence[str] | None = None,
+        where: Mapping[str, Any] | None = None,
         since: datetime | str | None = None,
         until: datetime | str | None = None,
+        app: str | None = None,
+        as_of: datetime | str | None = None,
+        order: Order = "newest",
         limit: int = 50,
         cursor: str | None = None,
     ) -> MemoryPage:
-        """One page of a user's memories, newest first, whether or not they are valid now.
+        """One page of a user's memories, whether or not they are valid now.
 
         Args:
             user_id: whose memories.
-            scope: a path, ``path/*`` for everything below it, or ``*`` for all that have a scope.
+            scope: a path, ``path/*`` for everything below it, ``path/**`` for the path and everything below it, or
+                ``*`` for all that have a scope; or a list of those, of which one must match.
             tag: only memories with this tag.
+            tags: only memories with all of these tags.
+            any_tags: only memories with one of these tags.
+            where: only memories whose metadata passes this filter, as in ``{"topic": "diet", "n": {"$gte": 9}}``; see
+                `openmem.filters`.
             since: only those created at or after this moment.
             until: only those created before this moment.
+            app: only those whose ``source`` has this ``app``.
+            as_of: only those that are valid at this moment.
+            order: ``"newest"`` or ``"oldest"`` first, or ``"updated"``: the latest change first.
             limit: memories on the page, 1 to 500.
             cursor: ``next_cursor`` of the previous page, with the other arguments unchanged.
 
@@ -350,15 +574,196 @@ class Memory:
                 `pool_timeout` seconds.
         """
         return self._run(
-            List(user_id=user_id, scope=scope, tag=tag, since=since, until=until, limit=limit, cursor=cursor)
+            List(
+                user_id=user_id,
+                tag=tag,
+                scope=scope,
+                tags=tags,
+                any_tags=any_tags,
+                where=where,
+                since=since,
+                until=until,
+                app=app,
+                as_of=as_of,
+                order=order,
+                limit=limit,
+                cursor=cursor,
+            )
         )
+
+    def iterate(
+        self,
+        user_id: str,
+        *,
+        scope: str | Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        any_tags: Sequence[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        app: str | None = None,
+        as_of: datetime | str | None = None,
+        order: Order = "newest",
+    ) -> Iterator[MemoryRecord]:
+        """All memories of a user that `list` would show on its pages, one after the other.
+
+        Pages are fetched as they are needed, so that memory does not grow with their number. What is added or removed
+        meanwhile may be among them or not; no memory comes twice.
+
+        Args:
+            user_id: whose memories.
+            scope, tags, any_tags, where, since, until, app, as_of: which memories; see `list`.
+            order: as in `list`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+            ScopeDeniedError: the grants do not include ``read`` on `scope`.
+            UnsupportedCapabilityError: the backend does not have the verb, or a feature that an argument needs.
+            RateLimitedError: the backend is asked too often.
+            ProviderError: the backend failed or cannot be reached, or all its connections were busy for
+                `pool_timeout` seconds.
+        """
+        cursor: str | None = None
+        while True:
+            page = self.list(
+                user_id,
+                scope=scope,
+                tags=tags,
+                any_tags=any_tags,
+                where=where,
+                since=since,
+                until=until,
+                app=app,
+                as_of=as_of,
+                order=order,
+                limit=ITERATED_PAGE,
+                cursor=cursor,
+            )
+            yield from page
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def count(
+        self,
+        user_id: str,
+        *,
+        scope: str | Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        any_tags: Sequence[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        app: str | None = None,
+        as_of: datetime | str | None = None,
+    ) -> int:
+        """How many memories a user has, whether or not they are valid now.
+
+        Args:
+            user_id: whose memories.
+            scope, tags, any_tags, where, since, until, app, as_of: which memories; see `list`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+            ScopeDeniedError: the grants do not include ``read`` on `scope`.
+            UnsupportedCapabilityError: the backend does not have the verb, or a feature that an argument needs.
+            RateLimitedError: the backend is asked too often.
+            ProviderError: the backend failed or cannot be reached, or all its connections were busy for
+                `pool_timeout` seconds.
+        """
+        return self._run(
+            Count(
+                user_id=user_id,
+                scope=scope,
+                tags=tags,
+                any_tags=any_tags,
+                where=where,
+                since=since,
+                until=until,
+                app=app,
+                as_of=as_of,
+            )
+        )
+
+    def facets(
+        self,
+        user_id: str,
+        *,
+        by: str,
+        scope: str | Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        any_tags: Sequence[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        app: str | None = None,
+        as_of: datetime | str | None = None,
+        limit: int = 100,
+    ) -> FacetList:
+        """The values of a field among a user's memories, the most frequent first, whether or not they are valid now.
+
+        Args:
+            user_id: whose memories.
+            by: ``"scope"``, ``"tag"``, ``"app"``, or ``"metadata."`` and a path in the metadata.
+            scope, tags, any_tags, where, since, until, app, as_of: which memories; see `list`.
+            limit: values at most, 1 to 1000.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+            ScopeDeniedError: the grants do not include ``read`` on `scope`.
+            UnsupportedCapabilityError: the backend does not have the verb, or a feature that an argument needs.
+            RateLimitedError: the backend is asked too often.
+            ProviderError: the backend failed or cannot be reached, or all its connections were busy for
+                `pool_timeout` seconds.
+        """
+        return self._run(
+            Facets(
+                user_id=user_id,
+                by=by,
+                scope=scope,
+                tags=tags,
+                any_tags=any_tags,
+                where=where,
+                since=since,
+                until=until,
+                app=app,
+                as_of=as_of,
+                limit=limit,
+            )
+        )
+
+    def history(self, id: str, *, user_id: str | None = None) -> MemoryRecords:
+        """A memory with all that it superseded and all that superseded it, the oldest first.
+
+        Args:
+            id: the memory's id.
+            user_id: whose it must be; a memory of anybody else is not found.
+
+        Raises:
+            InvalidRequestError: `id` is not a text of 1 to 512 characters.
+            NotFoundError: there is no such memory.
+            ScopeDeniedError: the grants do not include ``read`` on its scope. Others of its history that they do not
+                include are left out.
+            UnsupportedCapabilityError: the backend does not have the verb.
+            RateLimitedError: the backend is asked too often.
+            ProviderError: the backend failed or cannot be reached, or all its connections were busy for
+                `pool_timeout` seconds.
+        """
+        return self._run(History(id=id, user_id=user_id))
 
     def search(
         self,
         query: str,
         user_id: str,
         *,
-        scope: str | None = None,
+        scope: str | Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        any_tags: Sequence[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        app: str | None = None,
+        as_of: datetime | str | None = None,
         limit: int = 10,
         min_score: float | None = None,
         timezone: tzinfo | str | None = None,
@@ -369,7 +774,8 @@ class Memory:
         Args:
             query: a question or a few words.
             user_id: whose memories.
-            scope: a path, ``path/*`` for everything below it, or ``*`` for all that have a scope.
+            scope, tags, any_tags, where, since, until, app, as_of: which memories; see `list`.
+                By default those that are valid now.
             limit: results at most, 1 to 100.
             min_score: leave out results below this score, 0 to 1.
             timezone: in which the query names days, such as "yesterday"; None for the client's own.
@@ -389,6 +795,13 @@ class Memory:
                 query=query,
                 user_id=user_id,
                 scope=scope,
+                tags=tags,
+                any_tags=any_tags,
+                where=where,
+                since=since,
+                until=until,
+                app=app,
+                as_of=as_of,
                 limit=limit,
                 min_score=min_score,
                 timezone=timezone,
@@ -401,7 +814,14 @@ class Memory:
         query: str,
         user_id: str,
         *,
-        scope: str | None = None,
+        scope: str | Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        any_tags: Sequence[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        app: str | None = None,
+        as_of: datetime | str | None = None,
         token_budget: int = 500,
         timezone: tzinfo | str | None = None,
         recency: timedelta | float | None = None,
@@ -414,7 +834,8 @@ class Memory:
         Args:
             query: the question the model is about to answer.
             user_id: whose memories.
-            scope: as in `search`, but a plain path also takes in everything below it.
+            scope, tags, any_tags, where, since, until, app, as_of: which memories; see `list`.
+                As in `search`, but a plain path in `scope` also takes in everything below it.
             token_budget: most tokens the text may have, by the client's `token_counter`.
             timezone: as in `search`.
             recency: as in `search`.
@@ -432,6 +853,13 @@ class Memory:
                 query=query,
                 user_id=user_id,
                 scope=scope,
+                tags=tags,
+                any_tags=any_tags,
+                where=where,
+                since=since,
+                until=until,
+                app=app,
+                as_of=as_of,
                 token_budget=token_budget,
                 timezone=timezone,
                 recency=recency,
@@ -495,6 +923,93 @@ class Memory:
                 cannot be reached.
         """
         self._run(WaitForIngest(ids=ids, user_id=user_id, timeout=timeout))
+
+    def users(self, *, prefix: str | None = None, limit: int = 100, cursor: str | None = None) -> UserPage:
+        """One page of the users that have memories, in the order of their ids. Not for clients with grants.
+
+        Args:
+            prefix: only users whose id begins like this.
+            limit: users on the page, 1 to 1000.
+            cursor: ``next_cursor`` of the previous page, with the same `prefix`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or `cursor` belongs to another `prefix`.
+            ScopeDeniedError: the client has grants.
+            UnsupportedCapabilityError: the backend does not have the verb.
+            RateLimitedError: the backend is asked too often.
+            ProviderError: the backend failed or cannot be reached, or all its connections were busy for
+                `pool_timeout` seconds.
+        """
+        return self._run(Users(prefix=prefix, limit=limit, cursor=cursor))
+
+    def forget_user(self, user_id: str) -> Erased:
+        """Remove all that is stored of one user for good, all or nothing. Not for clients with grants.
+
+        That is memories, keys and audit entries; the call leaves no audit entry itself.
+
+        Args:
+            user_id: who is forgotten; one who is not there is no error.
+
+        Raises:
+            InvalidRequestError: `user_id` is not a text of 1 to 512 characters.
+            ScopeDeniedError: the client has grants.
+            UnsupportedCapabilityError: the backend does not have the verb.
+            RateLimitedError: the backend is asked too often.
+            ProviderError: the backend failed or cannot be reached, or all its connections were busy for
+                `pool_timeout` seconds.
+        """
+        return self._run(ForgetUser(user_id=user_id))
+
+    def restore(
+        self, records: Iterable[MemoryRecord | Mapping[str, Any]], *, progress: Progress | None = None
+    ) -> MemoryRecords:
+        """Store memories as they were, with ids, times, versions and what they supersede. Not for clients with grants.
+
+        All of them are stored, or none. A memory whose id is there already stays as it is, so that a call can be
+        repeated. Nothing is ended by what a record supersedes, and its order in `records` does not matter.
+
+        Args:
+            records: memories as `get` or `list` returned them, or mappings with the same fields.
+            progress: called after each batch with the memories done and the memories there are.
+
+        Returns:
+            The memories as they are stored, in the order of `records`.
+
+        Raises:
+            InvalidRequestError: a record is wrong; the message has its index, as in ``records[17].content``.
+            ConflictError: another memory has the key of a record.
+            ScopeDeniedError: the client has grants.
+            UnsupportedCapabilityError: the backend does not have the verb.
+            RateLimitedError: the embedder or the backend is asked too often.
+            ProviderError: the backend or the embedder failed; nothing was stored, unless the connection was lost
+                while its answer was on the way.
+        """
+        return run_blocking(self.client.restore(records, progress))
+
+    def purge(
+        self,
+        *,
+        ended_before: datetime | str | None = None,
+        audit_before: datetime | str | None = None,
+        progress: Progress | None = None,
+    ) -> Purged:
+        """Remove what has expired, of all users, and what is older than asked. Not for clients with grants.
+
+        Batch by batch, each for good before the next is begun: the call may be stopped at any time, and made again.
+
+        Args:
+            ended_before: also remove memories whose validity ended before this moment.
+            audit_before: also remove entries of the audit log from before this moment.
+            progress: called after each batch with what was removed and what there is to remove.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+            ScopeDeniedError: the client has grants.
+            UnsupportedCapabilityError: the backend does not have the verb.
+            RateLimitedError: the backend is asked too often.
+            ProviderError: the backend failed; what was removed before is gone.
+        """
+        return self._run(Purge(ended_before=ended_before, audit_before=audit_before, progress=progress))
 
     def reembed(self, *, batch_size: int = 256, progress: Progress | None = None) -> int:
         """Embed with this client's embedder all memories that another model embedded, of every user.
@@ -562,5 +1077,5 @@ class Memory:
     ) -> None:
         self.close()
 
-    def _run(self, op: Operation[R]) -> R:
-        return run_blocking(self.client.run(op))
+    def _run(self, op: Operation[R], idempotency_key: str | None = None) -> R:
+        return run_blocking(self.client.run(op, idempotency_key=idempotency_key))

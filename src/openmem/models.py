@@ -6,69 +6,16 @@ through an older client. All timestamps are timezone-aware; a naive one is read 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from .wire_model import Timestamp as Timestamp
+from .wire_model import WireModel as WireModel
+from .wire_model import as_utc as as_utc
 
 OMP_VERSION = "0.1"
-
-
-def as_utc(moment: datetime) -> datetime:
-    """`moment` as an aware datetime in UTC; a naive one is taken to be in UTC already.
-
-    Raises:
-        ValueError: in UTC the moment is not between the years 1 and 9999.
-    """
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError(f"{moment.isoformat()} is not between the years 1 and 9999 in UTC") from None
-
-
-Timestamp: TypeAlias = Annotated[datetime, AfterValidator(as_utc)]
-
-
-class WireModel(BaseModel):
-    """Immutable, hashable, and preserves fields it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    def __hash__(self) -> int:
-        return hash((type(self), _hashable(vars(self)), _hashable(self.model_extra)))
-
-    def to_wire(self) -> dict[str, Any]:
-        """The JSON object sent over HTTP: fields that are not set are left out, unknown fields never."""
-        return _with_unknown_nulls(self, self.model_dump(mode="json", exclude_none=True))
-
-
-def _hashable(value: object) -> object:
-    match value:
-        case dict():
-            return frozenset((key, _hashable(item)) for key, item in value.items())
-        case list() | tuple():
-            return tuple(map(_hashable, value))
-        case set():
-            return frozenset(value)
-    return value
-
-
-def _with_unknown_nulls(model: WireModel, dumped: dict[str, Any]) -> dict[str, Any]:
-    """`dumped`, which is `model` without None, with the unknown fields that are None."""
-    for name, value in (model.model_extra or {}).items():
-        if value is None:
-            dumped[name] = None
-    for name, value in vars(model).items():
-        if isinstance(value, WireModel):
-            _with_unknown_nulls(value, dumped[name])
-        elif isinstance(value, list):
-            for item, wire in zip(value, dumped[name], strict=True):
-                if isinstance(item, WireModel):
-                    _with_unknown_nulls(item, wire)
-    return dumped
-
 
 W = TypeVar("W", bound=WireModel)
 
@@ -111,6 +58,11 @@ class MemoryRecord(WireModel):
         status: ``stored``: it can be searched. ``queued``: it will be, see `openmem.Memory.wait_for_ingest`.
             ``failed``: the backend could not process it; delete it and add it again. A backend may have other
             values. None if the backend does not say.
+        metadata: a JSON object of the application, which queries can filter by.
+        key: the application's own name for it, unique among the user's memories of one scope.
+        version: 1, and one more with every change; None if the backend does not count.
+        expires_at: from when on no verb shows it any more; None for never.
+        indexed: whether `search` and `context` can find it.
     """
 
     id: str
@@ -127,6 +79,11 @@ class MemoryRecord(WireModel):
     embedding_model: str | None = None
     updated_at: Timestamp | None = None
     status: MemoryStatus | str | None = None
+    metadata: dict[str, Any] | None = None
+    key: str | None = None
+    version: int | None = None
+    expires_at: Timestamp | None = None
+    indexed: bool = True
 
     def __hash__(self) -> int:
         return hash(self.id)
@@ -175,12 +132,22 @@ class MemoryPage(WireModel):
     """One page of `list`.
 
     Attributes:
-        items: the memories, newest first.
+        items: the memories, in the order that was asked for. The page itself can be indexed, has a length, and
+            iterates over them.
         next_cursor: what `list` takes as ``cursor`` for the next page, opaque; None on the last page.
     """
 
     items: list[MemoryRecord]
     next_cursor: str | None = None
+
+    def __iter__(self) -> Iterator[MemoryRecord]:  # type: ignore[override]  # pydantic's gives the fields
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> MemoryRecord:
+        return self.items[index]
 
 
 class SearchResult(WireModel):
@@ -241,7 +208,7 @@ class ContextBlock(WireModel):
     text: str
     citations: list[Citation]
     token_count: int
-    omitted: list[OmittedMemory] = []
+    omitted: list[OmittedMemory] = Field(default_factory=list)
 
 
 class CapabilityFeatures(WireModel):
@@ -267,6 +234,13 @@ class CapabilityFeatures(WireModel):
             not known.
         timezones: `search` and `context` take ``timezone``; None if it is not known.
         recency: `search` and `context` take ``recency``; None if it is not known.
+        metadata: memories have ``metadata``, and queries filter by it with ``where``; None if it is not known.
+        filters: queries select by several scopes, by ``path/**``, ``tags``, ``any_tags``, ``app`` and ``as_of``, search
+            and context also by ``since`` and ``until``, and `list` has an order; None if it is not known.
+        keys: memories have a ``key``; None if it is not known.
+        versions: changes count in ``version``, and writes take ``if_version``; None if it is not known.
+        expiry: memories can expire; None if it is not known.
+        unindexed: memories can be kept out of searches with ``indexed``; None if it is not known.
     """
 
     vector_search: bool = False
@@ -283,6 +257,12 @@ class CapabilityFeatures(WireModel):
     audits_reads: bool | None = None
     timezones: bool | None = None
     recency: bool | None = None
+    metadata: bool | None = None
+    filters: bool | None = None
+    keys: bool | None = None
+    versions: bool | None = None
+    expiry: bool | None = None
+    unindexed: bool | None = None
 
 
 class CapabilityLimits(WireModel):
@@ -338,3 +318,80 @@ class AuditEntry(WireModel):
 
 
 AuditEntries: TypeAlias = list[AuditEntry]
+
+
+class Facet(WireModel):
+    """A value of a field, and the memories that have it.
+
+    Attributes:
+        value: the value; None for memories that have none. A value of metadata that is no text is as in JSON.
+        count: how many memories have it.
+        newest: when the newest of them was created.
+    """
+
+    value: Any = None
+    count: int
+    newest: Timestamp
+
+
+Facets: TypeAlias = list[Facet]
+
+
+class UserSummary(WireModel):
+    """A user who has memories.
+
+    Attributes:
+        user_id: the user's id.
+        count: how many memories there are.
+        newest: when the newest of them was created.
+    """
+
+    user_id: str
+    count: int
+    newest: Timestamp
+
+
+class UserPage(WireModel):
+    """One page of users.
+
+    Attributes:
+        items: the users, in the order of their ids. The page itself can be indexed, has a length, and iterates over
+            them.
+        next_cursor: what `users` takes as ``cursor`` for the next page, opaque; None on the last page.
+    """
+
+    items: list[UserSummary]
+    next_cursor: str | None = None
+
+    def __iter__(self) -> Iterator[UserSummary]:  # type: ignore[override]  # pydantic's gives the fields
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> UserSummary:
+        return self.items[index]
+
+
+class Erased(WireModel):
+    """What was stored of a user, and is there no more.
+
+    Attributes:
+        memories: how many memories.
+        audit_entries: how many entries of the audit log.
+    """
+
+    memories: int
+    audit_entries: int
+
+
+class Purged(WireModel):
+    """What was removed of all users.
+
+    Attributes:
+        memories: how many memories, which had expired or ended.
+        audit_entries: how many entries of the audit log.
+    """
+
+    memories: int
+    audit_entries: int

@@ -7,12 +7,13 @@ import importlib
 import pytest
 
 PROMISED = {
-    "openmem.client": "Client",
+    "openmem.client": "Client ITERATED_PAGE",
     "openmem.config": "AuditMode ClientConfig DEFAULT_POOL_TIMEOUT_SECONDS",
     "openmem.embedders": "Embedder embedder_for resolve_embedder",
-    "openmem.operations": "Add AddMany Audit Context ContextSearch Delete Get InRecord List MAX_TOKEN_BUDGET "
-    "MemoryInput Name Operation Progress Reembed Reindex ScopedQuery Search UNSET Unset Update VERBS Verbs "
-    "WaitForIngest add_many_of check_json read_records",
+    "openmem.operations": "Add AddMany AdministrativeOperation Audit Context ContextSearch Count Delete DeleteMany "
+    "Facets ForgetUser Get GetByKey History InRecord List MAX_TOKEN_BUDGET MemoryInput Name Operation Progress Purge "
+    "Put Reembed Reindex Restore RestoredMemory ScopedQuery Search UNSET Unset Update Users VERBS Verbs WaitForIngest "
+    "add_many_of check_json read_records restore_of",
     "openmem.ports": "Ports SdkCall run_blocking",
     "openmem.providers.base": "CONTEXT_CANDIDATES Call Position Provider Selection check_not_ended is_valid "
     "new_memory_id no_such_memory unknown_superseded",

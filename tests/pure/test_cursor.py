@@ -28,7 +28,7 @@ def at(cursor: str, **changes: Any) -> List:
 
 
 def position(op: List) -> Position | None:
-    return op.selection(UNRESTRICTED).before
+    return op.selection(UNRESTRICTED).behind
 
 
 def forged(*payload: object) -> str:

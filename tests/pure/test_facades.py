@@ -14,6 +14,8 @@ from openmem import AsyncMemory, Memory
 from openmem.operations import VERBS, Unset
 
 VERB_NAMES = [*(verb.verb for verb in VERBS), "capabilities", "close"]
+ITERATED = "iterate"
+SELECTION = "scope=None, tags=None, any_tags=None, where=None, since=None, until=None, app=None, as_of=None"
 LIFE_CYCLE = {"__enter__": "__aenter__", "__exit__": "__aexit__"}
 
 
@@ -29,7 +31,7 @@ def shape(function: Callable[..., Any]) -> list[tuple[str, object, object, objec
 
 
 def test_both_have_the_verbs_and_nothing_else() -> None:
-    assert public(Memory) == public(AsyncMemory) == set(VERB_NAMES)
+    assert public(Memory) == public(AsyncMemory) == {*VERB_NAMES, ITERATED}
 
 
 @pytest.mark.parametrize("verb", VERB_NAMES)
@@ -46,6 +48,13 @@ def test_a_verb_is_documented_the_same(verb: str) -> None:
     assert inspect.getdoc(getattr(Memory, verb)) == inspect.getdoc(getattr(AsyncMemory, verb))
 
 
+def test_iterate_reads_the_same() -> None:
+    assert shape(Memory.iterate) == shape(AsyncMemory.iterate)
+    assert inspect.getdoc(Memory.iterate) == inspect.getdoc(AsyncMemory.iterate)
+    assert inspect.isgeneratorfunction(Memory.iterate)
+    assert inspect.isasyncgenfunction(AsyncMemory.iterate)
+
+
 def test_constructors_read_the_same() -> None:
     assert shape(Memory.__init__) == shape(AsyncMemory.__init__)
 
@@ -60,9 +69,9 @@ def test_constructors_are_documented_the_same() -> None:
 def test_every_parameter_is_documented() -> None:
     for function in [Memory, *(getattr(Memory, verb) for verb in VERB_NAMES)]:
         documentation = inspect.getdoc(function) or ""
-        for name in inspect.signature(function).parameters:
-            if name not in ("self", "id", "dsn"):
-                assert re.search(rf"^    {name}: ", documentation, re.MULTILINE), (function, name)
+        documented = re.findall(r"^    (\w+(?:,\s+\w+)*): ", documentation, re.MULTILINE)
+        names = {name for several in documented for name in re.split(r",\s+", several)}
+        assert {*inspect.signature(function).parameters} - {"self", "id", "dsn"} <= names, function
 
 
 @pytest.mark.parametrize(("blocking", "asynchronous"), LIFE_CYCLE.items())
@@ -74,16 +83,32 @@ def test_parameters_follow_the_protocol() -> None:
     """Names, order, kinds and defaults, as the protocol's Python binding gives them."""
     promised = {
         "add": "*, content, user_id, scope=None, tags=None, source=None, confidence=None, valid_from=None, "
-        "valid_to=None, supersedes=None, supersede_ended=False, **extensions",
-        "add_many": "records, *, progress=None",
-        "get": "id",
-        "update": "id, *, content=<unset>, scope=<unset>, tags=<unset>, confidence=<unset>, valid_to=<unset>, "
-        "supersedes=<unset>, supersede_ended=False",
-        "delete": "id",
-        "list": "user_id, *, scope=None, tag=None, since=None, until=None, limit=50, cursor=None",
-        "search": "query, user_id, *, scope=None, limit=10, min_score=None, timezone=None, recency=None",
-        "context": "query, user_id, *, scope=None, token_budget=500, timezone=None, recency=None",
+        "valid_to=None, supersedes=None, supersede_ended=False, metadata=None, key=None, expires_at=None, "
+        "indexed=True, idempotency_key=None, **extensions",
+        "put": "*, key, content, user_id, scope=None, tags=None, source=None, confidence=None, valid_from=None, "
+        "valid_to=None, supersedes=None, supersede_ended=False, metadata=None, expires_at=None, indexed=True, "
+        "if_version=None, keep_history=False, **extensions",
+        "add_many": "records, *, progress=None, idempotency_key=None",
+        "get": "id, *, user_id=None",
+        "get_by_key": "key, user_id, *, scope=None",
+        "update": "id, *, content=<unset>, scope=<unset>, tags=<unset>, confidence=<unset>, valid_from=<unset>, "
+        "valid_to=<unset>, supersedes=<unset>, supersede_ended=False, metadata=<unset>, expires_at=<unset>, "
+        "user_id=None, if_version=None",
+        "delete": "id, *, user_id=None, if_version=None",
+        "delete_many": f"user_id, *, {SELECTION}, ids=None, keys=None, everything=False, dry_run=False",
+        "list": "user_id, *, scope=None, tag=None, tags=None, any_tags=None, where=None, since=None, until=None, "
+        "app=None, as_of=None, order='newest', limit=50, cursor=None",
+        "iterate": f"user_id, *, {SELECTION}, order='newest'",
+        "search": f"query, user_id, *, {SELECTION}, limit=10, min_score=None, timezone=None, recency=None",
+        "context": f"query, user_id, *, {SELECTION}, token_budget=500, timezone=None, recency=None",
+        "count": f"user_id, *, {SELECTION}",
+        "facets": f"user_id, *, by, {SELECTION}, limit=100",
+        "history": "id, *, user_id=None",
         "audit": "user_id, *, app=None, since=None, limit=100",
+        "users": "*, prefix=None, limit=100, cursor=None",
+        "forget_user": "user_id",
+        "restore": "records, *, progress=None",
+        "purge": "*, ended_before=None, audit_before=None, progress=None",
         "capabilities": "",
         "wait_for_ingest": "ids, user_id, *, timeout=None",
         "close": "",
@@ -110,6 +135,9 @@ def test_exported_members() -> None:
         "Citation",
         "ConflictError",
         "ContextBlock",
+        "Embedder",
+        "Erased",
+        "Facet",
         "InvalidRequestError",
         "Memory",
         "MemoryInput",
@@ -120,12 +148,16 @@ def test_exported_members() -> None:
         "OMPError",
         "OmittedMemory",
         "ProviderError",
+        "Purged",
         "RateLimitedError",
+        "Reranker",
         "ScopeDeniedError",
         "SearchResult",
         "UnauthorizedError",
         "UnsupportedCapabilityError",
         "UnsupportedProviderError",
+        "UserPage",
+        "UserSummary",
         "__version__",
     }
     for name in openmem.__all__:

@@ -17,11 +17,16 @@ from openmem.models import (
     CapabilityLimits,
     Citation,
     ContextBlock,
+    Erased,
+    Facet,
     MemoryPage,
     MemoryRecord,
     MemorySource,
     OmittedMemory,
+    Purged,
     SearchResult,
+    UserPage,
+    UserSummary,
     WireModel,
     construct_record,
 )
@@ -40,6 +45,7 @@ def fields() -> dict[str, Any]:
         "tags": ["taste"],
         "source": MemorySource(app="chat"),
         "status": "stored",
+        "indexed": True,
     }
 
 
@@ -96,6 +102,7 @@ def models() -> list[WireModel]:
     record = MemoryRecord(**fields() | {"supersedes": ["mem_2"], "source": MemorySource(app="chat", **extra)}, **extra)
     citation = Citation(memory_id="mem_1", score=0.5, **extra)
     omitted = OmittedMemory(memory_id="mem_2", reason="duplicate", **extra)
+    user = UserSummary(user_id="maya", count=3, newest=NOW, **extra)
     return [
         record,
         MemorySource(app="chat", **extra),
@@ -108,6 +115,11 @@ def models() -> list[WireModel]:
         CapabilityLimits(**extra),
         Capabilities(provider="p", verbs=["add"], features=CapabilityFeatures(**extra), **extra),
         AuditEntry(timestamp=NOW, action="add", **extra),
+        Facet(value={"a": [1]}, count=3, newest=NOW, **extra),
+        user,
+        UserPage(items=[user], **extra),
+        Erased(memories=3, audit_entries=4, **extra),
+        Purged(memories=3, audit_entries=4, **extra),
     ]
 
 

@@ -32,8 +32,8 @@ RECORD = MemoryRecord(id="m", content="tea", user_id="u", created_at=NOW - HOUR,
         ({"since": NOW}, False),
         ({"until": NOW}, True),
         ({"until": NOW - HOUR}, False),
-        ({"before": Position(NOW - HOUR, "n")}, True),
-        ({"before": Position(NOW - HOUR, "m")}, False),
+        ({"behind": Position(NOW - HOUR, "n")}, True),
+        ({"behind": Position(NOW - HOUR, "m")}, False),
         ({"tag": "a", "until": NOW - HOUR}, False),
     ],
     ids=str,
@@ -64,10 +64,11 @@ def test_what_the_queries_select() -> None:
     cursor = page.cursor_after(RECORD)
     next_page = page.model_copy(update={"cursor": cursor})
     food = ScopeFilter.of(["food"])
-    assert next_page.selection(UNRESTRICTED) == Selection("u", food, "a", NOW, before=Position.of(RECORD))
-    assert Search(query="q", user_id="u", scope="food").selection(UNRESTRICTED) == Selection("u", food, only_valid=True)
+    assert next_page.selection(UNRESTRICTED) == Selection("u", food, "a", NOW, behind=Position.of(RECORD))
+    searched = Search(query="q", user_id="u", scope="food").selection(UNRESTRICTED)
+    assert searched == Selection("u", food, only_valid=True, only_indexed=True)
     context = Context(query="q", user_id="u", scope="food")
-    subtree = Selection("u", ScopeFilter.of(["food"], subtree=True), only_valid=True)
+    subtree = Selection("u", ScopeFilter.of(["food"], subtree=True), only_valid=True, only_indexed=True)
     assert context.selection(UNRESTRICTED) == context.as_search(3).selection(UNRESTRICTED) == subtree
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,19 +11,42 @@ from urllib.parse import unquote
 
 import pytest
 
-from openmem import AuditEntry, ContextBlock, InvalidRequestError, MemoryPage, MemoryRecord, SearchResult
+from openmem import (
+    AuditEntry,
+    ContextBlock,
+    Erased,
+    Facet,
+    InvalidRequestError,
+    MemoryPage,
+    MemoryRecord,
+    Purged,
+    SearchResult,
+    UserPage,
+    UserSummary,
+)
 from openmem.operations import (
     VERBS,
     Add,
     AddMany,
     Audit,
     Context,
+    Count,
     Delete,
+    DeleteMany,
+    Facets,
+    ForgetUser,
     Get,
+    GetByKey,
+    History,
     List,
     Operation,
+    Purge,
+    Put,
+    Restore,
+    RestoredMemory,
     Search,
     Update,
+    Users,
 )
 from openmem.providers.supersession import has_ended
 from openmem.wire.route import MAX_EXTRA_FIELDS, Route
@@ -46,6 +70,16 @@ OPERATIONS: Mapping[str, Operation] = {
         Search(query="2024", user_id="u", recency=timedelta(days=30)),
         Context(query="q", user_id="u", token_budget=9),
         Audit(user_id="u", app="42", since=NOW, limit=4),
+        Put(key="a/b", content="tea", user_id="u", metadata={"n": 9}, if_version=0, extensions={"x-a": 1}),
+        GetByKey(key="a/b c%", user_id="u", scope="a"),
+        DeleteMany(user_id="u", scope=["a", "b/**"], where={"n": {"$gte": 9}}, dry_run=True),
+        Count(user_id="u", app="42"),
+        Facets(user_id="u", by="metadata.a.b", limit=3),
+        History(id="a/b c%"),
+        Users(prefix="u", limit=3, cursor="c"),
+        ForgetUser(user_id="a/b c%"),
+        Restore(records=(RestoredMemory(id="mem_1", content="tea", user_id="u", created_at=NOW, version=3),)),
+        Purge(ended_before=NOW),
     )
 }
 RESULTS: Mapping[str, object] = {
@@ -57,6 +91,16 @@ RESULTS: Mapping[str, object] = {
     "list": MemoryPage(items=[RECORD], next_cursor="c"),
     "search": [SearchResult(memory=RECORD, score=0.5)],
     "context": ContextBlock(text="", citations=[], token_count=0),
+    "put": RECORD,
+    "get_by_key": RECORD,
+    "delete_many": 3,
+    "count": 3,
+    "facets": [Facet(value="diet", count=3, newest=NOW)],
+    "history": [RECORD, RECORD],
+    "users": UserPage(items=[UserSummary(user_id="u", count=3, newest=NOW)], next_cursor="c"),
+    "forget_user": Erased(memories=3, audit_entries=4),
+    "restore": [RECORD],
+    "purge": Purged(memories=3, audit_entries=4),
     "audit": [AuditEntry(timestamp=NOW, app=None, action="add", memory_id="mem_1", scope=None, request_id="r")],
 }
 
@@ -64,7 +108,10 @@ RESULTS: Mapping[str, object] = {
 def received(route: Route[Any], op: Operation) -> Operation:
     """The operation as a server reads it."""
     request = route.request(op)
-    path = dict(zip(route.path_parameters, [unquote(request.path.rpartition("/")[2])], strict=False))
+    pattern = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", route.path)
+    found = re.fullmatch(pattern, request.path)
+    assert found is not None
+    path = {name: unquote(value) for name, value in found.groupdict().items()}
     body = None if request.body is None else json.loads(json.dumps(request.body))
     return route.operation(path, request.query or {}, body)
 

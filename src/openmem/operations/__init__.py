@@ -6,7 +6,7 @@ unchanged to the provider. Making an invalid one raises `InvalidRequestError` na
 
 from __future__ import annotations
 
-from .batch import add_many_of, read_records
+from .batch import add_many_of, read_records, restore_of
 from .fields import (
     MAX_TOKEN_BUDGET,
     UNSET,
@@ -17,25 +17,24 @@ from .fields import (
     check_json,
 )
 from .messages import InRecord
-from .verbs import (
-    VERBS,
-    Add,
-    AddMany,
+from .operation import AdministrativeOperation, Operation, ScopedQuery
+from .reads import (
     Audit,
     Context,
     ContextSearch,
-    Delete,
+    Count,
+    Facets,
     Get,
+    GetByKey,
+    History,
     List,
-    Operation,
-    Reembed,
-    Reindex,
-    ScopedQuery,
     Search,
-    Update,
-    Verbs,
+    Users,
     WaitForIngest,
 )
+from .upkeep import ForgetUser, Purge, Reembed, Reindex
+from .verbs import VERBS, Verbs
+from .writes import Add, AddMany, Delete, DeleteMany, Put, Restore, RestoredMemory, Update
 
 __all__ = [
     "MAX_TOKEN_BUDGET",
@@ -43,26 +42,39 @@ __all__ = [
     "VERBS",
     "Add",
     "AddMany",
+    "AdministrativeOperation",
     "Audit",
     "Context",
     "ContextSearch",
+    "Count",
     "Delete",
+    "DeleteMany",
+    "Facets",
+    "ForgetUser",
     "Get",
+    "GetByKey",
+    "History",
     "InRecord",
     "List",
     "MemoryInput",
     "Name",
     "Operation",
     "Progress",
+    "Purge",
+    "Put",
     "Reembed",
     "Reindex",
+    "Restore",
+    "RestoredMemory",
     "ScopedQuery",
     "Search",
     "Unset",
     "Update",
+    "Users",
     "Verbs",
     "WaitForIngest",
     "add_many_of",
     "check_json",
     "read_records",
+    "restore_of",
 ]

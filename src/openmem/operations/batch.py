@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from .._ids import new_request_id
 from ..errors import InvalidRequestError
+from ..models import MemoryRecord
 from .fields import ADD_ARGUMENTS, Progress
 from .messages import InRecord, shown
-from .verbs import Add, AddMany
+from .writes import Add, AddMany, Restore, RestoredMemory
+
+_SET_BY_BACKEND: Final = frozenset({"embedding_model", "status"})
+"""Fields of a record that a backend finds out anew."""
 
 
 def read_records(records: Iterable[object]) -> tuple[object, ...]:
@@ -38,6 +43,19 @@ def add_many_of(records: Sequence[object], progress: Progress | None) -> AddMany
     return AddMany(records=tuple(adds), progress=progress)
 
 
+def restore_of(records: Sequence[object], progress: Progress | None) -> Restore:
+    """The operation of records, or of mappings with the same fields.
+
+    Raises:
+        InvalidRequestError: one is wrong; the message names its index, as in ``records[17].content``.
+    """
+    restored: list[RestoredMemory] = []
+    for number, record in enumerate(records):
+        with InRecord(number):
+            restored.append(_restored_of(record))
+    return Restore(records=tuple(restored), progress=progress)
+
+
 def _add_of(record: object) -> Add:
     if not isinstance(record, Mapping):
         raise InvalidRequestError(
@@ -52,3 +70,16 @@ def _add_of(record: object) -> Add:
                 f"has the key {shown(name)}, which is no argument of add", request_id=new_request_id()
             )
     return Add(**fields, extensions=extensions)
+
+
+def _restored_of(record: object) -> RestoredMemory:
+    given = {**vars(record), **(record.model_extra or {})} if isinstance(record, MemoryRecord) else record
+    if not isinstance(given, Mapping):
+        raise InvalidRequestError(
+            f"{shown(record)} is not a memory; give a MemoryRecord, or a mapping with its fields",
+            request_id=new_request_id(),
+        )
+    known = RestoredMemory.model_fields
+    fields = {name: value for name, value in given.items() if name in known and value is not None}
+    extensions = {name: value for name, value in given.items() if name not in known and name not in _SET_BY_BACKEND}
+    return RestoredMemory(**fields, extensions=extensions)

@@ -15,10 +15,17 @@ from .._scopes import MAX_SCOPE_CHARACTERS, check_path, check_pattern
 from .._suggestions import closest
 from .._text import MAX_NAME_CHARACTERS, check_text
 from .._time_zones import name_of, time_zone
+from ..filters import parse_filter, parse_path
 from ..models import MemorySource, Timestamp, as_utc
 from .messages import shown
 
 MAX_TAGS: Final = 128
+MAX_SCOPES: Final = 128
+"""Scope patterns of one query, at most."""
+MAX_METADATA_BYTES: Final = 16 * 1024
+"""Of metadata, and of a filter, as JSON in UTF-8."""
+MAX_UNINDEXED_CHARACTERS: Final = 512 * 1024
+"""Of the content of a memory that no search finds."""
 MAX_JSON_DEPTH: Final = 32
 MAX_INTEGER_DIGITS: Final = 640
 """Digits of a whole number in JSON. Python writes and reads as many whatever its own limit is set to."""
@@ -134,6 +141,48 @@ def check_json(value: object, depth: int = 0) -> Any:
     raise ValueError(f"holds {shown(value)}, which JSON cannot express")
 
 
+def _object(value: object, example: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"is of type {type(value).__name__}; pass a dict such as {example}")
+    checked: dict[str, Any] = check_json(dict(value))
+    size = len(json.dumps(checked, ensure_ascii=False, separators=(",", ":")).encode())
+    if size > MAX_METADATA_BYTES:
+        raise ValueError(f"has {size} bytes as JSON, more than {MAX_METADATA_BYTES}")
+    return checked
+
+
+def _metadata(value: object) -> object:
+    return _object(value, "{'topic': 'diet'}")
+
+
+def _where(value: object) -> object:
+    checked = _object(value, "{'topic': 'diet', 'n': {'$gte': 9}}")
+    parse_filter(checked)
+    return checked
+
+
+def _scope_patterns(value: object) -> object:
+    patterns = [value] if isinstance(value, str) else value
+    if isinstance(patterns, Mapping) or not isinstance(patterns, Sequence):
+        raise ValueError(f"{shown(value)} is not a scope such as 'coding/*', or a list of those")
+    if not 0 < len(patterns) <= MAX_SCOPES:
+        raise ValueError(f"has {len(patterns)} scopes; give 1 to {MAX_SCOPES}, or leave it out")
+    checked = []
+    for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise ValueError(f"{shown(pattern)} is not a string")
+        checked.append(check_pattern(check_text(pattern)))
+    return checked[0] if isinstance(value, str) else tuple(checked)
+
+
+def _facet_field(value: object) -> object:
+    if not isinstance(value, str) or value not in ("scope", "tag", "app"):
+        if not isinstance(value, str) or not value.startswith("metadata."):
+            raise ValueError(f"{shown(value)} is not 'scope', 'tag', 'app' or 'metadata.' and a path in the metadata")
+        parse_path(check_text(value.removeprefix("metadata.")))
+    return value
+
+
 def _extensions(value: dict[str, Any]) -> dict[str, Any]:
     extensions: dict[str, Any] = {}
     for key, item in value.items():
@@ -153,6 +202,7 @@ def _extensions(value: dict[str, Any]) -> dict[str, Any]:
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the memories done and the memories there are, as long work goes on."""
 
+AnyText = Annotated[str, Strict(), BeforeValidator(repaired)]
 Text = Annotated[str, Strict(), BeforeValidator(repaired), AfterValidator(_not_blank)]
 Name = Annotated[Text, StringConstraints(max_length=MAX_NAME_CHARACTERS)]
 ScopePath = Annotated[
@@ -162,13 +212,12 @@ ScopePath = Annotated[
     StringConstraints(max_length=MAX_SCOPE_CHARACTERS),
     AfterValidator(check_path),
 ]
-ScopePattern = Annotated[
-    str,
-    Strict(),
-    BeforeValidator(repaired),
-    StringConstraints(max_length=MAX_SCOPE_CHARACTERS),
-    AfterValidator(check_pattern),
-]
+ScopePatterns = Annotated[str | tuple[str, ...], BeforeValidator(_scope_patterns)]
+"""One scope pattern or several."""
+Metadata = Annotated[dict[str, Any], BeforeValidator(_metadata)]
+Where = Annotated[dict[str, Any], BeforeValidator(_where)]
+"""A filter of metadata; see `openmem.filters`."""
+FacetField = Annotated[str, BeforeValidator(_facet_field)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_items)]
 Tags = Annotated[Names, Field(max_length=MAX_TAGS)]
 TimeInput = Annotated[Timestamp, BeforeValidator(_time)]
@@ -195,10 +244,22 @@ class MemoryInput(TypedDict):
     valid_to: NotRequired[datetime | str | None]
     supersedes: NotRequired[Sequence[str] | None]
     supersede_ended: NotRequired[bool]
+    metadata: NotRequired[Mapping[str, Any] | None]
+    key: NotRequired[str | None]
+    expires_at: NotRequired[datetime | str | None]
+    indexed: NotRequired[bool]
 
 
 ADD_ARGUMENTS: Final = frozenset(MemoryInput.__annotations__)
 """Names of the arguments of `add`, but for extensions."""
+
+
+def check_content(content: str, *, is_indexed: bool) -> None:
+    """Raise `ValueError` if a memory cannot have this content."""
+    if is_indexed and not content.strip():
+        raise ValueError("content: is empty; give some text")
+    if not is_indexed and len(content) > MAX_UNINDEXED_CHARACTERS:
+        raise ValueError(f"content: has {len(content)} characters, more than {MAX_UNINDEXED_CHARACTERS}")
 
 
 def check_validity(valid_from: datetime | None, valid_to: datetime | None) -> None:

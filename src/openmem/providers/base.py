@@ -26,10 +26,16 @@ from ..models import (
     CapabilityFeatures,
     CapabilityLimits,
     ContextBlock,
+    Erased,
     MemoryPage,
     MemoryRecord,
     MemoryRecords,
+    Purged,
     SearchResults,
+    UserPage,
+)
+from ..models import (
+    Facets as FacetList,
 )
 from ..operations import (
     VERBS,
@@ -37,14 +43,25 @@ from ..operations import (
     AddMany,
     Audit,
     Context,
+    Count,
     Delete,
+    DeleteMany,
+    Facets,
+    ForgetUser,
     Get,
+    GetByKey,
+    History,
     List,
     Operation,
+    Purge,
+    Put,
     Reembed,
     Reindex,
+    Restore,
+    ScopedQuery,
     Search,
     Update,
+    Users,
     Verbs,
     WaitForIngest,
 )
@@ -136,6 +153,8 @@ class Provider(Verbs):
             user_id = vars(part).get("user_id")
             if user_id is not None and not call.may_act_for(user_id):
                 raise ScopeDeniedError(f"user_id: the caller may not act for user {user_id!r}")
+            if part.is_administrative and call.users is not None:
+                raise ScopeDeniedError(f"{part.verb}: only a caller who may act for every user may do this")
             part.authorize(call.grants)
 
         op.check_each(check)
@@ -159,8 +178,31 @@ class Provider(Verbs):
             ("supersedes", features.supports_supersession),
             ("timezone", features.timezones),
             ("recency", features.recency),
+            ("metadata", features.metadata),
+            ("where", features.metadata),
+            ("tags", features.filters or not isinstance(op, ScopedQuery)),
+            ("any_tags", features.filters),
+            ("as_of", features.filters),
+            ("order", features.filters or given.get("order") == "newest"),
+            ("key", features.keys),
+            ("if_version", features.versions),
+            ("expires_at", features.expiry),
         ):
             if not is_supported and given.get(field):
+                raise UnsupportedCapabilityError(f"{field}: provider {self.name!r} does not support it; leave it out")
+        if not given.get("indexed", True) and not features.unindexed:
+            raise UnsupportedCapabilityError(f"indexed: provider {self.name!r} does not support it; leave it out")
+        if isinstance(op, ScopedQuery) and not features.filters:
+            self._check_plain_query(op)
+
+    def _check_plain_query(self, op: ScopedQuery) -> None:
+        """Refuse the filters that only backends with the feature ``filters`` have."""
+        if op.scopes is not None and (len(op.scopes) > 1 or op.scopes[0].endswith("/**")):
+            raise UnsupportedCapabilityError(
+                f"scope: provider {self.name!r} does not support several scopes or 'path/**'; ask for one at a time"
+            )
+        for field in ("app", "since", "until"):
+            if getattr(op, field) is not None and (field == "app" or not isinstance(op, List)):
                 raise UnsupportedCapabilityError(f"{field}: provider {self.name!r} does not support it; leave it out")
 
     async def capabilities(self) -> Capabilities:
@@ -208,6 +250,36 @@ class Provider(Verbs):
         self._unsupported(op)
 
     async def reindex(self, op: Reindex, call: Call) -> int:
+        self._unsupported(op)
+
+    async def put(self, op: Put, call: Call) -> MemoryRecord:
+        self._unsupported(op)
+
+    async def get_by_key(self, op: GetByKey, call: Call) -> MemoryRecord:
+        self._unsupported(op)
+
+    async def delete_many(self, op: DeleteMany, call: Call) -> int:
+        self._unsupported(op)
+
+    async def count(self, op: Count, call: Call) -> int:
+        self._unsupported(op)
+
+    async def facets(self, op: Facets, call: Call) -> FacetList:
+        self._unsupported(op)
+
+    async def history(self, op: History, call: Call) -> MemoryRecords:
+        self._unsupported(op)
+
+    async def users(self, op: Users, call: Call) -> UserPage:
+        self._unsupported(op)
+
+    async def forget_user(self, op: ForgetUser, call: Call) -> Erased:
+        self._unsupported(op)
+
+    async def restore(self, op: Restore, call: Call) -> MemoryRecords:
+        self._unsupported(op)
+
+    async def purge(self, op: Purge, call: Call) -> Purged:
         self._unsupported(op)
 
     async def with_readable_names(

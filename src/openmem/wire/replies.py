@@ -97,3 +97,19 @@ class NoContent(Reply[None]):
 
     def schema(self, ref_template: str) -> None:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Reply[int]):
+    """The result is a number, sent as the member `name` of an object."""
+
+    name: str
+
+    def encode(self, result: int) -> Json:
+        return {self.name: result}
+
+    def decode(self, reply: Json) -> int:
+        return int(reply[self.name])
+
+    def schema(self, ref_template: str) -> Json:
+        return {"type": "object", "properties": {self.name: {"type": "integer"}}, "required": [self.name]}

@@ -69,7 +69,7 @@ class Route(Generic[R]):
     """
 
     operation_type: type[Operation[R]]
-    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     location: Literal["query", "body"]
     reply: Reply[R]

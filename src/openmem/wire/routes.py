@@ -4,9 +4,40 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..models import AuditEntry, ContextBlock, MemoryPage, MemoryRecord, SearchResult
-from ..operations import Add, AddMany, Audit, Context, Delete, Get, List, Search, Update
-from .replies import Many, NoContent, One
+from ..models import (
+    AuditEntry,
+    ContextBlock,
+    Erased,
+    Facet,
+    MemoryPage,
+    MemoryRecord,
+    Purged,
+    SearchResult,
+    UserPage,
+)
+from ..operations import (
+    Add,
+    AddMany,
+    Audit,
+    Context,
+    Count,
+    Delete,
+    DeleteMany,
+    Facets,
+    ForgetUser,
+    Get,
+    GetByKey,
+    History,
+    List,
+    Purge,
+    Put,
+    Restore,
+    RestoredMemory,
+    Search,
+    Update,
+    Users,
+)
+from .replies import Many, NoContent, Number, One
 from .route import Route
 
 ADD: Final = Route(Add, "POST", "/memories", "body", One(MemoryRecord), status=201, extra="extensions")
@@ -21,5 +52,39 @@ DELETE: Final = Route(Delete, "DELETE", "/memories/{id}", "query", NoContent(), 
 CONTEXT: Final = Route(Context, "POST", "/context", "body", One(ContextBlock))
 AUDIT: Final = Route(Audit, "GET", "/audit", "query", Many(AuditEntry, "entries"))
 
-ROUTES: Final[tuple[Route[Any], ...]] = (ADD, ADD_MANY, LIST, SEARCH, GET, UPDATE, DELETE, CONTEXT, AUDIT)
+PUT: Final = Route(Put, "PUT", "/memories/by-key", "body", One(MemoryRecord), extra="extensions")
+GET_BY_KEY: Final = Route(GetByKey, "GET", "/memories/by-key", "query", One(MemoryRecord))
+DELETE_MANY: Final = Route(DeleteMany, "POST", "/memories/delete", "body", Number("deleted"))
+COUNT: Final = Route(Count, "GET", "/memories/count", "query", Number("count"))
+FACETS: Final = Route(Facets, "GET", "/memories/facets", "query", Many(Facet, "facets"))
+HISTORY: Final = Route(History, "GET", "/memories/{id}/history", "query", Many(MemoryRecord, "memories"))
+USERS: Final = Route(Users, "GET", "/users", "query", One(UserPage))
+FORGET_USER: Final = Route(ForgetUser, "DELETE", "/users/{user_id}", "query", One(Erased))
+RESTORED: Final = Route(RestoredMemory, "POST", "/memories/restore", "body", One(MemoryRecord), extra="extensions")
+RESTORE: Final = Route(
+    Restore, "POST", "/memories/restore", "body", Many(MemoryRecord, "memories"), items={"records": RESTORED}
+)
+PURGE: Final = Route(Purge, "POST", "/purge", "body", One(Purged))
+
+ROUTES: Final[tuple[Route[Any], ...]] = (
+    ADD,
+    ADD_MANY,
+    LIST,
+    SEARCH,
+    PUT,
+    GET_BY_KEY,
+    DELETE_MANY,
+    COUNT,
+    FACETS,
+    RESTORE,
+    HISTORY,
+    GET,
+    UPDATE,
+    DELETE,
+    CONTEXT,
+    AUDIT,
+    USERS,
+    FORGET_USER,
+    PURGE,
+)
 """All routes; a fixed path comes before a parameter that it would match."""

@@ -213,7 +213,7 @@ class MemoryProvider(Provider):
                 records = [stored.record for stored in self._store.selected(selection)]
                 newest = heapq.nlargest(op.limit + 1, records, key=Position.of)
                 readable = [self._readable(record, call) for record in newest[: op.limit]]
-                self._log_read("list", op.user_id, call, scope=op.scope)
+                self._log_read("list", op.user_id, call, scope=op.scope_text)
             items = [record.model_copy(deep=True) for record in readable]
             return MemoryPage(items=items, next_cursor=op.cursor_after(items[-1]) if len(newest) > op.limit else None)
 
@@ -230,7 +230,7 @@ class MemoryProvider(Provider):
         def ranked() -> SearchResults:
             with self._store.exclusive():
                 selected = self._store.selected(selection)
-                self._log_read(op.verb, op.user_id, call, scope=op.scope)
+                self._log_read(op.verb, op.user_id, call, scope=op.scope_text)
             candidates = [stored.candidate(model) for stored in selected]
             records = {one.id: stored.record for one, stored in zip(candidates, selected, strict=True)}
             best = rank(candidates, words, vector, op.limit, op.min_score or 0.0, reach(vector, baselines), recency)

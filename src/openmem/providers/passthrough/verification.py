@@ -22,7 +22,7 @@ class Verification:
         self._base_url = base_url
 
     def rows(self, records: Iterable[MemoryRecord], op: List | Search) -> None:
-        scopes = None if op.scope is None else ScopeFilter.of((op.scope,))
+        scopes = None if op.scopes is None else ScopeFilter.of(op.scopes)
         for record in records:
             if record.user_id != op.user_id:
                 raise self.of_another_user()

@@ -47,6 +47,11 @@ _RECEIVED: Final[Mapping[str, Callable[[Any], bytes]]] = {
     "terms": binary.sparse_vector,
     "analysis": binary.small_number,
     "utc_offset": binary.small_number,
+    "metadata": binary.jsonb,
+    "key": binary.text,
+    "version": binary.whole_number,
+    "expires_at": binary.timestamp,
+    "indexed": binary.boolean,
 }
 """The columns that COPY fills, and how PostgreSQL receives their values in binary."""
 
@@ -101,6 +106,7 @@ class Batches:
                 "ordinal": key.ordinal,
                 "created_at": created_at,
                 "updated_at": None,
+                "version": 1,
             }
             for key, op in zip(keys, ops, strict=True)
         ]

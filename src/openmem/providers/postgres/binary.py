@@ -45,6 +45,16 @@ def text(value: str) -> bytes:
     return value.encode()
 
 
+def jsonb(value: str) -> bytes:
+    """A value of ``jsonb``: the version of the format, and the text."""
+    return b"\1" + value.encode()
+
+
+def boolean(value: bool) -> bytes:
+    """A value of ``boolean``."""
+    return b"\1" if value else b"\0"
+
+
 def text_array(values: Sequence[str]) -> bytes:
     """A value of ``text[]``."""
     if not values:

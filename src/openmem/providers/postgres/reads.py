@@ -48,7 +48,7 @@ class Reads:
     def list(self, op: List, call: Call) -> Statement[MemoryPage]:
         """One page, newest first, from the position in the cursor on."""
         selection = op.selection(call.grants)
-        last = selection.before
+        last = selection.behind
 
         def decode(rows: Sequence[Row]) -> MemoryPage:
             items = [to_record(row) for row in rows[: op.limit]]
@@ -59,11 +59,11 @@ class Reads:
         values = {
             "bucket": bucket_of(op.user_id),
             "user_id": selection.user_id,
-            "scope": op.scope,
+            "scope": op.scope_text,
             "tag": selection.tag,
             "since": selection.since,
             "until": selection.until,
-            "last_created_at": None if last is None else last.created_at,
+            "last_created_at": None if last is None else last.moment,
             "last_id": None if last is None else last.id,
             "limit": op.limit + 1,
             "app": call.app,

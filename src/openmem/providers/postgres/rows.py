@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any, Final
 
 from ...models import MemoryRecord, MemorySource, as_utc, construct_record
@@ -12,7 +13,9 @@ from ...operations import Add
 from ...ports.postgres import Row
 from .sql.parts import RECORD
 
-_TIMES: Final = ("created_at", "valid_from", "valid_to", "updated_at")
+_TIMES: Final = ("created_at", "valid_from", "valid_to", "updated_at", "expires_at")
+_LARGE_FLOAT: Final = 1e16
+"""From here on Python writes a float with an exponent, and PostgreSQL gives it back as a whole number."""
 
 
 def to_record(row: Row) -> MemoryRecord:
@@ -25,6 +28,8 @@ def to_record(row: Row) -> MemoryRecord:
             fields[name] = as_utc(time)
     if fields["source"] is not None:
         fields["source"] = MemorySource(**json.loads(fields["source"]))
+    if fields["metadata"] is not None:
+        fields["metadata"] = json.loads(fields["metadata"])
     fields["status"] = "stored"
     return construct_record(fields, {} if extensions is None else json.loads(extensions))
 
@@ -44,6 +49,10 @@ def values_of(id: str, op: Add, model: str) -> dict[str, object]:
         "supersedes": to_list(op.supersedes),
         "embedding_model": model,
         "extensions": _to_json(op.extensions),
+        "metadata": None if op.metadata is None else metadata_json(op.metadata),
+        "key": op.key,
+        "expires_at": op.expires_at,
+        "indexed": op.indexed,
         "utc_offset": _minutes(op.valid_from),
     }
 
@@ -60,6 +69,23 @@ def moment_of(moment: datetime, utc_offset: int | None) -> datetime:
 def to_list(values: Iterable[str] | None) -> list[str] | None:
     """The value of an array; None is NULL."""
     return None if values is None else list(values)
+
+
+def metadata_json(value: Any) -> str:
+    """JSON as a value of ``jsonb`` that gives back the same numbers: it keeps decimal places, and no exponents."""
+    match value:
+        case float() if abs(value) >= _LARGE_FLOAT:
+            return f"{Decimal(repr(value)):f}.0"
+        case dict():
+            members = (f"{_quoted(name)}: {metadata_json(item)}" for name, item in value.items())
+            return f"{{{', '.join(members)}}}"
+        case list():
+            return f"[{', '.join(map(metadata_json, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _minutes(moment: datetime | None) -> int | None:

@@ -88,6 +88,6 @@ class ListContract(Contract):
         for bad in ["", "x", "a\0b", "\ud800", "é", "null", "e30", "W10", "A" * 9999, *damaged]:
             with pytest.raises(InvalidRequestError, match="cursor"):
                 await self.memory.list(self.user, limit=1, cursor=bad)
-        for changed in ({"user_id": self.other}, {"user_id": self.user, "tag": "t"}):
+        for user, tag in ((self.other, None), (self.user, "t")):
             with pytest.raises(InvalidRequestError, match="cursor"):
-                await self.memory.list(limit=1, cursor=cursor, **changed)
+                await self.memory.list(user, tag=tag, limit=1, cursor=cursor)

@@ -62,4 +62,6 @@ MIGRATIONS: Final = (
     Migration(3, "analysis"),
     Migration(4, "lexemes", is_transactional=False),
     Migration(5, "baselines"),
+    Migration(6, "records"),
+    Migration(7, "record_indexes", is_transactional=False),
 )

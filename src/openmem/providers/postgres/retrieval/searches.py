@@ -112,7 +112,7 @@ def _values(
         "recency": op.recency,
         "limit": limit,
         "verb": op.verb,
-        "scope": op.scope,
+        "scope": op.scope_text,
         "app": call.app,
         "request_id": call.request_id,
         **scope_values("selected", selection.scopes),

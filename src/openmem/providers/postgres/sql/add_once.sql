@@ -64,7 +64,7 @@ decision AS (
 validity_closed AS (
     UPDATE {schema}.memories m
     SET valid_to = least(m.valid_to, greatest(m.valid_from, coalesce(:valid_from::timestamptz, now()))),
-        updated_at = now()
+        updated_at = now(), version = m.version + 1
     FROM superseded, decision
     WHERE m.id = superseded.id AND m.bucket = :bucket::smallint AND NOT superseded.has_ended AND decision.is_new
 ),

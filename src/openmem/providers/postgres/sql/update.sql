@@ -44,7 +44,7 @@ decision AS (
 -- One row per memory whose validity is not over yet.
 validity_closed AS (
     UPDATE {schema}.memories m
-    SET valid_to = least(m.valid_to, greatest(m.valid_from, now())), updated_at = now()
+    SET valid_to = least(m.valid_to, greatest(m.valid_from, now())), updated_at = now(), version = m.version + 1
     FROM superseded, decision
     WHERE m.id = superseded.id AND m.bucket = :bucket::smallint AND NOT superseded.has_ended AND decision.is_allowed
 ),
@@ -52,6 +52,7 @@ validity_closed AS (
 updated AS (
     UPDATE {schema}.memories m SET
         updated_at = now(),
+        version = m.version + 1,
         content = CASE WHEN 'content' = ANY (:changes::text[]) THEN :content::text ELSE m.content END,
         embedding_model =
             CASE WHEN 'content' = ANY (:changes::text[]) THEN :embedding_model::text ELSE m.embedding_model END,

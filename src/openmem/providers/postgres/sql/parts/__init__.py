@@ -12,7 +12,8 @@ Scopes = Literal["selected", "granted", "readable"]
 
 RECORD: Final = (
     "id", "content", "user_id", "created_at", "scope", "tags", "source", "confidence",
-    "valid_from", "valid_to", "supersedes", "embedding_model", "updated_at", "extensions",
+    "valid_from", "valid_to", "supersedes", "embedding_model", "updated_at", "metadata", "key", "version", "expires_at",
+    "indexed", "extensions",
 )  # fmt: skip
 """The columns of a record, in the order in which statements return them."""
 
@@ -21,7 +22,7 @@ _UNFILTERED: Final[Mapping[Scopes, Mapping[str, None]]] = {
     "granted": {"granted_paths": None, "granted_prefixes": None},
     "readable": {"readable_paths": None, "readable_prefixes": None},
 }
-_AS_TEXT: Final = frozenset({"source", "extensions"})
+_AS_TEXT: Final = frozenset({"source", "metadata", "extensions"})
 
 
 def columns(supersedes: str | None = None) -> str:

@@ -1,6 +1,7 @@
 INSERT INTO {schema}.memories AS m (
     id, bucket, user_id, ordinal, created_at, content, scope, tags, source, confidence,
-    valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, utc_offset, extensions
+    valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, utc_offset, extensions,
+    metadata, key, expires_at, indexed
 )
 SELECT :id::text, :bucket::smallint, :user_id::text,
     -- One more than the user's newest memory has, but for :later memories that are stored already, and as many more as
@@ -15,4 +16,5 @@ SELECT :id::text, :bucket::smallint, :user_id::text,
     now(), :content::text, :scope::text, :tags::text[], :source::json, :confidence::float8,
     :valid_from::timestamptz, :valid_to::timestamptz, :supersedes::text[],
     :embedding_model::text, :embedding::{vector}.halfvec, :terms::text::{vector}.sparsevec,
-    :analysis::int, :utc_offset::int, :extensions::json
+    :analysis::int, :utc_offset::int, :extensions::json,
+    :metadata::text::jsonb, :key::text, :expires_at::timestamptz, :indexed::boolean

@@ -1,0 +1,19 @@
+DO $lock$ BEGIN
+    FOR attempt IN 1..10000 LOOP
+        BEGIN
+            SET LOCAL lock_timeout = '200ms';
+            LOCK TABLE {schema}.memories IN ACCESS EXCLUSIVE MODE;
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            PERFORM pg_sleep(0.2);
+        END;
+    END LOOP;
+END $lock$;
+SET LOCAL lock_timeout = DEFAULT;
+
+ALTER TABLE {schema}.memories
+    ADD COLUMN metadata jsonb,
+    ADD COLUMN key text COLLATE "C",
+    ADD COLUMN version int NOT NULL DEFAULT 1,
+    ADD COLUMN expires_at timestamptz,
+    ADD COLUMN indexed boolean NOT NULL DEFAULT true;
