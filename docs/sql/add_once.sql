@@ -5,7 +5,7 @@
 \set granted_paths NULL
 \set granted_prefixes NULL
 \set supersede_ended false
-\set key '''a digest of the idempotency key'''
+\set idempotency_key NULL
 \set fingerprint '''a digest of what is added'''
 \set id '''mem_6b1g000000000000n5'''
 \set valid_from NULL
@@ -24,6 +24,7 @@
 \set utc_offset NULL
 \set extensions NULL
 \set metadata NULL
+\set key '''a digest of the idempotency key'''
 \set expires_at NULL
 \set indexed NULL
 \set readable_paths NULL
@@ -65,7 +66,7 @@ checked AS (
     FROM (
         SELECT EXISTS (
             SELECT FROM openmem.idempotency_keys k
-            WHERE k.bucket = :bucket::smallint AND k.user_id = :user_id::text AND k.key = :key::text
+            WHERE k.bucket = :bucket::smallint AND k.user_id = :user_id::text AND k.key = :idempotency_key::text
                 AND k.at >= now() - interval '24 hours'
         ) AS is_known
     ) key
@@ -74,7 +75,7 @@ checked AS (
 -- DO UPDATE also where nothing changes: unlike DO NOTHING it returns the row that was there.
 claimed AS (
     INSERT INTO openmem.idempotency_keys AS k (bucket, user_id, key, fingerprint, memory_id, at)
-    SELECT :bucket::smallint, :user_id::text, :key::text, :fingerprint::text, :id::text, now()
+    SELECT :bucket::smallint, :user_id::text, :idempotency_key::text, :fingerprint::text, :id::text, now()
     FROM checked WHERE checked.unknown = '{}' AND checked.already_ended = '{}'
     ON CONFLICT (user_id, key, bucket) DO UPDATE SET
         fingerprint = CASE WHEN k.at < now() - interval '24 hours' THEN excluded.fingerprint ELSE k.fingerprint END,
@@ -89,7 +90,7 @@ purged AS (
     WHERE old.bucket = :bucket::smallint AND (old.user_id, old.key) IN (
         SELECT k.user_id, k.key FROM openmem.idempotency_keys k
         WHERE k.bucket = :bucket::smallint AND k.at < now() - interval '24 hours'
-            AND (k.user_id, k.key) <> (:user_id::text, :key::text)
+            AND (k.user_id, k.key) <> (:user_id::text, :idempotency_key::text)
         ORDER BY k.at LIMIT 10 FOR UPDATE SKIP LOCKED
     )
 ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from ._ids import new_request_id
@@ -105,7 +106,7 @@ class Session:
             if not self._is_open:
                 await self._open()
                 self.provider.check(op, call)
-            return await op.apply(self._verbs, call)
+            return await op.apply(self._verbs, _of_one_user(op, call))
         except OMPError as error:
             self._identify(error, call)
             raise
@@ -157,3 +158,11 @@ class Session:
                         await self._reranker.close()
                 finally:
                     await self._ports.close()
+
+
+def _of_one_user(op: Operation, call: Call) -> Call:
+    """The call, for which memories of other users do not exist if an operation on an id names a user."""
+    fields = vars(op)
+    if "id" not in fields or fields.get("user_id") is None:
+        return call
+    return replace(call, users=frozenset({fields["user_id"]}))

@@ -10,7 +10,8 @@ PROMISED = {
     "openmem.client": "Client ITERATED_PAGE",
     "openmem.config": "AuditMode ClientConfig DEFAULT_POOL_TIMEOUT_SECONDS",
     "openmem.embedders": "Embedder embedder_for resolve_embedder",
-    "openmem.operations": "Add AddMany AdministrativeOperation Audit Context ContextSearch Count Delete DeleteMany "
+    "openmem.operations": "Add AddMany AdministrativeOperation Audit CHANGEABLE Context ContextSearch Count Delete "
+    "DeleteMany "
     "Facets ForgetUser Get GetByKey History InRecord List MAX_TOKEN_BUDGET MemoryInput Name Operation Progress Purge "
     "Put Reembed Reindex Restore RestoredMemory ScopedQuery Search UNSET Unset Update Users VERBS Verbs WaitForIngest "
     "add_many_of check_json read_records restore_of",

@@ -37,7 +37,7 @@ def refused(response: httpx.Response, field: str) -> str:
 @pytest.mark.parametrize(
     ("path", "name", "meant"),
     [
-        ("/memories", "tags", "tag"),
+        ("/memories", "k", "limit"),
         ("/memories", "page", "cursor"),
         ("/memories", "offset", "cursor"),
         ("/memories", "created_at", None),
@@ -48,7 +48,7 @@ def refused(response: httpx.Response, field: str) -> str:
         ("/memories", "id", None),
         ("/memories", "x-app", None),
         ("/memories/search", "query", "q"),
-        ("/memories/search", "tag", None),
+        ("/memories/search", "tag", "tags"),
         ("/memories/search", "minScore", "min_score"),
         ("/memories/search", "top_k", "limit"),
         ("/memories/search", "cursor", None),
@@ -71,7 +71,7 @@ def test_a_parameter_that_does_not_exist(client: httpx.Client, path: str, name: 
 @pytest.mark.parametrize("method", ["DELETE", "PATCH"])
 def test_a_parameter_that_does_not_exist_where_an_id_does(client: httpx.Client, method: str) -> None:
     body = {"content": "c"} if method == "PATCH" else None
-    refused(client.request(method, ID, params={"if_version": "3"}, json=body), "if_version")
+    refused(client.request(method, ID, params={"dry_run": "3"}, json=body), "dry_run")
 
 
 @pytest.mark.parametrize(("path", "name"), [("/memories", "scope"), ("/memories", "x"), ("/context", "token_budget")])
@@ -116,12 +116,12 @@ def test_a_field_that_is_misspelt_or_not_of_a_memory(
     assert (f"did you mean {meant!r}?" in message) == (meant is not None)
 
 
-@pytest.mark.parametrize("name", ["user_id", "source", "valid_from", "metadata", "x-app", "tag"])
+@pytest.mark.parametrize("name", ["created_at", "source", "key", "indexed", "x-app", "tag"])
 def test_a_field_that_cannot_be_changed(client: httpx.Client, name: str) -> None:
     refused(client.patch(ID, json={"content": "c", name: "v"}), repr(name) if "-" in name else name)
 
 
-@pytest.mark.parametrize("name", ["limit", "tags", "q", "where", "max_tokens", "x-app"])
+@pytest.mark.parametrize("name", ["limit", "tag", "q", "order", "max_tokens", "x-app"])
 def test_a_parameter_that_a_context_does_not_have(client: httpx.Client, name: str) -> None:
     response = client.post("/context", json={"query": "tea", "user_id": "u", name: 5})
     message = refused(response, repr(name) if "-" in name else name)

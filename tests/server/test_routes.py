@@ -73,7 +73,6 @@ def test_pages_follow_each_other(client: httpx.Client, user: str) -> None:
 
 def test_fields_of_newer_clients_are_kept(client: httpx.Client, user: str) -> None:
     newer: dict[str, Any] = {
-        "metadata": {"topic": "diet"}, "key": "k", "version": 3, "expires_at": "2030-01-01", "indexed": False,
         "mood": {"level": 3}, "resource": 1, "score": 0.5, "context": "chat", "x-mem0": [1], "x-": None, "X-Y": 2,
     }  # fmt: skip
     record = add(client, user, **newer)

@@ -34,9 +34,10 @@ from .reads import (
 )
 from .upkeep import ForgetUser, Purge, Reembed, Reindex
 from .verbs import VERBS, Verbs
-from .writes import Add, AddMany, Delete, DeleteMany, Put, Restore, RestoredMemory, Update
+from .writes import CHANGEABLE, Add, AddMany, Delete, DeleteMany, Put, Restore, RestoredMemory, Update
 
 __all__ = [
+    "CHANGEABLE",
     "MAX_TOKEN_BUDGET",
     "UNSET",
     "VERBS",

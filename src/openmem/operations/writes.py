@@ -168,6 +168,10 @@ class Update(Operation[MemoryRecord]):
             grants.require("write", self.scope)
 
 
+CHANGEABLE: Final = frozenset(Update.model_fields) - _CONDITIONS
+"""Fields that an update may change."""
+
+
 class Delete(Operation[None]):
     """Remove one memory for good."""
 

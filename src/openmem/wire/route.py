@@ -64,7 +64,7 @@ class Route(Generic[R]):
         status: status code of success.
         names: fields that travel under another name, and that name.
         items: fields that are lists of operations, and the route whose body each of these has.
-        null_clears: whether a field that is None is sent, since it means something else than one left out.
+        null_clears: fields that are sent also when they are None, which means something else than one left out.
         extra: the field that holds what a body has beyond the other fields, so that what newer clients send is kept.
     """
 
@@ -76,7 +76,7 @@ class Route(Generic[R]):
     status: int = 200
     names: Mapping[str, str] = field(default_factory=dict)
     items: Mapping[str, Route[Any]] = field(default_factory=dict)
-    null_clears: bool = False
+    null_clears: frozenset[str] = frozenset()
     extra: str | None = None
 
     @property
@@ -105,9 +105,8 @@ class Route(Generic[R]):
 
     def request(self, op: Operation[R]) -> HttpRequest:
         """The request that carries `op`."""
-        fields = op.model_dump(
-            mode="json", exclude_unset=True, exclude_none=not self.null_clears, exclude=self._items_and_extra
-        )
+        given = op.model_dump(mode="json", exclude_unset=True, exclude=self._items_and_extra)
+        fields = {name: value for name, value in given.items() if value is not None or name in self.null_clears}
         for name in self._switches:
             if fields.get(name) is self.operation_type.model_fields[name].default:
                 del fields[name]  # a server that does not know the switch would keep it on the memory

@@ -16,6 +16,7 @@ from ..models import (
     UserPage,
 )
 from ..operations import (
+    CHANGEABLE,
     Add,
     AddMany,
     Audit,
@@ -47,7 +48,7 @@ ADD_MANY: Final = Route(
 LIST: Final = Route(List, "GET", "/memories", "query", One(MemoryPage))
 SEARCH: Final = Route(Search, "GET", "/memories/search", "query", Many(SearchResult, "results"), names={"query": "q"})
 GET: Final = Route(Get, "GET", "/memories/{id}", "query", One(MemoryRecord))
-UPDATE: Final = Route(Update, "PATCH", "/memories/{id}", "body", One(MemoryRecord), null_clears=True)
+UPDATE: Final = Route(Update, "PATCH", "/memories/{id}", "body", One(MemoryRecord), null_clears=CHANGEABLE)
 DELETE: Final = Route(Delete, "DELETE", "/memories/{id}", "query", NoContent(), status=204)
 CONTEXT: Final = Route(Context, "POST", "/context", "body", One(ContextBlock))
 AUDIT: Final = Route(Audit, "GET", "/audit", "query", Many(AuditEntry, "entries"))

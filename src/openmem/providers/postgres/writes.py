@@ -81,7 +81,7 @@ class Writes:
         values = {
             **_values_of_new(addition, op, call, read),
             **_values_of_superseding(op, call),
-            "key": hashed(call.idempotency_key),
+            "idempotency_key": hashed(call.idempotency_key),
             "fingerprint": op.fingerprint,
         }
         return self._add_once.bind(values, decode)

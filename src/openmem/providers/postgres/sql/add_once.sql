@@ -27,7 +27,7 @@ checked AS (
     FROM (
         SELECT EXISTS (
             SELECT FROM {schema}.idempotency_keys k
-            WHERE k.bucket = :bucket::smallint AND k.user_id = :user_id::text AND k.key = :key::text
+            WHERE k.bucket = :bucket::smallint AND k.user_id = :user_id::text AND k.key = :idempotency_key::text
                 AND k.at >= now() - {key_lifetime}
         ) AS is_known
     ) key
@@ -36,7 +36,7 @@ checked AS (
 -- DO UPDATE also where nothing changes: unlike DO NOTHING it returns the row that was there.
 claimed AS (
     INSERT INTO {schema}.idempotency_keys AS k (bucket, user_id, key, fingerprint, memory_id, at)
-    SELECT :bucket::smallint, :user_id::text, :key::text, :fingerprint::text, :id::text, now()
+    SELECT :bucket::smallint, :user_id::text, :idempotency_key::text, :fingerprint::text, :id::text, now()
     FROM checked WHERE checked.unknown = '{}' AND checked.already_ended = '{}'
     ON CONFLICT (user_id, key, bucket) DO UPDATE SET
         fingerprint = CASE WHEN k.at < now() - {key_lifetime} THEN excluded.fingerprint ELSE k.fingerprint END,
@@ -51,7 +51,7 @@ purged AS (
     WHERE old.bucket = :bucket::smallint AND (old.user_id, old.key) IN (
         SELECT k.user_id, k.key FROM {schema}.idempotency_keys k
         WHERE k.bucket = :bucket::smallint AND k.at < now() - {key_lifetime}
-            AND (k.user_id, k.key) <> (:user_id::text, :key::text)
+            AND (k.user_id, k.key) <> (:user_id::text, :idempotency_key::text)
         ORDER BY k.at LIMIT 10 FOR UPDATE SKIP LOCKED
     )
 ),
