@@ -14,7 +14,7 @@ from typing import Final
 
 from openmem.analysis import VERSION, QueryWord
 from openmem.ports.postgres import Query
-from openmem.providers.postgres.lexemes import lexeme_id, query_values, terms_literal
+from openmem.providers.postgres.lexemes import counted_values, lexeme_id, mask_values, terms_literal
 from openmem.providers.postgres.statements import Statements
 
 DIRECTORY: Final = Path(__file__).resolve().parent.parent / "docs" / "sql"
@@ -25,6 +25,8 @@ ID: Final = "'mem_6b1f000000000000n5'"
 NEW_ID: Final = "'mem_6b1g000000000000n5'"
 TERMS: Final = f"'{terms_literal(sorted(map(lexeme_id, ('move', 'porto'))))}'"
 VECTOR: Final = "array_fill(0.1::real, ARRAY[256])"
+
+WORDS: Final = (QueryWord(("maya",)), QueryWord(("live",)))
 
 # By the name of a parameter, an expression; by the name of a type, that of parameters that are not named here.
 SAMPLES: Final = {
@@ -45,7 +47,7 @@ SAMPLES: Final = {
     "later": "'{}'",
     "limit": "10",
     "model": "'hashing:256'",
-    **{name: f"ARRAY{value}" for name, value in query_values((QueryWord(("maya",)), QueryWord(("live",)))).items()},
+    **{name: f"ARRAY{value}" for name, value in {**mask_values(WORDS), **counted_values(WORDS)}.items()},
     "request_id": "'a request'",
     "source": """'{"app": "demo"}'""",
     "supersede_ended": "false",

@@ -1,17 +1,13 @@
 -- Made by tools/sql.py; what is changed here is lost.
 \set bucket 677
 \set user_id '''maya'''
-\set word_weights 'ARRAY[1.0, 1.0]'
-\set word_chunks 'ARRAY[0, 0]'
-\set word_flags 'ARRAY[8, 16]'
-\set lexeme_words 'ARRAY[0, 1]'
-\set lexeme_ids 'ARRAY[395445800, 49467353]'
-\set lexeme_bits 'ARRAY[3, 4]'
-\set vector 'array_fill(0.1::real, ARRAY[256])'
-\set model '''hashing:256'''
 \set selected_paths NULL
 \set selected_prefixes NULL
-\set speaker_ids 'ARRAY[108004706, 134019540]'
+\set vector 'array_fill(0.1::real, ARRAY[256])'
+\set model '''hashing:256'''
+\set mask_vectors 'ARRAY[''{359682810:-1,108004706:-2,134019540:-2,395445800:-8,49467353:-16}/536870912'']'
+\set mask_flags 'ARRAY[8, 16, 6]'
+\set mask_factors 'ARRAY[1.0, 1.0, 1.5]'
 \set limit 10
 \set recency NULL
 \set min_score NULL
@@ -37,32 +33,6 @@ size AS MATERIALIZED (
         WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.ordinal > 1000
     ) AS is_large_user
 ),
--- One row per word of the query. A memory has the word if its mask of the chunk has one of the flags.
--- weight: what the word counts in weights of one that as many memories have.
-query_word AS MATERIALIZED (
-    SELECT position - 1 AS word, weight, chunk, flags
-    FROM unnest(:word_weights::float8[], :word_chunks::int[], :word_flags::bigint[]) WITH ORDINALITY
-        AS words (weight, chunk, flags, position)
-),
--- One row per lexeme of a word, of which any will do.
--- bit: the bit of a mask that is set if a memory has it. lexeme_id: the index of its entry in memories.terms.
-query_lexeme AS MATERIALIZED (
-    SELECT * FROM unnest(:lexeme_words::int[], :lexeme_ids::int[], :lexeme_bits::int[]) AS lexemes (word, lexeme_id, bit)
-),
--- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
--- is_long: whether there are more lexemes than a term_mask has bits for.
-query AS MATERIALIZED (
-    SELECT :vector::public.halfvec AS vector,
-        least(1, greatest(0.02, 1.2 * (1 - coalesce((
-            SELECT max((b.vector OPERATOR(public.<#>) :vector::public.halfvec)
-                / -nullif(public.l2_norm(:vector::public.halfvec), 0))
-            FROM openmem.baselines b
-            WHERE b.embedding_model = :model::text
-                AND public.vector_dims(b.vector) = public.vector_dims(:vector::public.halfvec)
-        ), 0)))) AS reach,
-        (SELECT count(*) FROM query_word) AS words, count(*) AS lexemes, count(*) > 60 AS is_long
-    FROM query_lexeme
-),
 -- One row per memory of the user that may be in the result; none for a large user. Used twice, and each time read from
 -- the table: NOT MATERIALIZED.
 searched AS NOT MATERIALIZED (
@@ -74,115 +44,49 @@ searched AS NOT MATERIALIZED (
         AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
         AND NOT (SELECT is_large_user FROM size)
 ),
-lexeme_vectors AS MATERIALIZED (
-    -- One row per 24 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
-    -- sum of powers of two: the bits of the lexemes that the memory has. 24 bits, since a sum of single-precision
-    -- numbers is exact up to 24. The entries are negative, since the operator <#> gives the negative inner product.
-    SELECT chunk,
-        ('{' || coalesce(string_agg(lexeme_id || ':-' || flags, ',') FILTER (WHERE flags <> 0), '') || '}/536870912')
-            ::public.sparsevec AS vector
-    FROM (
-        -- Two lexemes may have the same id, which is a hash: its entry is the union of their bits.
-        SELECT lexeme_id, bit / 24 AS chunk, bit_or(1::bigint << (bit % 24)) AS flags
-        FROM (
-            SELECT lexeme_id, bit FROM query_lexeme
-            UNION ALL SELECT unnest(:speaker_ids::int[]), 1
-            UNION ALL SELECT 359682810, 0
-        ) entries
-        GROUP BY lexeme_id, chunk
-    ) numbered
-    GROUP BY chunk
+-- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
+query AS MATERIALIZED (
+    SELECT least(1, greatest(0.02, 1.2 * (1 - coalesce((
+        SELECT max((b.vector OPERATOR(public.<#>) :vector::public.halfvec)
+            / -nullif(public.l2_norm(:vector::public.halfvec), 0))
+        FROM openmem.baselines b
+        WHERE b.embedding_model = :model::text
+            AND public.vector_dims(b.vector) = public.vector_dims(:vector::public.halfvec)
+    ), 0)))) AS reach
 ),
--- Only a long query needs counts to choose its lexemes.
-of_long_query AS (
-    SELECT terms FROM searched WHERE (SELECT is_long FROM query)
+-- One row: the vectors whose inner products with memories.terms make up a term_mask. The second and the third are NULL
+-- for a query with few lexemes.
+masks AS MATERIALIZED (
+    SELECT (:mask_vectors::text[])[1]::public.sparsevec AS first,
+        (:mask_vectors::text[])[2]::public.sparsevec AS second,
+        (:mask_vectors::text[])[3]::public.sparsevec AS third
 ),
-chunk_mask_counts AS MATERIALIZED (
-    -- One row per chunk and combination of its bits that a memory has.
-    SELECT chunk, chunk_mask, count(*)::float8 AS memories
-    FROM (
-        SELECT chunk, (m.terms OPERATOR(public.<#>) v.vector)::bigint AS chunk_mask
-        FROM of_long_query m CROSS JOIN lexeme_vectors v
-    ) compared
-    WHERE chunk_mask <> 0
-    GROUP BY chunk, chunk_mask
-),
--- One row per word of the query. memories: how many have it; NULL for none, or if the query is not long.
-word_count AS MATERIALIZED (
-    SELECT w.word, w.weight, w.chunk, sum(c.memories) AS memories, bit_or(c.chunk_mask) AS known_flags
-    FROM query_word w LEFT JOIN chunk_mask_counts c ON c.chunk = w.chunk AND c.chunk_mask & w.flags <> 0
-    GROUP BY w.word, w.weight, w.chunk
-),
--- One row per lexeme of the query. The first 60 have bits of their own, those of the rarest words
--- first that any memory has. The others share the bit 63, which no term_mask has. is_ignored: whether memories
--- have the word, and one of its lexemes got no bit.
-scored_lexeme AS MATERIALIZED (
-    SELECT word, lexeme_id, weight, is_ignored,
-        CASE WHEN is_ignored THEN 63 ELSE least(position + 3 - 1, 63) END::int AS bit
-    FROM (
-        SELECT *, coalesce(
-            max(position) FILTER (WHERE is_known) OVER (PARTITION BY word) > 60, false
-        ) AS is_ignored
-        FROM (
-            SELECT *, row_number() OVER (ORDER BY NOT is_known, worth DESC, bit) AS position
-            FROM (
-                SELECT l.word, l.lexeme_id, l.bit, c.weight, c.weight / (1 + c.memories) AS worth,
-                    coalesce(c.known_flags & (1::bigint << (l.bit % 24)) <> 0, false) AS is_known
-                FROM query_lexeme l JOIN word_count c USING (word)
-            ) counted
-        ) ordered
-    ) numbered
-),
-masked_lexeme AS (
-    SELECT lexeme_id, bit FROM scored_lexeme WHERE bit < 63
-),
-mask_vectors AS MATERIALIZED (
-    -- One row per 24 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
-    -- sum of powers of two: the bits of the lexemes that the memory has. 24 bits, since a sum of single-precision
-    -- numbers is exact up to 24. The entries are negative, since the operator <#> gives the negative inner product.
-    SELECT chunk,
-        ('{' || coalesce(string_agg(lexeme_id || ':-' || flags, ',') FILTER (WHERE flags <> 0), '') || '}/536870912')
-            ::public.sparsevec AS vector
-    FROM (
-        -- Two lexemes may have the same id, which is a hash: its entry is the union of their bits.
-        SELECT lexeme_id, bit / 24 AS chunk, bit_or(1::bigint << (bit % 24)) AS flags
-        FROM (
-            SELECT lexeme_id, bit FROM masked_lexeme
-            UNION ALL SELECT unnest(:speaker_ids::int[]), 1
-            UNION ALL SELECT 359682810, 0
-        ) entries
-        GROUP BY lexeme_id, chunk
-    ) numbered
-    GROUP BY chunk
+-- One row per set of bits that has a weight: those of a word, and those of the speaker.
+-- factor: what it counts in weights of a word that as many memories have.
+scored_flags AS MATERIALIZED (
+    SELECT * FROM unnest(:mask_flags::bigint[], :mask_factors::float8[]) AS words (flag, factor)
 ),
 -- What the ranking needs of a memory: one row per row of searched, about 1000 at most.
 features AS MATERIALIZED (
-    SELECT id, ordinal, moment, is_dated,
-        greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
-        term_mask
-    FROM (
-        SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
-            -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
-            -- PostgreSQL orders above all numbers.
-            CASE WHEN m.embedding_model = :model::text
-                THEN least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 2)
-            END AS distance,
-            -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
-            -- least number for a memory without terms.
-            CASE WHEN m.terms IS NULL THEN (-9223372036854775808)::bigint
-                WHEN (SELECT lexemes <= 24 - 3 FROM query)
-                -- One inner product is enough for most queries.
-                THEN (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
-                ELSE (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
-                    | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 1))::bigint, 0)
-                        << 24)
-                    | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 2))::bigint, 0)
-                        << (2 * 24))
-            END AS term_mask
-        FROM searched m
-        -- A fence: without it the distance would be computed once for each of its uses above.
-        OFFSET 0
-    ) compared
+    SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+        -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+        -- PostgreSQL orders above all numbers.
+        CASE WHEN m.embedding_model = :model::text
+            THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
+        END AS distance,
+        -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
+        -- least number for a memory without terms.
+        CASE WHEN (SELECT second IS NULL FROM masks)
+            -- One inner product is enough for most queries.
+            THEN coalesce((m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint, (-9223372036854775808)::bigint)
+            ELSE coalesce(
+                (m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint
+                    | ((m.terms OPERATOR(public.<#>) (SELECT second FROM masks))::bigint << 24)
+                    | coalesce((m.terms OPERATOR(public.<#>) (SELECT third FROM masks))::bigint << (2 * 24), 0),
+                (-9223372036854775808)::bigint
+            )
+        END AS term_mask
+    FROM searched m
     UNION ALL
     -- No rows, though the planner expects 1,000. It cannot know how many memories a user has. If it guesses few, it
     -- joins features with others by a nested loop, which compares all with all.
@@ -193,17 +97,6 @@ features AS MATERIALIZED (
 -- One row per different mask. Memories with equal masks have equal coverages, so those are computed per mask.
 mask_counts AS MATERIALIZED (
     SELECT term_mask, count(*)::float8 AS memories FROM features GROUP BY term_mask
-),
--- One row per set of bits that has a weight: those of a word. The words that no memory has and whose lexemes got no bit
--- of their own weigh as well, in one row; those that are left out for being common do not.
-scored_flags AS MATERIALIZED (
-    SELECT flag, sum(weight) AS factor
-    FROM (
-        SELECT weight, coalesce(bit_or(1::bigint << bit) FILTER (WHERE bit < 63), 0) AS flag
-        FROM scored_lexeme WHERE NOT is_ignored GROUP BY word, weight
-    ) words
-    GROUP BY flag
-    UNION ALL SELECT 6::bigint, 1.5 WHERE EXISTS (SELECT FROM query_lexeme)
 ),
 -- One row per row of scored_flags.
 bit_weight AS MATERIALIZED (
@@ -230,25 +123,32 @@ mask_coverage AS MATERIALIZED (
         END AS coverage
     FROM mask_counts
 ),
+-- One row per row of features. The similarity is computed where it is used: NOT MATERIALIZED.
+compared AS NOT MATERIALIZED (
+    SELECT *, greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity FROM features JOIN mask_coverage USING (term_mask)
+),
 -- The best by themselves: those that may be seeds, and those that may be in the result.
 -- own_score: before questions and old memories lose a part. score: after that.
 top_k AS MATERIALIZED (
     SELECT *, coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score
     FROM (
-        SELECT id, ordinal, moment, is_dated, similarity, term_mask, coverage,
-            coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
-                * CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
-                * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
-                -- too small.
-                CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
-                    1 - 0.15 * (1 - power(0.5::float8, least(
-                        greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
-                        100
-                    )))
-                END AS score
-        FROM features JOIN mask_coverage USING (term_mask)
-        ORDER BY score DESC, id DESC
-        LIMIT greatest(30, :limit::bigint)
+        SELECT *, greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity
+        FROM (
+            SELECT id, ordinal, moment, is_dated, distance, term_mask, coverage,
+                coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
+                    * CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+                    * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+                    -- too small.
+                    CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                        1 - 0.15 * (1 - power(0.5::float8, least(
+                            greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                            100
+                        )))
+                    END AS score
+            FROM compared
+            ORDER BY score DESC, id DESC
+            LIMIT greatest(30, :limit::bigint)
+        ) best
     ) best
     -- They are in this order already. Said once more, the planner knows it, too, and nobody below sorts them again.
     ORDER BY score DESC, id DESC
@@ -274,12 +174,12 @@ near_seed AS MATERIALIZED (
             AND m.moment < seed.moment + interval '1 seconds' AS is_stored_at_once
     FROM seed
     CROSS JOIN (VALUES (-2), (-1), (1), (2)) AS steps (step)
-    JOIN (features JOIN mask_coverage USING (term_mask)) m ON m.ordinal = seed.ordinal + step
+    JOIN compared m ON m.ordinal = seed.ordinal + step
     WHERE m.moment > seed.moment - interval '3600 seconds'
         AND m.moment < seed.moment + interval '3600 seconds'
 ),
 mean_similarity AS MATERIALIZED (
-    SELECT avg(similarity) AS mean FROM features
+    SELECT avg(greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2))) AS mean FROM features
 ),
 -- At most one row: the score of the last memory of the result, if there were no boosts. Boosts only raise it.
 cutoff AS MATERIALIZED (

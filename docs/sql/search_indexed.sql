@@ -46,14 +46,13 @@ query_lexeme AS MATERIALIZED (
 -- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
 -- is_long: whether there are more lexemes than a term_mask has bits for.
 query AS MATERIALIZED (
-    SELECT :vector::public.halfvec AS vector,
-        least(1, greatest(0.02, 1.2 * (1 - coalesce((
-            SELECT max((b.vector OPERATOR(public.<#>) :vector::public.halfvec)
-                / -nullif(public.l2_norm(:vector::public.halfvec), 0))
-            FROM openmem.baselines b
-            WHERE b.embedding_model = :model::text
-                AND public.vector_dims(b.vector) = public.vector_dims(:vector::public.halfvec)
-        ), 0)))) AS reach,
+    SELECT least(1, greatest(0.02, 1.2 * (1 - coalesce((
+        SELECT max((b.vector OPERATOR(public.<#>) :vector::public.halfvec)
+            / -nullif(public.l2_norm(:vector::public.halfvec), 0))
+        FROM openmem.baselines b
+        WHERE b.embedding_model = :model::text
+            AND public.vector_dims(b.vector) = public.vector_dims(:vector::public.halfvec)
+    ), 0)))) AS reach,
         (SELECT count(*) FROM query_word) AS words, count(*) AS lexemes, count(*) > 60 AS is_long
     FROM query_lexeme
 ),
@@ -89,7 +88,7 @@ sample AS MATERIALIZED (
             -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
             -- PostgreSQL orders above all numbers.
             CASE WHEN m.embedding_model = :model::text
-                THEN least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 2)
+                THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
             END AS distance
         FROM searched m
         WHERE m.ordinal >= start AND m.ordinal < start + stratum_length
@@ -249,7 +248,7 @@ index_candidates AS MATERIALIZED (
                 -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
                 -- PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
-                    THEN least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 2)
+                    THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
                 END AS distance,
                 m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
             FROM index_match m
@@ -289,7 +288,7 @@ first_candidates AS MATERIALIZED (
                 -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
                 -- PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
-                    THEN least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 2)
+                    THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
                 END AS distance,
                 m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
             FROM first_memory m
@@ -340,7 +339,7 @@ other_candidates AS MATERIALIZED (
                 -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
                 -- PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
-                    THEN least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 2)
+                    THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
                 END AS distance,
                 m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
             FROM other_memory m
@@ -412,6 +411,12 @@ mask_vectors AS MATERIALIZED (
     ) numbered
     GROUP BY chunk
 ),
+-- One row: the vectors of mask_vectors.
+masks AS MATERIALIZED (
+    SELECT (SELECT vector FROM mask_vectors WHERE chunk = 0) AS first,
+        (SELECT vector FROM mask_vectors WHERE chunk = 1) AS second,
+        (SELECT vector FROM mask_vectors WHERE chunk = 2) AS third
+),
 -- One row per set of bits that has a weight: those of a word. The weights add up to that of the whole query.
 bit_weight AS MATERIALIZED (
     SELECT flag, sum(weight) AS weight
@@ -448,15 +453,15 @@ top_k AS MATERIALIZED (
             SELECT m.id, m.ordinal, m.moment, m.is_dated, m.similarity, m.coverage,
                 -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
                 -- least number for a memory without terms.
-                CASE WHEN m.terms IS NULL THEN (-9223372036854775808)::bigint
-                    WHEN (SELECT lexemes <= 24 - 3 FROM query)
+                CASE WHEN (SELECT second IS NULL FROM masks)
                     -- One inner product is enough for most queries.
-                    THEN (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
-                    ELSE (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
-                        | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 1))::bigint, 0)
-                            << 24)
-                        | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 2))::bigint, 0)
-                            << (2 * 24))
+                    THEN coalesce((m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint, (-9223372036854775808)::bigint)
+                    ELSE coalesce(
+                        (m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint
+                            | ((m.terms OPERATOR(public.<#>) (SELECT second FROM masks))::bigint << 24)
+                            | coalesce((m.terms OPERATOR(public.<#>) (SELECT third FROM masks))::bigint << (2 * 24), 0),
+                        (-9223372036854775808)::bigint
+                    )
                 END AS term_mask
             FROM candidates m
             OFFSET 0
@@ -499,19 +504,19 @@ near_seed AS MATERIALIZED (
                 -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
                 -- PostgreSQL orders above all numbers.
                 CASE WHEN m.embedding_model = :model::text
-                    THEN least(m.embedding OPERATOR(public.<=>) (SELECT vector FROM query), 2)
+                    THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
                 END AS distance,
                 -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
                 -- least number for a memory without terms.
-                CASE WHEN m.terms IS NULL THEN (-9223372036854775808)::bigint
-                    WHEN (SELECT lexemes <= 24 - 3 FROM query)
+                CASE WHEN (SELECT second IS NULL FROM masks)
                     -- One inner product is enough for most queries.
-                    THEN (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
-                    ELSE (m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 0))::bigint
-                        | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 1))::bigint, 0)
-                            << 24)
-                        | (coalesce((m.terms OPERATOR(public.<#>) (SELECT vector FROM mask_vectors WHERE chunk = 2))::bigint, 0)
-                            << (2 * 24))
+                    THEN coalesce((m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint, (-9223372036854775808)::bigint)
+                    ELSE coalesce(
+                        (m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint
+                            | ((m.terms OPERATOR(public.<#>) (SELECT second FROM masks))::bigint << 24)
+                            | coalesce((m.terms OPERATOR(public.<#>) (SELECT third FROM masks))::bigint << (2 * 24), 0),
+                        (-9223372036854775808)::bigint
+                    )
                 END AS term_mask,
                 m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
             FROM searched m

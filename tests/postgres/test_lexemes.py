@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,13 +16,15 @@ from openmem.providers.postgres import binary
 from openmem.providers.postgres.lexemes import (
     MAX_ENTRIES,
     QUESTION_ID,
+    counted_values,
     lexeme_id,
-    query_values,
+    mask_values,
     speaker_ids,
     term_ids,
     terms_literal,
 )
 from openmem.providers.postgres.retrieval import layout
+from openmem.ranking.constants import SPEAKER_WEIGHT
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 
@@ -65,15 +68,45 @@ def test_of_too_many_words_some_are_kept_and_all_marks() -> None:
 
 def test_the_alternatives_of_a_word_are_in_one_chunk() -> None:
     words = [QueryWord(tuple(f"{number} {n}" for n in range(number % 5 + 1)), number) for number in range(30)]
-    values = query_values(tuple(words))
+    values: Any = counted_values(tuple(words))
     assert values["word_weights"] == [word.weight for word in words]
     assert {type(weight) for weight in values["word_weights"]} == {float}
     for position, word in enumerate(words):
-        bits = [
-            int(bit) for bit, of in zip(values["lexeme_bits"], values["lexeme_words"], strict=True) if of == position
-        ]
+        bits = [bit for bit, of in zip(values["lexeme_bits"], values["lexeme_words"], strict=True) if of == position]
         assert {bit // layout.MASK_BITS for bit in bits} == {values["word_chunks"][position]}
         assert sum(1 << bit % layout.MASK_BITS for bit in bits) == values["word_flags"][position]
         assert len(bits) == len(word.alternatives)
     assert len(set(values["lexeme_bits"])) == len(values["lexeme_ids"])
     assert min(values["lexeme_bits"]) == layout.FIRST_LEXEME_BIT
+
+
+def test_the_words_of_a_query_that_is_not_long_are_sets_of_bits(admin: psycopg.Connection) -> None:
+    words = [QueryWord((f"a{n}", f"b{n // 2}"), 0.7 + n) for n in range(20)] + [
+        QueryWord((f"b{n}",)) for n in range(20)
+    ]
+    values: Any = mask_values(tuple(words))
+    assert len(values["mask_vectors"]) == 2
+    memory = terms_literal(sorted(map(lexeme_id, ("a3", "b3", "b19", "b3:", "?"))))
+    mask = 0
+    for chunk, vector in enumerate(values["mask_vectors"]):
+        row = admin.execute("SELECT (%s::sparsevec <#> %s::sparsevec)::bigint", (memory, vector)).fetchone()
+        assert row is not None
+        mask |= row[0] << chunk * layout.MASK_BITS
+    assert mask & layout.QUESTION_FLAG
+    assert mask & layout.SPEAKER_FLAG
+    found = [bool(mask & flags) for flags in values["mask_flags"]]
+    had = {"a3", "b3", "b19"}
+    assert found == [not had.isdisjoint(word.alternatives) for word in words] + [True]
+    assert values["mask_factors"] == [word.weight for word in words] + [SPEAKER_WEIGHT]
+    assert {type(factor) for factor in values["mask_factors"]} == {float}
+
+
+def test_words_with_the_same_alternatives_count_together() -> None:
+    values: Any = mask_values((QueryWord(("a", "b"), 0.5), QueryWord(("b", "a"), 0.25)))
+    assert values["mask_factors"] == [0.75, SPEAKER_WEIGHT]
+
+
+def test_a_query_without_words_has_no_flags() -> None:
+    values: Any = mask_values(())
+    assert values["mask_flags"] == values["mask_factors"] == []
+    assert len(values["mask_vectors"]) == 1

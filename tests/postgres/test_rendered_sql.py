@@ -26,6 +26,7 @@ SHOW_THE_MEMORY = {
     "get",
     "list",
     "search_exact",
+    "search_exact_long",
     "search_indexed",
     "update",
 }

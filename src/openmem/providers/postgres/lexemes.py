@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from ...analysis import MemoryTerms, QueryWord
+from ...ranking.constants import MAX_QUERY_LEXEMES, SPEAKER_WEIGHT
 from .retrieval import layout
 
 MAX_ENTRIES: Final = 16_000
 """The most entries that pgvector's ``sparsevec`` takes."""
+
+Values: TypeAlias = Mapping[str, list[int] | list[float] | list[str]]
 
 _MASK: Final = 0xFFFFFFFF
 _SPEAKER_SUFFIX: Final = ":"
@@ -76,12 +80,16 @@ def speaker_ids(names: Iterable[str]) -> set[int]:
 
 def terms_literal(ids: Sequence[int]) -> str:
     """A value of ``terms`` as text, from ids in ascending order."""
-    return f"{{{','.join(f'{id}:1' for id in ids)}}}/{layout.LEXEME_IDS}"
+    return _vector_literal(dict.fromkeys(ids, 1))
+
+
+def _vector_literal(entries: Mapping[int, int]) -> str:
+    return f"{{{','.join(f'{id}:{value}' for id, value in entries.items())}}}/{layout.LEXEME_IDS}"
 
 
 @lru_cache(64)
-def query_values(words: tuple[QueryWord, ...]) -> Mapping[str, list[int] | list[float]]:
-    """The parameters of a search that tell the words of a query.
+def counted_values(words: tuple[QueryWord, ...]) -> Values:
+    """The parameters of a search that tell the words of a query where the number of memories that have each decides.
 
     Every lexeme has a bit in the masks of the memories. A word is a set of bits of one chunk, so that one mask says
     whether a memory has the word.
@@ -113,6 +121,47 @@ def query_values(words: tuple[QueryWord, ...]) -> Mapping[str, list[int] | list[
         "word_chunks": chunks,
         "word_flags": flags,
         "speaker_ids": list(speakers),
+    }
+
+
+def is_long(words: Iterable[QueryWord]) -> bool:
+    """Whether a query has more lexemes than a mask has bits for, so that counts must say which of them matter."""
+    return sum(len(word.alternatives) for word in words) > MAX_QUERY_LEXEMES
+
+
+def query_values(words: tuple[QueryWord, ...]) -> Values:
+    """The parameters of a search of all memories that tell the words of a query."""
+    return counted_values(words) if is_long(words) else mask_values(words)
+
+
+@lru_cache(64)
+def mask_values(words: tuple[QueryWord, ...]) -> Values:
+    """The parameters of a search that tell the words of a query that is not long.
+
+    Every lexeme has a bit in the mask of a memory, and a word is a set of bits.
+    """
+    bits: dict[int, int] = {}
+    factors: defaultdict[int, float] = defaultdict(float)
+    speakers: set[int] = set()
+    for word in words:
+        flags = 0
+        for id in map(lexeme_id, word.alternatives):
+            flags |= 1 << bits.setdefault(id, layout.FIRST_LEXEME_BIT + len(bits))
+        factors[flags] += word.weight
+        speakers |= speaker_ids(word.alternatives)
+    if words:
+        factors[layout.SPEAKER_FLAG] = SPEAKER_WEIGHT
+    entries = [defaultdict[int, int](int) for _ in range(layout.MASK_CHUNKS)]
+    entries[0][QUESTION_ID] = layout.QUESTION_FLAG
+    for id in speakers:
+        entries[0][id] |= 1 << layout.SPEAKER_BIT
+    for id, bit in bits.items():
+        entries[bit // layout.MASK_BITS][id] |= 1 << bit % layout.MASK_BITS
+    return {
+        # Negative entries, since the operator <#> gives the negative inner product.
+        "mask_vectors": [_vector_literal({id: -flags for id, flags in chunk.items()}) for chunk in entries if chunk],
+        "mask_flags": list(factors),
+        "mask_factors": list(factors.values()),
     }
 
 

@@ -1,7 +1,9 @@
 """The ranking of `search` and `context`: two statements, and which users need which.
 
 ``search_exact.sql`` scores all memories of a user. For a large user, with more than about `EXACT_SCAN_LIMIT`, it only
-says that, and ``search_indexed.sql`` is sent, which reads some of them. Both give the same scores, but for the
+says that, and ``search_indexed.sql`` is sent, which reads some of them. In a query of more than `MAX_QUERY_LEXEMES`
+lexemes the first must count them to choose those that matter: ``search_exact_long.sql`` is the same statement with that
+step, and with ``words_of_long_query.sql`` in place of ``words.sql``. All give the same scores, but for the
 frequencies of lexemes, which the second estimates from a sample. `openmem.ranking` has the formula, `docs/retrieval.md`
 the measurements, and `docs/sql` the statements as they are sent. The terms:
 

@@ -28,6 +28,12 @@ SPEAKER_BIT: Final = 1
 SPEAKER_BITS: Final = 2
 """Bits that count the names of a memory's speaker: up to `openmem.analysis.MAX_SPEAKERS`."""
 
+QUESTION_FLAG: Final = 1 << QUESTION_BIT
+"""The mask of a memory of which only that bit is set."""
+
+SPEAKER_FLAG: Final = (1 << SPEAKER_BITS) - 1 << SPEAKER_BIT
+"""The bits of the speaker in a mask."""
+
 FIRST_LEXEME_BIT: Final = SPEAKER_BIT + SPEAKER_BITS
 """The first bit of a lexeme of the query."""
 

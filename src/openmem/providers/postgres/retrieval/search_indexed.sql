@@ -5,7 +5,14 @@
 -- A sample estimates how rare a lexeme is. So the weights are known before memories are read, and one inner product gives
 -- a memory's coverage. What takes masks is only computed for the best.
 WITH
-{query},
+{query_words},
+-- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
+-- is_long: whether there are more lexemes than a term_mask has bits for.
+query AS MATERIALIZED (
+    SELECT {reach} AS reach,
+        (SELECT count(*) FROM query_word) AS words, count(*) AS lexemes, count(*) > {max_query_lexemes} AS is_long
+    FROM query_lexeme
+),
 -- One row per memory of the user that may be in the result. Each use reads some of them: NOT MATERIALIZED.
 searched AS NOT MATERIALIZED (
     SELECT m.*
@@ -201,6 +208,7 @@ masked_lexeme AS (
 mask_vectors AS MATERIALIZED (
     {mask_vectors(masked_lexeme)}
 ),
+{masks},
 -- One row per set of bits that has a weight: those of a word. The weights add up to that of the whole query.
 bit_weight AS MATERIALIZED (
     SELECT flag, sum(weight) AS weight

@@ -14,15 +14,15 @@ from ....ranking import constants
 from ....ranking.scale import scaled, unscaled
 from ...base import Call
 from .. import binary
-from ..lexemes import QUESTION_ID, query_values
+from ..lexemes import QUESTION_ID, counted_values, is_long, query_values
 from ..rows import to_record
 from ..sql import Catalog, Part, read
 from ..sql.parts import scope_values
 from . import layout
 
 _INCLUDED: Final = (
-    "query", "reach", "distance", "similarity", "term_mask", "lexeme_weight", "own_score", "question_share",
-    "indexed_coverage", "recency",
+    "query_words", "masks", "reach", "distance", "similarity", "term_mask", "lexeme_weight", "own_score",
+    "question_share", "indexed_coverage", "recency",
     "added_coverage", "counted_once", "seed", "boosting", "is_near_seed", "of_seed",
 )  # fmt: skip
 _INCLUDED_WITH: Final = {
@@ -37,8 +37,13 @@ class Searches:
     """The statements of `search` and `context`."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self._exact = catalog.query("search_exact", __package__, parts())
-        self._indexed = catalog.query("search_indexed", __package__, parts())
+        shared = parts()
+        self._exact = catalog.query("search_exact", __package__, {**shared, "words": read(__package__, "words")})
+        long_words = read(__package__, "words_of_long_query")
+        self._exact_long = catalog.query(
+            "search_exact_long", __package__, {**shared, "words": long_words}, file="search_exact"
+        )
+        self._indexed = catalog.query("search_indexed", __package__, shared)
 
     def exact(
         self,
@@ -56,7 +61,8 @@ class Searches:
             found = (row[1:] for row in rows if row[1] is not None)
             return None if is_large_user else _results(found, _min_score(op))
 
-        return self._exact.bind(_values(op, call, words, model, vector, limit), decode)
+        values = {**_values(op, call, model, vector, limit), **query_values(tuple(words))}
+        return (self._exact_long if is_long(words) else self._exact).bind(values, decode)
 
     def indexed(
         self,
@@ -68,9 +74,8 @@ class Searches:
         limit: int,
     ) -> Statement[SearchResults]:
         """The best that an index of lexemes finds; for a user with many memories."""
-        return self._indexed.bind(
-            _values(op, call, words, model, vector, limit), lambda rows: _results(rows, _min_score(op))
-        )
+        values = {**_values(op, call, model, vector, limit), **counted_values(tuple(words))}
+        return self._indexed.bind(values, lambda rows: _results(rows, _min_score(op)))
 
 
 def parts() -> Mapping[str, Part]:
@@ -83,8 +88,8 @@ def parts() -> Mapping[str, Part]:
         **{name: _with(name, argument) for name, argument in _INCLUDED_WITH.items()},
         "coverage_of": _with("coverage", "mask"),
         "neighbor_steps": ", ".join(f"({step})" for step in steps),
-        "speaker_flag": f"{(1 << layout.SPEAKER_BITS) - 1 << layout.SPEAKER_BIT}::bigint",
-        "question_flag": f"{1 << layout.QUESTION_BIT}::bigint",
+        "speaker_flag": f"{layout.SPEAKER_FLAG}::bigint",
+        "question_flag": f"{layout.QUESTION_FLAG}::bigint",
         "no_mask": f"({-1 << 63})::bigint",
         "question_id": str(QUESTION_ID),
         "keys": "{schema}.lexeme_keys(m.user_id, m.terms)\n    ",
@@ -97,14 +102,11 @@ def _with(name: str, argument: str) -> Callable[[str], str]:
     return lambda value: text.replace(f"{{{argument}}}", value)
 
 
-def _values(
-    op: Search | Context, call: Call, words: Sequence[QueryWord], model: str, vector: Sequence[float], limit: int
-) -> Mapping[str, object]:
+def _values(op: Search | Context, call: Call, model: str, vector: Sequence[float], limit: int) -> Mapping[str, object]:
     selection = op.selection(call.grants)
     return {
         "bucket": bucket_of(op.user_id),
         "user_id": selection.user_id,
-        **query_values(tuple(words)),
         "vector": binary.half_vector(vector),
         # No memory is comparable with a vector of zeros.
         "model": model if any(vector) else None,

@@ -85,14 +85,21 @@ class Catalog:
         }
         self.queries: dict[str, Query] = {}
 
-    def query(self, name: str, package: str = __name__, further: Mapping[str, Part] | None = None) -> Query:
-        """The statement in the file ``<name>.sql``.
+    def query(
+        self,
+        name: str,
+        package: str = __name__,
+        further: Mapping[str, Part] | None = None,
+        file: str | None = None,
+    ) -> Query:
+        """The statement in the file ``<file>.sql``, by default ``<name>.sql``.
 
         Args:
+            name: its key in `queries`.
             package: where the file is.
             further: what this statement includes besides `parts`.
         """
-        self.queries[name] = Query(render(read(package, name), {**self.parts, **(further or {})}))
+        self.queries[name] = Query(render(read(package, file or name), {**self.parts, **(further or {})}))
         return self.queries[name]
 
 

@@ -9,12 +9,4 @@ query_word AS MATERIALIZED (
 -- bit: the bit of a mask that is set if a memory has it. lexeme_id: the index of its entry in memories.terms.
 query_lexeme AS MATERIALIZED (
     SELECT * FROM unnest(:lexeme_words::int[], :lexeme_ids::int[], :lexeme_bits::int[]) AS lexemes (word, lexeme_id, bit)
-),
--- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
--- is_long: whether there are more lexemes than a term_mask has bits for.
-query AS MATERIALIZED (
-    SELECT :vector::{vector}.halfvec AS vector,
-        {reach} AS reach,
-        (SELECT count(*) FROM query_word) AS words, count(*) AS lexemes, count(*) > {max_query_lexemes} AS is_long
-    FROM query_lexeme
 )
