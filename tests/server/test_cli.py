@@ -349,7 +349,7 @@ def test_cors_is_off_until_origins_are_named(database: str) -> None:
         assert "origin" in error["message"]
         assert "access-control-allow-origin" not in evil.headers
         named = client.options(
-            "/memories", headers=preflight | {"Access-Control-Request-Method": "PUT", "X-Request-Id": "named"}
+            "/memories", headers=preflight | {"Access-Control-Request-Method": "TRACE", "X-Request-Id": "named"}
         )
         assert envelope(named, 400, "invalid_request")["request_id"] == "named"
 
