@@ -409,7 +409,8 @@ SELECT size.is_large_user, ranked.score,
             OFFSET 0
         ) s
     ) END AS supersedes,
-    m.embedding_model, m.updated_at, m.extensions::text
+    m.embedding_model, m.updated_at, m.metadata::text, m.key, m.version, m.expires_at, m.indexed,
+    m.extensions::text
 FROM size LEFT JOIN (
     ranked CROSS JOIN LATERAL (
         -- A fence: each memory is looked up by its id.
