@@ -32,11 +32,15 @@ if TYPE_CHECKING:
         Citation,
         ContextBlock,
         Erased,
+        Facet,
         MemoryPage,
         MemoryRecord,
         MemorySource,
         OmittedMemory,
+        Purged,
         SearchResult,
+        UserPage,
+        UserSummary,
     )
     from .operations import MemoryInput
     from .rerankers import Reranker
@@ -60,12 +64,8 @@ _HOMES = {
     **dict.fromkeys(
         (
             "AuditEntry", "Capabilities", "CapabilityFeatures", "CapabilityLimits", "Citation",
-            "ContextBlock", "MemoryPage", "MemoryRecord", "MemorySource", "OmittedMemory", "SearchResult",
-            "UserSummary",
-            "UserPage",
-            "Purged",
-            "Facet",
-            "Erased",
+            "ContextBlock", "Erased", "Facet", "MemoryPage", "MemoryRecord", "MemorySource", "OmittedMemory", "Purged",
+            "SearchResult", "UserPage", "UserSummary",
         ),
         "models",
     ),

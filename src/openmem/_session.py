@@ -11,7 +11,7 @@ from ._ids import new_request_id
 from ._reranked import Reranked
 from .call import Call
 from .config import ClientConfig
-from .errors import OMPError, copied
+from .errors import OMPError, UnsupportedCapabilityError, copied
 from .models import Capabilities, MemoryRecords
 from .operations import Operation, Progress, add_many_of, read_records, restore_of
 from .ports import Ports
@@ -99,6 +99,7 @@ class Session:
         """Perform one operation. It is checked before anything is sent, and again by what opening found out."""
         call = call or self._call(idempotency_key)
         try:
+            self._check_key(idempotency_key)
             if op.validate_in_thread:
                 await self._ports.to_thread(self.provider.check, op, call)
             else:
@@ -106,10 +107,18 @@ class Session:
             if not self._is_open:
                 await self._open()
                 self.provider.check(op, call)
+                self._check_key(idempotency_key)
             return await op.apply(self._verbs, _of_one_user(op, call))
         except OMPError as error:
             self._identify(error, call)
             raise
+
+    def _check_key(self, idempotency_key: str | None) -> None:
+        """Refuse an idempotency key that the backend would forget."""
+        if idempotency_key is not None and not self.provider.remembers_keys:
+            raise UnsupportedCapabilityError(
+                f"idempotency_key: provider {self.provider.name!r} does not remember keys; leave it out"
+            )
 
     async def add_many(
         self, records: Iterable[object], progress: Progress | None, idempotency_key: str | None
@@ -118,7 +127,7 @@ class Session:
         call = self._call(idempotency_key)
         with self._identified(call):
             operation = await self._ports.to_thread(add_many_of, read_records(records), progress)
-        return await self.run(operation, call)
+        return await self.run(operation, call, idempotency_key)
 
     async def restore(self, records: Iterable[object], progress: Progress | None) -> MemoryRecords:
         """Make an operation of the records in a thread, and perform it."""

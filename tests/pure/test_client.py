@@ -13,7 +13,7 @@ from openmem.call import Call
 from openmem.client import Client
 from openmem.config import ClientConfig
 from openmem.drivers.blocking import BlockingPorts
-from openmem.errors import NotFoundError, ScopeDeniedError
+from openmem.errors import NotFoundError, ScopeDeniedError, UnsupportedCapabilityError
 from openmem.operations import Add, Get, List
 from openmem.ports import run_blocking
 
@@ -31,6 +31,19 @@ def test_an_operation_with_a_call_of_its_own() -> None:
         with pytest.raises(NotFoundError) as missing:
             run_blocking(client.run(Get(id=record.id), Call("r3", users=frozenset({"v"}))))
         assert (missing.value.request_id, missing.value.provider) == ("r3", "memory")
+
+
+def test_an_idempotency_key_that_the_backend_would_forget_is_refused() -> None:
+    with Memory("letta", host="http://127.0.0.1:9") as memory:
+        for write in (
+            lambda: memory.add(content="tea", user_id="u", idempotency_key="k"),
+            lambda: memory.add_many([{"content": "tea", "user_id": "u"}], idempotency_key="k"),
+        ):
+            with pytest.raises(UnsupportedCapabilityError):
+                write()
+    with Memory("memory") as memory:
+        first, again = (memory.add(content="tea", user_id="u", idempotency_key="k") for _ in range(2))
+        assert first.id == again.id
 
 
 def test_what_it_tells_of_the_backend() -> None:

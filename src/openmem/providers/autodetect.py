@@ -21,6 +21,8 @@ class AutoDetectProvider(Provider):
     """
 
     capabilities_are_remote = True
+    remembers_keys = True
+    """As long as it is not known which provider it is."""
 
     def __init__(
         self, name: str, make: Callable[[ClientConfig, Ports], Provider], config: ClientConfig, ports: Ports

@@ -185,6 +185,7 @@ class Provider(Verbs):
             ("as_of", features.filters),
             ("order", features.filters or given.get("order") == "newest"),
             ("key", features.keys),
+            ("keys", features.keys),
             ("if_version", features.versions),
             ("expires_at", features.expiry),
         ):
