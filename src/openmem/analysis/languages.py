@@ -40,6 +40,9 @@ _COMMON: Final = """
 """
 _ENGLISH: Final = frozenset(_COMMON.split())
 
+CERTAIN_LEAD: Final = 1e-6
+"""How much more must speak for English than for any other language to be sure of it, more than sums are rounded by."""
+
 HINT: Final = 0.3
 """How much a letter or an ending says about the language, in function words."""
 
@@ -75,6 +78,15 @@ def evidence(lower: str, folded: str) -> tuple[Evidence, ...]:
     )
     ending = next(filter(None, endings), None)
     return tuple(Evidence(by, HINT / len(by), False) for by in ([*letters, ending] if ending else letters))
+
+
+def lead_of_english(evidence: Iterable[Evidence]) -> float:
+    """How much more speaks for English than for the language that most speaks for of the others."""
+    total: dict[str, float] = {}
+    for one in evidence:
+        for language in one.languages:
+            total[language] = total.get(language, 0.0) + one.weight
+    return total.pop("en", 0.0) - max(total.values(), default=0.0)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -15,6 +16,7 @@ MARK: Final = "~"
 """What lexemes of sounds begin with, and no others."""
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
+_ASCII_NAME: Final = re.compile(rf"(?<![A-Za-z])[A-Z][a-z]{{{SHORTEST_NAME - 1},}}(?![A-Za-z])")
 _SOUNDS: Final = (("ph", "f"), ("th", "t"), ("ck", "k"), ("sch", "s"), ("sh", "s"), ("kh", "k"), ("gh", "g"))
 _LETTERS: Final = str.maketrans("cqzwyj\u0451\u0439", "kksvii\u0435\u0438")
 _VOWELS: Final = frozenset("aeiou\u0430\u0435\u0438\u043e\u0443\u044b\u044d\u044e\u044fαεηιουω")
@@ -26,12 +28,14 @@ def sounds(text: str) -> dict[str, str]:
 
     A name is a word of letters that begins with a capital letter and goes on with small ones.
     """
-    found: dict[str, str] = {}
-    for word in _WORD.findall(text if text.isascii() else normalized(text)):
+    names = [name.lower() for name in _ASCII_NAME.findall(text)] if text.isascii() else map(folded, _names(text))
+    return {name: _sound(name) for name in names}
+
+
+def _names(text: str) -> Iterator[str]:
+    for word in _WORD.findall(normalized(text)):
         if len(word) >= SHORTEST_NAME and word[0].isupper() and word[1:].islower():
-            name = folded(word)
-            found[name] = _sound(name)
-    return found
+            yield word
 
 
 @lru_cache(8_192)

@@ -36,6 +36,7 @@ _QUESTION: Final = re.compile(
     re.VERBOSE,
 )
 _LAST: Final = 64
+_ASCII_CLOSING: Final = "\"')] \t\n\r\f\v\x1c\x1d\x1e\x1f"
 
 
 def speakers(text: str) -> frozenset[str]:
@@ -45,6 +46,8 @@ def speakers(text: str) -> frozenset[str]:
     such as ``Note:`` names nobody.
     """
     start = normalized(text[: 2 * LONGEST_NAME])
+    if ":" not in start:
+        return frozenset()
     found = _NAME.match(start)
     if found is None or len(found[1]) > LONGEST_NAME or not _ends_name(start, found.end()):
         return frozenset()
@@ -60,7 +63,10 @@ def speakers(text: str) -> frozenset[str]:
 
 def is_question(text: str) -> bool:
     """Whether a text ends in a question mark of any script, or as questions end in Chinese and Japanese."""
-    return _QUESTION.search(normalized(text[-_LAST:])) is not None
+    end = text[-_LAST:]
+    if end.isascii():
+        return end.rstrip(_ASCII_CLOSING).endswith("?")
+    return _QUESTION.search(normalized(end)) is not None
 
 
 def _ends_name(text: str, at: int) -> bool:

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Final, Literal, NamedTuple
 
 from .characters import MARKS, folded, kind, lowered, normalized, script
-from .languages import Evidence, evidence
+from .languages import Evidence, evidence, lead_of_english
 from .stems import other_stems, prefixes, stem, without_particle
 from .stop_words import languages_by_word
 
@@ -67,11 +67,13 @@ class Token(NamedTuple):
         words: the word, or the whole and its parts.
         english: the lexemes of all that is not a function word of English.
         evidence: for the languages.
+        lead: how much more of the evidence speaks for English than for any other language.
     """
 
     words: tuple[Word, ...]
     english: tuple[str, ...]
     evidence: tuple[Evidence, ...]
+    lead: float
 
 
 def tokens(text: str) -> list[Token]:
@@ -94,7 +96,7 @@ def _token(text: str) -> Token:
                 continue
         for lexeme in lexemes:
             english[lexeme] = None
-    return Token(words, tuple(english), tuple(found))
+    return Token(words, tuple(english), tuple(found), lead_of_english(found))
 
 
 _remembered = lru_cache(16_384)(_token)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .languages import Languages, languages_of
+from .languages import CERTAIN_LEAD, Languages, languages_of
 from .names import sounds
 from .stems import LATIN, prefixes, stem
 from .stop_words import languages_by_word
@@ -102,6 +102,8 @@ def _shares(word: Word, codes: tuple[str, ...], sound: str | None) -> dict[tuple
 def _languages(found: list[Token], language: str | None) -> Languages:
     if language is not None:
         return Languages((language,) if language in LATIN else (language, *_ENGLISH), True)
+    if sum([token.lead for token in found]) > CERTAIN_LEAD:
+        return Languages(_ENGLISH, True)
     return languages_of([one for token in found for one in token.evidence])
 
 

@@ -22,6 +22,7 @@ from ..ports.local import LocalServer
 from ..ports.models import Embedder, EmbedderIO, Reranker, RerankerIO
 from ..ports.postgres import ConnectionParameters, PostgresIO, PostgresSettings
 from .asyncio_models import AsyncEmbedder, AsyncReranker, SharedEmbedder
+from .loop_budget import LoopBudget
 from .sharing import Lease, SharedPostgres, closed_meanwhile
 
 P = ParamSpec("P")
@@ -48,6 +49,7 @@ class AsyncPorts:
         self._threads: ThreadPoolExecutor | None = None
         self._abandoned: set[Future[Any]] = set()
         self._in_flight = InFlight()
+        self._turns = LoopBudget()
         self._shared = Lease(AsyncPorts, AsyncPorts, grace=CLOSE_GRACE_SECONDS)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -123,6 +125,9 @@ class AsyncPorts:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None
             self._abandoned = set()
+
+    async def take_turn(self) -> None:
+        await self._turns.acquire()
 
     async def call_when_idle(self, function: Callable[[], object]) -> None:
         self._in_flight.on_idle(function)

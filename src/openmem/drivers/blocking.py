@@ -78,6 +78,9 @@ class BlockingPorts:
     async def run_cpu(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return function(*args, **kwargs)
 
+    async def take_turn(self) -> None:
+        """Every thread has its own."""
+
     async def call_when_idle(self, function: Callable[[], object]) -> None:
         function()
 

@@ -119,6 +119,10 @@ class Ports(Protocol):
         """Like `to_thread`, for a function that keeps the processor busy: clients share the threads for it."""
         ...
 
+    async def take_turn(self) -> None:
+        """Wait until work that takes less time than handing it to a thread may begin; it must follow at once."""
+        ...
+
     async def call_when_idle(self, function: Callable[[], object]) -> None:
         """Call a function that gives up what running calls use, after the last of them; without waiting."""
         ...

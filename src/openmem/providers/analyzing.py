@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-QUICK_CHARACTERS: Final = 200
-"""Texts of more characters are analysed in a thread, and others in the calling one."""
+QUICK_CHARACTERS: Final = 512
+"""Texts of more characters are analysed in a thread, and others in the calling one, which takes less time."""
 
 
 class Analysis:
@@ -33,6 +33,15 @@ class Analysis:
         """Import what it takes. It comes first."""
         module = await self._ports.import_module("openmem.analysis.analyzer")
         self.analyzer = module.Analyzer(self._config.language, self._config.timezone)
+
+    async def memory(self, content: str, moment: datetime, of: Callable[[MemoryTerms], R]) -> R:
+        """What is made of the terms of a memory.
+
+        Args:
+            moment: when it is from.
+            of: makes it.
+        """
+        return await self.run([content], lambda: of(self.analyzer.memory(content, moment)))
 
     async def memories(self, contents: Sequence[str], moments: Sequence[datetime]) -> list[MemoryTerms]:
         """What the ranking reads of memories.
@@ -62,4 +71,7 @@ class Analysis:
 
     async def run(self, texts: Sequence[str], function: Callable[[], R]) -> R:
         """The result of a function that goes through the words of texts."""
-        return function() if sum(map(len, texts)) <= QUICK_CHARACTERS else await self._ports.run_cpu(function)
+        if sum(map(len, texts)) > QUICK_CHARACTERS:
+            return await self._ports.run_cpu(function)
+        await self._ports.take_turn()
+        return function()

@@ -1,7 +1,8 @@
 """Dates: those that texts name, in the spellings and languages most written, and as lexemes.
 
-`grammar` finds them in a text, by the words of `vocabulary` and those of `unspaced`. `periods` says which days, months
-or years they mean. `lexemes` makes the words of memories and queries of them.
+`tokens` cuts a text into words and numbers where it may name dates. `grammar` finds them there, by the words of
+`vocabulary` and those of `unspaced`. `periods` says which days, months or years they mean. `lexemes` makes the words of
+memories and queries of them.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple
 
 from . import periods
 from .periods import Periods
+from .tokens import Token, may_name_dates, runs
 from .unspaced import HINT, UNSPACED, periods_of
-from .vocabulary import WORDS, several
+from .vocabulary import several
 
 
 class Mention(NamedTuple):
@@ -39,41 +40,6 @@ class Mention(NamedTuple):
         """Whether it is relative and not one day."""
         return self.is_relative and (self.is_spelled or len(self.periods) > 1 or len(self.periods[0]) < 10)
 
-
-class _Token(NamedTuple):
-    kind: str
-    value: Any
-    start: int
-    end: int
-    word: str
-
-
-_MARKS: Final = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f"
-_WORD: Final = rf"[^\W\d_]+(?:[{_MARKS}]+[^\W\d_]*)*"
-_BEFORE: Final = r"(?<![\d.,+_A-Za-z-])(?<!\d[/:])"
-_AFTER: Final = r"(?![\w/]|[.,:-]\d)"
-_TOKEN: Final = rf"""
-    (?=\d) (?:
-        (?<![\d.,+A-Za-z])(?<!\d[-:]) (?P<ymd> \d{{4}} (?P<s1>[-/.]) \d\d? (?P=s1) \d\d? )
-            (?: [T\ ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\ ?Z|\ ?[+-]\d\d(?::?\d\d)?)? | (?![^\W_]|[.,:-]\d) )
-        | {_BEFORE} (?P<dmy> \d\d? (?P<s2>[-/.]) \ ?\d\d? (?P=s2) \ ?\d{{4}}
-            | \d\d?/\d\d?/\d\d | \d\d\.\d\d\.\d\d ) {_AFTER}
-        | {_BEFORE} (?P<ym> (?:19|20)\d\d[-/](?:0[1-9]|1[0-2]) | (?:0?[1-9]|1[0-2])/(?:19|20)\d\d ) {_AFTER}
-        | {_BEFORE} (?P<dm> \d\d?/\d\d? | \d\d?\.\ ?\d\d?\. ) {_AFTER}
-        | (?P<number> \d+ ) (?: (?:{"|".join(several("ordinal endings"))})\b )?
-    )
-    | (?P<word> (?:avant|après|week|\w{{4,6}}a)-(?:hier|demain|end|feira)\b | aujourd['\u2019]hui | {_WORD} )
-    | (?P<mark> [^\s\w] )
-"""
-_TOKENS: Final = re.compile(_TOKEN, re.VERBOSE | re.IGNORECASE)
-_ASCII_TOKENS: Final = re.compile(_TOKEN, re.VERBOSE | re.IGNORECASE | re.ASCII)
-_SEVERAL: Final = re.compile(
-    "(?:" + "|".join(sorted((word for word in WORDS if " " in word), key=len, reverse=True)) + r")(?!\w)", re.I
-)
-_FIRST_OF_SEVERAL: Final = frozenset(word.split()[0] for word in WORDS if " " in word)
-_NAMES: Final = re.compile(_WORD)
-_ASCII_NAMES: Final = re.compile("[a-z]+")
-_NUMBER_OR_UNSPACED: Final = re.compile(rf"\d|{HINT.pattern}")
 
 _W: Final = r"(?:[Ww]\.?,?c?)?"
 _DASH: Final = r"[-\u2013\u2014Pc]"
@@ -121,25 +87,22 @@ _PLURALS: Final = several("plural units")
 _UNTIL: Final = several("until")
 _AND: Final = several("and")
 _BETWEEN: Final = re.compile(rf"\b(?:{'|'.join(several('between'))})\b", re.IGNORECASE)
-_OTHER: Final = ("o", 0)
-_PUNCTUATION: Final = frozenset(".,/-\u2013\u2014'\u2019")
 
 
 def mentions(text: str, today: date) -> list[Mention]:
     """The dates that a text names, in order of appearance."""
-    if not _NUMBER_OR_UNSPACED.search(text):
-        lower = text.lower()
-        if _GATE.isdisjoint(_ASCII_NAMES.findall(lower) if text.isascii() else _NAMES.findall(lower)):
-            return []
+    if not may_name_dates(text):
+        return []
     found: list[Mention] = []
-    if HINT.search(text):
+    if not text.isascii() and HINT.search(text):
         for match in UNSPACED.finditer(text):
             with suppress(OverflowError, ValueError):
                 meant, is_relative = periods_of(match, today)
                 if meant:
                     found.append(Mention(*match.span(), meant, match.lastgroup == "weekday", is_relative))
         text = without(text, found)
-    found.extend(_spaced(text, today))
+    for run in runs(text):
+        found.extend(_spaced(run, today, text))
     return sorted(found)
 
 
@@ -182,8 +145,7 @@ def _until(first: Mention, last: Mention, text: str) -> Periods:
     return ()
 
 
-def _spaced(text: str, today: date) -> Iterator[Mention]:
-    tokens = list(_tokens(text))
+def _spaced(tokens: Sequence[Token], today: date, text: str) -> Iterator[Mention]:
     kinds = "".join(token.kind for token in tokens)
     position = 0
     while position < len(kinds):
@@ -199,83 +161,13 @@ def _spaced(text: str, today: date) -> Iterator[Mention]:
         position += step
 
 
-def _tokens(text: str) -> Iterator[_Token]:
-    position = 0
-    search = (_ASCII_TOKENS if text.isascii() else _TOKENS).search
-    while match := search(text, position):
-        name, word, (start, end) = match.lastgroup, match[0], match.span()
-        lower = word.lower()
-        if lower in _FIRST_OF_SEVERAL and (several := _SEVERAL.match(text, start)):
-            word, end = several[0], several.end()
-            lower = word.lower()
-        position = end
-        match name:
-            case "word" if lower != "q":
-                yield _Token(*WORDS.get(lower, _OTHER), start, end, word)
-            case "word":
-                number = text[end : end + 1]
-                if number in {"1", "2", "3", "4"}:
-                    position = end = end + 1
-                    yield _Token("Q", int(number), start, end, word)
-                else:
-                    yield _Token(*WORDS.get(lower, _OTHER), start, end, word)
-            case "mark":
-                yield _Token(word if word in _PUNCTUATION else "o", 0, start, end, word)
-            case "ymd" | "dmy" | "ym":
-                meant = _numeric(match[name])
-                yield _Token("D" if meant else "o", meant, start, end, word)
-            case "dm":
-                yield _Token("d", match[name], start, end, word)
-            case _:
-                yield _Token(*_number(match["number"], word), start, end, word)
-
-
-def _number(digits: str, word: str) -> tuple[str, object]:
-    """The kind and the value of a number, with what stands behind it in `word`."""
-    if len(digits) == 8 and word.isdecimal() and (meant := _compact(word)):
-        return "D", meant
-    number = int(digits) if len(digits) <= 4 else 10_000
-    if len(digits) == 4 and 1900 <= number < 2700:
-        return "Y", number
-    return "N" if 0 < number < 1000 and len(digits) < 4 else "o", number
-
-
-_GATE: Final = frozenset(
-    part
-    for word, (kind, _) in WORDS.items()
-    if kind not in "RpABnPcw"
-    for part in _NAMES.findall(max(re.split(r"[ '-]", word), key=len))
-    if len(part) > 2
-) | {"dernier", "y", "år", "ay", "év", "za", "el"}
-"""Words of which every date that is not in numbers has one."""
-
-
-def _compact(written: str) -> Periods:
-    """The day that eight digits may mean, as in the names of files."""
-    year, month, day = int(written[:4]), int(written[4:6]), int(written[6:])
-    return periods.day(year, month, day) if 1950 <= year < 2100 else ()
-
-
-def _numeric(written: str) -> Periods:
-    """The days or the month that a date in numbers may mean. Where a year is last, either of the others is the day."""
-    one, two, *three = (int(part) for part in re.split(r"[-/.]", written))
-    if not three:
-        return periods.month(max(one, two), min(one, two))
-    if re.match(r"\d{4}", written):
-        return periods.day(one, two, three[0])
-    year = periods.year_of(three[0])
-    if "." in written:
-        return periods.day(year, two, one)
-    return tuple(dict.fromkeys(periods.day(year, two, one) + periods.day(year, one, two)))
-
-
-def _first(part: Sequence[_Token], kinds: str) -> Any:
+def _first(part: Sequence[Token], kinds: str) -> Any:
     """The value of the first token of one of some kinds; None without one."""
     return next((token.value for token in part if token.kind in kinds), None)
 
 
 def _read(
-    name: str, part: Sequence[_Token], tokens: Sequence[_Token], position: int, today: date, text: str
+    name: str, part: Sequence[Token], tokens: Sequence[Token], position: int, today: date, text: str
 ) -> Mention | None:
     """The date that some tokens name by a pattern; None if they do not."""
     meant: Periods = ()
@@ -360,7 +252,7 @@ def _read(
 _WRITTEN: Final = frozenset({"date", "range", "vietnamese", "day", "month"})
 
 
-def _agree(part: Sequence[_Token]) -> bool:
+def _agree(part: Sequence[Token]) -> bool:
     """Whether a word such as "this" and a unit of time after it may be of one language: "last tag" is not."""
     words = [token.word.lower() for token in part if token.kind in "RpUS"]
     is_english = [word in _ENGLISH_STEPS for word in words]
@@ -369,7 +261,7 @@ def _agree(part: Sequence[_Token]) -> bool:
     return words[-1:] != ["fall"] or len(words) == 1
 
 
-def _written(part: Sequence[_Token], month: int | None, year: int | None) -> Periods:
+def _written(part: Sequence[Token], month: int | None, year: int | None) -> Periods:
     """A date whose month is spelled, or one in numbers."""
     if meant := _first(part, "D"):
         return tuple(meant)
@@ -385,7 +277,7 @@ def _day(year: int | None, month: int, day: int | None) -> Periods:
     return periods.month(year, month) if day is None else periods.day(year, month, day)
 
 
-def _range(part: Sequence[_Token], month: int, year: int | None) -> Periods:
+def _range(part: Sequence[Token], month: int, year: int | None) -> Periods:
     """The days from one to another. Without a year, days of every year."""
     first, last = (token.value for token in part if token.kind == "N")
     days = range(first, last + 1)
@@ -394,7 +286,7 @@ def _range(part: Sequence[_Token], month: int, year: int | None) -> Periods:
     return tuple(one for day in days for one in _day(year, month, day))
 
 
-def _offset(token: _Token, before: str, today: date, text: str) -> Periods:
+def _offset(token: Token, before: str, today: date, text: str) -> Periods:
     """A day by a word like "yesterday", where the word means that."""
     match token.word.lower():
         case "hier" if not _FRENCH.search(text):

@@ -114,3 +114,14 @@ WORDS: Final = _spelled(
     | _months()
 )
 """The kind and the value of each word, or of several with a space between them."""
+
+
+def folded(word: str) -> str:
+    """A word without case, in which letters are the same that a regular expression without case takes for the same."""
+    return word.casefold().replace("\u0131", "i")
+
+
+PARTS: Final = frozenset(
+    folded(part) for lines in _SECTIONS.values() for line in lines for part in re.findall(r"[^\W_]+", line)
+) | frozenset(folded(part) for word in WORDS for part in re.findall(r"[^\W_]+", word))
+"""The words of the file, and the parts of those that have several."""

@@ -35,6 +35,8 @@ _TCP_INFO: Final = struct.Struct("=8x13I")
 _UNACKNOWLEDGED, _SINCE_SENT, _SINCE_RECEIVED = 4, 9, 11
 
 _BRIEF_CHARACTERS: Final = 100_000
+_NUMBER_CHARACTERS: Final = 8
+_TEXTS: Final = (str, bytes)
 
 # How far the server and the client may be apart in their view of a connection's age.
 _AGE_TOLERANCE_SECONDS: Final = 5
@@ -102,13 +104,13 @@ def is_silent(descriptor: int, seconds: float) -> bool:
 
 def is_brief(statement: Statement[object]) -> bool:
     """Whether a statement reaches the server at once, however slow the tunnel that took it over."""
-    return sum(map(_characters, statement.args)) < _BRIEF_CHARACTERS
-
-
-def _characters(arg: object) -> int:
-    if isinstance(arg, list):
-        return sum(map(_characters, arg))
-    return len(arg) if isinstance(arg, str | bytes) else 8
+    characters = 0
+    for arg in statement.args:
+        if isinstance(arg, _TEXTS):
+            characters += len(arg)
+        elif isinstance(arg, list):
+            characters += sum(map(len, arg)) if arg and isinstance(arg[0], _TEXTS) else _NUMBER_CHARACTERS * len(arg)
+    return characters < _BRIEF_CHARACTERS
 
 
 _WAITS_FOR_CLIENT: Final = Query(

@@ -80,7 +80,8 @@ def speaker_ids(names: Iterable[str]) -> set[int]:
 
 def terms_literal(ids: Sequence[int]) -> str:
     """A value of ``terms`` as text, from ids in ascending order."""
-    return _vector_literal(dict.fromkeys(ids, 1))
+    ones = f"{':1,'.join(map(str, ids))}:1" if ids else ""
+    return f"{{{ones}}}/{layout.LEXEME_IDS}"
 
 
 def _vector_literal(entries: Mapping[int, int]) -> str:

@@ -303,8 +303,7 @@ class PostgresProvider(Provider):
 
     async def _read(self, content: str, moment: datetime) -> Read:
         [vector] = await self._embedder.embed([content])
-        [found] = await self._analysis.memories([content], [moment])
-        terms = await self._analysis.run([content], lambda: terms_literal(term_ids(found)))
+        terms = await self._analysis.memory(content, moment, lambda found: terms_literal(term_ids(found)))
         return Read(self._embedder.model, vector, terms)
 
     async def capabilities(self) -> Capabilities:
