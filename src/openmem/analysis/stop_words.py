@@ -25,7 +25,11 @@ _WORDS: Final = {
         ohne seit um unter von vom vor zu zum zur uber ist bin bist sind seid war waren wird werden wurde wurden
         hat habe hast haben hatte hatten kann konnen muss soll will wer was wo wann warum wieso welche welcher
         welches welchem welchen wen wem wessen woher wohin wieviel viel hier da dort dann jetzt sich man diese
-        dieser dieses diesem diesen zwischen wahrend immer nie oft darf durfen durft mag mogen mochte wollen sollen
+        dieser dieses diesem diesen zwischen wahrend immer nie oft darf durfen durft mag mogen mochte wollen
+        sollen musst mussen musste mussten sollte sollten konnte konnten wollte wollten werde werdet worden
+        gewesen alle allen aller alles jede jeder jedes jeden jedem andere anderen anderer anderes anderem
+        einige einigen einiger mehr viele vielen vieler wenige nichts etwas damit dabei daher davon dazu deren
+        dessen denen ihres selbst doch jene jener jenen gibt gab womit wofur worauf wobei
     """,
     "fr": """
         je tu il elle on nous vous ils elles me te se moi toi lui leur leurs le la les l un une des de du d au
@@ -33,7 +37,9 @@ _WORDS: Final = {
         quelles lequel laquelle ce cet cette ces c ca cela mon ma mes ton ta tes son sa ses notre nos votre vos
         en y dans par pour sur sous avec sans chez entre vers ne n pas plus moins tres aussi si est sont etait
         etaient sera suis es sommes etes ai as avons avez ont avait fait s j m t etre avoir meme tout tous toute
-        toutes lors depuis pendant apres avant
+        toutes lors depuis pendant apres avant peux peut peuvent pouvait pouvaient pourrait dois doit doivent
+        devait faire faisait faites autre autres chaque certains certaines quelques celle celui ceux celles fut
+        furent serait seraient aura auront aurait avaient aucun aucune ainsi alors rien beaucoup quelqu
     """,
     "es": """
         yo tu el ella ello nosotros vosotros ellos ellas usted ustedes me te se nos os le les lo la los las un
@@ -41,14 +47,21 @@ _WORDS: Final = {
         cuanta cuantos cuantas porque por para con sin sobre entre desde hasta hacia en mi mis tus su sus
         nuestro nuestra nuestros nuestras este esta estos estas ese esa esos esas eso esto aquel es son era eran
         fue fueron ser soy eres somos estoy estan estaba ha he has han hay habia muy mas no si tambien ya qui
-        durante
+        durante tengo tienes tiene tienen tenemos tenia tenian tuvo tuvieron tener puedo puedes puede pueden
+        podemos podia podian podria podrian pudo pudieron debe deben deber debia deberia hacer hace hacen hizo
+        hicieron otro otra otros otras todo toda todos todas cada alguno alguna algunos algunas algun mismo
+        misma mismos mismas antes despues aunque mientras tanto asi aun aquella aquellos aquellas cuyo cuya sido
+        siendo habian hubo estaban estuvo seria algo nadie ningun ninguna segun tras contra
     """,
     "pt": """
         eu tu ele ela nos vos eles elas voce voces me te se lhe lhes o a os as um uma uns umas de do da dos das
         em no na nas num numa ao aos pelo pela pelos pelas por para com sem sob sobre entre ate desde e ou mas
         nem que quem qual quais quando onde como quanto quanta quantos quantas porque meu minha meus minhas teu
         tua seu sua seus suas nosso nossa este esta estes estas esse essa isso isto aquele aquela sao era eram
-        foi foram ser sou somos estao estava tem tenho ha muito mais nao sim tambem ja
+        foi foram ser sou somos estao estava tem tenho ha muito mais nao sim tambem ja temos tinha tinham teve
+        tiveram ter posso pode podem podemos podia podiam deve devem devo devia fazer faz fazem fez outro outra
+        outros outras todo toda todos todas cada algum alguma alguns algumas mesmo mesma antes depois ainda cujo
+        cuja havia houve sendo sido esteve fosse deste desta neste nesta nesse nessa dele dela deles delas
     """,
     "it": """
         io tu lui lei noi voi loro egli ella mi ti si ci vi lo la li le gli ne il i l un uno una di del dello
@@ -56,52 +69,61 @@ _WORDS: Final = {
         su sul sulla con per tra fra e ed o ma se che chi cui quale quali quando dove come quanto quanta quanti
         quante perche cosa mio mia miei mie tuo tua suo sua suoi sue nostro nostra questo questa questi queste
         quello quella quelli quelle sono era erano fu furono essere sei siamo ho hai ha abbiamo hanno aveva non
-        piu molto anche gia c dell nell all dall sull quest
+        piu molto anche gia c dell nell all dall sull quest posso puoi puo possono potrebbe deve devono devo
+        dovrebbe altro altra altri altre ogni tutti tutte tutto tutta alcuni alcune stesso stessa dopo ancora
+        avevano avere stato stata stati stanno avuto quei quel nostri vostro
     """,
     "nl": """
         ik jij je hij zij ze wij we jullie u mij me jou hem haar ons hen hun mijn jouw zijn onze de het een der
         dit dat deze die en of maar want omdat als dan dus niet geen ook nog al wel in op aan uit bij met naar
         om over onder tot tussen van voor door tegen zonder sinds te is ben bent was waren wordt worden werd
         heeft heb hebt hebben had kan kunnen moet zal zou wie wat waar wanneer waarom hoe hoeveel welke welk er
-        hier daar zo zeer veel meer altijd nooit vaak
+        hier daar zo zeer veel meer altijd nooit vaak moeten mag mogen willen kon konden zullen zouden alle
+        andere elke elk iedere sommige zelf dezelfde alles niets iets geworden geweest doen doet deed waarmee
+        waarin waarop daarmee daarvan toch
     """,
     "sv": """
         jag du han hon den det vi ni de mig dig honom henne oss er dem min mitt mina din ditt dina sin sitt sina
         hans hennes var vart vara deras en ett och eller men for att som om nar dar hur varfor vad vem vilken
         vilket vilka i pa av till fran med utan under over mellan efter innan hos vid ar blir blev har hade kan
-        ska skulle inte ej bara ocksa redan mycket mer denna detta dessa sa an nu alltid aldrig ofta
+        ska skulle inte ej bara ocksa redan mycket mer denna detta dessa sa an nu alltid aldrig ofta kunde maste
+        vill ville alla allt andra annan annat varje nagon nagot nagra samma ingen inget blivit varit
     """,
     "da": """
         jeg du han hun den det vi i de mig dig ham hende os jer dem min mit mine din dit dine sin sit sine hans
         hendes vores deres en et og eller men for at som om nar hvor hvordan hvorfor hvad hvem hvilken hvilket
         hvilke pa af til fra med uden under over mellem efter hos ved er var bliver blev har havde kan skal
         skulle ikke kun ogsa allerede meget mere denne dette disse sa nu da der her hvornar altid aldrig ofte
+        kunne vil alle andre anden andet hver nogen noget nogle samme ingen intet blevet vaeret
     """,
     "no": """
         jeg du han hun den det vi dere de meg deg ham henne oss dem min mitt mine din ditt dine sin sitt sine
         hans hennes var vart vare deres en ei et og eller men for at a som om nar hvor hvordan hvorfor hva hvem
         hvilken hvilket hvilke i pa av til fra med uten under over mellom etter hos ved er blir ble har hadde
         kan skal skulle ikke bare ogsa allerede mye mer denne dette disse sa na da der her alltid aldri ofte
+        kunne vil alle andre annen annet hver noen noe samme ingen blitt vaert
     """,
     "fi": """
         mina sina han me te he minun sinun hanen meidan teidan heidan minua minulla minulle sinulla hanella se
         ne tama nama tuo nuo sen taman tata siita tassa siella taalla ja tai mutta koska jos kun etta kuin niin
         myos vain jo viela ei en et emme ette eivat on ovat oli olivat olen olet olemme ole ollut olla mika mita
         kuka ketka missa mihin mista milloin miksi miten kuinka kenen montako paljonko joka jonka jotka mukaan
-        kanssa ennen jalkeen aina usein
+        kanssa ennen jalkeen aina usein voivat kaikki muut jokainen
     """,
     "pl": """
         ja ty on ona ono my wy oni one mnie mi cie ci go jego jej nam nas wam was im ich nimi moj moja moje
         mojej mojego moich twoj twoja twoje swoj swoja nasz nasza ten ta to te tego tej tym tych i oraz lub albo
         ale bo ze zeby czy jak gdy kiedy gdzie dlaczego co kto kogo komu czym ktory ktora ktore ktorego ile w we
         na do z od dla po przez przed pod nad przy za o u nie tak sie jest sa byl byla bylo byly bedzie byc mam
-        ma maja juz tylko tez bardzo jaki jaka jakie jakiego ktorej ktorym
+        ma maja juz tylko tez bardzo jaki jaka jakie jakiego ktorej ktorym moze moga mozna musi musza byli beda
+        kazdy kazda wszystkie wszystko wszyscy inny inne inna takze sobie
     """,
     "cs": """
         ja ty on ona ono my vy oni me mi te ti ho mu ji nam nas vam vas jim jich muj moje meho moji tvuj svuj
         nase ten ta to tato toto tento a i nebo ale protoze ze aby jestli jako kdyz kdy kde kam proc co kdo koho
         komu cim ktery ktera ktere kolik jaky jaka jake v ve na do z od pro po pres pred pod nad pri za o u s se
         k ke ne neni je jsou jsem jsi jsme byl byla bylo byly bude byt mam ma maji uz jen take velmi jeho jejich
+        muze mohou musi budou kazdy kazda vsechny jiny jine jina
     """,
     "ro": """
         eu tu el ea noi voi ei ele ma te se il o ne va le mie tie lui imi iti isi un unei unui cel cea cei cele
@@ -113,19 +135,19 @@ _WORDS: Final = {
         en te o mi ti ok engem teged ot minket nekem neked neki a az egy ez ezek azok ezt azt es vagy de mert
         hogy ha mint ami aki amely ki mit kit hol hova honnan mikor miert hogyan hany mennyi melyik milyen nem
         ne is csak mar meg nagyon van vannak volt voltak lesz lenni vagyok be le fel el rol ra utan elott alatt
-        kozott szerint altal ezen azon mely mindig
+        kozott szerint altal ezen azon mely mindig kell lehet minden volna
     """,
     "tr": """
         ben sen o biz siz onlar beni seni onu bana sana ona benim senin onun bizim sizin onlarin bu su bunlar ve
         veya ya da de ama cunku ki eger gibi icin ile kadar gore sonra once mi mu midir ne nedir kim kimin kime
         nerede nereye nereden nasil neden niye hangi hangisi kac degil var yok bir her cok daha en olan olarak
-        oldu olur idi ise hem sadece
+        oldu olur idi ise hem sadece olabilir olmus tum butun bazi diger ayni bile
     """,
     "id": """
         saya aku kamu anda dia ia kami kita mereka ini itu yang dan atau tetapi tapi karena jika kalau bahwa
         untuk dari ke di pada dengan tanpa oleh dalam antara sebagai seperti adalah ialah akan telah sudah belum
         sedang tidak bukan juga hanya sangat lebih apa apakah siapa mana dimana kapan mengapa kenapa bagaimana
-        berapa ada para nya
+        berapa ada para nya dapat bisa harus semua setiap lain
     """,
     "ca": """
         jo tu ell ella nosaltres vosaltres ells elles em et es ens us el la els les l un una uns unes de del
@@ -144,19 +166,23 @@ _WORDS: Final = {
         те того и или но а да что чтобы если как когда где куда откуда почему зачем кто кого кому чем какой
         какая какое какие какого какую каком каких который которая которые сколько чей в во на с со к ко по за
         из от до у о об для при без под над между через не ни же ли бы то был была было были быть есть так уже
-        еще только очень после перед
+        еще только очень после перед может могут можно мог могла могли должен должна должны нужно надо будет
+        будут весь все всех другой другая другие каждый каждая самый сам сама себя себе этих тех такой такая
+        такие том этом ней них
     """,
     "uk": """
         я ти він вона воно ми ви вони мене тебе його її нас вас їх мені тобі йому їй нам вам їм мій моя моє мої
         моєї мого твій свій наш ваш цей ця це ці цього той та те ті і й або але а що щоб якщо як коли де куди
         звідки чому навіщо хто кого кому чим який яка яке які якого скільки чий у в на з із зі до по за від для
-        при без під над між через не ні же чи б був була було були бути є так вже ще тільки дуже
+        при без під над між через не ні же чи б був була було були бути є так вже ще тільки дуже може можуть
+        можна треба буде будуть всі все інший інша інші кожен кожна себе
     """,
     "bg": """
         аз ти той тя то ние вие те мен теб него нея нас вас тях ме го я ни ви ги ми му й им мой моя мое мои моят
         моята твой свой наш този тази това тези онзи и или но а че да ако както когато къде кога защо кой коя
         кое кои кого какво какъв каква колко чий в във на с със към по за от до у без под над между през не ли
-        ще е са съм си сме сте беше бяха бил има няма вече само много се
+        ще е са съм си сме сте беше бяха бил има няма вече само много се може могат трябва бъде всички всеки
+        друг друга други
     """,
     "sr": """
         ja ti on ona ono mi vi oni mene tebe njega nje nas vas njih mu joj nam vam im moj moja moje moji mog
@@ -168,7 +194,8 @@ _WORDS: Final = {
         εγω εσυ αυτοσ αυτη αυτο εμεισ εσεισ αυτοι αυτεσ με σε τον την το τουσ τισ τα μου σου του τησ μασ σασ ο η
         οι των στο στη στην στον στουσ στισ στα και αλλα ομωσ γιατι επειδη οτι πωσ αν οταν που ποιοσ ποια ποιο
         ποιοι ποιεσ ποιον τι ποτε ποσο ποσα ποσοι απο για χωρισ προσ κατα μετα πριν μεχρι ωσ δεν μην να θα ειναι
-        ειμαι εισαι ημουν ηταν εχω εχει εχουν ενασ μια ενα πολυ
+        ειμαι εισαι ημουν ηταν εχω εχει εχουν ενασ μια ενα πολυ μπορει μπορω μπορουν πρεπει ολα ολοι ολεσ αλλο
+        αλλη αλλοι καθε ιδιο ειχε ειχαν υπαρχει
     """,
     "ar": """
         انا انت هو هي نحن انتم هم هن انني هذا هذه ذلك تلك هولاء الذي التي الذين في من الي علي عن مع بين حتي منذ
