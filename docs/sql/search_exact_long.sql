@@ -264,7 +264,7 @@ seed AS MATERIALIZED (
 -- belong together, which it would also say of notes stored in bulk.
 -- The join is on equal ordinals rather than a range, so that it can be a hash join.
 near_seed AS MATERIALIZED (
-    SELECT m.id, m.moment, m.similarity, m.term_mask, m.coverage,
+    SELECT m.id, m.moment, m.similarity, m.distance, m.term_mask, m.coverage,
         seed.id AS seed_id, seed.own_score AS seed_own_score, seed.similarity AS seed_similarity,
         seed.term_mask AS seed_term_mask, seed.coverage AS seed_coverage,
         NOT (seed.is_dated AND m.is_dated)
@@ -310,8 +310,10 @@ neighbor AS MATERIALIZED (
         ) AS boosted_score
     FROM (
         SELECT *,
-            -- A boost decays for memories that have little to do with the query themselves. least() ignores NULL.
-            CASE WHEN similarity IS NULL THEN 0 ELSE least(1, 4.0 * similarity) END
+            -- A boost decays for memories that have little to do with the query themselves. greatest() ignores NULL.
+            least(1, greatest(0,
+                4.0 * (1 - distance / least(1, 1.3 * (SELECT reach FROM query)))
+            ))
                 * CASE WHEN is_stored_at_once THEN (SELECT factor FROM series) ELSE 1 END AS boost_factor,
             -- What the seed has and the memory does not, of lexemes alone.
             seed_term_mask & ~(term_mask | 6::bigint | 1::bigint) AS new_term_mask

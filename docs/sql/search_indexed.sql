@@ -480,7 +480,7 @@ seed AS MATERIALIZED (
 -- than 3600 seconds before or after it. is_stored_at_once: whether only their order says that the two
 -- belong together, which it would also say of notes stored in bulk.
 near_seed AS MATERIALIZED (
-    SELECT id, moment, similarity, term_mask, seed_id, seed_own_score, seed_similarity, seed_term_mask, seed_coverage,
+    SELECT id, moment, similarity, distance, term_mask, seed_id, seed_own_score, seed_similarity, seed_term_mask, seed_coverage,
         is_stored_at_once,
         -- The coverage, also of a memory that has several alternatives of a word.
         CASE WHEN coverage IS NULL OR (SELECT lexemes = words FROM query) THEN coverage ELSE
@@ -488,7 +488,7 @@ near_seed AS MATERIALIZED (
                 / (SELECT sum(weight) FROM bit_weight)
         END AS coverage
     FROM (
-        SELECT m.id, m.moment, m.term_mask,
+        SELECT m.id, m.moment, m.distance, m.term_mask,
             greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
             -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
             CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
@@ -563,8 +563,10 @@ neighbor AS MATERIALIZED (
         ) AS boosted_score
     FROM (
         SELECT *,
-            -- A boost decays for memories that have little to do with the query themselves. least() ignores NULL.
-            CASE WHEN similarity IS NULL THEN 0 ELSE least(1, 4.0 * similarity) END
+            -- A boost decays for memories that have little to do with the query themselves. greatest() ignores NULL.
+            least(1, greatest(0,
+                4.0 * (1 - distance / least(1, 1.3 * (SELECT reach FROM query)))
+            ))
                 * CASE WHEN is_stored_at_once THEN (SELECT factor FROM series) ELSE 1 END AS boost_factor,
             -- What the seed has and the memory does not, of lexemes alone.
             seed_term_mask & ~(term_mask | 6::bigint | 1::bigint) AS new_term_mask

@@ -20,7 +20,7 @@ def test_the_formula_has_the_constants() -> None:
         f"score        = own_score + boost, {c.QUESTION_FACTOR} of it for a memory that is a question",
         f"own_score    = {c.VECTOR_WEIGHT} · similarity + {c.WORDS_WEIGHT} · coverage",
         f"boost        = boost_factor · ({boost})",
-        f"boost_factor = min(1, {c.NEIGHBOR_DECAY} · similarity)",
+        f"boost_factor = min(1, {c.NEIGHBOR_DECAY} · max(0, 1 - distance / min(1, {c.NEIGHBOR_REACH_FACTOR} · reach)))",
         f"               · min(1, max(0, autocorrelation / {c.SERIES_AUTOCORRELATION})) "
         "for two memories that were stored at once",
         f"reach      = {c.REACH_FACTOR} · (1 - the cosine of the query and unrelated texts), from {c.MIN_REACH} to 1",

@@ -7,7 +7,7 @@ A memory's score is between 0 and 1, the same scale for every query. What a sear
     own_score    = VECTOR_WEIGHT * similarity + WORDS_WEIGHT * coverage
     boost        = boost_factor * (VECTOR_WEIGHT * GAP_SHARE * max(0, the seed's similarity - similarity)
                                    + WORDS_WEIGHT * NEIGHBOR_WEIGHT * new_coverage)
-    boost_factor = min(1, NEIGHBOR_DECAY * similarity)
+    boost_factor = min(1, NEIGHBOR_DECAY * max(0, 1 - distance / min(1, NEIGHBOR_REACH_FACTOR * reach)))
                    * min(1, max(0, autocorrelation / SERIES_AUTOCORRELATION)) for two memories that were stored at once
 
     similarity   = max(1 - distance / reach, DISTANT_SIMILARITY * (1 - distance / 2))
@@ -72,7 +72,12 @@ NEIGHBOR_WEIGHT: Final = 0.6
 """The share of a seed's coverage that its neighbor is given."""
 
 NEIGHBOR_DECAY: Final = 4.0
-"""How fast a boost decays with a neighbor's similarity to the query: it is whole from a similarity of 1 / this on."""
+"""How fast a boost decays with a neighbor's distance from the query: it is whole up to all but 1 / this of the distance
+at which there is none."""
+
+NEIGHBOR_REACH_FACTOR: Final = 1.3
+"""The distance, in reaches of the query, at which a neighbor gets no boost, if that is not more than 1. A neighbor may
+be as far away as some unrelated texts are, since it belongs to a seed that is near."""
 
 GAP_SHARE: Final = 0.9
 """The share of the gap to a better seed that a boost closes at most, so that a memory stays behind its seed."""

@@ -86,6 +86,7 @@ class _Scored:
     Attributes:
         factor: the share of its score that the memory keeps, after what questions and old memories lose.
         similarity, coverage: None where there is nothing to compare.
+        boost_share: how much of a boost it may get, as far as it is near the query itself, 0 to 1.
         shared: the positions of the query's words that the memory has, and `SPEAKER`.
     """
 
@@ -93,6 +94,7 @@ class _Scored:
     similarity: float | None
     shared: AbstractSet[int]
     coverage: float | None
+    boost_share: float
     factor: float
 
     @property
@@ -195,15 +197,17 @@ def _compared(
     reach: float,
     recency: Recency | None,
 ) -> _Scored:
-    shared, similarity = _shared(memory, words), None
+    shared, similarity, boost_share = _shared(memory, words), None, 0.0
     if memory.vector is not None and any(vector):
         distance = 1 - _cosine(memory.vector, vector) if any(memory.vector) else 2.0
         similarity = max(1 - distance / reach, c.DISTANT_SIMILARITY * (1 - distance / 2))
+        nearness = 1 - distance / min(1.0, c.NEIGHBOR_REACH_FACTOR * reach)
+        boost_share = min(1.0, max(0.0, c.NEIGHBOR_DECAY * nearness))
     coverage = None if memory.lexemes is None else _coverage(shared, weights)
     factor = c.QUESTION_FACTOR if memory.is_question else 1.0
     if recency is not None:
         factor *= recency.share_kept(memory.moment)
-    return _Scored(memory, similarity, shared, coverage, factor)
+    return _Scored(memory, similarity, shared, coverage, boost_share, factor)
 
 
 def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
@@ -264,4 +268,4 @@ def _boosted(one: _Scored, seed: _Scored, weights: dict[int, float], factor: flo
         return one.own_score
     gap = max(0.0, (seed.similarity or 0.0) - one.similarity)
     boost = c.VECTOR_WEIGHT * c.GAP_SHARE * gap + c.WORDS_WEIGHT * c.NEIGHBOR_WEIGHT * new_coverage
-    return one.own_score + factor * min(1.0, c.NEIGHBOR_DECAY * one.similarity) * boost
+    return one.own_score + factor * one.boost_share * boost

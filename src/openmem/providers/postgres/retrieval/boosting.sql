@@ -24,8 +24,10 @@ neighbor AS MATERIALIZED (
         own_score + {boost(new_coverage)} AS boosted_score
     FROM (
         SELECT *,
-            -- A boost decays for memories that have little to do with the query themselves. least() ignores NULL.
-            CASE WHEN similarity IS NULL THEN 0 ELSE least(1, {neighbor_decay} * similarity) END
+            -- A boost decays for memories that have little to do with the query themselves. greatest() ignores NULL.
+            least(1, greatest(0,
+                {neighbor_decay} * (1 - distance / least(1, {neighbor_reach_factor} * (SELECT reach FROM query)))
+            ))
                 * CASE WHEN is_stored_at_once THEN (SELECT factor FROM series) ELSE 1 END AS boost_factor,
             -- What the seed has and the memory does not, of lexemes alone.
             seed_term_mask & ~(term_mask | {speaker_flag} | {question_flag}) AS new_term_mask

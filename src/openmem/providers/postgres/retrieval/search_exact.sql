@@ -90,7 +90,7 @@ top_k AS MATERIALIZED (
 -- belong together, which it would also say of notes stored in bulk.
 -- The join is on equal ordinals rather than a range, so that it can be a hash join.
 near_seed AS MATERIALIZED (
-    SELECT m.id, m.moment, m.similarity, m.term_mask, m.coverage,
+    SELECT m.id, m.moment, m.similarity, m.distance, m.term_mask, m.coverage,
         {of_seed}
     FROM seed
     CROSS JOIN (VALUES {neighbor_steps}) AS steps (step)

@@ -243,11 +243,11 @@ top_k AS MATERIALIZED (
 -- than {neighbor_gap_seconds} seconds before or after it. is_stored_at_once: whether only their order says that the two
 -- belong together, which it would also say of notes stored in bulk.
 near_seed AS MATERIALIZED (
-    SELECT id, moment, similarity, term_mask, seed_id, seed_own_score, seed_similarity, seed_term_mask, seed_coverage,
+    SELECT id, moment, similarity, distance, term_mask, seed_id, seed_own_score, seed_similarity, seed_term_mask, seed_coverage,
         is_stored_at_once,
         {counted_once} AS coverage
     FROM (
-        SELECT m.id, m.moment, m.term_mask,
+        SELECT m.id, m.moment, m.distance, m.term_mask,
             {similarity} AS similarity,
             {indexed_coverage} AS coverage,
             {of_seed}
