@@ -44,7 +44,11 @@ def refused(response: httpx.Response, field: str) -> str:
         ("/memories", "limitt", "limit"),
         ("/memories", "Scope", "scope"),
         ("/memories", "query", None),
-        ("/memories", "metadata", None),
+        ("/memories", "metadata", "where"),
+        ("/memories", "filters", "where"),
+        ("/memories", "sort_by", "order"),
+        ("/memories", "at", "as_of"),
+        ("/memories/facets", "group_by", "by"),
         ("/memories", "id", None),
         ("/memories", "x-app", None),
         ("/memories/search", "query", "q"),
@@ -176,7 +180,9 @@ def test_a_user_who_is_none(client: httpx.Client, place: str, value: str) -> Non
         refused(response, "user_id")
 
 
-@pytest.mark.parametrize("query", ["scope=a&scope=b", "scope=a&scope=a", "tag=a&t%61g=b", "limit=5&limit=5"])
+@pytest.mark.parametrize(
+    "query", ["app=a&app=b", "app=a&app=a", "where={}&where={}", "tag=a&t%61g=b", "limit=5&limit=5"]
+)
 def test_a_parameter_that_is_given_twice(client: httpx.Client, query: str) -> None:
     refused(client.get(f"/memories?user_id=u&{query}"), query.partition("=")[0])
     refused(client.get("/memories?user_id=a&user_id=b"), "user_id")
@@ -268,12 +274,12 @@ def test_all_of_it_holds_behind_keys(settings: dict[str, object], tmp_path_facto
     with running(OmpServerConfig(settings=settings, keys_file=file.path)) as server, server.client() as client:
         for path in (
             "/memories?user_id=M%FCller",
-            "/memories?user_id=u&tags=a",
+            "/memories?user_id=u&labels=a",
             "/memories/%FC",
             "/memories?user_id=%",
         ):
             envelope(client.get(path, headers=key), 400, "invalid_request")
-        envelope(client.get("/memories?user_id=u&tags=a"), 401, "unauthorized")
+        envelope(client.get("/memories?user_id=u&labels=a"), 401, "unauthorized")
         envelope(client.get("/memories?user_id=M%C3%B6ller", headers=key), 403, "scope_denied")
         assert client.get("/memories?user_id=M%C3%BCller", headers=key).status_code == 200
         body = {"content": "c", "user_id": "u", "scope": "a", "created_at": "2015-01-01"}

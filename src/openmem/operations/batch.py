@@ -12,7 +12,7 @@ from .fields import ADD_ARGUMENTS, Progress
 from .messages import InRecord, shown
 from .writes import Add, AddMany, Restore, RestoredMemory
 
-_SET_BY_BACKEND: Final = frozenset({"embedding_model", "status"})
+SET_BY_BACKEND: Final = frozenset({"embedding_model", "status"})
 """Fields of a record that a backend finds out anew."""
 
 
@@ -81,5 +81,5 @@ def _restored_of(record: object) -> RestoredMemory:
         )
     known = RestoredMemory.model_fields
     fields = {name: value for name, value in given.items() if name in known and value is not None}
-    extensions = {name: value for name, value in given.items() if name not in known and name not in _SET_BY_BACKEND}
+    extensions = {name: value for name, value in given.items() if name not in known and name not in SET_BY_BACKEND}
     return RestoredMemory(**fields, extensions=extensions)

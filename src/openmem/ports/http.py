@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -15,6 +15,7 @@ class HttpRequest:
 
     Attributes:
         path: below the server's base URL, and quoted.
+        query: the parameters of the query string by name, each with all its values.
         body: what is sent as JSON; None for no body.
         timeout: seconds for all of it, up to the end of the reply; None for those of the settings.
         max_reply_bytes: most bytes of the reply's body, as sent and uncompressed.
@@ -23,7 +24,7 @@ class HttpRequest:
 
     method: str
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, Sequence[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     timeout: float | None = None

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..async_memory import AsyncMemory
 from ..errors import InvalidRequestError, NotFoundError, ProviderError
-from ..models import OMP_VERSION, MemoryPage
+from ..models import OMP_VERSION, MemoryPage, UserPage
 from ..operations import Add, AddMany, Operation
 from ..providers.base import Call
 from ..wire import (
@@ -33,6 +33,7 @@ from ..wire import (
 )
 from ..wire.route import Route
 from ..wire.routes import ROUTES
+from .conditions import ETAG_HEADER, IF_MATCH_HEADER, IF_NONE_MATCH_HEADER, entity_tag
 from .config import OmpServerConfig
 from .disconnect import cancel_on_disconnect
 from .errors import MethodNotAllowedError, error_response
@@ -120,7 +121,9 @@ class Server:
                     content = await asyncio.to_thread(_json, route.reply.encode, result)
                 else:
                     content = _json(route.reply.encode, result)
-            return Response(content, route.status, media_type="application/json")
+            tag = entity_tag(result)
+            headers = {} if tag is None else {ETAG_HEADER: tag}
+            return Response(content, route.status, headers, media_type="application/json")
 
         return handle
 
@@ -160,7 +163,7 @@ class Server:
             app=app,
             grants=principal.grants,
             users=users,
-            idempotency_key=_idempotency_key(request, principal.id) if isinstance(op, Add) else None,
+            idempotency_key=_idempotency_key(request, principal.id) if type(op) is Add else None,
         )
 
     async def _perform(self, op: Any, call: Call) -> Any:
@@ -223,10 +226,10 @@ def _cors(config: OmpServerConfig) -> Middleware:
         allow_origins=list(config.cors_origins),
         allow_methods=sorted({route.method for route in ROUTES}),
         allow_headers=[
-            "Authorization", "Content-Type", "X-API-Key",
+            "Authorization", "Content-Type", "X-API-Key", IF_MATCH_HEADER, IF_NONE_MATCH_HEADER,
             APP_HEADER, IDEMPOTENCY_HEADER, REQUEST_ID_HEADER, USER_ID_HEADER,
         ],
-        expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
+        expose_headers=[REQUEST_ID_HEADER, ETAG_HEADER, "Retry-After"],
     )  # fmt: skip
 
 
@@ -250,7 +253,7 @@ def _idempotency_key(request: Request, client: str | None) -> str | None:
 
 def _is_big(result: Any) -> bool:
     """Whether encoding the result would keep the event loop busy for long."""
-    items = result.items if isinstance(result, MemoryPage) else result
+    items = result.items if isinstance(result, MemoryPage | UserPage) else result
     return isinstance(items, list) and len(items) > LARGE_RESULT_ITEMS
 
 

@@ -11,11 +11,14 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
-from ..models import OMP_VERSION, Capabilities
-from ..operations import Add, Audit
+from ..models import OMP_VERSION, Capabilities, MemoryRecord
+from ..operations import Add, Audit, Put
 from ..wire import CAPABILITIES_PATH, HEALTH_PATH, IDEMPOTENCY_HEADER, REQUEST_ID_HEADER, USER_ID_HEADER
+from ..wire.parameters import schema_of
+from ..wire.replies import One
 from ..wire.route import Route
 from ..wire.routes import ROUTES
+from .conditions import ETAG_HEADER, IF_MATCH_HEADER, IF_NONE_MATCH_HEADER, takes_condition
 
 _REF: Final = "#/components/schemas/{model}"
 _REQUEST_ID: Final = {"name": REQUEST_ID_HEADER, "in": "header", "schema": {"type": "string"}}
@@ -73,50 +76,59 @@ def _schemas() -> dict[str, Any]:
         ref_template=_REF,
     )
     schemas: dict[str, Any] = definitions["$defs"]
-    memory = Add.model_json_schema(ref_template=_REF)
-    del memory["properties"]["extensions"], memory["$defs"], memory["additionalProperties"]
-    return {**schemas, Add.__name__: memory}
+    for item in (item for route in ROUTES for item in route.items.values()):
+        schemas[item.operation_type.__name__] = _body(item, item.operation_type.model_json_schema(ref_template=_REF))
+    return schemas
+
+
+def _body(route: Route[Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of what travels as a JSON object."""
+    in_path = route.path_parameters
+    required = {route.names.get(name, name) for name in schema.get("required", ()) if name not in in_path} - {"user_id"}
+    fields = {name: schema["properties"][field] for name, field in route.parameters.items()}
+    body: dict[str, Any] = {"type": "object", "properties": fields, "required": sorted(required)}
+    if route.extra is None:
+        body["additionalProperties"] = False
+    return body
 
 
 def _operation(route: Route[Any]) -> dict[str, Any]:
     schema = route.operation_type.model_json_schema(ref_template=_REF)
-    required = {route.names.get(name, name) for name in schema.get("required", ())} - {"user_id"}
     in_path = {name: schema["properties"][name] for name in route.path_parameters}
-    fields = {name: schema["properties"][field] for name, field in route.parameters.items()}
     parameters: list[dict[str, Any]] = [_REQUEST_ID]
     parameters += [{"name": name, "in": "path", "required": True, "schema": field} for name, field in in_path.items()]
-    parameters.append({"name": USER_ID_HEADER, "in": "header", "schema": {"type": "string"}})
-    if "user_id" not in fields or route.location == "body":
-        parameters.append({"name": "user_id", "in": "query", "schema": _USER_ID})
+    if not route.operation_type.is_administrative:
+        parameters.append({"name": USER_ID_HEADER, "in": "header", "schema": {"type": "string"}})
+        if route.location == "body":
+            parameters.append({"name": "user_id", "in": "query", "schema": _USER_ID})
     if route.operation_type is Add:
         parameters.append({"name": IDEMPOTENCY_HEADER, "in": "header", "schema": {"type": "string"}})
-    operation: dict[str, Any] = {"operationId": route.verb, "parameters": parameters}
+    if takes_condition(route):
+        parameters.append({"name": IF_MATCH_HEADER, "in": "header", "schema": {"type": "string"}})
+    if route.operation_type is Put:
+        parameters.append({"name": IF_NONE_MATCH_HEADER, "in": "header", "schema": {"const": "*"}})
+    operation: dict[str, Any] = {"operationId": route.name or route.verb, "parameters": parameters}
     operation["summary"] = (route.operation_type.__doc__ or "").strip()
+    body = _body(route, schema)
     if route.location == "query":
         parameters += [
-            {"name": name, "in": "query", "required": name in required, "schema": _without_null(field)}
-            for name, field in fields.items()
+            {"name": name, "in": "query", "required": name in body["required"], **schema_of(route.kinds[name], field)}
+            for name, field in body["properties"].items()
         ]
     else:
-        body: dict[str, Any] = {"type": "object", "properties": fields, "required": sorted(required - in_path.keys())}
-        if route.extra is None:
-            body["additionalProperties"] = False
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     operation["responses"] = {str(route.status): _success(route), "default": _ERROR}
     return operation
-
-
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A field's schema for the query string, where None is a parameter left out."""
-    branches = [branch for branch in schema.get("anyOf", ()) if branch != {"type": "null"}]
-    return branches[0] if branches else schema
 
 
 def _success(route: Route[Any]) -> dict[str, Any]:
     schema = route.reply.schema(_REF)
     if schema is None:
         return {"description": "Done."}
-    return {"description": "The result.", "content": {"application/json": {"schema": schema}}}
+    reply = {"description": "The result.", "content": {"application/json": {"schema": schema}}}
+    if route.reply == One(MemoryRecord):
+        reply["headers"] = {ETAG_HEADER: {"schema": {"type": "string"}}}
+    return reply
 
 
 def _service(name: str, ref: str) -> dict[str, Any]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -15,7 +13,10 @@ from starlette.requests import ClientDisconnect, Request
 from ..errors import InvalidRequestError
 from ..operations import Name, Operation
 from ..wire import USER_ID_HEADER
+from ..wire.parameters import only
 from ..wire.route import Route
+from ..wire.strict_json import read_json
+from .conditions import FIELD, version_condition
 from .config import OmpServerConfig
 from .errors import ClientDisconnectedError, PayloadTooLargeError
 
@@ -41,12 +42,19 @@ async def read_operation(route: Route[Any], request: Request, config: OmpServerC
     body: dict[str, Any] | None = None
     if route.location == "body":
         body = _json_object(request, await _read_body(request, config.max_body_bytes, config.read_timeout))
-    user = _user(query.pop("user_id", None), _text_header(request, USER_ID_HEADER))
+    in_query = query.pop("user_id", None)
+    user = _user(None if in_query is None else only("user_id", in_query), _text_header(request, USER_ID_HEADER))
     if user is not None and "user_id" in route.operation_type.model_fields:
-        fields = query if body is None else body
-        if fields.setdefault("user_id", user) != user:
+        if "user_id" in route.path_parameters:
+            same = request.path_params["user_id"] == user
+        else:
+            same = _set(query, body, "user_id", user)
+        if not same:
             raise _two_users()
         user = None
+    version = version_condition(route, request)
+    if version is not None and not _set(query, body, FIELD, version):
+        raise InvalidRequestError(f"{FIELD}: it is given twice, with different values; look at the headers as well")
     if route.operation_type.validate_in_thread:
         return await asyncio.to_thread(route.operation, request.path_params, query, body), user
     return route.operation(request.path_params, query, body), user
@@ -80,16 +88,22 @@ def _text_header(request: Request, name: str) -> str | None:
     return _decoded(values.pop().encode("latin-1"), name)
 
 
-def _query_values(query_string: bytes) -> dict[str, str]:
-    values: dict[str, str] = {}
+def _query_values(query_string: bytes) -> dict[str, list[str]]:
+    values: dict[str, list[str]] = {}
     for pair in query_string.replace(b"+", b" ").split(b"&"):
         if pair:
             raw_name, _, raw_value = pair.partition(b"=")
             name = _decoded(raw_name, "the query string")
-            if name in values:
-                raise InvalidRequestError(f"{_label(name)}: the query string has it twice; give it once")
-            values[name] = _decoded(raw_value, _label(name))
+            values.setdefault(name, []).append(_decoded(raw_value, _label(name)))
     return values
+
+
+def _set(query: dict[str, list[str]], body: dict[str, Any] | None, name: str, value: str | int) -> bool:
+    """Whether a field has this value now: it was not given, or is the same."""
+    if body is None:
+        return query.setdefault(name, [str(value)]) == [str(value)]
+    given = body.setdefault(name, value)
+    return type(given) is type(value) and given == value
 
 
 def _decoded(raw: bytes, label: str) -> str:
@@ -166,28 +180,11 @@ def _json_object(request: Request, body: bytes) -> dict[str, Any]:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise InvalidRequestError("Content-Encoding: bodies are not decompressed; send the JSON as it is")
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise InvalidRequestError("the body is nested too deeply") from None
+        value = read_json(body.decode())
     except UnicodeDecodeError as error:
         raise InvalidRequestError(f"the body is not UTF-8 at byte {error.start}; JSON is sent as UTF-8") from None
     except ValueError as error:
-        raise InvalidRequestError(f"the body is not valid JSON: {error}") from None
+        raise InvalidRequestError(f"the body {error}") from None
     if not isinstance(value, dict):
         raise InvalidRequestError("the body is not a JSON object")
     return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise ValueError(f"an object has the key {name[:80]!r} twice")
-            seen.add(name)
-    return members
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from .._suggestions import closest
@@ -15,6 +14,7 @@ from ..errors import InvalidRequestError
 from ..models import MemoryRecord, WireModel
 from ..operations import Add, Audit, Context, InRecord, List, Operation, Search, check_json, read_records
 from ..ports.http import HttpRequest
+from .parameters import Kind, decode, encode, kind_of
 from .replies import NoContent, One, Reply
 
 R = TypeVar("R")
@@ -27,22 +27,44 @@ _IN_PATH: Final = re.compile(r"{(\w+)}")
 
 _SYNONYMS: Final[Mapping[str, str]] = {
     "after": "since",
+    "all": "everything",
     "app": "source",
+    "as_at": "as_of",
+    "at": "as_of",
     "before": "until",
+    "categories": "tags",
+    "custom_id": "key",
+    "etag": "if_version",
+    "expected_version": "if_version",
+    "expiration_date": "expires_at",
+    "expires": "expires_at",
+    "field": "by",
+    "filter": "where",
+    "filters": "where",
+    "group_by": "by",
     "k": "limit",
+    "labels": "tags",
     "max_tokens": "token_budget",
+    "memory_ids": "ids",
+    "metadata": "where",
+    "namespace": "scope",
     "offset": "cursor",
+    "order_by": "order",
     "page": "cursor",
     "page_size": "limit",
     "per_page": "limit",
     "q": "query",
     "query": "q",
+    "scopes": "scope",
+    "sort": "order",
+    "sort_by": "order",
     "tag": "tags",
     "tags": "tag",
     "text": "content",
     "threshold": "min_score",
     "top_k": "limit",
     "user": "user_id",
+    "valid_at": "as_of",
     "valid_until": "valid_to",
 }
 """What other interfaces call our parameters."""
@@ -66,6 +88,8 @@ class Route(Generic[R]):
         items: fields that are lists of operations, and the route whose body each of these has.
         null_clears: fields that are sent also when they are None, which means something else than one left out.
         extra: the field that holds what a body has beyond the other fields, so that what newer clients send is kept.
+        ignored: members of a body that have no effect, since they are of a record and the backend finds them out anew.
+        name: of the route, where the verb has another one as well.
     """
 
     operation_type: type[Operation[R]]
@@ -78,6 +102,8 @@ class Route(Generic[R]):
     items: Mapping[str, Route[Any]] = field(default_factory=dict)
     null_clears: frozenset[str] = frozenset()
     extra: str | None = None
+    ignored: frozenset[str] = frozenset()
+    name: str = ""
 
     @property
     def verb(self) -> str:
@@ -108,15 +134,15 @@ class Route(Generic[R]):
         given = op.model_dump(mode="json", exclude_unset=True, exclude=self._items_and_extra)
         fields = {name: value for name, value in given.items() if value is not None or name in self.null_clears}
         for name in self._switches:
-            if fields.get(name) is self.operation_type.model_fields[name].default:
-                del fields[name]  # a server that does not know the switch would keep it on the memory
+            if fields.get(name) == self.operation_type.model_fields[name].default:
+                del fields[name]  # a server that does not know it would refuse it, or keep it on the memory
         fields |= {name: value.to_wire() for name, value in op if name in fields and isinstance(value, WireModel)}
         path = self.path
         for name in self.path_parameters:
             path = path.replace(f"{{{name}}}", quote(fields.pop(name), safe=""))
         wire = {self.names.get(name, name): value for name, value in fields.items()}
         if self.location == "query":
-            return HttpRequest(self.method, path, query={name: _in_query(value) for name, value in wire.items()})
+            return HttpRequest(self.method, path, query={name: encode(value) for name, value in wire.items()})
         for name, route in self.items.items():
             wire[name] = [route.request(item).body for item in getattr(op, name)]
         if self.extra is not None:
@@ -124,13 +150,13 @@ class Route(Generic[R]):
         return HttpRequest(self.method, path, body=wire)
 
     def operation(
-        self, path: Mapping[str, str], query: Mapping[str, str], body: Mapping[str, Json] | None
+        self, path: Mapping[str, str], query: Mapping[str, Sequence[str]], body: Mapping[str, Json] | None
     ) -> Operation[R]:
         """The operation that a request carries.
 
         Args:
             path: parameters of the path.
-            query: parameters of the query string.
+            query: parameters of the query string by name, each with all its values.
             body: the JSON object of the body.
 
         Raises:
@@ -138,10 +164,10 @@ class Route(Generic[R]):
         """
         fields: dict[str, Any] = dict(path)
         if self.location == "query":
-            for name, value in query.items():
+            for name, texts in query.items():
                 if name not in self.parameters:
                     raise self.unknown(name)
-                fields[self.parameters[name]] = self._from_query(name, value)
+                fields[self.parameters[name]] = decode(name, self.kinds[name], texts)
             return self.operation_type(**fields)
         for name in query:
             raise self.unknown(name, in_query=True)
@@ -151,6 +177,8 @@ class Route(Generic[R]):
                 fields[self.parameters[name]] = self._items_of(name, value)
             elif name in self.parameters:
                 fields[self.parameters[name]] = value
+            elif name in self.ignored:
+                continue
             elif self.extra is None or (len(kept) < MAX_EXTRA_FIELDS and _would_mean_something(name, self)):
                 raise self.unknown(name)
             else:
@@ -165,7 +193,7 @@ class Route(Generic[R]):
         Args:
             in_query: whether it is in the query string of a request with a body.
         """
-        label = name if _PLAIN_NAME.fullmatch(name) else repr(name[:80])
+        label = _label(name)
         if in_query and name in self.parameters:
             return InvalidRequestError(f"{label}: it belongs in the body of this request, not in the query string")
         if self._writes_a_memory and not in_query:
@@ -189,9 +217,9 @@ class Route(Generic[R]):
 
     @cached_property
     def _switches(self) -> tuple[str, ...]:
-        """The fields that are on or off."""
+        """The fields that are on or off, or one of several words."""
         return tuple(
-            name for name, field in self.operation_type.model_fields.items() if isinstance(field.default, bool)
+            name for name, field in self.operation_type.model_fields.items() if isinstance(field.default, bool | str)
         )
 
     def _hint(self, name: str) -> str:
@@ -207,22 +235,9 @@ class Route(Generic[R]):
         return hint if self.extra is None else f"{hint} A field of your own needs a name that begins with 'x-'."
 
     @cached_property
-    def _numbers(self) -> Mapping[str, type]:
-        """Which parameters are numbers, and of which type."""
-        types = {
-            name: _number_type(self.operation_type.model_fields[of].annotation) for name, of in self.parameters.items()
-        }
-        return {name: found for name, found in types.items() if found is not None}
-
-    def _from_query(self, name: str, value: str) -> object:
-        number = self._numbers.get(name)
-        if number is int and re.fullmatch(r"-?\d{1,18}", value, re.ASCII):
-            return int(value)
-        if number is float:
-            if not re.fullmatch(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?", value, re.ASCII):
-                raise InvalidRequestError(f"{name}: {value[:80]!r} is not a number")
-            return float(value)
-        return value
+    def kinds(self) -> Mapping[str, Kind]:
+        """How each parameter is written in a query string."""
+        return {name: kind_of(self.operation_type.model_fields[of].annotation) for name, of in self.parameters.items()}
 
     def _items_of(self, name: str, values: Json) -> tuple[Operation, ...]:
         """The operations in a list of bodies."""
@@ -235,11 +250,9 @@ class Route(Generic[R]):
         return tuple(operations)
 
 
-def _number_type(annotation: object) -> type | None:
-    """`int` or `float` if that is what a field holds, however it is annotated."""
-    if annotation is int or annotation is float:
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _number_type(part)) is not None), None)
+def _label(name: str) -> str:
+    """A name as messages have it."""
+    return name if _PLAIN_NAME.fullmatch(name) else repr(name[:80])
 
 
 @lru_cache(maxsize=1024)
@@ -264,7 +277,3 @@ def _checked_extra(fields: Mapping[str, Json]) -> dict[str, Json]:
         except ValueError as error:
             raise InvalidRequestError(f"{name[:80]!r}: {error}") from None
     return kept
-
-
-def _in_query(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -38,6 +38,7 @@ from ..operations import (
     Update,
     Users,
 )
+from ..operations.batch import SET_BY_BACKEND
 from .replies import Many, NoContent, Number, One
 from .route import Route
 
@@ -47,6 +48,9 @@ ADD_MANY: Final = Route(
 )
 LIST: Final = Route(List, "GET", "/memories", "query", One(MemoryPage))
 SEARCH: Final = Route(Search, "GET", "/memories/search", "query", Many(SearchResult, "results"), names={"query": "q"})
+SEARCH_BY_BODY: Final = Route(
+    Search, "POST", "/memories/search", "body", Many(SearchResult, "results"), name="search_by_body"
+)
 GET: Final = Route(Get, "GET", "/memories/{id}", "query", One(MemoryRecord))
 UPDATE: Final = Route(Update, "PATCH", "/memories/{id}", "body", One(MemoryRecord), null_clears=CHANGEABLE)
 DELETE: Final = Route(Delete, "DELETE", "/memories/{id}", "query", NoContent(), status=204)
@@ -61,7 +65,15 @@ FACETS: Final = Route(Facets, "GET", "/memories/facets", "query", Many(Facet, "f
 HISTORY: Final = Route(History, "GET", "/memories/{id}/history", "query", Many(MemoryRecord, "memories"))
 USERS: Final = Route(Users, "GET", "/users", "query", One(UserPage))
 FORGET_USER: Final = Route(ForgetUser, "DELETE", "/users/{user_id}", "query", One(Erased))
-RESTORED: Final = Route(RestoredMemory, "POST", "/memories/restore", "body", One(MemoryRecord), extra="extensions")
+RESTORED: Final = Route(
+    RestoredMemory,
+    "POST",
+    "/memories/restore",
+    "body",
+    One(MemoryRecord),
+    extra="extensions",
+    ignored=SET_BY_BACKEND,
+)
 RESTORE: Final = Route(
     Restore, "POST", "/memories/restore", "body", Many(MemoryRecord, "memories"), items={"records": RESTORED}
 )
@@ -72,6 +84,7 @@ ROUTES: Final[tuple[Route[Any], ...]] = (
     ADD_MANY,
     LIST,
     SEARCH,
+    SEARCH_BY_BODY,
     PUT,
     GET_BY_KEY,
     DELETE_MANY,

@@ -140,7 +140,7 @@ class _Target:
         remaining = exchange.remaining()
         path = self._path + request.path.encode()
         if request.query:
-            path += b"?" + urlencode(request.query, quote_via=quote).encode()
+            path += b"?" + urlencode(request.query, doseq=True, quote_via=quote).encode()
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **self._settings.headers, **request.headers}
         content = None
         if request.body is not None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from ..._ids import bucket_in, bucket_of
 from ..._scopes import ScopeFilter
 from ...errors import ProviderError
-from ...models import MemoryRecord
-from ...operations import Add, List, Search
+from ...models import Facet, MemoryRecord, UserSummary
+from ...operations import Add, Facets, GetByKey, History, List, Put, RestoredMemory, ScopedQuery, Users
 
 
 class Verification:
@@ -21,13 +21,50 @@ class Verification:
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url
 
-    def rows(self, records: Iterable[MemoryRecord], op: List | Search) -> None:
+    def rows(self, records: Iterable[MemoryRecord], op: ScopedQuery) -> None:
+        """Refuse memories that the query does not select, as far as its text filters tell."""
         scopes = None if op.scopes is None else ScopeFilter.of(op.scopes)
+        wanted = {*(op.tags or ()), *([op.tag] if isinstance(op, List) and op.tag is not None else [])}
         for record in records:
+            tags = set(record.tags or ())
             if record.user_id != op.user_id:
                 raise self.of_another_user()
             if scopes is not None and not scopes.matches(record.scope):
                 raise self.malformed("a memory outside the scope that was asked for; it was withheld")
+            if not wanted <= tags or (op.any_tags is not None and tags.isdisjoint(op.any_tags)):
+                raise self.malformed("a memory without the tags that were asked for; it was withheld")
+
+    def under_key(self, record: MemoryRecord, op: GetByKey | Put) -> None:
+        if record.user_id != op.user_id:
+            raise self.of_another_user()
+        if (record.key, record.scope) != (op.key, op.scope):
+            raise self.malformed("a memory with another key than was asked for; it was withheld")
+
+    def facets(self, facets: Sequence[Facet], op: Facets) -> None:
+        """Refuse more values than were asked for, and scopes that were not."""
+        scopes = None if op.scopes is None else ScopeFilter.of(op.scopes)
+        if len(facets) > op.limit:
+            raise self.malformed(f"{len(facets)} values to a call that asked for {op.limit}")
+        if op.by == "scope" and scopes is not None and not all(scopes.matches(facet.value) for facet in facets):
+            raise self.malformed("a scope that was not asked for; it was withheld")
+
+    def history(self, records: Sequence[MemoryRecord], op: History) -> MemoryRecord:
+        """The memory that was asked for, among all that it replaced and that replaced it."""
+        named = [record for record in records if record.id == op.id]
+        if not named:
+            raise self.malformed("the history of another memory than was asked for; it was withheld")
+        if any(record.user_id != named[0].user_id for record in records):
+            raise self.of_another_user()
+        return named[0]
+
+    def users(self, users: Iterable[UserSummary], op: Users) -> None:
+        if op.prefix is not None and not all(user.user_id.startswith(op.prefix) for user in users):
+            raise self.malformed("a user without the prefix that was asked for; it was withheld")
+
+    def restored(self, records: Sequence[MemoryRecord], given: Sequence[RestoredMemory]) -> None:
+        """Refuse other memories than were given; one that was there already may have another text."""
+        if [(record.id, record.user_id) for record in records] != [(record.id, record.user_id) for record in given]:
+            raise self.malformed("other memories than it was given")
 
     def ids(self, ids: Iterable[str], user_id: str) -> None:
         """Refuse ids whose buckets are those of other users."""
