@@ -56,15 +56,25 @@ def bounds(schema: dict[str, Any]) -> dict[str, Any]:
     } | ({"default": schema["default"]} if schema.get("default") else {})
 
 
+def schema_of(parameter: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter, which may be JSON in text."""
+    schema: dict[str, Any] = parameter.get("schema") or parameter["content"]["application/json"]["schema"]
+    return schema
+
+
 def outline(document: dict[str, Any]) -> dict[str, Any]:
     """What a client must know of every operation, without prose."""
     operations: dict[str, Any] = {}
     for path, item in document["paths"].items():
-        for method in {"get", "post", "patch", "delete"} & set(item):
+        for method in {"get", "post", "put", "patch", "delete"} & set(item):
             operation = resolved(document, item[method])
             shared = resolved(document, item.get("parameters", []))
             parameters = {
-                (parameter["in"], parameter["name"]): (parameter.get("required", False), kinds(parameter["schema"]))
+                (parameter["in"], parameter["name"]): (
+                    parameter.get("required", False),
+                    "content" in parameter,
+                    kinds(schema_of(parameter)),
+                )
                 for parameter in [*shared, *operation.get("parameters", [])]
             }
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
@@ -76,6 +86,7 @@ def outline(document: dict[str, Any]) -> dict[str, Any]:
                 "body": {name: kinds(field) for name, field in body.get("properties", {}).items()},
                 "required": set(body.get("required", ())),
                 "status": status,
+                "headers": set(reply.get("headers", {})) - {"X-Request-Id"},
                 "reply": set(schema.get("properties", {})),
                 "reply required": set(schema.get("required", ())),
             }
@@ -100,7 +111,7 @@ def test_they_describe_the_same_operations(specification: dict[str, Any]) -> Non
 def test_they_agree_on_the_bounds_of_query_parameters(specification: dict[str, Any]) -> None:
     def query_bounds(document: dict[str, Any]) -> dict[str, Any]:
         return {
-            f"{path} {parameter['name']}": bounds(parameter["schema"])
+            f"{path} {parameter['name']}": bounds(schema_of(parameter))
             for path, item in document["paths"].items()
             for parameter in resolved(
                 document, [*item.get("parameters", []), *item.get("get", {}).get("parameters", [])]

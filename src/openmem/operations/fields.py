@@ -212,14 +212,17 @@ ScopePath = Annotated[
     StringConstraints(max_length=MAX_SCOPE_CHARACTERS),
     AfterValidator(check_path),
 ]
-ScopePatterns = Annotated[str | tuple[str, ...], BeforeValidator(_scope_patterns)]
+ScopePatterns = Annotated[
+    str | Annotated[tuple[str, ...], Field(json_schema_extra={"maxItems": MAX_SCOPES})],
+    BeforeValidator(_scope_patterns),
+]
 """One scope pattern or several."""
 Metadata = Annotated[dict[str, Any], BeforeValidator(_metadata)]
 Where = Annotated[dict[str, Any], BeforeValidator(_where)]
 """A filter of metadata; see `openmem.filters`."""
 FacetField = Annotated[str, BeforeValidator(_facet_field)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_items)]
-Tags = Annotated[Names, Field(max_length=MAX_TAGS)]
+Tags = Annotated[Names, Field(max_length=MAX_TAGS, json_schema_extra={"maxItems": MAX_TAGS})]
 TimeInput = Annotated[Timestamp, BeforeValidator(_time)]
 LocalTimeInput = Annotated[datetime, AfterValidator(_aware), BeforeValidator(_time)]
 """A time that keeps its offset from UTC, since that says which day it is where somebody said so."""
