@@ -1,4 +1,4 @@
-"""Opaque list cursors: the position of the last memory seen, bound to the query it belongs to."""
+"""Opaque cursors: the position of the last memory or user seen, bound to the query it belongs to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from datetime import datetime
+from typing import Any
 
 from ._text import check_text
 from .errors import InvalidRequestError
@@ -19,8 +20,7 @@ def encode_cursor(fingerprint: str, position: Position) -> str:
     Args:
         fingerprint: a digest of the query, the same for all of its pages.
     """
-    payload = json.dumps([fingerprint, position.moment.isoformat(), position.id])
-    return base64.urlsafe_b64encode(payload.encode()).decode().rstrip("=")
+    return _encode(fingerprint, position.moment.isoformat(), position.id)
 
 
 def decode_cursor(cursor: str, fingerprint: str) -> Position:
@@ -33,15 +33,48 @@ def decode_cursor(cursor: str, fingerprint: str) -> Position:
         InvalidRequestError: the cursor is malformed, or was made by another query.
     """
     try:
-        payload = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        encoded, moment, id = json.loads(payload)
+        encoded, moment, id = _decode(cursor)
         position = Position(as_utc(datetime.fromisoformat(moment)), check_text(id))
     except (binascii.Error, UnicodeError, ValueError, TypeError, RecursionError):
-        raise InvalidRequestError(
-            "cursor: this is not a cursor; pass next_cursor of the previous page unchanged"
-        ) from None
+        raise _malformed() from None
+    _check_fingerprint(encoded, fingerprint)
+    return position
+
+
+def encode_user_cursor(fingerprint: str, user_id: str) -> str:
+    """The cursor for the page of users behind `user_id`."""
+    return _encode(fingerprint, user_id)
+
+
+def decode_user_cursor(cursor: str, fingerprint: str) -> str:
+    """The user in such a cursor.
+
+    Raises:
+        InvalidRequestError: the cursor is malformed, or was made by another query.
+    """
+    try:
+        encoded, user_id = _decode(cursor)
+        checked = check_text(user_id)
+    except (binascii.Error, UnicodeError, ValueError, TypeError, RecursionError):
+        raise _malformed() from None
+    _check_fingerprint(encoded, fingerprint)
+    return checked
+
+
+def _encode(*parts: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> Any:
+    return json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+
+
+def _malformed() -> InvalidRequestError:
+    return InvalidRequestError("cursor: this is not a cursor; pass next_cursor of the previous page unchanged")
+
+
+def _check_fingerprint(encoded: str, fingerprint: str) -> None:
     if encoded != fingerprint:
         raise InvalidRequestError(
             "cursor: it belongs to a list of another user or with other filters; repeat the arguments of the first page"
         )
-    return position

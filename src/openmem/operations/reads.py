@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import BeforeValidator, Field, Strict, StrictInt
 from typing_extensions import TypeVar
 
-from .._cursor import decode_cursor, encode_cursor
+from .._cursor import decode_cursor, decode_user_cursor, encode_cursor, encode_user_cursor
 from ..access import Grants
 from ..models import (
     AuditEntries,
@@ -79,8 +79,7 @@ class List(ScopedQuery[MemoryPage]):
     @property
     def fingerprint(self) -> str:
         """A digest that the pages of one list share, and no list with other filters has."""
-        query = self.model_dump_json(exclude={"cursor", "limit"})
-        return hashlib.blake2b(query.encode(), digest_size=9).hexdigest()
+        return _digest(self)
 
     def selection(self, grants: Grants) -> Selection:
         """The memories on this page and those behind it, as far as `grants` allow.
@@ -198,3 +197,26 @@ class Users(AdministrativeOperation[UserPage]):
     prefix: Name | None = None
     limit: StrictInt = Field(default=100, ge=1, le=1000)
     cursor: Cursor | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest that the pages of one list share, and no list with another prefix has."""
+        return _digest(self)
+
+    @property
+    def after(self) -> str:
+        """The user behind whom the page begins; empty for the first page.
+
+        Raises:
+            InvalidRequestError: the cursor is malformed, or was made by a list with another prefix.
+        """
+        return "" if self.cursor is None else decode_user_cursor(self.cursor, self.fingerprint)
+
+    def cursor_after(self, user_id: str) -> str:
+        """The cursor of the page that begins behind this user."""
+        return encode_user_cursor(self.fingerprint, user_id)
+
+
+def _digest(query: Operation) -> str:
+    """A digest of a query, whichever its page is."""
+    return hashlib.blake2b(query.model_dump_json(exclude={"cursor", "limit"}).encode(), digest_size=9).hexdigest()
