@@ -30,6 +30,7 @@ WORDS: Final = (QueryWord(("maya",)), QueryWord(("live",)))
 
 # By the name of a parameter, an expression; by the name of a type, that of parameters that are not named here.
 SAMPLES: Final = {
+    "action": "'add'",
     "after_id": "''",
     "analysis": str(VERSION),
     "buckets": f"ARRAY[{BUCKET}]",
@@ -43,12 +44,17 @@ SAMPLES: Final = {
     "fingerprint": "'a digest of what is added'",
     "id": ID,
     "ids": f"ARRAY[{ID}]",
-    "key": "'a digest of the idempotency key'",
+    "idempotency_key": "'a digest of the idempotency key'",
+    "indexed": "true",
+    "keep_history": "false",
+    "key": "'home'",
+    "keys": "ARRAY['home']",
     "later": "'{}'",
     "limit": "10",
     "model": "'hashing:256'",
     **{name: f"ARRAY{value}" for name, value in {**mask_values(WORDS), **counted_values(WORDS)}.items()},
     "request_id": "'a request'",
+    "scopes": "ARRAY[NULL]",
     "source": """'{"app": "demo"}'""",
     "supersede_ended": "false",
     "tags": "ARRAY['home']",
@@ -57,14 +63,18 @@ SAMPLES: Final = {
     "user_ids": "ARRAY['maya']",
     "valid_from": "NULL",
     "verb": "'search'",
+    "was_seen": "false",
+    "with_content": "true",
     "written_at": "ARRAY[now()]",
 }
 SAMPLES_OF_TYPES: Final = {"halfvec": VECTOR}
 SAMPLES_OF_STATEMENTS: Final = {
-    "add": {"id": NEW_ID},
-    "add_once": {"id": NEW_ID, "supersedes": f"ARRAY[{ID}]"},
-    "add_superseding": {"id": NEW_ID, "supersedes": f"ARRAY[{ID}]"},
+    "add": {"id": NEW_ID, "key": "NULL"},
+    "add_once": {"id": NEW_ID, "key": "NULL", "supersedes": f"ARRAY[{ID}]"},
+    "add_superseding": {"id": NEW_ID, "key": "NULL", "supersedes": f"ARRAY[{ID}]"},
     "close_superseded": {"supersedes": f"ARRAY[{ID}]", "valid_from": "ARRAY[now()]"},
+    "free_keys": {"ids": f"ARRAY[{NEW_ID}]"},
+    "put": {"action": "'put'", "id": NEW_ID},
     "store_terms": {"terms": f"ARRAY[{TERMS}]"},
     "update": {"supersedes": "'{}'"},
 }

@@ -19,9 +19,9 @@
 \set utc_offset NULL
 \set extensions NULL
 \set metadata NULL
-\set key '''a digest of the idempotency key'''
+\set key NULL
 \set expires_at NULL
-\set indexed NULL
+\set indexed true
 \set app NULL
 \set request_id '''a request'''
 
@@ -34,7 +34,7 @@ added AS (
     INSERT INTO openmem.memories AS m (
         id, bucket, user_id, ordinal, created_at, content, scope, tags, source, confidence,
         valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, utc_offset, extensions,
-        metadata, key, expires_at, indexed
+        metadata, key, version, expires_at, indexed
     )
     SELECT :id::text, :bucket::smallint, :user_id::text,
         -- One more than the user's newest memory has, but for :later memories that are stored already, and as many more as
@@ -50,7 +50,7 @@ added AS (
         :valid_from::timestamptz, :valid_to::timestamptz, :supersedes::text[],
         :embedding_model::text, :embedding::public.halfvec, :terms::text::public.sparsevec,
         :analysis::int, :utc_offset::int, :extensions::json,
-        :metadata::text::jsonb, :key::text, :expires_at::timestamptz, :indexed::boolean
+        :metadata::text::jsonb, :key::text, 1, :expires_at::timestamptz, :indexed::boolean
     RETURNING
         m.id, m.content, m.user_id, m.created_at, m.scope, m.tags, m.source::text, m.confidence,
         m.valid_from, m.valid_to, m.supersedes, m.embedding_model, m.updated_at, m.metadata::text, m.key,

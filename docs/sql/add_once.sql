@@ -5,14 +5,15 @@
 \set granted_paths NULL
 \set granted_prefixes NULL
 \set supersede_ended false
-\set idempotency_key NULL
+\set idempotency_key '''a digest of the idempotency key'''
 \set fingerprint '''a digest of what is added'''
 \set id '''mem_6b1g000000000000n5'''
 \set valid_from NULL
+\set key NULL
+\set scope NULL
 \set earlier '''{}'''
 \set later '''{}'''
 \set content '''I moved to Porto'''
-\set scope NULL
 \set tags 'ARRAY[''home'']'
 \set source '''{"app": "demo"}'''
 \set confidence NULL
@@ -24,9 +25,8 @@
 \set utc_offset NULL
 \set extensions NULL
 \set metadata NULL
-\set key '''a digest of the idempotency key'''
 \set expires_at NULL
-\set indexed NULL
+\set indexed true
 \set readable_paths NULL
 \set readable_prefixes NULL
 \set app NULL
@@ -52,7 +52,7 @@ superseded AS (
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.id = ANY (:supersedes::text[])
         AND (:granted_paths::text[] IS NULL OR m.scope = ANY (:granted_paths::text[])
-            OR m.scope ^@ ANY (:granted_prefixes::text[]))
+            OR m.scope ^@ ANY (:granted_prefixes::text[])) AND (m.expires_at IS NULL OR m.expires_at > now())
     ORDER BY m.id FOR UPDATE
 ),
 -- One row. A repetition stores nothing, so that nothing forbids it: what it supersedes ended the first time.
@@ -80,6 +80,7 @@ claimed AS (
     ON CONFLICT (user_id, key, bucket) DO UPDATE SET
         fingerprint = CASE WHEN k.at < now() - interval '24 hours' THEN excluded.fingerprint ELSE k.fingerprint END,
         memory_id = CASE WHEN k.at < now() - interval '24 hours' THEN excluded.memory_id ELSE k.memory_id END,
+        memory_ids = CASE WHEN k.at < now() - interval '24 hours' THEN excluded.memory_ids ELSE k.memory_ids END,
         at = CASE WHEN k.at < now() - interval '24 hours' THEN excluded.at ELSE k.at END
     RETURNING k.memory_id, k.fingerprint
 ),
@@ -107,12 +108,21 @@ validity_closed AS (
     FROM superseded, decision
     WHERE m.id = superseded.id AND m.bucket = :bucket::smallint AND NOT superseded.has_ended AND decision.is_new
 ),
--- At most one row: the memory as it is stored.
+-- At most one row: a memory that has expired gives the key up that the new one is to have.
+freed AS (
+    UPDATE openmem.memories m SET key = NULL
+    FROM decision
+    WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.key IS NOT NULL
+        AND openmem.key_digest(m.key) = openmem.key_digest(:key::text)
+        AND coalesce(openmem.key_digest(m.scope), '') = coalesce(openmem.key_digest(:scope::text), '') AND NOT (m.expires_at IS NULL OR m.expires_at > now()) AND decision.is_new
+    RETURNING m.id
+),
+-- At most one row: the memory as it is stored. It counts what was freed, so that this comes first.
 added AS (
     INSERT INTO openmem.memories AS m (
         id, bucket, user_id, ordinal, created_at, content, scope, tags, source, confidence,
         valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, utc_offset, extensions,
-        metadata, key, expires_at, indexed
+        metadata, key, version, expires_at, indexed
     )
     SELECT :id::text, :bucket::smallint, :user_id::text,
         -- One more than the user's newest memory has, but for :later memories that are stored already, and as many more as
@@ -128,8 +138,9 @@ added AS (
         :valid_from::timestamptz, :valid_to::timestamptz, :supersedes::text[],
         :embedding_model::text, :embedding::public.halfvec, :terms::text::public.sparsevec,
         :analysis::int, :utc_offset::int, :extensions::json,
-        :metadata::text::jsonb, :key::text, :expires_at::timestamptz, :indexed::boolean
-    FROM decision WHERE decision.is_new
+        :metadata::text::jsonb, :key::text, 1, :expires_at::timestamptz, :indexed::boolean
+    FROM decision CROSS JOIN (SELECT count(*) FROM freed) freed
+    WHERE decision.is_new
     RETURNING
         m.id, m.content, m.user_id, m.created_at, m.scope, m.tags, m.source::text, m.confidence,
         m.valid_from, m.valid_to,
@@ -141,7 +152,7 @@ added AS (
                 SELECT FROM openmem.memories s
                 WHERE s.id = named.id AND s.bucket = :bucket::smallint AND s.user_id = m.user_id
                     AND (:readable_paths::text[] IS NULL OR s.scope = ANY (:readable_paths::text[])
-                        OR s.scope ^@ ANY (:readable_prefixes::text[]))
+                        OR s.scope ^@ ANY (:readable_prefixes::text[])) AND (s.expires_at IS NULL OR s.expires_at > now())
                 -- A fence: without it the planner may read all memories of the user, and join them.
                 OFFSET 0
             ) s

@@ -22,9 +22,9 @@
 \set utc_offset NULL
 \set extensions NULL
 \set metadata NULL
-\set key '''a digest of the idempotency key'''
+\set key NULL
 \set expires_at NULL
-\set indexed NULL
+\set indexed true
 \set readable_paths NULL
 \set readable_prefixes NULL
 \set app NULL
@@ -45,7 +45,7 @@ superseded AS (
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.id = ANY (:supersedes::text[])
         AND (:granted_paths::text[] IS NULL OR m.scope = ANY (:granted_paths::text[])
-            OR m.scope ^@ ANY (:granted_prefixes::text[]))
+            OR m.scope ^@ ANY (:granted_prefixes::text[])) AND (m.expires_at IS NULL OR m.expires_at > now())
     ORDER BY m.id FOR UPDATE
 ),
 -- One row. MATERIALIZED, so that the arrays are made once.
@@ -73,7 +73,7 @@ added AS (
     INSERT INTO openmem.memories AS m (
         id, bucket, user_id, ordinal, created_at, content, scope, tags, source, confidence,
         valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, utc_offset, extensions,
-        metadata, key, expires_at, indexed
+        metadata, key, version, expires_at, indexed
     )
     SELECT :id::text, :bucket::smallint, :user_id::text,
         -- One more than the user's newest memory has, but for :later memories that are stored already, and as many more as
@@ -89,7 +89,7 @@ added AS (
         :valid_from::timestamptz, :valid_to::timestamptz, :supersedes::text[],
         :embedding_model::text, :embedding::public.halfvec, :terms::text::public.sparsevec,
         :analysis::int, :utc_offset::int, :extensions::json,
-        :metadata::text::jsonb, :key::text, :expires_at::timestamptz, :indexed::boolean
+        :metadata::text::jsonb, :key::text, 1, :expires_at::timestamptz, :indexed::boolean
     FROM decision WHERE decision.is_allowed
     RETURNING
         m.id, m.content, m.user_id, m.created_at, m.scope, m.tags, m.source::text, m.confidence,
@@ -102,7 +102,7 @@ added AS (
                 SELECT FROM openmem.memories s
                 WHERE s.id = named.id AND s.bucket = :bucket::smallint AND s.user_id = m.user_id
                     AND (:readable_paths::text[] IS NULL OR s.scope = ANY (:readable_paths::text[])
-                        OR s.scope ^@ ANY (:readable_prefixes::text[]))
+                        OR s.scope ^@ ANY (:readable_prefixes::text[])) AND (s.expires_at IS NULL OR s.expires_at > now())
                 -- A fence: without it the planner may read all memories of the user, and join them.
                 OFFSET 0
             ) s

@@ -18,7 +18,7 @@ SELECT
             SELECT FROM openmem.memories s
             WHERE s.id = named.id AND s.bucket = :bucket::smallint AND s.user_id = m.user_id
                 AND (:readable_paths::text[] IS NULL OR s.scope = ANY (:readable_paths::text[])
-                    OR s.scope ^@ ANY (:readable_prefixes::text[]))
+                    OR s.scope ^@ ANY (:readable_prefixes::text[])) AND (s.expires_at IS NULL OR s.expires_at > now())
             -- A fence: without it the planner may read all memories of the user, and join them.
             OFFSET 0
         ) s
@@ -26,6 +26,6 @@ SELECT
     m.embedding_model, m.updated_at, m.metadata::text, m.key, m.version, m.expires_at, m.indexed,
     m.extensions::text
 FROM openmem.memories m
-WHERE m.id = :id::text AND m.bucket = :bucket::smallint;
+WHERE m.id = :id::text AND m.bucket = :bucket::smallint AND (m.expires_at IS NULL OR m.expires_at > now());
 
 ROLLBACK;

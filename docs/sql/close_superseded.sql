@@ -36,7 +36,7 @@ superseded AS (
         FROM openmem.memories m
         WHERE m.id = named.id AND m.bucket = named.bucket AND m.user_id = named.user_id
             AND (:granted_paths::text[] IS NULL OR m.scope = ANY (:granted_paths::text[])
-                OR m.scope ^@ ANY (:granted_prefixes::text[]))
+                OR m.scope ^@ ANY (:granted_prefixes::text[])) AND (m.expires_at IS NULL OR m.expires_at > now())
         FOR UPDATE
     ) found
 ),

@@ -5,6 +5,7 @@
 BEGIN;
 
 -- How many memories of all users another version of the analysis than :analysis read. One row. Reads the whole table.
-SELECT count(*) FROM openmem.memories m WHERE m.analysis IS DISTINCT FROM :analysis::int OR :everything::boolean;
+SELECT count(*) FROM openmem.memories m
+WHERE (m.analysis IS DISTINCT FROM :analysis::int OR :everything::boolean) AND m.indexed AND (m.expires_at IS NULL OR m.expires_at > now());
 
 ROLLBACK;

@@ -25,7 +25,7 @@ found AS (
                 SELECT FROM openmem.memories s
                 WHERE s.id = named.id AND s.bucket = :bucket::smallint AND s.user_id = m.user_id
                     AND (:readable_paths::text[] IS NULL OR s.scope = ANY (:readable_paths::text[])
-                        OR s.scope ^@ ANY (:readable_prefixes::text[]))
+                        OR s.scope ^@ ANY (:readable_prefixes::text[])) AND (s.expires_at IS NULL OR s.expires_at > now())
                 -- A fence: without it the planner may read all memories of the user, and join them.
                 OFFSET 0
             ) s
@@ -35,6 +35,7 @@ found AS (
     FROM openmem.memories m
     WHERE m.id = :id::text AND m.bucket = :bucket::smallint
         AND (:users::text[] IS NULL OR m.user_id = ANY (:users::text[]))
+        AND (m.expires_at IS NULL OR m.expires_at > now())
 ),
 -- One row, none if the memory is not shown.
 audit_entry AS (

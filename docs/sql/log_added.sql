@@ -1,15 +1,16 @@
 -- Made by tools/sql.py; what is changed here is lost.
 \set app NULL
+\set action '''add'''
 \set ids 'ARRAY[''mem_6b1f000000000000n5'']'
 \set buckets 'ARRAY[677]'
 \set request_id '''a request'''
 
 BEGIN;
 
--- Log the addition of memories that COPY stored, in their order. No rows.
+-- Log memories that COPY stored, in their order. No rows.
 WITH audit_entry AS (
     SELECT added.bucket, added.user_id, coalesce(:app::text, added.source::json ->> 'app') AS app,
-        'add' AS action, added.id AS memory_id, added.scope
+        :action::text AS action, added.id AS memory_id, added.scope
     FROM unnest(:ids::text[], :buckets::smallint[]) WITH ORDINALITY AS new (id, bucket, position)
     CROSS JOIN LATERAL (
         SELECT * FROM openmem.memories m WHERE m.id = new.id AND m.bucket = new.bucket

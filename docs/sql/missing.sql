@@ -12,7 +12,8 @@ SELECT ARRAY(
     SELECT m.id
     FROM unnest(:ids::text[]) AS given (id)
     CROSS JOIN LATERAL (
-        SELECT m.id, m.user_id FROM openmem.memories m WHERE m.id = given.id AND m.bucket = :bucket::smallint
+        SELECT m.id, m.user_id FROM openmem.memories m
+        WHERE m.id = given.id AND m.bucket = :bucket::smallint AND (m.expires_at IS NULL OR m.expires_at > now())
         -- A fence: with the condition on the user inside, the planner may read all memories of the user instead.
         OFFSET 0
     ) m

@@ -308,7 +308,7 @@ SELECT size.is_large_user, ranked.score,
             SELECT FROM openmem.memories s
             WHERE s.id = named.id AND s.bucket = :bucket::smallint AND s.user_id = m.user_id
                 AND (:readable_paths::text[] IS NULL OR s.scope = ANY (:readable_paths::text[])
-                    OR s.scope ^@ ANY (:readable_prefixes::text[]))
+                    OR s.scope ^@ ANY (:readable_prefixes::text[])) AND (s.expires_at IS NULL OR s.expires_at > now())
             -- A fence: without it the planner may read all memories of the user, and join them.
             OFFSET 0
         ) s

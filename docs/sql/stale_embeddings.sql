@@ -10,6 +10,7 @@ BEGIN;
 SELECT m.id, m.bucket, m.content, coalesce(m.updated_at, m.created_at)
 FROM openmem.memories m
 WHERE m.embedding_model IS DISTINCT FROM :embedding_model::text AND m.id > :after_id::text
+    AND m.indexed AND (m.expires_at IS NULL OR m.expires_at > now())
 ORDER BY m.id
 LIMIT :limit::bigint;
 

@@ -12,6 +12,7 @@ SELECT m.id, m.bucket, m.content, coalesce(m.valid_from, m.created_at), m.utc_of
     coalesce(m.updated_at, m.created_at)
 FROM openmem.memories m
 WHERE (m.analysis IS DISTINCT FROM :analysis::int OR :everything::boolean) AND m.id > :after_id::text
+    AND m.indexed AND (m.expires_at IS NULL OR m.expires_at > now())
 ORDER BY m.id
 LIMIT :limit::bigint;
 

@@ -20,6 +20,7 @@ from openmem.ports.postgres import Statement
 from openmem.providers.base import Call
 from openmem.providers.postgres.additions import Addition
 from openmem.providers.postgres.lexemes import term_ids, terms_literal
+from openmem.providers.postgres.reads import Seen
 from openmem.providers.postgres.reembedding import StaleEmbedding
 from openmem.providers.postgres.reindexing import StaleTerms
 from openmem.providers.postgres.session import DIRECT, POOLED
@@ -37,6 +38,7 @@ ANALYZER = Analyzer()
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 TERMS = ANALYZER.memory("tea", NOW)
 READ = Read(EMBEDDER.model, EMBEDDER.embed(["tea"])[0], terms_literal(term_ids(TERMS)))
+SEEN = Seen(None, NOW, None, None, True)
 SQL = Statements("openmem", "public", "all")
 
 
@@ -82,10 +84,10 @@ def test_a_memory_is_found_by_its_id(admin: psycopg.Connection[Any]) -> None:
     new = new_memory_id(USER)
     for statement in (
         SQL.reads.get(Get(id=id), CALL),
-        SQL.writes.update(Update(id=id, content="tea", supersedes=[other]), CALL, READ),
+        SQL.writes.update(Update(id=id, content="tea", supersedes=[other]), CALL, SEEN, READ),
         SQL.writes.delete(Delete(id=id), CALL),
         SQL.writes.add(Addition(new), Add(content="tea", user_id=USER, supersedes=[id]), CALL, READ),
-        SQL.reads.moment(id),
+        SQL.reads.before_update(Update(id=id, content="tea"), CALL),
         SQL.reads.missing(WaitForIngest(ids=[id], user_id=USER)),
     ):
         assert rows_read(admin, statement) < 25, statement.sql
@@ -93,7 +95,7 @@ def test_a_memory_is_found_by_its_id(admin: psycopg.Connection[Any]) -> None:
 
 def test_many_additions_read_no_more_than_was_added(admin: psycopg.Connection[Any]) -> None:
     added = ids(admin, FEW)
-    assert rows_read(admin, SQL.batches.log_added(added, CALL)) <= 4 * FEW
+    assert rows_read(admin, SQL.batches.log("add", added, CALL)) <= 4 * FEW
     adds = [{"content": "tea", "user_id": USER, "supersedes": [id]} for id in added]
     assert rows_read(admin, SQL.batches.close_superseded(add_many_of(adds, None), CALL)) <= 12 * FEW
 

@@ -17,7 +17,7 @@ PROMISED = {
     "add_many_of check_json read_records restore_of",
     "openmem.ports": "Ports SdkCall run_blocking",
     "openmem.providers.base": "CONTEXT_CANDIDATES Call Position Provider Selection check_not_ended is_valid "
-    "new_memory_id no_such_memory unknown_superseded",
+    "new_memory_id no_such_key no_such_memory unknown_superseded",
     "openmem.providers.memory": "MemoryStore",
     "openmem.rerankers": "Reranker reranker_for resolve_reranker",
     "openmem.server": "OmpServerConfig create_app",

@@ -17,10 +17,11 @@ from openmem._ids import bucket_in, bucket_of, new_memory_id
 from openmem.access import Grants
 from openmem.analysis import QueryWord
 from openmem.config import AuditMode
-from openmem.operations import Add, Audit, Context, Delete, Get, List, Search, Update, WaitForIngest
+from openmem.operations import Add, Audit, Context, Delete, Get, GetByKey, List, Put, Search, Update, WaitForIngest
 from openmem.ports.postgres import Query, Statement
 from openmem.providers.base import Call, Position
 from openmem.providers.postgres.additions import Addition
+from openmem.providers.postgres.reads import Seen
 from openmem.providers.postgres.statements import Statements
 from openmem.providers.postgres.writes import AddedBefore, Read
 
@@ -28,6 +29,7 @@ MARK = "Zanzibar"
 ID = new_memory_id(MARK)
 VECTOR = [0.25, 0.5]
 READ = Read(MARK, VECTOR, "{1:1}/536870912")
+SEEN = Seen(None, datetime(2024, 1, 1, tzinfo=UTC), None, None, True)
 WORDS = (QueryWord(("tea", "teas")), QueryWord(("cup",), 0.5))
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 CALL = Call(f"{MARK}-request", f"{MARK}-app", Grants.parse([f"{access}:{MARK}/*" for access in ("read", "write")]))
@@ -62,9 +64,12 @@ def statements(
     once = Call(f"{MARK}-request", idempotency_key=MARK)
     yield "add once", sql.writes.add_once(Addition("mem_1"), add, once, READ)
     yield "added before", sql.writes.added_before(add, CALL, AddedBefore(MARK, MARK))
+    put = Put(key=MARK, content=MARK, user_id=MARK, supersedes=[MARK], if_version=1)
+    yield "put", sql.writes.put(Addition("mem_1"), put, CALL, READ)
+    yield "get by key", sql.reads.get_by_key(GetByKey(key=MARK, user_id=MARK, scope=MARK), CALL)
     yield "get", sql.reads.get(Get(id=ID), CALL)
-    yield "update", sql.writes.update(update, CALL, READ)
-    yield "update one field", sql.writes.update(Update(id=ID, confidence=None), CALL, None)
+    yield "update", sql.writes.update(update, CALL, SEEN, READ)
+    yield "update one field", sql.writes.update(Update(id=ID, confidence=None), CALL, None, Read())
     yield "delete", sql.writes.delete(Delete(id=ID), Call(MARK, users=frozenset([MARK])))
     yield "list", sql.reads.list(page, CALL)
     yield "list on", sql.reads.list(page.model_copy(update={"cursor": cursor}), CALL)
@@ -72,7 +77,7 @@ def statements(
     yield "search indexed", sql.searches.indexed(search, CALL, WORDS, MARK, VECTOR, 5)
     yield "context", sql.searches.exact(context, CALL, WORDS, MARK, VECTOR, 5)
     yield "audit", sql.audit_log.audit(Audit(user_id=MARK, app=MARK, since=NOW), CALL)
-    yield "moment", sql.reads.moment(ID)
+    yield "before update", sql.reads.before_update(update, CALL)
     yield "wait_for_ingest", sql.reads.missing(WaitForIngest(ids=[MARK], user_id=MARK))
 
 
@@ -95,8 +100,8 @@ def test_a_statement(statement: Statement[Any], mode: AuditMode) -> None:
 
 @pytest.mark.parametrize("mode", get_args(AuditMode))
 def test_what_is_logged(mode: AuditMode) -> None:
-    writes = {"add", "add superseding", "add once", "update", "update one field", "delete"}
-    reads = {"get", "list", "list on", "search exact", "search indexed", "context"}
+    writes = {"add", "add superseding", "add once", "put", "update", "update one field", "delete"}
+    reads = {"get", "get by key", "list", "list on", "search exact", "search indexed", "context"}
     logged = {name for name, statement in statements(mode) if "INSERT INTO memory_schema.audit_log" in statement.sql}
     assert logged == {"all": writes | reads, "writes": writes, "off": set()}[mode]
     hurried = {name for name, statement in statements(mode) if "synchronous_commit" in statement.sql}

@@ -113,6 +113,11 @@ class AddMany(Operation[MemoryRecords]):
     records: tuple[Add, ...]
     progress: SkipJsonSchema[Progress | None] = Field(default=None, exclude=True)
 
+    @property
+    def fingerprint(self) -> str:
+        """A digest that only an operation with equal records in the same order has."""
+        return hashlib.sha256(" ".join(record.fingerprint for record in self.records).encode()).hexdigest()
+
     def check_each(self, check: Callable[[Operation], None]) -> None:
         for number, record in enumerate(self.records):
             with InRecord(number):
@@ -233,6 +238,14 @@ class Restore(AdministrativeOperation[MemoryRecords]):
 
     records: tuple[RestoredMemory, ...]
     progress: SkipJsonSchema[Progress | None] = Field(default=None, exclude=True)
+
+    @model_validator(mode="after")
+    def _names_each_memory_once(self) -> Restore:
+        known: dict[str, RestoredMemory] = {}
+        for number, record in enumerate(self.records):
+            if known.setdefault(record.id, record) != record:
+                raise ValueError(f"records[{number}].id: another record has {record.id!r}, too, and is not equal")
+        return self
 
     def check_each(self, check: Callable[[Operation], None]) -> None:
         check(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import ProviderError
+from ..errors import ConflictError, ProviderError
 
 
 class ConnectionFailedError(ProviderError):
@@ -26,3 +26,7 @@ class ReadOnlyDatabaseError(ProviderError):
     """The database takes no changes, for the time being or for good. Nothing was changed."""
 
     default_code = "provider_unavailable"
+
+
+class DuplicateKeyError(ConflictError):
+    """A unique index has an entry for a row that was to be stored. Nothing was changed."""

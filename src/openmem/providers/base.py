@@ -78,6 +78,7 @@ __all__ = [
     "check_not_ended",
     "is_valid",
     "new_memory_id",
+    "no_such_key",
     "no_such_memory",
     "unknown_superseded",
 ]
@@ -393,3 +394,8 @@ class Provider(Verbs):
 def no_such_memory(id: str) -> NotFoundError:
     """The error for an id that names nothing the caller may know of."""
     return NotFoundError(f"there is no memory {id!r}")
+
+
+def no_such_key(key: str) -> NotFoundError:
+    """The error for a key that names nothing the caller may know of."""
+    return NotFoundError(f"there is no memory with key {key!r} in this scope")

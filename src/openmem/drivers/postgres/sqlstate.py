@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from ...errors import OMPError, ProviderError, UnauthorizedError, unavailable
-from ...ports.errors import ConnectionFailedError, DeadlockError, ReadOnlyDatabaseError
+from ...ports.errors import ConnectionFailedError, DeadlockError, DuplicateKeyError, ReadOnlyDatabaseError
 
 # connection_exception; admin_shutdown, crash_shutdown and cannot_connect_now
 _LOST_CLASSES = ("08", "57P")
@@ -21,6 +21,7 @@ _NOT_PREPARED = ("26000", "42P05")
 _DEADLOCK = "40P01"
 _RETRYABLE = ("40001", "55P03", "57014")
 _READ_ONLY = "25006"
+_DUPLICATE_KEY = "23505"
 
 # undefined_table, undefined_function, undefined_object, invalid_schema_name, undefined_column
 _MISSING = ("42P01", "42883", "42704", "3F000", "42703")
@@ -64,6 +65,8 @@ def server_error(sqlstate: str | None, message: str) -> OMPError:
         return ReadOnlyDatabaseError(f"PostgreSQL: the database is read-only: {message}")
     if state == _DEADLOCK:
         return DeadlockError(f"PostgreSQL: {message}; nothing was changed, try again")
+    if state == _DUPLICATE_KEY:
+        return DuplicateKeyError("PostgreSQL: another memory has the same key or id; nothing was changed")
     if state in _NOT_PREPARED:
         return ProviderError(
             f"PostgreSQL: a prepared statement is on another connection (SQLSTATE {state}); "

@@ -1,7 +1,7 @@
 """What stores many memories at once, by COPY. Pure.
 
-The memories of an `add_many` may be of many users. They are stored batch by batch in one transaction, each with its id
-and its ordinal, which are counted here from the ordinals of the users' newest memories.
+The memories of an `add_many` or a `restore` may be of many users. They are stored batch by batch in one transaction,
+each with its id and its ordinal, which are counted here from the ordinals of the users' newest memories.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import Any, Final, NamedTuple, cast
 
 from ..._ids import bucket_in, bucket_of, new_memory_ids
 from ...analysis import VERSION, MemoryTerms
-from ...models import MemoryRecords
-from ...operations import Add, AddMany, Operation
+from ...models import MemoryRecord, MemoryRecords
+from ...operations import Add, AddMany, Operation, RestoredMemory
 from ...ports.models import Vectors
 from ...ports.postgres import Copy, Row, Statement
 from ..base import Call
+from ..idempotency import hashed, key_reused
 from . import binary
 from .lexemes import term_ids
 from .rows import to_record, values_of
@@ -50,34 +51,52 @@ _RECEIVED: Final[Mapping[str, Callable[[Any], bytes]]] = {
     "metadata": binary.jsonb,
     "key": binary.text,
     "version": binary.whole_number,
+    "updated_at": binary.timestamp,
     "expires_at": binary.timestamp,
     "indexed": binary.boolean,
 }
 """The columns that COPY fills, and how PostgreSQL receives their values in binary."""
 
 
-class NewKey(NamedTuple):
-    """What a new memory is given: its id, and its ordinal among the memories of its user."""
+class New(NamedTuple):
+    """A memory that is to be stored, and what it has besides the arguments of `add`.
 
+    Attributes:
+        ordinal: its position among the memories of its user.
+    """
+
+    op: Add
     id: str
     ordinal: int
+    created_at: datetime
+    updated_at: datetime | None = None
+    version: int = 1
+
+    @property
+    def moment(self) -> datetime:
+        """When it is from."""
+        return self.op.valid_from or self.created_at
 
 
 class Batch(NamedTuple):
-    """Some memories of an `add_many`, ready to be stored."""
+    """Some memories, ready to be stored."""
 
     rows: Copy
     records: MemoryRecords
 
 
 class Batches:
-    """The statements of `add_many`."""
+    """The statements of `add_many` and `restore`."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._schema = catalog.schema
         self._transaction_time = catalog.query("transaction_time")
         self._last_ordinals = catalog.query("last_ordinals")
         self._log_added = catalog.query("log_added")
+        self._add_many_once = catalog.query("add_many_once")
+        self._find = catalog.query("find_many")
+        self._remove_expired = catalog.query("remove_expired")
+        self._free_keys = catalog.query("free_keys")
         self._close_superseded = catalog.query("close_superseded")
 
     def transaction_time(self) -> Statement[datetime]:
@@ -91,40 +110,92 @@ class Batches:
 
     def batch(
         self,
-        keys: Sequence[NewKey],
-        ops: Sequence[Add],
+        memories: Sequence[New],
         model: str,
         vectors: Vectors,
         terms: Sequence[MemoryTerms],
-        created_at: datetime,
     ) -> Batch:
-        """Memories to be copied, and their records."""
+        """Memories to be copied, and their records.
+
+        Args:
+            vectors, terms: of those that a search can find.
+        """
         stored = [
-            values_of(key.id, op, model)
+            values_of(new.id, new.op, model)
             | {
-                "bucket": bucket_of(op.user_id),
-                "ordinal": key.ordinal,
-                "created_at": created_at,
-                "updated_at": None,
-                "version": 1,
+                "bucket": bucket_of(new.op.user_id),
+                "ordinal": new.ordinal,
+                "created_at": new.created_at,
+                "updated_at": new.updated_at,
+                "version": new.version,
             }
-            for key, op in zip(keys, ops, strict=True)
+            for new in memories
         ]
+        read = zip(vectors, terms, strict=True)
         received = (
             [None if row[column] is None else receive(row[column]) for column, receive in _RECEIVED.items()]
-            for row in (
-                {**values, "embedding": vector, "terms": term_ids(found), "analysis": VERSION}
-                for values, vector, found in zip(stored, vectors, terms, strict=True)
-            )
+            for row in (values | (_read(*next(read)) if values["indexed"] else _NOT_READ) for values in stored)
         )
         rows = Copy(self._schema, "memories", tuple(_RECEIVED), binary.copy_payload(received))
         return Batch(rows, [to_record([values[column] for column in RECORD]) for values in stored])
 
-    def log_added(self, ids: Sequence[str], call: Call) -> Statement[None]:
-        """Log the addition of memories, in their order."""
+    def add_many_once(self, op: AddMany, ids: Sequence[str], call: Call) -> Statement[Sequence[str]]:
+        """Let the call's idempotency key stand for new memories, unless it stands for others.
+
+        Returns:
+            The ids that it stands for: `ids`, or those of an equal `add_many` before.
+        """
+        assert call.idempotency_key is not None
+        user_id, fingerprint = op.records[0].user_id, op.fingerprint
+
+        def decode(rows: Sequence[Row]) -> Sequence[str]:
+            memory_ids, found = rows[0]
+            if found != fingerprint:
+                raise key_reused()
+            return cast("Sequence[str]", memory_ids)
+
         values = {
+            "bucket": bucket_of(user_id),
+            "user_id": user_id,
+            "idempotency_key": hashed(call.idempotency_key),
+            "fingerprint": fingerprint,
             "ids": list(ids),
-            "buckets": [bucket_in(id) for id in ids],
+        }
+        return self._add_many_once.bind(values, decode)
+
+    def remove_expired(self, ids: Sequence[str]) -> Statement[None]:
+        """Remove those of some memories that have expired."""
+        return self._remove_expired.bind(_values_of_ids(ids), lambda rows: None)
+
+    def find(self, ids: Sequence[str]) -> Statement[dict[str, MemoryRecord]]:
+        """Those of some memories that are there, by id."""
+
+        def decode(rows: Sequence[Row]) -> dict[str, MemoryRecord]:
+            records = map(to_record, rows)
+            return {record.id: record for record in records}
+
+        return self._find.bind(_values_of_ids(ids), decode)
+
+    def free_keys(self, memories: Sequence[New]) -> Statement[frozenset[int]]:
+        """Take the keys of new memories from those that have expired.
+
+        Returns:
+            The positions of new memories whose keys other memories have, from 0.
+        """
+        values = {
+            "ids": [new.id for new in memories],
+            "buckets": [bucket_of(new.op.user_id) for new in memories],
+            "user_ids": [new.op.user_id for new in memories],
+            "keys": [new.op.key for new in memories],
+            "scopes": [new.op.scope for new in memories],
+        }
+        return self._free_keys.bind(values, lambda rows: frozenset(row[0] - 1 for row in rows))
+
+    def log(self, action: str, ids: Sequence[str], call: Call) -> Statement[None]:
+        """Log what stored memories, in their order."""
+        values = {
+            **_values_of_ids(ids),
+            "action": action,
             "app": call.app,
             "request_id": call.request_id,
         }
@@ -162,18 +233,41 @@ class Batches:
         return self._close_superseded.bind(values, decode)
 
 
-def new_keys(adds: Sequence[Add], last_ordinals: Mapping[str, int]) -> list[NewKey]:
-    """Ids and ordinals, ascending among the memories of one user.
+def _values_of_ids(ids: Sequence[str]) -> dict[str, object]:
+    return {"ids": list(ids), "buckets": [bucket_in(id) for id in ids]}
+
+
+def _read(vector: Sequence[float], terms: MemoryTerms) -> dict[str, object]:
+    return {"embedding": vector, "terms": term_ids(terms), "analysis": VERSION}
+
+
+_NOT_READ: Final[dict[str, object]] = dict.fromkeys(("embedding", "terms", "analysis"))
+
+
+def new_memories(adds: Sequence[Add], last_ordinals: Mapping[str, int], created_at: datetime) -> list[New]:
+    """Memories to be added, with ids and ordinals that ascend among those of one user.
 
     Args:
         last_ordinals: of the users' newest memories, by user.
     """
     ordinals = dict(last_ordinals)
-    keys: list[NewKey] = []
+    memories: list[New] = []
     for id, add in zip(new_memory_ids([add.user_id for add in adds]), adds, strict=True):
         ordinals[add.user_id] += 1
-        keys.append(NewKey(id, ordinals[add.user_id]))
-    return keys
+        memories.append(New(add, id, ordinals[add.user_id], created_at))
+    return memories
+
+
+def restored_memories(records: Sequence[RestoredMemory], last_ordinals: Mapping[str, int]) -> list[New]:
+    """Memories to be restored, with ordinals in the order in which those of one user were created."""
+    ordinals = dict(last_ordinals)
+    memories: dict[str, New] = {}
+    for record in sorted(records, key=lambda record: (record.created_at, record.id)):
+        ordinals[record.user_id] += 1
+        memories[record.id] = New(
+            record, record.id, ordinals[record.user_id], record.created_at, record.updated_at, record.version
+        )
+    return [memories[record.id] for record in records]
 
 
 def slices(adds: Sequence[Add]) -> Iterator[slice]:

@@ -28,29 +28,33 @@ from ...operations import (
     Context,
     Delete,
     Get,
+    GetByKey,
     List,
+    Put,
     Reembed,
     Reindex,
+    Restore,
     Search,
     Update,
     WaitForIngest,
 )
 from ...ports import Ports
+from ...ports.errors import DuplicateKeyError
 from ...ports.models import EmbedderIO
-from ...ports.postgres import PostgresIO, Statement, Transaction
+from ...ports.postgres import PostgresIO, Statement
 from ..analyzing import Analysis
 from ..base import CONTEXT_CANDIDATES, Call, Provider
-from ..supersession import without_names
+from ..conflicts import key_in_use
 from . import inspection, schema
 from .additions import Additions
-from .batches import BATCH_MEMORIES, Batch, NewKey, new_keys, slices
+from .bulk import Bulk
 from .calibrating import calibrate
 from .database import Connections, Database, Replica, note_read_only
 from .lexemes import query_values, term_ids, terms_literal
 from .retrieval.retriever import Retriever
 from .servers import PostgresServer, RemoteServer
 from .statements import cached_statements
-from .writes import Read
+from .writes import READ_FIELDS, Read
 
 MAX_CONTENT_CHARACTERS = 65_536
 UPGRADE_TIMEOUT_SECONDS = 24 * 3600.0
@@ -164,7 +168,7 @@ class PostgresProvider(Provider):
     async def add(self, op: Add, call: Call) -> MemoryRecord:
         # Before anything is awaited, so that the ids of memories that are added at once are in the order of the calls.
         with self._additions.begin(op.user_id) as addition:
-            read = await self._read(op.content, op.valid_from or self.ports.now())
+            read = await self._read_new(op)
             if call.idempotency_key is None:
                 return await self._db.write(self._db.sql.writes.add(addition, op, call, read))
             statement = self._db.sql.writes.add_once(addition, op, call, read)
@@ -172,69 +176,54 @@ class PostgresProvider(Provider):
                 added = await self._db.write(statement)
             except ConflictError:
                 # It may have waited for another one with its key, which the second time is seen.
-                added = await self._db.write(statement)
+                try:
+                    added = await self._db.write(statement)
+                except DuplicateKeyError as error:
+                    raise key_in_use(op.key or "") from error
         if isinstance(added, MemoryRecord):
             return added
         return await self._db.run(self._db.sql.writes.added_before(op, call, added))
 
     async def add_many(self, op: AddMany, call: Call) -> MemoryRecords:
-        """Batch by batch in one transaction; the next one is embedded while the server stores the one before."""
-        if not op.records:
-            return []
-        records = await self._db.change(
-            lambda io: io.transact(lambda transaction: self._add_all(op, call, transaction))
-        )
-        if op.progress is not None:
-            op.progress(len(records), len(records))
-        return records
+        return await self._bulk.add_many(op, call)
 
-    async def _add_all(self, op: AddMany, call: Call, transaction: Transaction) -> MemoryRecords:
-        created_at = await transaction.execute(self._db.sql.batches.transaction_time())
-        users = list(dict.fromkeys(add.user_id for add in op.records))
-        last: dict[str, int] = {}
-        for start in range(0, len(users), BATCH_MEMORIES):
-            found = await transaction.execute(self._db.sql.batches.last_ordinals(users[start : start + BATCH_MEMORIES]))
-            last |= found
-        keys = await self.ports.run_cpu(new_keys, op.records, last)
-        parts = slices(op.records)
+    async def restore(self, op: Restore, call: Call) -> MemoryRecords:
+        return await self._bulk.restore(op, call)
 
-        async def prepare() -> Batch | None:
-            """The next batch; none after the last."""
-            part = next(parts, None)
-            return part and await self._prepare(keys[part], op.records[part], created_at)
-
-        added: MemoryRecords = []
-        following = await prepare()
-        while following is not None:
-            batch = following
-            following = await transaction.copy(batch.rows, prepare)
-            if self.config.audit != "off":
-                await transaction.execute(self._db.sql.batches.log_added([record.id for record in batch.records], call))
-            added += batch.records
-            if op.progress is not None and following is not None:
-                op.progress(len(added), len(op.records))
-        if any(add.supersedes for add in op.records):
-            is_readable = await transaction.execute(self._db.sql.batches.close_superseded(op, call))
-            added = [without_names(record, is_readable) for record in added]
-        return added
-
-    async def _prepare(self, keys: Sequence[NewKey], adds: Sequence[Add], created_at: datetime) -> Batch:
-        contents = [add.content for add in adds]
-        vectors = await self._embedder.embed(contents)
-        terms = await self._analysis.memories(contents, [add.valid_from or created_at for add in adds])
-        return await self.ports.run_cpu(
-            self._db.sql.batches.batch, keys, adds, self._embedder.model, vectors, terms, created_at
-        )
+    async def put(self, op: Put, call: Call) -> MemoryRecord:
+        with self._additions.begin(op.user_id) as addition:
+            read = await self._read_new(op)
+            statement = self._db.sql.writes.put(addition, op, call, read)
+            # It stores nothing where another one that stored the key came between.
+            while (stored := await self._db.write(statement)) is None:
+                pass
+            return stored
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:
         return await self._db.read(lambda sql: sql.reads.get(op, call))
 
+    async def get_by_key(self, op: GetByKey, call: Call) -> MemoryRecord:
+        return await self._db.read(lambda sql: sql.reads.get_by_key(op, call))
+
     async def update(self, op: Update, call: Call) -> MemoryRecord:
-        read: Read | None = None
-        if "content" in op.changes:
-            moment = await self._db.run(self._db.sql.reads.moment(op.id))
-            read = await self._read(op.content, moment or self.ports.now())
-        return await self._db.write(self._db.sql.writes.update(op, call, read))
+        try:
+            # It changes nothing where another write came between, after which what was read does not fit any more.
+            while (updated := await self._update(op, call)) is None:
+                pass
+        except DuplicateKeyError as error:
+            found = await self._db.run(self._db.sql.batches.find([op.id]))
+            raise key_in_use((op.id in found and found[op.id].key) or "") from error
+        return updated
+
+    async def _update(self, op: Update, call: Call) -> MemoryRecord | None:
+        seen, read = None, Read()
+        if not op.changes.isdisjoint(READ_FIELDS):
+            seen = await self._db.run(self._db.sql.reads.before_update(op, call))
+        if seen is not None and seen.indexed:
+            content = op.content if seen.content is None else seen.content
+            moment = (op.valid_from or seen.created_at) if "valid_from" in op.changes else seen.moment
+            read = await self._read(content, moment, has_vector="content" in op.changes)
+        return await self._db.write(self._db.sql.writes.update(op, call, seen, read))
 
     async def delete(self, op: Delete, call: Call) -> None:
         await self._db.write(self._db.sql.writes.delete(op, call))
@@ -301,10 +290,19 @@ class PostgresProvider(Provider):
         await self._analysis.run([op.query], lambda: query_values(words))
         return await Retriever(self._db).search(op, call, words, self._embedder.model, vector, limit)
 
-    async def _read(self, content: str, moment: datetime) -> Read:
-        [vector] = await self._embedder.embed([content])
+    async def _read_new(self, op: Add) -> Read:
+        return await self._read(op.content, op.valid_from or self.ports.now()) if op.indexed else Read()
+
+    async def _read(self, content: str, moment: datetime, *, has_vector: bool = True) -> Read:
+        model, vector = None, None
+        if has_vector:
+            model, [vector] = self._embedder.model, await self._embedder.embed([content])
         terms = await self._analysis.memory(content, moment, lambda found: terms_literal(term_ids(found)))
-        return Read(self._embedder.model, vector, terms)
+        return Read(model, vector, terms)
+
+    @property
+    def _bulk(self) -> Bulk:
+        return Bulk(self._db, self._embedder, self._analysis, self.ports, self.config.audit != "off")
 
     async def capabilities(self) -> Capabilities:
         known = await super().capabilities()

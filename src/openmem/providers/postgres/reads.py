@@ -4,25 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from ..._ids import bucket_in, bucket_of
 from ...models import MemoryPage, MemoryRecord
-from ...operations import Get, List, WaitForIngest
+from ...operations import Get, GetByKey, List, Update, WaitForIngest
 from ...ports.postgres import Row, Statement
-from ..base import Call, no_such_memory
+from ..base import Call, no_such_key, no_such_memory
 from .rows import moment_of, to_list, to_record
 from .sql import Catalog
 from .sql.parts import scope_values
 
 
+class Seen(NamedTuple):
+    """A memory before an update of what a search compares of it.
+
+    Attributes:
+        content: None if the update changes it.
+        utc_offset: of `valid_from`, in minutes, where that was given with one.
+    """
+
+    content: str | None
+    created_at: datetime
+    valid_from: datetime | None
+    utc_offset: int | None
+    indexed: bool
+
+    @property
+    def moment(self) -> datetime:
+        """When the memory is from."""
+        return moment_of(self.valid_from or self.created_at, self.utc_offset)
+
+
 class Reads:
-    """The statements of `get`, `list` and `wait_for_ingest`, and what an `update` of the content needs to know."""
+    """The statements of `get`, `get_by_key`, `list` and `wait_for_ingest`, and what an `update` needs to know."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._get = catalog.query("get")
         self._list = catalog.query("list")
         self._missing = catalog.query("missing")
-        self._moment = catalog.query("moment")
+        self._before_update = catalog.query("before_update")
+        self._get_by_key = catalog.query("get_by_key")
 
     def get(self, op: Get, call: Call) -> Statement[MemoryRecord]:
         """Read one memory; its validity does not matter."""
@@ -73,11 +95,34 @@ class Reads:
         }
         return self._list.bind(values, decode)
 
-    def moment(self, id: str) -> Statement[datetime | None]:
-        """When a memory is from, which never changes; None if there is no such memory."""
-        return self._moment.bind(
-            {"id": id, "bucket": bucket_in(id)}, lambda rows: moment_of(*rows[0]) if rows else None
-        )
+    def get_by_key(self, op: GetByKey, call: Call) -> Statement[MemoryRecord]:
+        """Read the memory that has a key; its validity does not matter."""
+
+        def decode(rows: Sequence[Row]) -> MemoryRecord:
+            if not rows:
+                raise no_such_key(op.key)
+            return to_record(rows[0])
+
+        values = {
+            "bucket": bucket_of(op.user_id),
+            "user_id": op.user_id,
+            "scope": op.scope,
+            "key": op.key,
+            "app": call.app,
+            "request_id": call.request_id,
+            **scope_values("readable", call.grants.read),
+        }
+        return self._get_by_key.bind(values, decode)
+
+    def before_update(self, op: Update, call: Call) -> Statement[Seen | None]:
+        """Read what an update of the content or of the date depends on; None if there is no such memory."""
+        values = {
+            "id": op.id,
+            "bucket": bucket_in(op.id),
+            "users": to_list(call.users),
+            "with_content": "content" not in op.changes,
+        }
+        return self._before_update.bind(values, lambda rows: Seen(*rows[0]) if rows else None)
 
     def missing(self, op: WaitForIngest) -> Statement[Sequence[str]]:
         """Those of the ids that name no memory of the user."""

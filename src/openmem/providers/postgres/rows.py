@@ -34,7 +34,7 @@ def to_record(row: Row) -> MemoryRecord:
     return construct_record(fields, {} if extensions is None else json.loads(extensions))
 
 
-def values_of(id: str, op: Add, model: str) -> dict[str, object]:
+def values_of(id: str, op: Add, model: str | None) -> dict[str, object]:
     """The columns of a new memory that its caller gives, by name."""
     return {
         "id": id,
@@ -47,13 +47,13 @@ def values_of(id: str, op: Add, model: str) -> dict[str, object]:
         "valid_from": op.valid_from and as_utc(op.valid_from),
         "valid_to": op.valid_to,
         "supersedes": to_list(op.supersedes),
-        "embedding_model": model,
+        "embedding_model": model if op.indexed else None,
         "extensions": _to_json(op.extensions),
         "metadata": None if op.metadata is None else metadata_json(op.metadata),
         "key": op.key,
         "expires_at": op.expires_at,
         "indexed": op.indexed,
-        "utc_offset": _minutes(op.valid_from),
+        "utc_offset": minutes(op.valid_from),
     }
 
 
@@ -64,6 +64,12 @@ def moment_of(moment: datetime, utc_offset: int | None) -> datetime:
         utc_offset: in minutes; None if there was none.
     """
     return moment if utc_offset is None else moment.astimezone(timezone(timedelta(minutes=utc_offset)))
+
+
+def minutes(moment: datetime | None) -> int | None:
+    """The offset from UTC with which a time was given; None for none."""
+    offset = None if moment is None else moment.utcoffset()
+    return round(offset / timedelta(minutes=1)) if offset else None
 
 
 def to_list(values: Iterable[str] | None) -> list[str] | None:
@@ -86,11 +92,6 @@ def metadata_json(value: Any) -> str:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
-
-
-def _minutes(moment: datetime | None) -> int | None:
-    offset = None if moment is None else moment.utcoffset()
-    return round(offset / timedelta(minutes=1)) if offset else None
 
 
 def _to_json(value: Mapping[str, Any] | None) -> str | None:

@@ -6,23 +6,35 @@ supersedes, and the entry in the audit log.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from ..._ids import bucket_in, bucket_of
 from ...analysis import VERSION
 from ...errors import InvalidRequestError
 from ...models import MemoryRecord
-from ...operations import Add, Delete, Update
+from ...operations import Add, Delete, Put, Update
 from ...ports.postgres import Row, Statement
 from ..base import Call, no_such_memory
+from ..conflicts import key_in_use, other_version, other_version_of_key
 from ..idempotency import hashed, key_reused, memory_deleted_since
 from ..supersession import has_ended, unknown_superseded
 from . import binary
 from .additions import Addition
-from .rows import to_list, to_record, values_of
+from .reads import Seen
+from .rows import metadata_json, minutes, to_list, to_record, values_of
 from .sql import Catalog
 from .sql.parts import scope_values
+
+READ_FIELDS: Final = frozenset({"content", "valid_from"})
+"""Fields of which a search compares something: a text and the date that it is from."""
+
+_PUT_PARTS: Final = {
+    "new_supersedes": "CASE WHEN kept.id IS NULL OR kept.id = ANY (:supersedes::text[]) THEN :supersedes::text[]\n"
+    "    ELSE coalesce(:supersedes::text[], '{}') || kept.id END",
+    "new_version": "coalesce(kept.version, 1)",
+}
 
 
 class AddedBefore(NamedTuple):
@@ -36,28 +48,31 @@ class Read(NamedTuple):
     """What the client read in a text.
 
     Attributes:
-        model: the name of the model that made the vector.
+        model: the name of the model that made the vector; None without one.
         terms: the value of the column.
     """
 
-    model: str
-    vector: Sequence[float]
-    terms: str
+    model: str | None = None
+    vector: Sequence[float] | None = None
+    terms: str | None = None
 
 
 class Writes:
-    """The statements of `add`, `update` and `delete`."""
+    """The statements of `add`, `put`, `update` and `delete`."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._add = catalog.query("add")
         self._add_superseding = catalog.query("add_superseding")
         self._add_once = catalog.query("add_once")
+        self._put = catalog.query("put", further=_PUT_PARTS)
         self._added_before = catalog.query("added_before")
         self._update = catalog.query("update")
         self._delete = catalog.query("delete")
 
     def add(self, addition: Addition, op: Add, call: Call, read: Read) -> Statement[MemoryRecord]:
         """Store a memory, and close the validity of those that it supersedes."""
+        if op.key is not None:
+            return self._add_with_key(op.key, addition, op, call, read)
         values = _values_of_new(addition, op, call, read)
         if not op.supersedes:
             return self._add.bind(values, lambda rows: to_record(rows[0]))
@@ -68,6 +83,39 @@ class Writes:
             return to_record(columns)
 
         return self._add_superseding.bind(values | _values_of_superseding(op, call), decode)
+
+    def _add_with_key(self, key: str, addition: Addition, op: Add, call: Call, read: Read) -> Statement[MemoryRecord]:
+        def decode(rows: Sequence[Row]) -> MemoryRecord:
+            unknown, already_ended, _, version, *columns = rows[0]
+            if version is None:
+                check_superseded(unknown, already_ended)
+            if columns[0] is None:
+                raise key_in_use(key)
+            return to_record(columns)
+
+        return self._put.bind(_values_of_put(addition, op, call, read), decode)
+
+    def put(self, addition: Addition, op: Put, call: Call, read: Read) -> Statement[MemoryRecord | None]:
+        """Store a memory under a key, in place of the one that has it.
+
+        The result is None if nothing was stored, since another write came between. Then it is to be run again.
+        """
+
+        def decode(rows: Sequence[Row]) -> MemoryRecord | None:
+            unknown, already_ended, is_circular, version, *columns = rows[0]
+            if op.if_version not in (None, version or 0):
+                raise other_version_of_key(op.key, version or 0, op.if_version or 0)
+            check_superseded(unknown, already_ended)
+            if is_circular:
+                raise InvalidRequestError("supersedes: a memory cannot supersede itself")
+            return None if columns[0] is None else to_record(columns)
+
+        values = _values_of_put(addition, op, call, read) | {
+            "if_version": op.if_version,
+            "keep_history": op.keep_history,
+            "action": op.verb,
+        }
+        return self._put.bind(values, decode)
 
     def add_once(self, addition: Addition, op: Add, call: Call, read: Read) -> Statement[MemoryRecord | AddedBefore]:
         """Store a memory, unless one was stored under the call's idempotency key in the last day."""
@@ -103,23 +151,29 @@ class Writes:
         }
         return self._added_before.bind(values, decode)
 
-    def update(self, op: Update, call: Call, read: Read | None) -> Statement[MemoryRecord]:
+    def update(self, op: Update, call: Call, seen: Seen | None, read: Read) -> Statement[MemoryRecord | None]:
         """Change the given fields, and close the validity of the memories that this one newly supersedes.
 
-        Args:
-            read: what the new content was read as; None where the content stays.
-        """
+        The result is None if nothing was changed, since the memory is not as it was seen.
 
-        def decode(rows: Sequence[Row]) -> MemoryRecord:
+        Args:
+            seen: the memory that was there when `read` was made; None if no such memory was there, or it does not
+                matter.
+            read: what replaces what a search compares of the memory.
+        """
+        depends = not op.changes.isdisjoint(READ_FIELDS)
+
+        def decode(rows: Sequence[Row]) -> MemoryRecord | None:
             if not rows:
                 raise no_such_memory(op.id)
-            scope, valid_from, unknown, already_ended, *columns = rows[0]
+            scope, version, is_as_seen, valid_from, valid_to, unknown, already_ended, *columns = rows[0]
             call.grants.require("write", scope)
+            if op.if_version not in (None, version):
+                raise other_version(op.id, version, op.if_version or 0)
             check_superseded(unknown, already_ended)
-            if op.valid_to is not None and valid_from is not None and op.valid_to < valid_from:
-                raise InvalidRequestError(
-                    f"valid_to: {op.valid_to.isoformat()} is before the memory's valid_from {valid_from.isoformat()}"
-                )
+            if not is_as_seen:
+                return None
+            _check_order(op, valid_from, valid_to)
             return to_record(columns)
 
         values = {
@@ -128,12 +182,22 @@ class Writes:
             "users": to_list(call.users),
             "changes": sorted(op.changes),
             "content": op.content,
-            "embedding_model": None if read is None else read.model,
-            **(_NOT_READ if read is None else _values_of_read(read)),
+            "embedding_model": read.model,
+            **_values_of_read(read),
+            "was_seen": depends,
+            "seen_content": seen and seen.content,
+            "seen_indexed": seen and seen.indexed,
+            "seen_valid_from": seen and seen.valid_from,
+            "seen_utc_offset": seen and seen.utc_offset,
             "scope": op.scope,
             "tags": to_list(op.tags),
             "confidence": op.confidence,
+            "valid_from": op.valid_from,
+            "utc_offset": minutes(op.valid_from),
             "valid_to": op.valid_to,
+            "metadata": None if op.metadata is None else metadata_json(op.metadata),
+            "expires_at": op.expires_at,
+            "if_version": op.if_version,
             "supersedes": to_list(op.supersedes or ()),
             "supersede_ended": op.supersede_ended,
             "app": call.app,
@@ -149,12 +213,16 @@ class Writes:
         def decode(rows: Sequence[Row]) -> None:
             if not rows:
                 raise no_such_memory(op.id)
-            call.grants.require("delete", rows[0][0])
+            scope, version = rows[0]
+            call.grants.require("delete", scope)
+            if op.if_version not in (None, version):
+                raise other_version(op.id, version, op.if_version or 0)
 
         values = {
             "id": op.id,
             "bucket": bucket_in(op.id),
             "users": to_list(call.users),
+            "if_version": op.if_version,
             "app": call.app,
             "request_id": call.request_id,
             **scope_values("granted", call.grants.delete),
@@ -175,6 +243,23 @@ def check_superseded(unknown: Sequence[str], already_ended: Sequence[str]) -> No
         raise has_ended(already_ended)
 
 
+def _check_order(op: Update, valid_from: datetime | None, valid_to: datetime | None) -> None:
+    """Refuse a validity that would end before it begins.
+
+    Args:
+        valid_from, valid_to: those of the memory as it was.
+    """
+    if op.changes.isdisjoint({"valid_from", "valid_to"}):
+        return
+    begin = op.valid_from if "valid_from" in op.changes else valid_from
+    end = op.valid_to if "valid_to" in op.changes else valid_to
+    if begin is None or end is None or begin <= end:
+        return
+    if "valid_to" in op.changes:
+        raise InvalidRequestError(f"valid_to: {end.isoformat()} is before the memory's valid_from {begin.isoformat()}")
+    raise InvalidRequestError(f"valid_from: {begin.isoformat()} is after the memory's valid_to {end.isoformat()}")
+
+
 def _values_of_new(addition: Addition, op: Add, call: Call, read: Read) -> dict[str, object]:
     values = values_of(addition.id, op, read.model)
     values["earlier"] = addition.earlier
@@ -188,13 +273,21 @@ def _values_of_new(addition: Addition, op: Add, call: Call, read: Read) -> dict[
 
 def _values_of_read(read: Read) -> dict[str, object]:
     return {
-        "embedding": binary.half_vector(read.vector),
+        "embedding": None if read.vector is None else binary.half_vector(read.vector),
         "terms": read.terms,
-        "analysis": VERSION,
+        "analysis": None if read.terms is None else VERSION,
     }
 
 
-_NOT_READ: Final[Mapping[str, None]] = {"embedding": None, "terms": None, "analysis": None}
+def _values_of_put(addition: Addition, op: Add, call: Call, read: Read) -> dict[str, object]:
+    """Those of an `add` with a key: it stores a memory where the key is free."""
+    return {
+        **_values_of_new(addition, op, call, read),
+        **_values_of_superseding(op, call),
+        "if_version": 0,
+        "keep_history": False,
+        "action": Add.verb,
+    }
 
 
 def _values_of_superseding(op: Add, call: Call) -> dict[str, object]:

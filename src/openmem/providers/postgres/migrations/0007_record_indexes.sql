@@ -1,6 +1,7 @@
 DROP INDEX {concurrently} IF EXISTS {schema}.memories_keys;
-CREATE UNIQUE INDEX {concurrently} memories_keys ON {schema}.memories (user_id, key, scope, bucket)
-    NULLS NOT DISTINCT WHERE key IS NOT NULL;
+CREATE UNIQUE INDEX {concurrently} memories_keys
+    ON {schema}.memories (user_id, {schema}.key_digest(key), coalesce({schema}.key_digest(scope), ''), bucket)
+    WHERE key IS NOT NULL;
 DROP INDEX {concurrently} IF EXISTS {schema}.memories_expiring;
 CREATE INDEX {concurrently} memories_expiring ON {schema}.memories (expires_at) WHERE expires_at IS NOT NULL;
 DROP INDEX {concurrently} IF EXISTS {schema}.memories_superseding;

@@ -10,6 +10,9 @@ Comments stay in the rendered text, which ``docs/sql`` shows, and are left out o
 * ``{is_selected(m.scope)}``, ``{is_granted(m.scope)}``, ``{is_readable(m.scope)}``: whether a scope is among those that
   the caller asks for, those that it may do this with, and those that it may read. The column is the argument. They
   mention ``:selected_paths``, ``:selected_prefixes`` and so on, whose values `scope_values` gives.
+* ``{not_expired(m)}``: whether the memory in a row ``m`` is still there: whether it has no end, or this is to come.
+* ``{has_key(m)}``: whether the memory in a row ``m`` is the one of the user ``:user_id`` with the key ``:key`` in
+  ``:scope``.
 * ``{columns}``: the columns of a record, from a row ``m`` of ``memories``.
 * ``{readable_columns}``: the same, without the ids of superseded memories that the caller may not read. It mentions
   ``:bucket``, ``:readable_paths`` and ``:readable_prefixes``.
@@ -76,9 +79,15 @@ class Catalog:
             "is_selected": parts.scope_condition("selected"),
             "is_granted": parts.scope_condition("granted"),
             "is_readable": parts.scope_condition("readable"),
+            "not_expired": parts.not_expired,
             "app_of": parts.app_of,
+            "has_key": parts.has_key,
+            "new_supersedes": ":supersedes::text[]",
+            "new_version": "1",
             "insert_memory": read(parts.__name__, "insert_memory"),
             "key_lifetime": KEY_LIFETIME,
+            "renew_idempotency_key": read(parts.__name__, "renew_idempotency_key"),
+            "purge_idempotency_keys": read(parts.__name__, "purge_idempotency_keys"),
             "has_ended": read(parts.__name__, "has_ended"),
             "audit_write": "" if audit == "off" else read(parts.__name__, "audit_write"),
             "audit_read": read(parts.__name__, "audit_read") if audit == "all" else "",

@@ -13,7 +13,7 @@ superseded AS (
         {has_ended} AS has_ended
     FROM {schema}.memories m
     WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.id = ANY (:supersedes::text[])
-        AND {is_granted(m.scope)}
+        AND {is_granted(m.scope)} AND {not_expired(m)}
     ORDER BY m.id FOR UPDATE
 ),
 -- One row. A repetition stores nothing, so that nothing forbids it: what it supersedes ended the first time.
@@ -38,22 +38,13 @@ claimed AS (
     INSERT INTO {schema}.idempotency_keys AS k (bucket, user_id, key, fingerprint, memory_id, at)
     SELECT :bucket::smallint, :user_id::text, :idempotency_key::text, :fingerprint::text, :id::text, now()
     FROM checked WHERE checked.unknown = '{}' AND checked.already_ended = '{}'
-    ON CONFLICT (user_id, key, bucket) DO UPDATE SET
-        fingerprint = CASE WHEN k.at < now() - {key_lifetime} THEN excluded.fingerprint ELSE k.fingerprint END,
-        memory_id = CASE WHEN k.at < now() - {key_lifetime} THEN excluded.memory_id ELSE k.memory_id END,
-        at = CASE WHEN k.at < now() - {key_lifetime} THEN excluded.at ELSE k.at END
+    {renew_idempotency_key}
     RETURNING k.memory_id, k.fingerprint
 ),
 -- Up to 10 rows: every write removes a few old keys of its bucket. SKIP LOCKED, so that none waits for another to do
 -- the same.
 purged AS (
-    DELETE FROM {schema}.idempotency_keys old
-    WHERE old.bucket = :bucket::smallint AND (old.user_id, old.key) IN (
-        SELECT k.user_id, k.key FROM {schema}.idempotency_keys k
-        WHERE k.bucket = :bucket::smallint AND k.at < now() - {key_lifetime}
-            AND (k.user_id, k.key) <> (:user_id::text, :idempotency_key::text)
-        ORDER BY k.at LIMIT 10 FOR UPDATE SKIP LOCKED
-    )
+    {purge_idempotency_keys}
 ),
 -- One row.
 decision AS (
@@ -68,10 +59,18 @@ validity_closed AS (
     FROM superseded, decision
     WHERE m.id = superseded.id AND m.bucket = :bucket::smallint AND NOT superseded.has_ended AND decision.is_new
 ),
--- At most one row: the memory as it is stored.
+-- At most one row: a memory that has expired gives the key up that the new one is to have.
+freed AS (
+    UPDATE {schema}.memories m SET key = NULL
+    FROM decision
+    WHERE m.bucket = :bucket::smallint AND {has_key(m)} AND NOT {not_expired(m)} AND decision.is_new
+    RETURNING m.id
+),
+-- At most one row: the memory as it is stored. It counts what was freed, so that this comes first.
 added AS (
     {insert_memory}
-    FROM decision WHERE decision.is_new
+    FROM decision CROSS JOIN (SELECT count(*) FROM freed) freed
+    WHERE decision.is_new
     RETURNING
         {readable_columns}
 ),

@@ -8,7 +8,7 @@ superseded AS (
         {has_ended} AS has_ended
     FROM {schema}.memories m
     WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.id = ANY (:supersedes::text[])
-        AND {is_granted(m.scope)}
+        AND {is_granted(m.scope)} AND {not_expired(m)}
     ORDER BY m.id FOR UPDATE
 ),
 -- One row. MATERIALIZED, so that the arrays are made once.

@@ -2,4 +2,4 @@
 SELECT
     {readable_columns}
 FROM {schema}.memories m
-WHERE m.id = :id::text AND m.bucket = :bucket::smallint
+WHERE m.id = :id::text AND m.bucket = :bucket::smallint AND {not_expired(m)}

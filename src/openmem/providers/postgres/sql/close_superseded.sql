@@ -20,7 +20,7 @@ superseded AS (
             {is_readable(m.scope)} AS is_readable
         FROM {schema}.memories m
         WHERE m.id = named.id AND m.bucket = named.bucket AND m.user_id = named.user_id
-            AND {is_granted(m.scope)}
+            AND {is_granted(m.scope)} AND {not_expired(m)}
         FOR UPDATE
     ) found
 ),

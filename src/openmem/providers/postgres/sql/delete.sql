@@ -1,11 +1,13 @@
--- Remove a memory. At most one row: its scope, also if the caller may not delete it.
+-- Remove a memory. At most one row: its scope and its version, also if they forbid it.
 WITH
 -- At most one row. Memories of users for whom the caller may not act do not exist.
 target AS (
-    SELECT m.id, m.scope, {is_granted(m.scope)} AS is_allowed
+    SELECT m.id, m.scope, m.version,
+        {is_granted(m.scope)} AND coalesce(m.version = :if_version::int, true) AS is_allowed
     FROM {schema}.memories m
     WHERE m.id = :id::text AND m.bucket = :bucket::smallint
         AND (:users::text[] IS NULL OR m.user_id = ANY (:users::text[]))
+        AND {not_expired(m)}
     FOR UPDATE
 ),
 -- At most one row.
@@ -20,4 +22,4 @@ audit_entry AS (
         'delete' AS action, deleted.id AS memory_id, deleted.scope
     FROM deleted
 ){audit_write}
-SELECT scope FROM target
+SELECT scope, version FROM target

@@ -7,6 +7,7 @@ found AS (
     FROM {schema}.memories m
     WHERE m.id = :id::text AND m.bucket = :bucket::smallint
         AND (:users::text[] IS NULL OR m.user_id = ANY (:users::text[]))
+        AND {not_expired(m)}
 ),
 -- One row, none if the memory is not shown.
 audit_entry AS (

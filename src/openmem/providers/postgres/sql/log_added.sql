@@ -1,7 +1,7 @@
--- Log the addition of memories that COPY stored, in their order. No rows.
+-- Log memories that COPY stored, in their order. No rows.
 WITH audit_entry AS (
     SELECT added.bucket, added.user_id, {app_of(added.source)} AS app,
-        'add' AS action, added.id AS memory_id, added.scope
+        :action::text AS action, added.id AS memory_id, added.scope
     FROM unnest(:ids::text[], :buckets::smallint[]) WITH ORDINALITY AS new (id, bucket, position)
     CROSS JOIN LATERAL (
         SELECT * FROM {schema}.memories m WHERE m.id = new.id AND m.bucket = new.bucket

@@ -65,6 +65,20 @@ def scope_values(scopes: Scopes, filter: ScopeFilter | None) -> Mapping[str, lis
     return {paths: list(filter.paths), prefixes: list(filter.prefixes)}
 
 
+def has_key(row: str) -> str:
+    """Whether a memory has the key ``:key`` among those of ``:user_id`` in ``:scope``."""
+    return (
+        f"{row}.user_id = :user_id::text AND {row}.key IS NOT NULL\n"
+        f"    AND {{schema}}.key_digest({row}.key) = {{schema}}.key_digest(:key::text)\n"
+        f"    AND coalesce({{schema}}.key_digest({row}.scope), '') = coalesce({{schema}}.key_digest(:scope::text), '')"
+    )
+
+
+def not_expired(row: str) -> str:
+    """Whether a memory is still there for the verbs."""
+    return f"({row}.expires_at IS NULL OR {row}.expires_at > now())"
+
+
 def app_of(source: str) -> str:
     """The app of an audit entry: the caller's name, else what the column `source` of the memory says."""
     return f"coalesce(:app::text, {source}::json ->> 'app')"

@@ -1,7 +1,7 @@
 INSERT INTO {schema}.memories AS m (
     id, bucket, user_id, ordinal, created_at, content, scope, tags, source, confidence,
     valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, utc_offset, extensions,
-    metadata, key, expires_at, indexed
+    metadata, key, version, expires_at, indexed
 )
 SELECT :id::text, :bucket::smallint, :user_id::text,
     -- One more than the user's newest memory has, but for :later memories that are stored already, and as many more as
@@ -14,7 +14,7 @@ SELECT :id::text, :bucket::smallint, :user_id::text,
         ORDER BY newest.ordinal DESC LIMIT 1
     ), cardinality(:earlier::text[])) + 1,
     now(), :content::text, :scope::text, :tags::text[], :source::json, :confidence::float8,
-    :valid_from::timestamptz, :valid_to::timestamptz, :supersedes::text[],
+    :valid_from::timestamptz, :valid_to::timestamptz, {new_supersedes},
     :embedding_model::text, :embedding::{vector}.halfvec, :terms::text::{vector}.sparsevec,
     :analysis::int, :utc_offset::int, :extensions::json,
-    :metadata::text::jsonb, :key::text, :expires_at::timestamptz, :indexed::boolean
+    :metadata::text::jsonb, :key::text, {new_version}, :expires_at::timestamptz, :indexed::boolean
