@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,8 @@ from .providers.base import Provider
 from .rerankers import reranker_for
 
 R = TypeVar("R")
+
+logger = logging.getLogger("openmem")
 
 
 class Session:
@@ -98,6 +101,7 @@ class Session:
     async def run(self, op: Operation[R], call: Call | None = None, idempotency_key: str | None = None) -> R:
         """Perform one operation. It is checked before anything is sent, and again by what opening found out."""
         call = call or self._call(idempotency_key)
+        started, outcome = self._ports.monotonic(), "failed"
         try:
             self._check_key(idempotency_key)
             if op.validate_in_thread:
@@ -108,10 +112,16 @@ class Session:
                 await self._open()
                 self.provider.check(op, call)
                 self._check_key(idempotency_key)
-            return await op.apply(self._verbs, _of_one_user(op, call))
+            result = await op.apply(self._verbs, _of_one_user(op, call))
+            outcome = "ok"
+            return result
         except OMPError as error:
             self._identify(error, call)
+            outcome = error.code
             raise
+        finally:
+            milliseconds = (self._ports.monotonic() - started) * 1000
+            logger.debug("verb=%s ms=%.1f outcome=%s request_id=%s", op.verb, milliseconds, outcome, call.request_id)
 
     def _check_key(self, idempotency_key: str | None) -> None:
         """Refuse an idempotency key that the backend would forget."""

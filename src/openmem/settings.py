@@ -18,6 +18,8 @@ from typing import Any, Protocol, get_type_hints
 from ._text import check_text, quoted
 from ._time_zones import time_zone
 
+_SECONDS_OF_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
 
 class Kind(Protocol):
     """Which values a setting may have."""
@@ -79,6 +81,17 @@ class Seconds:
 
     def parse(self, text: str) -> float:
         return self.check(float(text) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) else text)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval(Seconds):
+    """A time in seconds, more than 0; on the command line with a unit, as in ``90s``, ``30m``, ``1h`` or ``7d``."""
+
+    def parse(self, text: str) -> float:
+        found = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+        if found is None:
+            raise ValueError(f"{quoted(text)} is not a time such as '30m', '1h' or '7d'")
+        return self.check(int(found[1]) * _SECONDS_OF_UNIT[found[2]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from openmem import AsyncMemory, InvalidRequestError
+from openmem import AsyncMemory, InvalidRequestError, NotFoundError
 from openmem.testing.modes import Async, Mode, Sync
 
 from ..embedders import service as openai_service
@@ -20,7 +21,7 @@ from ..mem0.stores import new_store
 from ..mem0.test_engine import settings as engine_settings
 from ..rerankers import service as cohere_service
 from ..supermemory import service as supermemory_service
-from .upstream import Upstream, good
+from .upstream import Upstream, good, reply
 
 CONTENT, QUERY, USER = "Zanzibar is where she was born", "Kilimanjaro", "secret-user-id"
 TOLD = ("anzibar", "ilimanjaro", USER)
@@ -122,6 +123,29 @@ def test_calls_of_the_applications_own_are_logged_as_before(caplog: pytest.LogCa
             client.get(f"{upstream.url}/memories?user_id=maya")
     assert [entry for entry in caplog.records if entry.name == "httpx"]
     assert [entry for entry in caplog.records if entry.name.startswith("httpcore")]
+
+
+def test_each_call_is_one_line(mode: Mode, caplog: pytest.LogCaptureFixture) -> None:
+    async def body(upstream: Upstream) -> None:
+        async with mode.client(provider="passthrough", base_url=upstream.url) as memory:
+            await memory.list(user_id=USER)
+            await memory.add_many([{"content": CONTENT, "user_id": USER}])
+            upstream.answer = lambda request: reply({"error": {"code": "not_found", "message": CONTENT}}, 404)
+            with pytest.raises(NotFoundError) as raised:
+                await memory.get("m1")
+            ids.append(raised.value.request_id)
+
+    ids: list[str | None] = []
+    caplog.set_level(logging.DEBUG, "openmem")
+    with Upstream(good) as upstream:
+        mode.run(body(upstream))
+        sent = [request.headers["x-request-id"] for request in upstream.requests]
+        assert sent[-1:] == ids
+    lines = [entry.getMessage() for entry in caplog.records if entry.name == "openmem"]
+    shown = [re.fullmatch(r"verb=(\w+) ms=\d+\.\d outcome=(\w+) request_id=(\w+)", line) for line in lines]
+    assert [line and line.groups() for line in shown] == [
+        ("list", "ok", sent[0]), ("add_many", "ok", sent[1]), ("get", "not_found", sent[2])
+    ]  # fmt: skip
 
 
 async def _list(upstream: Upstream) -> None:

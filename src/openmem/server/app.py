@@ -43,6 +43,7 @@ from .keys import KeyRing
 from .limits import InFlight, RateLimit
 from .middleware import OPENAPI_PATH, AccessLogMiddleware, AdmissionMiddleware, Cors, request_info
 from .openapi import openapi_document
+from .purging import Purging
 from .request_parsing import app_of_header, read_operation
 from .telemetry import METRICS_CONTENT_TYPE, Metrics
 
@@ -87,6 +88,8 @@ class Server:
             self.metrics.watch_pool(self.memory.client.pool_usage)
         self.health = Health(self.memory.client.ping)
         self.adds = IdempotencyStore()
+        every = config.purge_every
+        self.purging = None if every is None else Purging(self.memory.client, every)
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -98,8 +101,12 @@ class Server:
                 if error.code != "provider_unavailable":
                     raise
                 logger.warning("the backend is not available yet: %s", error.message)
+            if self.purging is not None:
+                self.purging.start()
             yield
         finally:
+            if self.purging is not None:
+                await self.purging.close()
             await self.health.close()
             await self.adds.close()
             await self.memory.close()

@@ -240,7 +240,8 @@ def _log_to_stderr(level: str | None) -> None:
     # Its warnings are about single requests, which the access log tells.
     logging.getLogger("uvicorn").setLevel("ERROR")
     logging.getLogger("openmem").setLevel(level or "WARNING")
-    logging.getLogger("openmem.access").setLevel(level or "INFO")
+    for name in ("openmem.access", "openmem.purge"):
+        logging.getLogger(name).setLevel(level or "INFO")
 
 
 def _keys(parsed: argparse.Namespace) -> int:

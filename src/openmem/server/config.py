@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from .._network import is_loopback
 from ..config import SETTINGS
 from ..errors import InvalidRequestError
-from ..settings import FilePath, Seconds, Setting, Several, Switch, Text, Whole, settings_of
+from ..settings import FilePath, Interval, Seconds, Setting, Several, Switch, Text, Whole, settings_of
 from ..wire import MAX_BODY_BYTES
 
 
@@ -42,6 +42,8 @@ class OmpServerConfig:
         rate_limit_per_minute: requests a minute for one key, or for one address where there are no
             keys; None for no limit.
         shutdown_grace: seconds that running requests get when the server stops.
+        purge_every: seconds between two times that what has expired is removed, the first at the start; None for
+            never. One server of a database is enough; more do no harm.
         metrics: whether to serve Prometheus metrics at ``/metrics``.
     """
 
@@ -82,6 +84,10 @@ class OmpServerConfig:
     shutdown_grace: Annotated[
         float, Setting(Seconds(), "seconds running requests get at the end", option="shutdown-grace")
     ] = 10.0
+    purge_every: Annotated[
+        float | None,
+        Setting(Interval(), "how often to remove what has expired, as in 1h", option="purge-every"),
+    ] = None
     metrics: Annotated[bool, Setting(Switch(), "serve Prometheus metrics at /metrics", option="metrics")] = False
 
     @property
