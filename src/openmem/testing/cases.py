@@ -19,7 +19,20 @@ VALID: Final[dict[str, dict[str, Any]]] = {
     "context": {"query": "tea", "user_id": "u"},
     "audit": {"user_id": "u"},
     "wait_for_ingest": {"ids": ["mem_unknown"], "user_id": "u"},
+    "put": {"key": "tea", "content": "likes green tea", "user_id": "u"},
+    "get_by_key": {"key": "tea", "user_id": "u"},
+    "delete_many": {"user_id": "u", "ids": ["mem_unknown"]},
+    "count": {"user_id": "u"},
+    "facets": {"user_id": "u", "by": "scope"},
+    "history": {"id": "mem_unknown"},
+    "users": {},
+    "forget_user": {"user_id": "u"},
+    "restore": {"records": []},
+    "purge": {},
 }
+
+SELECTING: Final = ("list", "search", "context", "count", "facets", "delete_many")
+"""Verbs that select memories of a user."""
 
 NOTHING: Final[dict[str, dict[str, Any]]] = {
     "add_many": {"records": []},
@@ -40,6 +53,35 @@ FEATURE_USES: Final[dict[str, list[tuple[str, dict[str, Any]]]]] = {
     ],
     "supports_supersession": [("add", {"supersedes": ["mem_unknown"]})],
     "recency": [("search", {"recency": 86_400}), ("context", {"recency": timedelta(days=30)})],
+    "metadata": [
+        ("add", {"metadata": {"n": 9}}),
+        ("update", {"metadata": {"n": 9}}),
+        *((verb, {"where": {"n": 9}}) for verb in ("list", "search", "context")),
+    ],
+    "filters": [
+        *(
+            (verb, selector)
+            for verb in ("list", "search", "context")
+            for selector in (
+                {"scope": ["a", "b"]},
+                {"scope": "a/**"},
+                {"tags": ["a"]},
+                {"any_tags": ["a"]},
+                {"app": "a"},
+                {"as_of": datetime(2024, 1, 1, tzinfo=UTC)},
+            )
+        ),
+        *(
+            (verb, {name: datetime(2024, 1, 1, tzinfo=UTC)})
+            for verb in ("search", "context")
+            for name in ("since", "until")
+        ),
+        *(("list", {"order": order}) for order in ("oldest", "updated")),
+    ],
+    "keys": [("add", {"key": "tea"})],
+    "versions": [("update", {"if_version": 1}), ("delete", {"if_version": 1})],
+    "expiry": [("add", {"expires_at": datetime(9000, 1, 1, tzinfo=UTC)})],
+    "unindexed": [("add", {"indexed": False})],
 }
 
 HOSTILE: Final[dict[str, str]] = {
@@ -113,21 +155,36 @@ _BAD_TEXTS: Final[dict[str, Any]] = {
 }
 
 _TEXT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
-    "add": ("content", "user_id", "scope"),
-    "get": ("id",),
-    "update": ("id", "content", "scope"),
-    "delete": ("id",),
-    "list": ("user_id", "scope", "tag"),
-    "search": ("query", "user_id", "scope"),
-    "context": ("query", "user_id", "scope"),
+    "add": ("content", "user_id", "scope", "key"),
+    "get": ("id", "user_id"),
+    "update": ("id", "content", "scope", "user_id"),
+    "delete": ("id", "user_id"),
+    "list": ("user_id", "scope", "tag", "app"),
+    "search": ("query", "user_id", "scope", "app"),
+    "context": ("query", "user_id", "scope", "app"),
     "audit": ("user_id", "app"),
     "wait_for_ingest": ("user_id",),
+    "put": ("key", "content", "user_id", "scope"),
+    "get_by_key": ("key", "user_id", "scope"),
+    "delete_many": ("user_id", "scope", "app"),
+    "count": ("user_id", "scope", "app"),
+    "facets": ("user_id", "by", "scope", "app"),
+    "history": ("id", "user_id"),
+    "users": ("prefix",),
+    "forget_user": ("user_id",),
 }
 
 _TEXT_LISTS: Final[dict[str, tuple[str, ...]]] = {
     "add": ("tags", "supersedes"),
     "update": ("tags", "supersedes"),
     "wait_for_ingest": ("ids",),
+    "put": ("tags", "supersedes"),
+    "list": ("tags", "any_tags"),
+    "search": ("tags", "any_tags"),
+    "context": ("tags", "any_tags"),
+    "count": ("tags", "any_tags"),
+    "facets": ("tags", "any_tags"),
+    "delete_many": ("tags", "any_tags", "ids", "keys"),
 }
 
 _NUMBERS: Final[dict[tuple[str, str], tuple[Any, ...]]] = {
@@ -146,6 +203,17 @@ _NUMBERS: Final[dict[tuple[str, str], tuple[Any, ...]]] = {
     ("search", "recency"): (0, -1.0, 1e13, math.nan, "3600", True, timedelta(0), 10**5000),
     ("context", "recency"): (0, math.inf, "3600", True, timedelta(days=-1)),
     ("wait_for_ingest", "timeout"): (-1.0, math.nan, "5", True),
+    ("add", "indexed"): (None, "yes", 1),
+    ("put", "keep_history"): (None, "yes", 1),
+    ("put", "if_version"): (-1, 1.5, "1", True, 10**5000),
+    ("update", "if_version"): (0, -1, "1", True),
+    ("delete", "if_version"): (0, -1, "1", True),
+    ("facets", "limit"): (0, 1001, "5", True, None),
+    ("facets", "by"): ("user_id", "metadata", "metadata.", "metadata.a..b", "metadata.a\\b", "metadata.\0"),
+    ("users", "limit"): (0, 1001, "5", True, None),
+    ("list", "order"): ("best", "", None, 5),
+    ("delete_many", "everything"): (None, "yes", 1),
+    ("delete_many", "dry_run"): (None, "yes", 1),
 }
 
 _BEFORE_TIME: Final = datetime.min.replace(tzinfo=fixed_offset(timedelta(hours=14)))
@@ -154,13 +222,70 @@ _AFTER_TIME: Final = datetime.max.replace(tzinfo=fixed_offset(timedelta(hours=-1
 _BAD_TIMES: Final = ("yesterday", "", "1700000000", "12:00", 5, _BEFORE_TIME, _AFTER_TIME)
 
 _TIME_FIELDS: Final[dict[str, tuple[str, ...]]] = {
-    "add": ("valid_from", "valid_to"),
-    "update": ("valid_to",),
-    "list": ("since", "until"),
+    "add": ("valid_from", "valid_to", "expires_at"),
+    "update": ("valid_from", "valid_to", "expires_at"),
     "audit": ("since",),
+    "purge": ("ended_before", "audit_before"),
+    **{verb: ("since", "until", "as_of") for verb in SELECTING},
 }
 
-_BAD_SCOPES: Final = ("/", "a/", "/a", "a//b", "a/ /b", "a*", "*/a", "a/*/b", "**", "x" * 600)
+_BAD_SCOPES: Final = ("/", "a/", "/a", "a//b", "a/ /b", "a*", "*/a", "a/*/b", "**", "a/***", "/**", "x" * 600)
+_BAD_SCOPE_LISTS: Final[tuple[Any, ...]] = ([], ["a", ""], ["a", "b*"], [5], [None], {"a": 1}, ["a"] * 129)
+
+
+def _nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+_BAD_METADATA: Final[tuple[Any, ...]] = (
+    "a text",
+    5,
+    ["a"],
+    {1: 2},
+    {"a": math.nan},
+    {"a": object()},
+    {"a": "\0"},
+    {"\ud800": 1},
+    {"a": 10**640},
+    {"a": "x" * 17_000},
+    _nested(40),
+)
+
+BAD_FILTERS: Final[tuple[Any, ...]] = (
+    "a text",
+    5,
+    [],
+    {},
+    {"": 1},
+    {"a..b": 1},
+    {".a": 1},
+    {"a\\b": 1},
+    {"$a": 1},
+    {"$text": "tea"},
+    {"a": {"$foo": 1}},
+    {"a": {"$gt": 1, "b": 2}},
+    {"a": {"$gt": None}},
+    {"a": {"$gte": True}},
+    {"a": {"$lt": [1]}},
+    {"a": {"$in": 5}},
+    {"a": {"$nin": "ab"}},
+    {"a": {"$exists": 1}},
+    {"$and": []},
+    {"$or": {"a": 1}},
+    {"$or": [5]},
+    {"$or": [{}]},
+    {"$not": [{"a": 1}]},
+    {"$not": {}},
+    {"a": math.nan},
+    {"a": {"$in": [object()]}},
+    {"a\0": 1},
+    {"a": {"$in": list(range(65))}},
+    {"a": "x" * 17_000},
+    {"$not": {"$not": {"$not": {"$not": {"$not": {"$not": {"$not": {"$not": {"a": 1}}}}}}}}},
+)
 
 INVALID_SOURCES: Final[tuple[Any, ...]] = (
     "an app",
@@ -204,11 +329,17 @@ def _refused() -> Iterator[tuple[str, str, Any]]:
         for name in names:
             yield from ((verb, name, bad) for bad in _BAD_TIMES)
     for scope in _BAD_SCOPES:
-        yield from ((verb, "scope", scope) for verb in ("add", "update", "list", "search", "context"))
-    for wildcard in ("*", "a/*"):
-        yield from ((verb, "scope", wildcard) for verb in ("add", "update"))
+        yield from ((verb, "scope", scope) for verb in ("add", "update", "put", "get_by_key", *SELECTING))
+    for wildcard in ("*", "a/*", "a/**", ["a"]):
+        yield from ((verb, "scope", wildcard) for verb in ("add", "update", "put", "get_by_key"))
+    for scopes in _BAD_SCOPE_LISTS:
+        yield from ((verb, "scope", scopes) for verb in SELECTING)
+    for where in BAD_FILTERS:
+        yield from ((verb, "where", where) for verb in SELECTING)
+    for metadata in _BAD_METADATA:
+        yield from ((verb, "metadata", metadata) for verb in ("add", "update", "put"))
     yield "update", "content", None
-    yield from (("add_many", "records", records) for records in _BAD_RECORDS)
+    yield from ((verb, "records", records) for records in _BAD_RECORDS for verb in ("add_many", "restore"))
     yield from (("add", "source", source) for source in INVALID_SOURCES)
     yield from (("add", next(iter(extension)), extension) for extension in INVALID_EXTENSIONS)
 
@@ -222,6 +353,13 @@ def refused_calls() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "add", "valid_to", VALID["add"] | {"valid_from": year[1], "valid_to": year[0]}
     yield "update", "update", {"id": "mem_unknown"}
     yield "update", "supersedes", {"id": "mem_unknown", "supersedes": ["mem_unknown"]}
+    yield "delete_many", "everything", {"user_id": "u"}
+    yield "delete_many", "everything", {"user_id": "u", "dry_run": True}
+    for selector in ({"scope": "a"}, {"tags": ["a"]}, {"where": {"a": 1}}, {"ids": []}, {"as_of": year[0]}):
+        yield "delete_many", "everything", {"user_id": "u", "everything": True, **selector}
+    restored = {"id": "mem_1", "content": "tea", "user_id": "u", "created_at": year[0]}
+    for wrong in ({"id": ""}, {"created_at": "yesterday"}, {"version": 0}, {"version": "1"}, {"nonsense": 1}):
+        yield "restore", r"records\[1\]", {"records": [restored, {**restored, **wrong}]}
 
 
-READS: Final = ("get", "list", "search", "context", "audit")
+READS: Final = ("get", "list", "search", "context", "audit", "count", "facets", "history")

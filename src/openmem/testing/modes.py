@@ -77,7 +77,7 @@ class IngestedClient:
 
     def __getattr__(self, name: str) -> Any:
         verb = getattr(self._client, name)
-        if name not in ("add", "update"):
+        if name not in ("add", "put", "update"):
             return verb
 
         async def call(*args: Any, **kwargs: Any) -> MemoryRecord:

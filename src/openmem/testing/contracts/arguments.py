@@ -25,7 +25,7 @@ class ArgumentsContract(Contract):
     @requires()
     async def test_unknown_keywords_are_errors(self) -> None:
         for verb, arguments in cases.VALID.items():
-            with pytest.raises(InvalidRequestError if verb == "add" else TypeError, match="nonsense"):
+            with pytest.raises(InvalidRequestError if verb in ("add", "put") else TypeError, match="nonsense"):
                 await getattr(self.memory, verb)(**arguments, nonsense=1)
 
     @requires("add", "get", "max_content_length")
