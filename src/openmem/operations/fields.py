@@ -31,6 +31,7 @@ MAX_INTEGER_DIGITS: Final = 640
 """Digits of a whole number in JSON. Python writes and reads as many whatever its own limit is set to."""
 MAX_TOKEN_BUDGET: Final = 2**53 - 1
 """The greatest whole number that every JSON reader takes exactly."""
+MAX_VERSION: Final = 2**31 - 1
 MAX_HALF_LIFE: Final = 1e12
 """About 30,000 years, in seconds."""
 _INTEGER_BOUND: Final = 10**MAX_INTEGER_DIGITS

@@ -15,6 +15,7 @@ from ..access import Access, Grants
 from ..models import MemoryRecord, MemoryRecords
 from ..selection import Selection
 from .fields import (
+    MAX_VERSION,
     AnyText,
     Extensions,
     LocalTimeInput,
@@ -98,7 +99,7 @@ class Put(Add):
     verb: ClassVar[str] = "put"
 
     key: Name
-    if_version: StrictInt | None = Field(default=None, ge=0)
+    if_version: StrictInt | None = Field(default=None, ge=0, le=MAX_VERSION)
     keep_history: StrictBool = False
 
 
@@ -146,7 +147,7 @@ class Update(Operation[MemoryRecord]):
     metadata: Metadata | None = None
     expires_at: TimeInput | None = None
     user_id: Name | None = None
-    if_version: StrictInt | None = Field(default=None, ge=1)
+    if_version: StrictInt | None = Field(default=None, ge=1, le=MAX_VERSION)
 
     @model_validator(mode="after")
     def _changes_something(self) -> Update:
@@ -185,7 +186,7 @@ class Delete(Operation[None]):
 
     id: Name
     user_id: Name | None = None
-    if_version: StrictInt | None = Field(default=None, ge=1)
+    if_version: StrictInt | None = Field(default=None, ge=1, le=MAX_VERSION)
 
 
 _SELECTORS: Final = frozenset(ScopedQuery.model_fields) - {"user_id"} | {"ids", "keys"}
@@ -226,7 +227,7 @@ class RestoredMemory(Add):
     id: Name
     created_at: TimeInput
     updated_at: TimeInput | None = None
-    version: StrictInt = Field(default=1, ge=1)
+    version: StrictInt = Field(default=1, ge=1, le=MAX_VERSION)
 
 
 class Restore(AdministrativeOperation[MemoryRecords]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -61,9 +60,8 @@ class Writes(StoreProvider):
 
     def _add_all(self, op: AddMany, call: Call, reads: Sequence[Read]) -> MemoryRecords:
         store, first = self._store, op.records[0].user_id
-        digest = hashlib.sha256(" ".join(record.fingerprint for record in op.records).encode()).hexdigest()
         with store.exclusive():
-            if (before := self._added_before(first, digest, call)) is not None:
+            if (before := self._added_before(first, op.fingerprint, call)) is not None:
                 return [self._shown(stored.record, call) for stored in before]
             now = store.now()
             superseded: dict[str, Stored] = {}
@@ -89,7 +87,7 @@ class Writes(StoreProvider):
                 self._log_write("add", record.user_id, call, record=record)
             for id, stored in superseded.items():
                 store.close_validity([stored], ends[id], now)
-            self._remember(first, digest, records, call)
+            self._remember(first, op.fingerprint, records, call)
             readable = [self._readable(record, call) for record in records]
         return [record.model_copy(deep=True) for record in readable]
 
