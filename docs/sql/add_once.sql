@@ -11,8 +11,8 @@
 \set valid_from NULL
 \set key NULL
 \set scope NULL
-\set earlier '''{}'''
-\set later '''{}'''
+\set earlier ''''''
+\set later ''''''
 \set content '''I moved to Porto'''
 \set tags 'ARRAY[''home'']'
 \set source '''{"app": "demo"}'''
@@ -126,14 +126,17 @@ added AS (
     )
     SELECT :id::text, :bucket::smallint, :user_id::text,
         -- One more than the user's newest memory has, but for :later memories that are stored already, and as many more as
-        -- there are :earlier ones that are yet to be stored before this one. Not max(ordinal): a planner that expects few
-        -- memories of a user reads them all.
+        -- there are :earlier ones that are yet to be stored before this one, both told by ids with commas between them. Not
+        -- max(ordinal): a planner that expects few memories of a user reads them all.
         coalesce((
-            SELECT newest.ordinal + (SELECT count(*) FROM unnest(:earlier::text[]) AS earlier WHERE earlier > newest.id)
+            SELECT newest.ordinal + (
+                SELECT count(*) FROM unnest(string_to_array(:earlier::text, ',')) AS earlier WHERE earlier > newest.id
+            )
             FROM openmem.memories newest
-            WHERE newest.bucket = :bucket::smallint AND newest.user_id = :user_id::text AND newest.id <> ALL (:later::text[])
+            WHERE newest.bucket = :bucket::smallint AND newest.user_id = :user_id::text
+                AND strpos(:later::text, newest.id) = 0
             ORDER BY newest.ordinal DESC LIMIT 1
-        ), cardinality(:earlier::text[])) + 1,
+        ), cardinality(string_to_array(:earlier::text, ','))) + 1,
         now(), :content::text, :scope::text, :tags::text[], :source::json, :confidence::float8,
         :valid_from::timestamptz, :valid_to::timestamptz, :supersedes::text[],
         :embedding_model::text, :embedding::public.halfvec, :terms::text::public.sparsevec,

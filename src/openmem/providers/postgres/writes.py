@@ -262,8 +262,9 @@ def _check_order(op: Update, valid_from: datetime | None, valid_to: datetime | N
 
 def _values_of_new(addition: Addition, op: Add, call: Call, read: Read) -> dict[str, object]:
     values = values_of(addition.id, op, read.model)
-    values["earlier"] = addition.earlier
-    values["later"] = addition.later
+    # One text each, since drivers take their time for lists.
+    values["earlier"] = ",".join(addition.earlier)
+    values["later"] = ",".join(addition.later)
     values["bucket"] = bucket_of(op.user_id)
     values |= _values_of_read(read)
     values["app"] = call.app
