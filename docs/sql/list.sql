@@ -3,13 +3,22 @@
 \set bucket 677
 \set readable_prefixes NULL
 \set user_id '''maya'''
+\set selected_since NULL
+\set selected_until NULL
+\set last_moment NULL
+\set last_id NULL
+\set only_indexed NULL
+\set at_any_time NULL
+\set as_of NULL
+\set is_filtered NULL
 \set selected_paths NULL
 \set selected_prefixes NULL
-\set tag NULL
-\set since NULL
-\set until NULL
-\set last_created_at NULL
-\set last_id NULL
+\set selected_tags NULL
+\set selected_any_tags NULL
+\set selected_app NULL
+\set selected_ids NULL
+\set selected_keys NULL
+\set selected_where NULL
 \set limit 10
 \set app NULL
 \set scope NULL
@@ -17,8 +26,7 @@
 
 BEGIN;
 
--- One page of a user's memories, the newest first, from the position in the cursor on. Up to :limit rows, one per
--- memory.
+-- One page of a user's memories in an order, from the position in the cursor on. Up to :limit rows, one per memory.
 WITH
 page AS (
     SELECT
@@ -41,13 +49,28 @@ page AS (
         m.extensions::text
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
-        AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
-            OR m.scope ^@ ANY (:selected_prefixes::text[]))
-        AND (:tag::text IS NULL OR :tag::text = ANY (m.tags))
-        -- Bounds without OR, so that one index gives the page in its order, from its beginning.
-        AND m.created_at >= coalesce(:since::timestamptz, '-infinity')
-        AND m.created_at < coalesce(:until::timestamptz, 'infinity')
-        AND (m.created_at, m.id) < (coalesce(:last_created_at::timestamptz, 'infinity'), coalesce(:last_id::text, ''))
+        AND -- Bounds of the selection once more, without OR, so that an index in the order of time begins and ends there.
+        m.created_at >= coalesce(:selected_since::timestamptz, '-infinity')
+        AND m.created_at <= coalesce(:selected_until::timestamptz, 'infinity')
+        AND (m.created_at, m.id) < (coalesce(:last_moment::timestamptz, 'infinity'), coalesce(:last_id::text, ''))
+        AND (m.expires_at IS NULL OR m.expires_at > now())
+        AND (m.indexed OR NOT :only_indexed::boolean)
+        AND (:at_any_time::boolean
+            OR (m.valid_from IS NULL OR m.valid_from <= coalesce(:as_of::timestamptz, now()))
+            AND (m.valid_to IS NULL OR m.valid_to > coalesce(:as_of::timestamptz, now())))
+        -- One look where nothing else is asked for.
+        AND (NOT :is_filtered::boolean OR (
+            (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+                OR m.scope ^@ ANY (:selected_prefixes::text[]))
+            AND (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
+            AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
+            AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
+            AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])
+            AND (:selected_app::text IS NULL OR m.source ->> 'app' = :selected_app::text)
+            AND (:selected_ids::text[] IS NULL OR m.id = ANY (:selected_ids::text[]))
+            AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
+            AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
+        ))
     ORDER BY m.created_at DESC, m.id DESC
     LIMIT :limit::bigint
 ),

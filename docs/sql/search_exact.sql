@@ -1,15 +1,25 @@
 -- Made by tools/sql.py; what is changed here is lost.
 \set bucket 677
 \set user_id '''maya'''
+\set only_indexed NULL
+\set at_any_time NULL
+\set as_of NULL
+\set is_filtered NULL
 \set selected_paths NULL
 \set selected_prefixes NULL
+\set selected_since NULL
+\set selected_until NULL
+\set selected_tags NULL
+\set selected_any_tags NULL
+\set selected_app NULL
+\set selected_ids NULL
+\set selected_keys NULL
+\set selected_where NULL
 \set vector 'array_fill(0.1::real, ARRAY[256])'
 \set model '''hashing:256'''
-\set first_mask '''{359682810:-1,108004706:-2,134019540:-2,395445800:-8,49467353:-16}/536870912'''
-\set second_mask NULL
-\set third_mask NULL
-\set mask_flags '''{8,16,6}'''
-\set mask_factors '''{1.0,1.0,1.5}'''
+\set mask_vectors 'ARRAY[''{359682810:-1,108004706:-2,134019540:-2,395445800:-8,49467353:-16}/536870912'']'
+\set mask_flags 'ARRAY[8, 16, 6]'
+\set mask_factors 'ARRAY[1.0, 1.0, 1.5]'
 \set limit 10
 \set recency NULL
 \set min_score NULL
@@ -41,9 +51,24 @@ searched AS NOT MATERIALIZED (
     SELECT m.*
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
-        AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
-            OR m.scope ^@ ANY (:selected_prefixes::text[]))
-        AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
+        AND (m.expires_at IS NULL OR m.expires_at > now())
+        AND (m.indexed OR NOT :only_indexed::boolean)
+        AND (:at_any_time::boolean
+            OR (m.valid_from IS NULL OR m.valid_from <= coalesce(:as_of::timestamptz, now()))
+            AND (m.valid_to IS NULL OR m.valid_to > coalesce(:as_of::timestamptz, now())))
+        -- One look where nothing else is asked for.
+        AND (NOT :is_filtered::boolean OR (
+            (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+                OR m.scope ^@ ANY (:selected_prefixes::text[]))
+            AND (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
+            AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
+            AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
+            AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])
+            AND (:selected_app::text IS NULL OR m.source ->> 'app' = :selected_app::text)
+            AND (:selected_ids::text[] IS NULL OR m.id = ANY (:selected_ids::text[]))
+            AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
+            AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
+        ))
         AND NOT (SELECT is_large_user FROM size)
 ),
 -- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
@@ -59,13 +84,14 @@ query AS MATERIALIZED (
 -- One row: the vectors whose inner products with memories.terms make up a term_mask. The second and the third are NULL
 -- for a query with few lexemes.
 masks AS MATERIALIZED (
-    SELECT :first_mask::text::public.sparsevec AS first, :second_mask::text::public.sparsevec AS second,
-        :third_mask::text::public.sparsevec AS third
+    SELECT (:mask_vectors::text[])[1]::public.sparsevec AS first,
+        (:mask_vectors::text[])[2]::public.sparsevec AS second,
+        (:mask_vectors::text[])[3]::public.sparsevec AS third
 ),
 -- One row per set of bits that has a weight: those of a word, and those of the speaker.
 -- factor: what it counts in weights of a word that as many memories have.
 scored_flags AS MATERIALIZED (
-    SELECT * FROM unnest(:mask_flags::text::bigint[], :mask_factors::text::float8[]) AS words (flag, factor)
+    SELECT * FROM unnest(:mask_flags::bigint[], :mask_factors::float8[]) AS words (flag, factor)
 ),
 -- What the ranking needs of a memory: one row per row of searched, about 1000 at most.
 features AS MATERIALIZED (

@@ -9,8 +9,20 @@
 \set model '''hashing:256'''
 \set bucket 677
 \set user_id '''maya'''
+\set only_indexed NULL
+\set at_any_time NULL
+\set as_of NULL
+\set is_filtered NULL
 \set selected_paths NULL
 \set selected_prefixes NULL
+\set selected_since NULL
+\set selected_until NULL
+\set selected_tags NULL
+\set selected_any_tags NULL
+\set selected_app NULL
+\set selected_ids NULL
+\set selected_keys NULL
+\set selected_where NULL
 \set speaker_ids 'ARRAY[108004706, 134019540]'
 \set recency NULL
 \set limit 10
@@ -61,9 +73,24 @@ searched AS NOT MATERIALIZED (
     SELECT m.*
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
-        AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
-            OR m.scope ^@ ANY (:selected_prefixes::text[]))
-        AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
+        AND (m.expires_at IS NULL OR m.expires_at > now())
+        AND (m.indexed OR NOT :only_indexed::boolean)
+        AND (:at_any_time::boolean
+            OR (m.valid_from IS NULL OR m.valid_from <= coalesce(:as_of::timestamptz, now()))
+            AND (m.valid_to IS NULL OR m.valid_to > coalesce(:as_of::timestamptz, now())))
+        -- One look where nothing else is asked for.
+        AND (NOT :is_filtered::boolean OR (
+            (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+                OR m.scope ^@ ANY (:selected_prefixes::text[]))
+            AND (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
+            AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
+            AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
+            AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])
+            AND (:selected_app::text IS NULL OR m.source ->> 'app' = :selected_app::text)
+            AND (:selected_ids::text[] IS NULL OR m.id = ANY (:selected_ids::text[]))
+            AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
+            AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
+        ))
 ),
 -- One row: the first and the last ordinal of the user's memories, about how many there are, and how many ordinals each
 -- of 16 strata has. No rows for a user without memories. Not min() and max(): a planner that expects few
@@ -217,9 +244,24 @@ index_match AS (
         )
         AND m.bucket = :bucket::smallint
         AND CASE WHEN m.user_id = :user_id::text THEN
-            (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
-                OR m.scope ^@ ANY (:selected_prefixes::text[]))
-            AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
+            (m.expires_at IS NULL OR m.expires_at > now())
+            AND (m.indexed OR NOT :only_indexed::boolean)
+            AND (:at_any_time::boolean
+                OR (m.valid_from IS NULL OR m.valid_from <= coalesce(:as_of::timestamptz, now()))
+                AND (m.valid_to IS NULL OR m.valid_to > coalesce(:as_of::timestamptz, now())))
+            -- One look where nothing else is asked for.
+            AND (NOT :is_filtered::boolean OR (
+                (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+                    OR m.scope ^@ ANY (:selected_prefixes::text[]))
+                AND (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
+                AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
+                AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
+                AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])
+                AND (:selected_app::text IS NULL OR m.source ->> 'app' = :selected_app::text)
+                AND (:selected_ids::text[] IS NULL OR m.id = ANY (:selected_ids::text[]))
+                AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
+                AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
+            ))
         END
 ),
 index_candidates AS MATERIALIZED (

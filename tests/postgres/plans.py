@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import psycopg
@@ -22,6 +22,24 @@ def nodes(admin: psycopg.Connection[Any], statement: Statement[Any]) -> Iterator
     assert row is not None
     [plan] = row[0]
     return _below(plan["Plan"])
+
+
+def rows_read(
+    admin: psycopg.Connection[Any], statement: Statement[Any], tables: Collection[str] | None = None
+) -> float:
+    """How many rows the scans of a statement return or throw away.
+
+    Args:
+        tables: only scans of these.
+    """
+    kept = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Join Filter")
+    rows = 0.0
+    for node in nodes(admin, statement):
+        if tables is not None and node.get("Relation Name") not in tables:
+            continue
+        if "Scan" in node["Node Type"] or "Rows Removed by Join Filter" in node:
+            rows += node["Actual Loops"] * sum(node.get(name, 0) for name in kept)
+    return rows
 
 
 def _written(value: object) -> object:

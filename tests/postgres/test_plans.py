@@ -16,7 +16,6 @@ from openmem.access import Grants
 from openmem.analysis.analyzer import Analyzer
 from openmem.embedders.hashing import HashingEmbedder
 from openmem.operations import Add, Delete, Get, List, Search, Update, WaitForIngest, add_many_of
-from openmem.ports.postgres import Statement
 from openmem.providers.base import Call
 from openmem.providers.postgres.additions import Addition
 from openmem.providers.postgres.lexemes import term_ids, terms_literal
@@ -27,7 +26,7 @@ from openmem.providers.postgres.session import DIRECT, POOLED
 from openmem.providers.postgres.statements import Statements
 from openmem.providers.postgres.writes import Read
 
-from .plans import nodes
+from .plans import nodes, rows_read
 
 MANY = 600
 FEW = 20
@@ -122,13 +121,3 @@ def ids(admin: psycopg.Connection[Any], count: int) -> list[str]:
     """The ids of some memories, of those in the middle."""
     query = "SELECT id FROM openmem.memories ORDER BY id OFFSET 300 LIMIT %s"
     return [id for (id,) in admin.execute(query, (count,)).fetchall()]
-
-
-def rows_read(admin: psycopg.Connection[Any], statement: Statement[Any]) -> float:
-    """How many rows the scans of a statement return or throw away."""
-    kept = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Join Filter")
-    rows = 0.0
-    for node in nodes(admin, statement):
-        if "Scan" in node["Node Type"] or "Rows Removed by Join Filter" in node:
-            rows += node["Actual Loops"] * sum(node.get(name, 0) for name in kept)
-    return rows

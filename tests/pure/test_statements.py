@@ -17,7 +17,24 @@ from openmem._ids import bucket_in, bucket_of, new_memory_id
 from openmem.access import Grants
 from openmem.analysis import QueryWord
 from openmem.config import AuditMode
-from openmem.operations import Add, Audit, Context, Delete, Get, GetByKey, List, Put, Search, Update, WaitForIngest
+from openmem.operations import (
+    Add,
+    Audit,
+    Context,
+    Count,
+    Delete,
+    DeleteMany,
+    Facets,
+    ForgetUser,
+    Get,
+    GetByKey,
+    History,
+    List,
+    Put,
+    Search,
+    Update,
+    WaitForIngest,
+)
 from openmem.ports.postgres import Query, Statement
 from openmem.providers.base import Call, Position
 from openmem.providers.postgres.additions import Addition
@@ -77,6 +94,25 @@ def statements(
     yield "search indexed", sql.searches.indexed(search, CALL, WORDS, MARK, VECTOR, 5)
     yield "context", sql.searches.exact(context, CALL, WORDS, MARK, VECTOR, 5)
     yield "audit", sql.audit_log.audit(Audit(user_id=MARK, app=MARK, since=NOW), CALL)
+    deletions, filters = sql.deletions, {"where": {MARK: MARK}, "any_tags": [MARK], "app": MARK}
+    forget, unlimited = ForgetUser(user_id=MARK), Call(f"{MARK}-request")
+    yield "count", sql.counting.count(Count(user_id=MARK, **filters), CALL)
+    for ids, keys in (([MARK], None), (None, [MARK])):
+        named = DeleteMany(user_id=MARK, ids=ids, keys=keys, **filters)
+        yield f"count {ids}", sql.counting.count(named, unlimited)
+        [delete] = deletions.delete_named(named.selection(unlimited.grants))
+        yield f"delete {ids}", delete
+    for by in ("scope", "tag", "app", f"metadata.{MARK}"):
+        yield f"facets by {by}", sql.counting.facets(Facets(user_id=MARK, by=by), CALL)
+    yield "history", sql.reads.history(History(id=ID), CALL)
+    selected = DeleteMany(user_id=MARK, **filters)
+    yield "delete batch", deletions.delete_selected(selected.selection(unlimited.grants))(Position(NOW, MARK))
+    yield "log", deletions.log(selected, unlimited)
+    yield "forget memories", deletions.forget_memories(forget)(None)
+    yield "forget keys", deletions.forget_keys(forget)(None)
+    yield "forget audit entries", deletions.forget_audit_entries(forget)(None)
+    for order in ("oldest", "updated"):
+        yield f"list {order}", sql.reads.list(List(user_id=MARK, order=order), CALL)
     yield "before update", sql.reads.before_update(update, CALL)
     yield "wait_for_ingest", sql.reads.missing(WaitForIngest(ids=[MARK], user_id=MARK))
 
@@ -100,8 +136,10 @@ def test_a_statement(statement: Statement[Any], mode: AuditMode) -> None:
 
 @pytest.mark.parametrize("mode", get_args(AuditMode))
 def test_what_is_logged(mode: AuditMode) -> None:
-    writes = {"add", "add superseding", "add once", "put", "update", "update one field", "delete"}
-    reads = {"get", "get by key", "list", "list on", "search exact", "search indexed", "context"}
+    writes = {"add", "add superseding", "add once", "update", "update one field", "put", "delete", "log"}
+    reads = {"get", "list", "list on", "list oldest", "list updated", "search exact", "search indexed", "context"}
+    reads |= {"get by key", "count", f"count {[MARK]}", "count None", "history"}
+    reads |= {f"facets by {by}" for by in ("scope", "tag", "app", f"metadata.{MARK}")}
     logged = {name for name, statement in statements(mode) if "INSERT INTO memory_schema.audit_log" in statement.sql}
     assert logged == {"all": writes | reads, "writes": writes, "off": set()}[mode]
     hurried = {name for name, statement in statements(mode) if "synchronous_commit" in statement.sql}
@@ -116,11 +154,15 @@ def test_the_text_does_not_depend_on_the_values() -> None:
     assert bare.sql is full.sql
 
 
+OF_ALL_USERS = {
+    "count_purged", "count_stale_embeddings", "count_stale_terms", "purge_audit", "purge_ended", "purge_expired",
+    "stale_embeddings", "stale_terms", "users",
+}  # fmt: skip
 QUERIES = [
     pytest.param(query, id=f"{name}-{mode}")
     for mode in get_args(AuditMode)
     for name, query in Statements("memory_schema", "public", mode).catalog.queries.items()
-    if name not in {"count_stale_embeddings", "stale_embeddings", "count_stale_terms", "stale_terms"}
+    if name not in OF_ALL_USERS
 ]
 
 

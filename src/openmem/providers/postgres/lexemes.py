@@ -14,7 +14,7 @@ from .retrieval import layout
 MAX_ENTRIES: Final = 16_000
 """The most entries that pgvector's ``sparsevec`` takes."""
 
-Values: TypeAlias = Mapping[str, list[int] | list[float] | str | None]
+Values: TypeAlias = Mapping[str, list[int] | list[float] | list[str]]
 
 _MASK: Final = 0xFFFFFFFF
 _SPEAKER_SUFFIX: Final = ":"
@@ -158,17 +158,11 @@ def mask_values(words: tuple[QueryWord, ...]) -> Values:
         entries[0][id] |= 1 << layout.SPEAKER_BIT
     for id, bit in bits.items():
         entries[bit // layout.MASK_BITS][id] |= 1 << bit % layout.MASK_BITS
-    # Negative entries, since the operator <#> gives the negative inner product.
-    first, second, third = (
-        _vector_literal({id: -flags for id, flags in chunk.items()}) if chunk else None for chunk in entries
-    )
-    # Arrays as text: a driver looks at every item of a list.
     return {
-        "first_mask": first,
-        "second_mask": second,
-        "third_mask": third,
-        "mask_flags": f"{{{','.join(map(str, factors))}}}",
-        "mask_factors": f"{{{','.join(map(str, factors.values()))}}}",
+        # Negative entries, since the operator <#> gives the negative inner product.
+        "mask_vectors": [_vector_literal({id: -flags for id, flags in chunk.items()}) for chunk in entries if chunk],
+        "mask_flags": list(factors),
+        "mask_factors": list(factors.values()),
     }
 
 

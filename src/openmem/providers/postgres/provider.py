@@ -16,26 +16,37 @@ from ...models import (
     CapabilityFeatures,
     CapabilityLimits,
     ContextBlock,
+    Erased,
     MemoryPage,
     MemoryRecord,
     MemoryRecords,
+    Purged,
     SearchResults,
+    UserPage,
 )
+from ...models import Facets as FacetList
 from ...operations import (
     Add,
     AddMany,
     Audit,
     Context,
+    Count,
     Delete,
+    DeleteMany,
+    Facets,
+    ForgetUser,
     Get,
     GetByKey,
+    History,
     List,
+    Purge,
     Put,
     Reembed,
     Reindex,
     Restore,
     Search,
     Update,
+    Users,
     WaitForIngest,
 )
 from ...ports import Ports
@@ -50,6 +61,7 @@ from .additions import Additions
 from .bulk import Bulk
 from .calibrating import calibrate
 from .database import Connections, Database, Replica, note_read_only
+from .erasing import Eraser
 from .lexemes import query_values, term_ids, terms_literal
 from .retrieval.retriever import Retriever
 from .servers import PostgresServer, RemoteServer
@@ -88,6 +100,8 @@ class PostgresProvider(Provider):
         audits_reads=True,
         timezones=True,
         recency=True,
+        metadata=True,
+        filters=True,
     )
     limits = CapabilityLimits(max_search_results=100)
 
@@ -230,6 +244,29 @@ class PostgresProvider(Provider):
 
     async def list(self, op: List, call: Call) -> MemoryPage:
         return await self._db.read(lambda sql: sql.reads.list(op, call))
+
+    async def count(self, op: Count, call: Call) -> int:
+        return await self._db.read(lambda sql: sql.counting.count(op, call))
+
+    async def facets(self, op: Facets, call: Call) -> FacetList:
+        return await self._db.read(lambda sql: sql.counting.facets(op, call))
+
+    async def history(self, op: History, call: Call) -> MemoryRecords:
+        return await self._db.read(lambda sql: sql.reads.history(op, call))
+
+    async def users(self, op: Users, call: Call) -> UserPage:
+        return await self._db.run(self._db.sql.users.page(op))
+
+    async def delete_many(self, op: DeleteMany, call: Call) -> int:
+        if op.dry_run:
+            return await self._db.read(lambda sql: sql.counting.count(op, call))
+        return await Eraser(self._db).delete_many(op, call)
+
+    async def forget_user(self, op: ForgetUser, call: Call) -> Erased:
+        return await Eraser(self._db).forget(op)
+
+    async def purge(self, op: Purge, call: Call) -> Purged:
+        return await Eraser(self._db).purge(op)
 
     async def search(self, op: Search, call: Call) -> SearchResults:
         return await self._ranked(op, call, op.limit)

@@ -1,19 +1,45 @@
-"""What reads memories by their ids or in the order of time. Pure."""
+"""What reads memories by their ids, in an order, or along what superseded what. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..._ids import bucket_in, bucket_of
-from ...models import MemoryPage, MemoryRecord
-from ...operations import Get, GetByKey, List, Update, WaitForIngest
+from ...models import MemoryPage, MemoryRecord, MemoryRecords
+from ...operations import Get, GetByKey, History, List, Update, WaitForIngest
 from ...ports.postgres import Row, Statement
 from ..base import Call, no_such_key, no_such_memory
 from .rows import moment_of, to_list, to_record
+from .selection import selection_values
 from .sql import Catalog
 from .sql.parts import scope_values
+
+MAX_HISTORY: Final = 1000
+"""How many memories a history has each way, at most; those that are nearest."""
+
+_CHANGED: Final = "coalesce(m.updated_at, m.created_at)"
+_ORDERS: Final = {
+    "newest": {
+        "order": "m.created_at DESC, m.id DESC",
+        "position": "(m.created_at, m.id)",
+        "is_behind": "<",
+        "beginning": "'infinity'",
+    },
+    "oldest": {
+        "order": "m.created_at, m.id",
+        "position": "(m.created_at, m.id)",
+        "is_behind": ">",
+        "beginning": "'-infinity'",
+    },
+    "updated": {
+        "order": f"{_CHANGED} DESC, m.id DESC",
+        "position": f"({_CHANGED}, m.id)",
+        "is_behind": "<",
+        "beginning": "'infinity'",
+    },
+}
 
 
 class Seen(NamedTuple):
@@ -37,11 +63,15 @@ class Seen(NamedTuple):
 
 
 class Reads:
-    """The statements of `get`, `get_by_key`, `list` and `wait_for_ingest`, and what an `update` needs to know."""
+    """The statements of `get`, `get_by_key`, `list`, `history` and `wait_for_ingest`, and what an `update` needs."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._get = catalog.query("get")
-        self._list = catalog.query("list")
+        self._lists = {
+            order: catalog.query("list" if order == "newest" else f"list_{order}", further=parts, file="list")
+            for order, parts in _ORDERS.items()
+        }
+        self._history = catalog.query("history", further={"max_history": str(MAX_HISTORY)})
         self._missing = catalog.query("missing")
         self._before_update = catalog.query("before_update")
         self._get_by_key = catalog.query("get_by_key")
@@ -68,7 +98,7 @@ class Reads:
         return self._get.bind(values, decode)
 
     def list(self, op: List, call: Call) -> Statement[MemoryPage]:
-        """One page, newest first, from the position in the cursor on."""
+        """One page in an order, from the position in the cursor on."""
         selection = op.selection(call.grants)
         last = selection.behind
 
@@ -79,21 +109,35 @@ class Reads:
             return MemoryPage(items=items, next_cursor=op.cursor_after(items[-1]))
 
         values = {
-            "bucket": bucket_of(op.user_id),
-            "user_id": selection.user_id,
+            **selection_values(selection),
             "scope": op.scope_text,
-            "tag": selection.tag,
-            "since": selection.since,
-            "until": selection.until,
-            "last_created_at": None if last is None else last.moment,
+            "last_moment": None if last is None else last.moment,
             "last_id": None if last is None else last.id,
             "limit": op.limit + 1,
             "app": call.app,
             "request_id": call.request_id,
-            **scope_values("selected", selection.scopes),
             **scope_values("readable", call.grants.read),
         }
-        return self._list.bind(values, decode)
+        return self._lists[op.order].bind(values, decode)
+
+    def history(self, op: History, call: Call) -> Statement[MemoryRecords]:
+        """A memory with what it superseded and what superseded it, the oldest first."""
+
+        def decode(rows: Sequence[Row]) -> MemoryRecords:
+            if not rows:
+                raise no_such_memory(op.id)
+            call.grants.require("read", rows[0][0])
+            return [to_record(columns) for _, *columns in rows]
+
+        values = {
+            "id": op.id,
+            "bucket": bucket_in(op.id),
+            "users": to_list(call.users),
+            "app": call.app,
+            "request_id": call.request_id,
+            **scope_values("readable", call.grants.read),
+        }
+        return self._history.bind(values, decode)
 
     def get_by_key(self, op: GetByKey, call: Call) -> Statement[MemoryRecord]:
         """Read the memory that has a key; its validity does not matter."""

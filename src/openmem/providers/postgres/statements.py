@@ -3,12 +3,12 @@
 A verb is one statement, hence one round trip and one transaction: what it reads or writes, the memories it supersedes
 and its audit entry are CTEs of the same text. Some verbs may take more: a repeated `add` with an idempotency key two,
 an `update` of the content two, the first search of a user with very many memories two, `add_many`, `reembed` and
-`reindex` several for each batch. Values are parameters without exception; only the two schema names, which are checked
-or quoted, are part of the text.
+`reindex` several for each batch, and `delete_many`, `forget_user` and `purge` one for each batch. Values are parameters
+without exception; only the two schema names, which are checked or quoted, are part of the text.
 
 Every CTE of a verb says in which bucket its rows are (see `openmem._ids`), so that a database that is partitioned or
 sharded by ``bucket`` runs the whole statement in one place. The exceptions are `add_many`, whose memories may be of
-many users, and `reembed` and `reindex`, which go through those of all.
+many users, and `users`, `purge`, `reembed` and `reindex`, which go through those of all.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from ...config import AuditMode
 from .audit import AuditLog
 from .baselines import Baselines
 from .batches import Batches
+from .counting import Counting
+from .deletions import Deletions
 from .reads import Reads
 from .reembedding import Reembedding
 from .reindexing import Reindexing
 from .retrieval.searches import Searches
 from .sql import Catalog
+from .users import UserList
 from .writes import Writes
 
 
@@ -44,6 +47,9 @@ class Statements:
         self.writes = Writes(catalog)
         self.batches = Batches(catalog)
         self.reads = Reads(catalog)
+        self.counting = Counting(catalog)
+        self.users = UserList(catalog)
+        self.deletions = Deletions(catalog)
         self.audit_log = AuditLog(catalog)
         self.reembedding = Reembedding(catalog)
         self.reindexing = Reindexing(catalog)

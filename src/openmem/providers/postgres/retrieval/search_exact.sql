@@ -17,8 +17,7 @@ searched AS NOT MATERIALIZED (
     SELECT m.*
     FROM {schema}.memories m
     WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
-        AND {is_selected(m.scope)}
-        AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
+        AND {is_selected(m)}
         AND NOT (SELECT is_large_user FROM size)
 ),
 {words},

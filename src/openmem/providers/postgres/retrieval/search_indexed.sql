@@ -18,8 +18,7 @@ searched AS NOT MATERIALIZED (
     SELECT m.*
     FROM {schema}.memories m
     WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
-        AND {is_selected(m.scope)}
-        AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
+        AND {is_selected(m)}
 ),
 -- One row: the first and the last ordinal of the user's memories, about how many there are, and how many ordinals each
 -- of {sample_strata} strata has. No rows for a user without memories. Not min() and max(): a planner that expects few
@@ -140,8 +139,7 @@ index_match AS (
         )
         AND m.bucket = :bucket::smallint
         AND CASE WHEN m.user_id = :user_id::text THEN
-            {is_selected(m.scope)}
-            AND (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_to IS NULL OR m.valid_to > now())
+            {is_selected(m)}
         END
 ),
 index_candidates AS MATERIALIZED (

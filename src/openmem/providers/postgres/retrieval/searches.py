@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from ...._ids import bucket_of
 from ....analysis import QueryWord
 from ....models import SearchResults, construct_result
 from ....operations import Context, Search
@@ -16,6 +15,7 @@ from ...base import Call
 from .. import binary
 from ..lexemes import QUESTION_ID, counted_values, is_long, query_values
 from ..rows import to_record
+from ..selection import selection_values
 from ..sql import Catalog, Part, read
 from ..sql.parts import scope_values
 from . import layout
@@ -103,10 +103,8 @@ def _with(name: str, argument: str) -> Callable[[str], str]:
 
 
 def _values(op: Search | Context, call: Call, model: str, vector: Sequence[float], limit: int) -> Mapping[str, object]:
-    selection = op.selection(call.grants)
     return {
-        "bucket": bucket_of(op.user_id),
-        "user_id": selection.user_id,
+        **selection_values(op.selection(call.grants)),
         "vector": binary.half_vector(vector),
         # No memory is comparable with a vector of zeros.
         "model": model if any(vector) else None,
@@ -117,7 +115,6 @@ def _values(op: Search | Context, call: Call, model: str, vector: Sequence[float
         "scope": op.scope_text,
         "app": call.app,
         "request_id": call.request_id,
-        **scope_values("selected", selection.scopes),
         **scope_values("readable", call.grants.read),
     }
 

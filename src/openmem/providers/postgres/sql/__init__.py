@@ -7,12 +7,15 @@ Comments stay in the rendered text, which ``docs/sql`` shows, and are left out o
 `Catalog` renders the statements over one schema. Its ``parts`` are what every statement may include:
 
 * ``{schema}``: the schema of the tables. ``{vector}``: the schema of pgvector, quoted.
-* ``{is_selected(m.scope)}``, ``{is_granted(m.scope)}``, ``{is_readable(m.scope)}``: whether a scope is among those that
-  the caller asks for, those that it may do this with, and those that it may read. The column is the argument. They
-  mention ``:selected_paths``, ``:selected_prefixes`` and so on, whose values `scope_values` gives.
 * ``{not_expired(m)}``: whether the memory in a row ``m`` is still there: whether it has no end, or this is to come.
 * ``{has_key(m)}``: whether the memory in a row ``m`` is the one of the user ``:user_id`` with the key ``:key`` in
   ``:scope``.
+* ``{is_selected(m)}``: whether a row of ``memories`` passes all filters of a selection but for the user and the cursor.
+  The row is the argument. `openmem.providers.postgres.selection` gives the values of the parameters that it mentions.
+* ``{created_within}``: the bounds of time of a selection, for statements that read ``m`` in the order of time.
+* ``{is_granted(m.scope)}``, ``{is_readable(m.scope)}``: whether a scope is among those that the caller may do this
+  with, and those that it may read. The column is the argument. They mention ``:granted_paths``,
+  ``:granted_prefixes`` and so on, whose values `scope_values` gives.
 * ``{columns}``: the columns of a record, from a row ``m`` of ``memories``.
 * ``{readable_columns}``: the same, without the ids of superseded memories that the caller may not read. It mentions
   ``:bucket``, ``:readable_paths`` and ``:readable_prefixes``.
@@ -76,7 +79,8 @@ class Catalog:
             "vector": Name(vector_schema),
             "columns": parts.columns(),
             "readable_columns": parts.columns(supersedes=read(parts.__name__, "readable_supersedes")),
-            "is_selected": parts.scope_condition("selected"),
+            "is_selected": parts.of_row("m", read(parts.__name__, "is_selected")),
+            "created_within": read(parts.__name__, "created_within"),
             "is_granted": parts.scope_condition("granted"),
             "is_readable": parts.scope_condition("readable"),
             "not_expired": parts.not_expired,

@@ -41,6 +41,11 @@ def _of_m(names: Sequence[str]) -> str:
     return fill(", ".join(f"m.{name}{'::text' if name in _AS_TEXT else ''}" for name in names), 100)
 
 
+def of_row(name: str, text: str) -> Callable[[str], str]:
+    """The part with another row in place of the include point `name`."""
+    return lambda row: text.replace(f"{{{name}}}", row)
+
+
 def scope_condition(scopes: Scopes) -> Callable[[str], str]:
     """Whether a column is one of these scopes; every value is, NULL too, where there is no filter."""
 

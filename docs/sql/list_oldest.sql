@@ -1,0 +1,93 @@
+-- Made by tools/sql.py; what is changed here is lost.
+\set readable_paths NULL
+\set bucket 677
+\set readable_prefixes NULL
+\set user_id '''maya'''
+\set selected_since NULL
+\set selected_until NULL
+\set last_moment NULL
+\set last_id NULL
+\set only_indexed NULL
+\set at_any_time NULL
+\set as_of NULL
+\set is_filtered NULL
+\set selected_paths NULL
+\set selected_prefixes NULL
+\set selected_tags NULL
+\set selected_any_tags NULL
+\set selected_app NULL
+\set selected_ids NULL
+\set selected_keys NULL
+\set selected_where NULL
+\set limit 10
+\set app NULL
+\set scope NULL
+\set request_id '''a request'''
+
+BEGIN;
+
+-- One page of a user's memories in an order, from the position in the cursor on. Up to :limit rows, one per memory.
+WITH
+page AS (
+    SELECT
+        m.id, m.content, m.user_id, m.created_at, m.scope, m.tags, m.source::text, m.confidence,
+        m.valid_from, m.valid_to,
+        CASE WHEN :readable_paths::text[] IS NULL OR m.supersedes = '{}' THEN m.supersedes ELSE (
+            -- The ids of m.supersedes in their order, without those of memories that the caller may not read.
+            SELECT array_agg(named.id ORDER BY named.position)
+            FROM unnest(m.supersedes) WITH ORDINALITY AS named (id, position)
+            CROSS JOIN LATERAL (
+                SELECT FROM openmem.memories s
+                WHERE s.id = named.id AND s.bucket = :bucket::smallint AND s.user_id = m.user_id
+                    AND (:readable_paths::text[] IS NULL OR s.scope = ANY (:readable_paths::text[])
+                        OR s.scope ^@ ANY (:readable_prefixes::text[])) AND (s.expires_at IS NULL OR s.expires_at > now())
+                -- A fence: without it the planner may read all memories of the user, and join them.
+                OFFSET 0
+            ) s
+        ) END AS supersedes,
+        m.embedding_model, m.updated_at, m.metadata::text, m.key, m.version, m.expires_at, m.indexed,
+        m.extensions::text
+    FROM openmem.memories m
+    WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
+        AND -- Bounds of the selection once more, without OR, so that an index in the order of time begins and ends there.
+        m.created_at >= coalesce(:selected_since::timestamptz, '-infinity')
+        AND m.created_at <= coalesce(:selected_until::timestamptz, 'infinity')
+        AND (m.created_at, m.id) > (coalesce(:last_moment::timestamptz, '-infinity'), coalesce(:last_id::text, ''))
+        AND (m.expires_at IS NULL OR m.expires_at > now())
+        AND (m.indexed OR NOT :only_indexed::boolean)
+        AND (:at_any_time::boolean
+            OR (m.valid_from IS NULL OR m.valid_from <= coalesce(:as_of::timestamptz, now()))
+            AND (m.valid_to IS NULL OR m.valid_to > coalesce(:as_of::timestamptz, now())))
+        -- One look where nothing else is asked for.
+        AND (NOT :is_filtered::boolean OR (
+            (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+                OR m.scope ^@ ANY (:selected_prefixes::text[]))
+            AND (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
+            AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
+            AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
+            AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])
+            AND (:selected_app::text IS NULL OR m.source ->> 'app' = :selected_app::text)
+            AND (:selected_ids::text[] IS NULL OR m.id = ANY (:selected_ids::text[]))
+            AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
+            AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
+        ))
+    ORDER BY m.created_at, m.id
+    LIMIT :limit::bigint
+),
+-- One row, also for a page without memories.
+audit_entry AS (
+    SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, 'list' AS action,
+        NULL AS memory_id, :scope::text AS scope
+),
+-- One row. A reader does not wait until its audit entry is on the disk: before the entry is written, this switches
+-- synchronous commit off for the running transaction. MATERIALIZED, so that it runs once.
+async_commit AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
+-- The entries in the audit log, one row per row of audit_entry.
+audit AS (
+    INSERT INTO openmem.audit_log (bucket, user_id, app, action, memory_id, scope, request_id)
+    SELECT e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text
+    FROM async_commit, audit_entry e
+)
+SELECT * FROM page;
+
+ROLLBACK;

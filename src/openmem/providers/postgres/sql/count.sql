@@ -1,0 +1,13 @@
+-- How many memories of a user are selected. One row.
+WITH
+counted AS (
+    SELECT count(*) AS memories
+    FROM {schema}.memories m
+    WHERE m.bucket = :bucket::smallint
+        AND {candidates}
+),
+audit_entry AS (
+    SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, :verb::text AS action,
+        NULL AS memory_id, :scope::text AS scope
+){audit_read}
+SELECT memories FROM counted

@@ -1,0 +1,18 @@
+{not_expired({m})}
+AND ({m}.indexed OR NOT :only_indexed::boolean)
+AND (:at_any_time::boolean
+    OR ({m}.valid_from IS NULL OR {m}.valid_from <= coalesce(:as_of::timestamptz, now()))
+    AND ({m}.valid_to IS NULL OR {m}.valid_to > coalesce(:as_of::timestamptz, now())))
+-- One look where nothing else is asked for.
+AND (NOT :is_filtered::boolean OR (
+    (:selected_paths::text[] IS NULL OR {m}.scope = ANY (:selected_paths::text[])
+        OR {m}.scope ^@ ANY (:selected_prefixes::text[]))
+    AND (:selected_since::timestamptz IS NULL OR {m}.created_at >= :selected_since::timestamptz)
+    AND (:selected_until::timestamptz IS NULL OR {m}.created_at < :selected_until::timestamptz)
+    AND (:selected_tags::text[] IS NULL OR {m}.tags @> :selected_tags::text[])
+    AND (:selected_any_tags::text[] IS NULL OR {m}.tags && :selected_any_tags::text[])
+    AND (:selected_app::text IS NULL OR {m}.source ->> 'app' = :selected_app::text)
+    AND (:selected_ids::text[] IS NULL OR {m}.id = ANY (:selected_ids::text[]))
+    AND (:selected_keys::text[] IS NULL OR {m}.key = ANY (:selected_keys::text[]))
+    AND (:selected_where::jsonpath IS NULL OR coalesce({m}.metadata, '{}') @@ :selected_where::jsonpath)
+))

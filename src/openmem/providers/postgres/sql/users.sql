@@ -1,0 +1,27 @@
+-- The next users that have memories, behind :after, in the order of their ids. Up to :limit rows: the user, how many
+-- memories, and when the newest was created.
+WITH RECURSIVE
+-- One row per user, from index entry to index entry. Rows are made while they are asked for.
+known_user AS (
+    (
+        SELECT m.user_id, m.bucket FROM {schema}.memories m
+        WHERE m.user_id > :after::text AND m.user_id >= coalesce(:prefix::text, '')
+        ORDER BY m.user_id LIMIT 1
+    )
+    UNION ALL
+    SELECT following.user_id, following.bucket
+    FROM known_user CROSS JOIN LATERAL (
+        SELECT m.user_id, m.bucket FROM {schema}.memories m
+        WHERE m.user_id > known_user.user_id ORDER BY m.user_id LIMIT 1
+    ) following
+    WHERE known_user.user_id ^@ coalesce(:prefix::text, '')
+)
+SELECT known_user.user_id, counted.memories, counted.newest
+FROM known_user CROSS JOIN LATERAL (
+    SELECT count(*) AS memories, max(m.created_at) AS newest
+    FROM {schema}.memories m
+    WHERE m.bucket = known_user.bucket AND m.user_id = known_user.user_id
+        AND {not_expired(m)}
+) counted
+WHERE known_user.user_id ^@ coalesce(:prefix::text, '') AND counted.memories > 0
+LIMIT :limit::bigint
