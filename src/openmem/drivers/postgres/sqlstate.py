@@ -66,7 +66,7 @@ def server_error(sqlstate: str | None, message: str) -> OMPError:
     if state == _DEADLOCK:
         return DeadlockError(f"PostgreSQL: {message}; nothing was changed, try again")
     if state == _DUPLICATE_KEY:
-        return DuplicateKeyError("PostgreSQL: another memory has the same key or id; nothing was changed")
+        return DuplicateKeyError("PostgreSQL: another row has the same key or id; nothing was changed")
     if state in _NOT_PREPARED:
         return ProviderError(
             f"PostgreSQL: a prepared statement is on another connection (SQLSTATE {state}); "
