@@ -102,6 +102,10 @@ class PostgresProvider(Provider):
         recency=True,
         metadata=True,
         filters=True,
+        keys=True,
+        versions=True,
+        expiry=True,
+        unindexed=True,
     )
     limits = CapabilityLimits(max_search_results=100)
 
