@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import uuid
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -219,3 +220,86 @@ def test_a_server_over_it_needs_nothing_else() -> None:
         assert memory.search("Where is Maya?", "maya")[0].memory == record
         assert memory.capabilities().provider == "memory"
         assert [entry.action for entry in memory.audit("maya")] == ["search", "add"]
+
+
+class Counting:
+    """Counts the texts that it embeds; before it answers it calls `meanwhile`, once."""
+
+    model = "counting"
+    dim = 2
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        self.texts += texts
+        return [[1.0, 0.0] for _ in texts]
+
+    async def aembed(self, texts: Sequence[str]) -> list[list[float]]:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        return self.embed(texts)
+
+
+def test_nothing_is_embedded_for_what_no_search_finds() -> None:
+    embedder, part = Counting(), {"user_id": "ann", "indexed": False}
+    with Memory("memory", embedder=embedder) as memory:
+        record = memory.add(content="a", user_id="ann", indexed=False)
+        [_, found] = memory.add_many([{"content": "b", **part}, {"content": "c", "user_id": "ann"}])
+        memory.put(key="k", content="d", user_id="ann", indexed=False)
+        memory.update(record.id, content="e", valid_from="2024-01-01")
+        memory.update(found.id, tags=["x"], valid_from="2024-01-01")
+        records = memory.list("ann").items
+        memory.delete_many("ann", everything=True)
+        memory.restore(records)
+        assert embedder.texts == ["c", "c"]
+    other = Constant("other")
+    with Memory("memory", store=MemoryStore(), embedder=other) as memory:
+        memory.restore(records)
+        assert memory.reembed() == 0
+
+
+@pytest.mark.parametrize("changes", [{}, {"content": "plays chess"}])
+def test_the_words_of_a_new_date_are_found(changes: dict[str, Any]) -> None:
+    with Memory("memory") as memory:
+        record = memory.add(content="plays the cello", user_id="ann", valid_from="2022-01-01")
+        memory.add(content="plays the flute", user_id="ann", valid_from="2022-01-01")
+        memory.update(record.id, valid_from="2023-05-08", **changes)
+        assert memory.search("8 May 2023", "ann")[0].memory.id == record.id
+        created = memory.update(record.id, valid_from=None).created_at
+        assert memory.search(f"{created:%d %B %Y}", "ann")[0].memory.id == record.id
+
+
+def test_what_was_read_of_a_text_is_read_again_if_its_date_changes_meanwhile() -> None:
+    async def run() -> None:
+        embedder = Counting()
+        async with AsyncMemory("memory", embedder=embedder) as memory:
+            record = await memory.add(content="plays the cello", user_id="ann", valid_from="2022-01-01")
+            embedder.meanwhile = lambda: memory.update(record.id, valid_from="2023-05-08")
+            updated = await memory.update(record.id, content="plays chess")
+            assert updated.content == "plays chess"
+            assert updated.version == 3
+            store = memory.client.provider._store  # type: ignore[attr-defined]
+            assert {"2023-05-08", "chess"} <= store.find(record.id).terms.lexemes
+
+    asyncio.run(run())
+
+
+def test_a_purge_takes_the_keys_of_what_expired() -> None:
+    with Memory("memory") as memory:
+        memory.add(content="tea", user_id="ann", key="k", expires_at="2020-01-01")
+        kept = memory.add(content="tea", user_id="ann", key="k")
+        assert memory.purge().memories == 1
+        assert memory.get_by_key("k", "ann") == kept
+
+
+def test_a_key_stores_many_memories_once() -> None:
+    with Memory("memory") as memory:
+        records = [{"content": f"note {n}", "user_id": "ann"} for n in range(3)]
+        stored = memory.add_many(records, idempotency_key="k")
+        assert memory.add_many(records, idempotency_key="k") == stored
+        assert len(memory.list("ann").items) == 3
+        memory.forget_user("ann")
+        assert [record.content for record in memory.add_many(records[:1], idempotency_key="k")] == ["note 0"]

@@ -12,6 +12,7 @@ from .contracts.context import ContextContract
 from .contracts.deleting import DeleteManyContract, ForgetUserContract
 from .contracts.expiry import ExpiryContract, UnindexedContract
 from .contracts.grants import GrantsContract
+from .contracts.idempotency import IdempotencyContract
 from .contracts.ingest import WaitForIngestContract
 from .contracts.keys import KeysContract, VersionsContract
 from .contracts.life_cycle import LifeCycleContract
@@ -50,6 +51,7 @@ class ConformanceSuite(
     VersionsContract,
     ExpiryContract,
     UnindexedContract,
+    IdempotencyContract,
     DeleteManyContract,
     ForgetUserContract,
     CountContract,

@@ -87,11 +87,7 @@ class StoreProvider(Provider):
             ScopeDeniedError: the grants do not include its scope.
         """
         stored = self._store.find(op.id)
-        if (
-            stored is None
-            or not call.may_act_for(stored.record.user_id)
-            or op.user_id not in (None, stored.record.user_id)
-        ):
+        if stored is None or not call.may_act_for(stored.record.user_id):
             raise no_such_memory(op.id)
         call.grants.require(op.access, stored.record.scope)
         return stored

@@ -13,7 +13,7 @@ from ...errors import InvalidRequestError
 from ...models import MemoryRecord, MemoryRecords
 from ...operations import Add, AddMany, Delete, DeleteMany, Operation, Put, Restore, RestoredMemory, Update
 from ..base import Call
-from ..conflicts import key_in_use, other_version, other_version_of_key
+from ..conflicts import check_given_ids, key_in_use, other_version, other_version_of_key
 from ..idempotency import hashed, key_reused, memory_deleted_since
 from ..supersession import check_not_ended, unknown_superseded
 from .backend import StoreProvider
@@ -198,6 +198,7 @@ class Writes(StoreProvider):
         return await self._run(self._store.size_of(op.user_id), delete)
 
     async def restore(self, op: Restore, call: Call) -> MemoryRecords:
+        check_given_ids(op)
         if not op.records:
             return []
         reads = await self._read(op.records)

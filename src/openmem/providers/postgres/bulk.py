@@ -6,17 +6,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from ..._ids import bucket_in, bucket_of
-from ...errors import ConflictError, InvalidRequestError
+from ...errors import ConflictError
 from ...models import MemoryRecords
-from ...operations import Add, AddMany, InRecord, Progress, Restore, RestoredMemory
+from ...operations import Add, AddMany, InRecord, Progress, Restore
 from ...ports import Ports
 from ...ports.errors import DuplicateKeyError
 from ...ports.models import EmbedderIO
 from ...ports.postgres import Transaction
 from ..analyzing import Analysis
 from ..base import Call
-from ..conflicts import key_in_use
+from ..conflicts import check_given_ids, key_in_use
 from ..idempotency import memory_deleted_since
 from ..supersession import without_names
 from .batches import BATCH_MEMORIES, Batch, New, new_memories, restored_memories, slices
@@ -52,9 +51,7 @@ class Bulk:
 
     async def restore(self, op: Restore, call: Call) -> MemoryRecords:
         """Store memories as they were. Those that are there stay as they are."""
-        for number, record in enumerate(op.records):
-            with InRecord(number):
-                _check_id(record)
+        check_given_ids(op)
         if not op.records:
             return []
         records = await self._transact(lambda transaction: self._restore_all(op, call, transaction))
@@ -192,21 +189,3 @@ class Bulk:
 def _tell(progress: Progress | None, done: int, total: int) -> None:
     if progress is not None:
         progress(done, total)
-
-
-def _check_id(record: RestoredMemory) -> None:
-    """Refuse an id that openmem gave to no memory of the user.
-
-    Raises:
-        InvalidRequestError: the id is not of the form, or of another user.
-    """
-    bucket = bucket_in(record.id)
-    if bucket is None:
-        raise InvalidRequestError(
-            f"id: {record.id!r} is not of the form that openmem gives ids; add the memory as a new one"
-        )
-    if bucket != bucket_of(record.user_id):
-        raise InvalidRequestError(
-            f"id: {record.id!r} was given to a memory of another user than {record.user_id!r}; "
-            "add the memory as a new one"
-        )

@@ -51,6 +51,8 @@ class UpdateContract(Contract):
             {"tags": None},
             {"confidence": None},
             {"valid_to": None},
+            {"valid_from": datetime(2023, 1, 1, tzinfo=UTC)},
+            {"valid_from": None},
             {"content": "third text", "scope": None, "tags": ["x"], "confidence": 1.0, "valid_to": None},
         ],
         ids=repr,
@@ -75,6 +77,11 @@ class UpdateContract(Contract):
             await self.memory.update(record.id, content="y", valid_to=datetime(2023, 1, 1))
         unchanged = await self.memory.get(record.id)
         assert (unchanged.content, unchanged.valid_to) == ("x", None)
+        record = await self.memory.add(content="x", user_id=self.user, valid_to=datetime(2024, 1, 1))
+        with pytest.raises(InvalidRequestError, match="valid_from"):
+            await self.memory.update(record.id, content="y", valid_from=datetime(2025, 1, 1))
+        moved = await self.memory.update(record.id, valid_from="2025-01-01", valid_to="2026-01-01")
+        assert (moved.content, moved.valid_from) == ("x", datetime(2025, 1, 1, tzinfo=UTC))
 
     @requires("update")
     async def test_update_of_an_unknown_id(self) -> None:

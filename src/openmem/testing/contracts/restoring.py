@@ -121,6 +121,21 @@ class RestoreContract(Contract):
                     await client.restore([fields, {**fields, **wrong}])
         assert (await self.memory.list(self.user)).items == [record]
 
+    @requires("add", "restore", "list")
+    async def test_an_id_of_another_user_is_refused_or_kept(self) -> None:
+        """A backend may rely on the form of its ids."""
+        hers = await self.memory.add(content="tea", user_id=self.other)
+        for id in ("a", _other_id(hers.id)):
+            given = hers.model_copy(update={"id": id, "user_id": self.user})
+            try:
+                [restored] = await self.memory.restore([given])
+            except InvalidRequestError:
+                assert (await self.memory.list(self.user)).items == []
+            else:
+                assert restored.id == id
+                assert await self.memory.get(id) == restored
+                await self.memory.delete(id)
+
     @requires("add", "restore", "delete", "list")
     async def test_progress_tells_of_all_that_was_restored(self) -> None:
         records = [await self.memory.add(content=f"tea {n}", user_id=self.user) for n in range(3)]
