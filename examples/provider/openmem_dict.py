@@ -72,8 +72,10 @@ class DictProvider(Provider):
     async def update(self, op: Update, call: Call) -> MemoryRecord:
         with self._lock:
             record, now = self._find(op, call), datetime.now(UTC)
-            if op.valid_to is not None and record.valid_from is not None and op.valid_to < record.valid_from:
-                raise InvalidRequestError("valid_to: it is before the memory's valid_from")
+            begin = op.valid_from if "valid_from" in op.changes else record.valid_from
+            end = op.valid_to if "valid_to" in op.changes else record.valid_to
+            if begin is not None and end is not None and end < begin:
+                raise InvalidRequestError("valid_to: it would be before valid_from")
             named = record.supersedes or []
             superseded = self._superseded(op, record.user_id, call)
             check_not_ended(op, (memory for memory in superseded if memory.id not in named), now)
