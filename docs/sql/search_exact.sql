@@ -17,9 +17,11 @@
 \set selected_where NULL
 \set vector 'array_fill(0.1::real, ARRAY[256])'
 \set model '''hashing:256'''
-\set mask_vectors 'ARRAY[''{359682810:-1,108004706:-2,134019540:-2,395445800:-8,49467353:-16}/536870912'']'
-\set mask_flags 'ARRAY[8, 16, 6]'
-\set mask_factors 'ARRAY[1.0, 1.0, 1.5]'
+\set first_mask '''{359682810:-1,108004706:-2,134019540:-2,395445800:-8,49467353:-16}/536870912'''
+\set second_mask NULL
+\set third_mask NULL
+\set mask_flags '''{8,16,6}'''
+\set mask_factors '''{1.0,1.0,1.5}'''
 \set limit 10
 \set recency NULL
 \set min_score NULL
@@ -84,14 +86,13 @@ query AS MATERIALIZED (
 -- One row: the vectors whose inner products with memories.terms make up a term_mask. The second and the third are NULL
 -- for a query with few lexemes.
 masks AS MATERIALIZED (
-    SELECT (:mask_vectors::text[])[1]::public.sparsevec AS first,
-        (:mask_vectors::text[])[2]::public.sparsevec AS second,
-        (:mask_vectors::text[])[3]::public.sparsevec AS third
+    SELECT :first_mask::text::public.sparsevec AS first, :second_mask::text::public.sparsevec AS second,
+        :third_mask::text::public.sparsevec AS third
 ),
 -- One row per set of bits that has a weight: those of a word, and those of the speaker.
 -- factor: what it counts in weights of a word that as many memories have.
 scored_flags AS MATERIALIZED (
-    SELECT * FROM unnest(:mask_flags::bigint[], :mask_factors::float8[]) AS words (flag, factor)
+    SELECT * FROM unnest(:mask_flags::text::bigint[], :mask_factors::text::float8[]) AS words (flag, factor)
 ),
 -- What the ranking needs of a memory: one row per row of searched, about 1000 at most.
 features AS MATERIALIZED (

@@ -15,14 +15,14 @@
 \set selected_ids NULL
 \set selected_keys NULL
 \set selected_where NULL
+\set vector 'array_fill(0.1::real, ARRAY[256])'
+\set model '''hashing:256'''
 \set word_weights 'ARRAY[1.0, 1.0]'
 \set word_chunks 'ARRAY[0, 0]'
 \set word_flags 'ARRAY[8, 16]'
 \set lexeme_words 'ARRAY[0, 1]'
 \set lexeme_ids 'ARRAY[395445800, 49467353]'
 \set lexeme_bits 'ARRAY[3, 4]'
-\set vector 'array_fill(0.1::real, ARRAY[256])'
-\set model '''hashing:256'''
 \set speaker_ids 'ARRAY[108004706, 134019540]'
 \set limit 10
 \set recency NULL
@@ -75,6 +75,16 @@ searched AS NOT MATERIALIZED (
         ))
         AND NOT (SELECT is_large_user FROM size)
 ),
+-- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
+query AS MATERIALIZED (
+    SELECT least(1, greatest(0.02, 1.2 * (1 - coalesce((
+        SELECT max((b.vector OPERATOR(public.<#>) :vector::public.halfvec)
+            / -nullif(public.l2_norm(:vector::public.halfvec), 0))
+        FROM openmem.baselines b
+        WHERE b.embedding_model = :model::text
+            AND public.vector_dims(b.vector) = public.vector_dims(:vector::public.halfvec)
+    ), 0)))) AS reach
+),
 -- One row per word of the query. A memory has the word if its mask of the chunk has one of the flags.
 -- weight: what the word counts in weights of one that as many memories have.
 query_word AS MATERIALIZED (
@@ -86,16 +96,6 @@ query_word AS MATERIALIZED (
 -- bit: the bit of a mask that is set if a memory has it. lexeme_id: the index of its entry in memories.terms.
 query_lexeme AS MATERIALIZED (
     SELECT * FROM unnest(:lexeme_words::int[], :lexeme_ids::int[], :lexeme_bits::int[]) AS lexemes (word, lexeme_id, bit)
-),
--- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
-query AS MATERIALIZED (
-    SELECT least(1, greatest(0.02, 1.2 * (1 - coalesce((
-        SELECT max((b.vector OPERATOR(public.<#>) :vector::public.halfvec)
-            / -nullif(public.l2_norm(:vector::public.halfvec), 0))
-        FROM openmem.baselines b
-        WHERE b.embedding_model = :model::text
-            AND public.vector_dims(b.vector) = public.vector_dims(:vector::public.halfvec)
-    ), 0)))) AS reach
 ),
 lexeme_vectors AS MATERIALIZED (
     -- One row per 24 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a

@@ -1,10 +1,10 @@
 -- Made by tools/sql.py; what is changed here is lost.
-\set word_weights 'ARRAY[1.0, 1.0]'
-\set word_chunks 'ARRAY[0, 0]'
-\set word_flags 'ARRAY[8, 16]'
-\set lexeme_words 'ARRAY[0, 1]'
-\set lexeme_ids 'ARRAY[395445800, 49467353]'
-\set lexeme_bits 'ARRAY[3, 4]'
+\set first_mask '''{359682810:-1,108004706:-2,134019540:-2,395445800:-8,49467353:-16}/536870912'''
+\set second_mask NULL
+\set third_mask NULL
+\set mask_flags '''{8,16,6}'''
+\set mask_factors '''{1.0,1.0,1.5}'''
+\set mask_lexemes '''{395445800,49467353}'''
 \set vector 'array_fill(0.1::real, ARRAY[256])'
 \set model '''hashing:256'''
 \set bucket 677
@@ -23,7 +23,7 @@
 \set selected_ids NULL
 \set selected_keys NULL
 \set selected_where NULL
-\set speaker_ids 'ARRAY[108004706, 134019540]'
+\set mask_speakers '''{108004706,134019540}'''
 \set recency NULL
 \set limit 10
 \set min_score NULL
@@ -43,20 +43,25 @@ BEGIN;
 -- A sample estimates how rare a lexeme is. So the weights are known before memories are read, and one inner product gives
 -- a memory's coverage. What takes masks is only computed for the best.
 WITH
--- One row per word of the query. A memory has the word if its mask of the chunk has one of the flags.
--- weight: what the word counts in weights of one that as many memories have.
-query_word AS MATERIALIZED (
-    SELECT position - 1 AS word, weight, chunk, flags
-    FROM unnest(:word_weights::float8[], :word_chunks::int[], :word_flags::bigint[]) WITH ORDINALITY
-        AS words (weight, chunk, flags, position)
+-- One row: the vectors whose inner products with memories.terms make up a term_mask. The second and the third are NULL
+-- for a query with few lexemes.
+masks AS MATERIALIZED (
+    SELECT :first_mask::text::public.sparsevec AS first, :second_mask::text::public.sparsevec AS second,
+        :third_mask::text::public.sparsevec AS third
 ),
--- One row per lexeme of a word, of which any will do.
--- bit: the bit of a mask that is set if a memory has it. lexeme_id: the index of its entry in memories.terms.
+-- One row per set of bits that has a weight: those of a word, and those of the speaker.
+-- factor: what it counts in weights of a word that as many memories have.
+scored_flags AS MATERIALIZED (
+    SELECT * FROM unnest(:mask_flags::text::bigint[], :mask_factors::text::float8[]) AS words (flag, factor)
+),
+-- One row per lexeme of the query. bit: the bit of a term_mask that is set if a memory has it. lexeme_id: the index of
+-- its entry in memories.terms.
 query_lexeme AS MATERIALIZED (
-    SELECT * FROM unnest(:lexeme_words::int[], :lexeme_ids::int[], :lexeme_bits::int[]) AS lexemes (word, lexeme_id, bit)
+    SELECT lexeme_id, (position + 3 - 1)::int AS bit
+    FROM unnest(:mask_lexemes::text::int[]) WITH ORDINALITY AS lexemes (lexeme_id, position)
 ),
 -- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
--- is_long: whether there are more lexemes than a term_mask has bits for.
+-- has_words: whether it has any. has_alternatives: whether a memory may have several lexemes of a word.
 query AS MATERIALIZED (
     SELECT least(1, greatest(0.02, 1.2 * (1 - coalesce((
         SELECT max((b.vector OPERATOR(public.<#>) :vector::public.halfvec)
@@ -64,9 +69,9 @@ query AS MATERIALIZED (
         FROM openmem.baselines b
         WHERE b.embedding_model = :model::text
             AND public.vector_dims(b.vector) = public.vector_dims(:vector::public.halfvec)
-    ), 0)))) AS reach,
-        (SELECT count(*) FROM query_word) AS words, count(*) AS lexemes, count(*) > 60 AS is_long
-    FROM query_lexeme
+    ), 0)))) AS reach, count(*) > 0 AS has_words,
+        bool_or(flag & (flag - 1) <> 0 AND flag <> 6::bigint) AS has_alternatives
+    FROM scored_flags
 ),
 -- One row per memory of the user that may be in the result. Each use reads some of them: NOT MATERIALIZED.
 searched AS NOT MATERIALIZED (
@@ -122,60 +127,55 @@ sample AS MATERIALIZED (
         ORDER BY m.ordinal LIMIT 24
     ) m
 ),
-lexeme_vectors AS MATERIALIZED (
-    -- One row per 24 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
-    -- sum of powers of two: the bits of the lexemes that the memory has. 24 bits, since a sum of single-precision
-    -- numbers is exact up to 24. The entries are negative, since the operator <#> gives the negative inner product.
-    SELECT chunk,
-        ('{' || coalesce(string_agg(lexeme_id || ':-' || flags, ',') FILTER (WHERE flags <> 0), '') || '}/536870912')
-            ::public.sparsevec AS vector
+-- One row per different mask of the memories of the sample.
+mask_counts AS MATERIALIZED (
+    SELECT term_mask, count(*)::float8 AS memories
     FROM (
-        -- Two lexemes may have the same id, which is a hash: its entry is the union of their bits.
-        SELECT lexeme_id, bit / 24 AS chunk, bit_or(1::bigint << (bit % 24)) AS flags
-        FROM (
-            SELECT lexeme_id, bit FROM query_lexeme
-            UNION ALL SELECT unnest(:speaker_ids::int[]), 1
-            UNION ALL SELECT 359682810, 0
-        ) entries
-        GROUP BY lexeme_id, chunk
-    ) numbered
-    GROUP BY chunk
+        SELECT -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
+        -- least number for a memory without terms.
+        CASE WHEN (SELECT second IS NULL FROM masks)
+            -- One inner product is enough for most queries.
+            THEN coalesce((m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint, (-9223372036854775808)::bigint)
+            ELSE coalesce(
+                (m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint
+                    | ((m.terms OPERATOR(public.<#>) (SELECT second FROM masks))::bigint << 24)
+                    | coalesce((m.terms OPERATOR(public.<#>) (SELECT third FROM masks))::bigint << (2 * 24), 0),
+                (-9223372036854775808)::bigint
+            )
+        END AS term_mask FROM sample m
+    ) masked
+    GROUP BY term_mask
 ),
-sample_mask_counts AS MATERIALIZED (
-    -- One row per chunk and combination of its bits that a memory has.
-    SELECT chunk, chunk_mask, count(*)::float8 AS memories
-    FROM (
-        SELECT chunk, (m.terms OPERATOR(public.<#>) v.vector)::bigint AS chunk_mask
-        FROM sample m CROSS JOIN lexeme_vectors v
-    ) compared
-    WHERE chunk_mask <> 0
-    GROUP BY chunk, chunk_mask
-),
--- One row per lexeme of the query, and how many memories of the sample have it.
-lexeme_frequency AS MATERIALIZED (
-    SELECT l.bit, l.lexeme_id, coalesce(sum(c.memories), 0) AS memories
-    FROM query_lexeme l
-    LEFT JOIN sample_mask_counts c
-        ON c.chunk = l.bit / 24 AND c.chunk_mask & (1::bigint << (l.bit % 24)) <> 0
-    GROUP BY l.bit, l.lexeme_id
-),
--- One row per word of the query, and one for the speaker.
-weighted_word AS MATERIALIZED (
-    SELECT word, flag,
+-- One row per row of scored_flags.
+bit_weight AS MATERIALIZED (
+    SELECT flag,
         -- The inverse document frequency of what memories of total have. The speaker counts nothing if no memory has one
         -- whom the query names.
         CASE WHEN flag = 6::bigint AND memories = 0 THEN 0 ELSE factor END * ln(1 + (1 + total) / (1 + memories))
         AS weight
     FROM (
-        SELECT w.word, w.flags AS flag, w.factor, coalesce(sum(c.memories), 0) AS memories,
-            (SELECT count(*)::float8 FROM sample) AS total
-        FROM (
-            SELECT word, weight AS factor, chunk, flags FROM query_word
-            UNION ALL SELECT NULL, 1.5, 0, 6::bigint WHERE EXISTS (SELECT FROM query_word)
-        ) w
-        LEFT JOIN sample_mask_counts c ON c.chunk = w.chunk AND c.chunk_mask & w.flags <> 0
-        GROUP BY w.word, w.flags, w.factor
+        SELECT flag, factor, (SELECT coalesce(sum(memories), 0) FROM mask_counts) AS total,
+            (SELECT coalesce(sum(memories), 0) FROM mask_counts WHERE term_mask & flag <> 0) AS memories
+        FROM scored_flags
+        -- A fence: without it the count would be computed once for each of its uses above.
+        OFFSET 0
     ) counted
+),
+-- One row per lexeme of the query, and how many memories of the sample have it.
+lexeme_frequency AS MATERIALIZED (
+    SELECT bit, lexeme_id, (
+        SELECT coalesce(sum(memories), 0) FROM mask_counts WHERE term_mask & (1::bigint << bit) <> 0
+    ) AS memories
+    FROM query_lexeme
+),
+-- One row per lexeme and word that it is of, and per speaker whom the query names. value: the share of the query's weight.
+weighted_lexeme AS (
+    SELECT lexeme_id, weight / (SELECT sum(weight) FROM bit_weight) AS value
+    FROM (
+        SELECT l.lexeme_id, w.weight FROM query_lexeme l JOIN bit_weight w ON w.flag & (1::bigint << l.bit) <> 0
+        UNION ALL
+        SELECT unnest(:mask_speakers::text::int[]), (SELECT weight FROM bit_weight WHERE flag = 6::bigint)
+    ) weighted
 ),
 -- One row. The inner product of vector and memories.terms is the coverage of a memory, if it has no two alternatives of
 -- a word, and 4 more for a question. The entries are negative, since the operator <#> gives the negative
@@ -187,12 +187,7 @@ query_weights AS MATERIALIZED (
         -- Two lexemes may have the same id, which is a hash: its entry is the sum of their weights.
         SELECT lexeme_id, sum(value) AS value
         FROM (
-            SELECT lexeme_id, weight / (SELECT sum(weight) FROM weighted_word) AS value
-            FROM (
-                SELECT l.lexeme_id, w.weight FROM query_lexeme l JOIN weighted_word w USING (word)
-                UNION ALL
-                SELECT unnest(:speaker_ids::int[]), (SELECT weight FROM weighted_word WHERE word IS NULL)
-            ) weighted
+            SELECT lexeme_id, value FROM weighted_lexeme
             UNION ALL SELECT 359682810, 4
         ) entries
         GROUP BY lexeme_id
@@ -266,80 +261,96 @@ index_match AS (
 ),
 index_candidates AS MATERIALIZED (
     -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
-    SELECT id, ordinal, moment, is_dated, similarity, terms, coverage,
-        coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
-            * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END
-            * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
-            -- too small.
-            CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
-                1 - 0.15 * (1 - power(0.5::float8, least(
-                    greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
-                    100
-                )))
-            END AS score
+    SELECT id, ordinal, moment, is_dated, terms, score,
+        greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+        -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+        CASE WHEN found IS NOT NULL AND (SELECT has_words FROM query) THEN
+            least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+        END AS coverage
     FROM (
-        SELECT *,
-            greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
-            -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
-            CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
-                least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
-            END AS coverage
+        SELECT id, ordinal, moment, is_dated, terms, distance, found,
+            coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
+                * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END
+                * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+                -- too small.
+                CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                    1 - 0.15 * (1 - power(0.5::float8, least(
+                        greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                        100
+                    )))
+                END AS score
         FROM (
-            SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
-                m.terms,
-                -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
-                -- PostgreSQL orders above all numbers.
-                CASE WHEN m.embedding_model = :model::text
-                    THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
-                END AS distance,
-                m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
-            FROM index_match m
-            -- A fence: without it the products would be computed once for each of their uses above.
-            OFFSET 0
-        ) compared
-    ) covered
-    ORDER BY score DESC, id DESC
-    LIMIT greatest(30, :limit::bigint)
+            SELECT *,
+                greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+                -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+                CASE WHEN found IS NOT NULL AND (SELECT has_words FROM query) THEN
+                    least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+                END AS coverage
+            FROM (
+                SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+                    m.terms,
+                    -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+                    -- PostgreSQL orders above all numbers.
+                    CASE WHEN m.embedding_model = :model::text
+                        THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
+                    END AS distance,
+                    m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
+                FROM index_match m
+                -- A fence: without it the products would be computed once for each of their uses above.
+                OFFSET 0
+            ) compared
+        ) covered
+        ORDER BY score DESC, id DESC
+        LIMIT greatest(30, :limit::bigint)
+    ) best
 ),
 first_memory AS (
     SELECT m.* FROM searched m WHERE m.ordinal <= 1000
 ),
 first_candidates AS MATERIALIZED (
     -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
-    SELECT id, ordinal, moment, is_dated, similarity, terms, coverage,
-        coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
-            * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END
-            * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
-            -- too small.
-            CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
-                1 - 0.15 * (1 - power(0.5::float8, least(
-                    greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
-                    100
-                )))
-            END AS score
+    SELECT id, ordinal, moment, is_dated, terms, score,
+        greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+        -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+        CASE WHEN found IS NOT NULL AND (SELECT has_words FROM query) THEN
+            least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+        END AS coverage
     FROM (
-        SELECT *,
-            greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
-            -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
-            CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
-                least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
-            END AS coverage
+        SELECT id, ordinal, moment, is_dated, terms, distance, found,
+            coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
+                * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END
+                * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+                -- too small.
+                CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                    1 - 0.15 * (1 - power(0.5::float8, least(
+                        greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                        100
+                    )))
+                END AS score
         FROM (
-            SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
-                m.terms,
-                -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
-                -- PostgreSQL orders above all numbers.
-                CASE WHEN m.embedding_model = :model::text
-                    THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
-                END AS distance,
-                m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
-            FROM first_memory m
-            -- A fence: without it the products would be computed once for each of their uses above.
-            OFFSET 0
-        ) compared
-    ) covered
-    ORDER BY score DESC, id DESC
-    LIMIT greatest(30, :limit::bigint)
+            SELECT *,
+                greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+                -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+                CASE WHEN found IS NOT NULL AND (SELECT has_words FROM query) THEN
+                    least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+                END AS coverage
+            FROM (
+                SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+                    m.terms,
+                    -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+                    -- PostgreSQL orders above all numbers.
+                    CASE WHEN m.embedding_model = :model::text
+                        THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
+                    END AS distance,
+                    m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
+                FROM first_memory m
+                -- A fence: without it the products would be computed once for each of their uses above.
+                OFFSET 0
+            ) compared
+        ) covered
+        ORDER BY score DESC, id DESC
+        LIMIT greatest(30, :limit::bigint)
+    ) best
 ),
 -- One row. is_enough: whether the other memories of the user need not be read. The index must have found enough, and it
 -- and the first memories together as many as are asked for: a scope may have few of the first.
@@ -357,40 +368,48 @@ other_memory AS (
 ),
 other_candidates AS MATERIALIZED (
     -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
-    SELECT id, ordinal, moment, is_dated, similarity, terms, coverage,
-        coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
-            * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END
-            * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
-            -- too small.
-            CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
-                1 - 0.15 * (1 - power(0.5::float8, least(
-                    greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
-                    100
-                )))
-            END AS score
+    SELECT id, ordinal, moment, is_dated, terms, score,
+        greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+        -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+        CASE WHEN found IS NOT NULL AND (SELECT has_words FROM query) THEN
+            least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+        END AS coverage
     FROM (
-        SELECT *,
-            greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
-            -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
-            CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
-                least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
-            END AS coverage
+        SELECT id, ordinal, moment, is_dated, terms, distance, found,
+            coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
+                * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END
+                * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+                -- too small.
+                CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                    1 - 0.15 * (1 - power(0.5::float8, least(
+                        greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                        100
+                    )))
+                END AS score
         FROM (
-            SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
-                m.terms,
-                -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
-                -- PostgreSQL orders above all numbers.
-                CASE WHEN m.embedding_model = :model::text
-                    THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
-                END AS distance,
-                m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
-            FROM other_memory m
-            -- A fence: without it the products would be computed once for each of their uses above.
-            OFFSET 0
-        ) compared
-    ) covered
-    ORDER BY score DESC, id DESC
-    LIMIT greatest(30, :limit::bigint)
+            SELECT *,
+                greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+                -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+                CASE WHEN found IS NOT NULL AND (SELECT has_words FROM query) THEN
+                    least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+                END AS coverage
+            FROM (
+                SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+                    m.terms,
+                    -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+                    -- PostgreSQL orders above all numbers.
+                    CASE WHEN m.embedding_model = :model::text
+                        THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
+                    END AS distance,
+                    m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
+                FROM other_memory m
+                -- A fence: without it the products would be computed once for each of their uses above.
+                OFFSET 0
+            ) compared
+        ) covered
+        ORDER BY score DESC, id DESC
+        LIMIT greatest(30, :limit::bigint)
+    ) best
 ),
 -- The best of all, as many. If all memories are read, those of the index are among the others.
 candidates AS MATERIALIZED (
@@ -399,75 +418,6 @@ candidates AS MATERIALIZED (
     UNION ALL SELECT * FROM index_candidates WHERE (SELECT is_enough FROM found)
     ORDER BY score DESC, id DESC
     LIMIT greatest(30, :limit::bigint)
-),
--- Only a long query needs counts to choose its lexemes.
-seed_of_long_query AS (
-    SELECT terms
-    FROM (SELECT terms FROM candidates ORDER BY score DESC, id DESC LIMIT 30) seeds
-    WHERE (SELECT is_long FROM query)
-),
-seed_mask_counts AS MATERIALIZED (
-    -- One row per chunk and combination of its bits that a memory has.
-    SELECT chunk, chunk_mask, count(*)::float8 AS memories
-    FROM (
-        SELECT chunk, (m.terms OPERATOR(public.<#>) v.vector)::bigint AS chunk_mask
-        FROM seed_of_long_query m CROSS JOIN lexeme_vectors v
-    ) compared
-    WHERE chunk_mask <> 0
-    GROUP BY chunk, chunk_mask
-),
--- One row per lexeme of the query. The first 60 have bits of their own, those of words with the most
--- weight first that any seed has. The others share the bit 63, which no term_mask has.
-scored_lexeme AS MATERIALIZED (
-    SELECT lexeme_id, word, weight,
-        least(3 - 1 + row_number() OVER (ORDER BY memories IS NULL, weight DESC, bit), 63)::int
-            AS bit
-    FROM (
-        SELECT l.bit, l.lexeme_id, l.word, w.weight, sum(c.memories) AS memories
-        FROM query_lexeme l
-        JOIN weighted_word w USING (word)
-        LEFT JOIN seed_mask_counts c
-            ON c.chunk = l.bit / 24 AND c.chunk_mask & (1::bigint << (l.bit % 24)) <> 0
-        GROUP BY l.bit, l.lexeme_id, l.word, w.weight
-    ) counted
-),
-masked_lexeme AS (
-    SELECT lexeme_id, bit FROM scored_lexeme WHERE bit < 63
-),
-mask_vectors AS MATERIALIZED (
-    -- One row per 24 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
-    -- sum of powers of two: the bits of the lexemes that the memory has. 24 bits, since a sum of single-precision
-    -- numbers is exact up to 24. The entries are negative, since the operator <#> gives the negative inner product.
-    SELECT chunk,
-        ('{' || coalesce(string_agg(lexeme_id || ':-' || flags, ',') FILTER (WHERE flags <> 0), '') || '}/536870912')
-            ::public.sparsevec AS vector
-    FROM (
-        -- Two lexemes may have the same id, which is a hash: its entry is the union of their bits.
-        SELECT lexeme_id, bit / 24 AS chunk, bit_or(1::bigint << (bit % 24)) AS flags
-        FROM (
-            SELECT lexeme_id, bit FROM masked_lexeme
-            UNION ALL SELECT unnest(:speaker_ids::int[]), 1
-            UNION ALL SELECT 359682810, 0
-        ) entries
-        GROUP BY lexeme_id, chunk
-    ) numbered
-    GROUP BY chunk
-),
--- One row: the vectors of mask_vectors.
-masks AS MATERIALIZED (
-    SELECT (SELECT vector FROM mask_vectors WHERE chunk = 0) AS first,
-        (SELECT vector FROM mask_vectors WHERE chunk = 1) AS second,
-        (SELECT vector FROM mask_vectors WHERE chunk = 2) AS third
-),
--- One row per set of bits that has a weight: those of a word. The weights add up to that of the whole query.
-bit_weight AS MATERIALIZED (
-    SELECT flag, sum(weight) AS weight
-    FROM (
-        SELECT weight, coalesce(bit_or(1::bigint << bit) FILTER (WHERE bit < 63), 0) AS flag
-        FROM scored_lexeme GROUP BY word, weight
-        UNION ALL SELECT weight, flag FROM weighted_word WHERE word IS NULL
-    ) weighted
-    GROUP BY flag
 ),
 -- One row per row of candidates. own_score: before questions and old memories lose a part.
 -- score: after that.
@@ -487,7 +437,7 @@ top_k AS MATERIALIZED (
     FROM (
         SELECT id, ordinal, moment, is_dated, similarity, term_mask,
             -- The coverage, also of a memory that has several alternatives of a word.
-            CASE WHEN coverage IS NULL OR (SELECT lexemes = words FROM query) THEN coverage ELSE
+            CASE WHEN coverage IS NULL OR NOT (SELECT has_alternatives FROM query) THEN coverage ELSE
                 (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE term_mask & flag <> 0)
                     / (SELECT sum(weight) FROM bit_weight)
             END AS coverage
@@ -525,7 +475,7 @@ near_seed AS MATERIALIZED (
     SELECT id, moment, similarity, distance, term_mask, seed_id, seed_own_score, seed_similarity, seed_term_mask, seed_coverage,
         is_stored_at_once,
         -- The coverage, also of a memory that has several alternatives of a word.
-        CASE WHEN coverage IS NULL OR (SELECT lexemes = words FROM query) THEN coverage ELSE
+        CASE WHEN coverage IS NULL OR NOT (SELECT has_alternatives FROM query) THEN coverage ELSE
             (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE term_mask & flag <> 0)
                 / (SELECT sum(weight) FROM bit_weight)
         END AS coverage
@@ -533,7 +483,7 @@ near_seed AS MATERIALIZED (
         SELECT m.id, m.moment, m.distance, m.term_mask,
             greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
             -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
-            CASE WHEN found IS NOT NULL AND (SELECT words > 0 FROM query) THEN
+            CASE WHEN found IS NOT NULL AND (SELECT has_words FROM query) THEN
                 least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
             END AS coverage,
             seed.id AS seed_id, seed.own_score AS seed_own_score, seed.similarity AS seed_similarity,

@@ -28,6 +28,7 @@ SHOW_THE_MEMORY = {
     "search_exact",
     "search_exact_long",
     "search_indexed",
+    "search_indexed_long",
     "update",
 }
 

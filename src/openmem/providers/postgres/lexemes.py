@@ -14,7 +14,7 @@ from .retrieval import layout
 MAX_ENTRIES: Final = 16_000
 """The most entries that pgvector's ``sparsevec`` takes."""
 
-Values: TypeAlias = Mapping[str, list[int] | list[float] | list[str]]
+Values: TypeAlias = Mapping[str, list[int] | list[float] | str | None]
 
 _MASK: Final = 0xFFFFFFFF
 _SPEAKER_SUFFIX: Final = ":"
@@ -84,6 +84,10 @@ def terms_literal(ids: Sequence[int]) -> str:
     return f"{{{ones}}}/{layout.LEXEME_IDS}"
 
 
+def _array(items: Iterable[float]) -> str:
+    return f"{{{','.join(map(str, items))}}}"
+
+
 def _vector_literal(entries: Mapping[int, int]) -> str:
     return f"{{{','.join(f'{id}:{value}' for id, value in entries.items())}}}/{layout.LEXEME_IDS}"
 
@@ -131,7 +135,7 @@ def is_long(words: Iterable[QueryWord]) -> bool:
 
 
 def query_values(words: tuple[QueryWord, ...]) -> Values:
-    """The parameters of a search of all memories that tell the words of a query."""
+    """The parameters of a search that tell the words of a query."""
     return counted_values(words) if is_long(words) else mask_values(words)
 
 
@@ -158,11 +162,19 @@ def mask_values(words: tuple[QueryWord, ...]) -> Values:
         entries[0][id] |= 1 << layout.SPEAKER_BIT
     for id, bit in bits.items():
         entries[bit // layout.MASK_BITS][id] |= 1 << bit % layout.MASK_BITS
+    # Negative entries, since the operator <#> gives the negative inner product.
+    first, second, third = (
+        _vector_literal({id: -flags for id, flags in chunk.items()}) if chunk else None for chunk in entries
+    )
+    # Arrays as text: a driver looks at every item of a list.
     return {
-        # Negative entries, since the operator <#> gives the negative inner product.
-        "mask_vectors": [_vector_literal({id: -flags for id, flags in chunk.items()}) for chunk in entries if chunk],
-        "mask_flags": list(factors),
-        "mask_factors": list(factors.values()),
+        "first_mask": first,
+        "second_mask": second,
+        "third_mask": third,
+        "mask_flags": _array(factors),
+        "mask_factors": _array(factors.values()),
+        "mask_lexemes": _array(bits),
+        "mask_speakers": _array(speakers),
     }
 
 

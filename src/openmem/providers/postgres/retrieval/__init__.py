@@ -1,11 +1,15 @@
 """The ranking of `search` and `context`: two statements, and which users need which.
 
 ``search_exact.sql`` scores all memories of a user. For a large user, with more than about `EXACT_SCAN_LIMIT`, it only
-says that, and ``search_indexed.sql`` is sent, which reads some of them. In a query of more than `MAX_QUERY_LEXEMES`
-lexemes the first must count them to choose those that matter: ``search_exact_long.sql`` is the same statement with that
-step, and with ``words_of_long_query.sql`` in place of ``words.sql``. All give the same scores, but for the
-frequencies of lexemes, which the second estimates from a sample. `openmem.ranking` has the formula, `docs/retrieval.md`
-the measurements, and `docs/sql` the statements as they are sent. The terms:
+says that, and ``search_indexed.sql`` is sent, which reads some of them. Both give the same scores, but for the
+frequencies of lexemes, which the second estimates from a sample.
+
+A query of more than `MAX_QUERY_LEXEMES` lexemes has more than a mask has bits for. ``search_exact_long.sql`` and
+``search_indexed_long.sql`` are the same statements with further steps: they count in how many memories each lexeme is,
+and choose those that matter. Parts whose names end in ``_of_long_query`` take the places of others.
+
+`openmem.ranking` has the formula, `docs/retrieval.md` the measurements, and `docs/sql` the statements as they are sent.
+The terms:
 
 * lexeme: a word of a memory by its stem, as `openmem.analysis` finds it. Those of the date that a memory is from are
   lexemes of it, too. Its id is a hash.

@@ -20,6 +20,10 @@ searched AS NOT MATERIALIZED (
         AND {is_selected(m)}
         AND NOT (SELECT is_large_user FROM size)
 ),
+-- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
+query AS MATERIALIZED (
+    SELECT {reach} AS reach
+),
 {words},
 -- What the ranking needs of a memory: one row per row of searched, about {exact_scan_limit} at most.
 features AS MATERIALIZED (
@@ -38,19 +42,7 @@ features AS MATERIALIZED (
 mask_counts AS MATERIALIZED (
     SELECT term_mask, count(*)::float8 AS memories FROM features GROUP BY term_mask
 ),
--- One row per row of scored_flags.
-bit_weight AS MATERIALIZED (
-    SELECT flag,
-        {lexeme_weight}
-        AS weight
-    FROM (
-        SELECT flag, factor, (SELECT coalesce(sum(memories), 0) FROM mask_counts) AS total,
-            (SELECT coalesce(sum(memories), 0) FROM mask_counts WHERE term_mask & flag <> 0) AS memories
-        FROM scored_flags
-        -- A fence: without it the count would be computed once for each of its uses above.
-        OFFSET 0
-    ) counted
-),
+{bit_weight},
 -- One row per row of mask_counts. coverage: the share of the query's weight that the mask covers; NULL without lexemes
 -- of the query or without terms of the memories.
 mask_coverage AS MATERIALIZED (

@@ -5,14 +5,7 @@
 -- A sample estimates how rare a lexeme is. So the weights are known before memories are read, and one inner product gives
 -- a memory's coverage. What takes masks is only computed for the best.
 WITH
-{query_words},
--- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
--- is_long: whether there are more lexemes than a term_mask has bits for.
-query AS MATERIALIZED (
-    SELECT {reach} AS reach,
-        (SELECT count(*) FROM query_word) AS words, count(*) AS lexemes, count(*) > {max_query_lexemes} AS is_long
-    FROM query_lexeme
-),
+{indexed_words},
 -- One row per memory of the user that may be in the result. Each use reads some of them: NOT MATERIALIZED.
 searched AS NOT MATERIALIZED (
     SELECT m.*
@@ -46,36 +39,7 @@ sample AS MATERIALIZED (
         ORDER BY m.ordinal LIMIT {stratum_rows}
     ) m
 ),
-lexeme_vectors AS MATERIALIZED (
-    {mask_vectors(query_lexeme)}
-),
-sample_mask_counts AS MATERIALIZED (
-    {chunk_mask_counts(sample)}
-),
--- One row per lexeme of the query, and how many memories of the sample have it.
-lexeme_frequency AS MATERIALIZED (
-    SELECT l.bit, l.lexeme_id, coalesce(sum(c.memories), 0) AS memories
-    FROM query_lexeme l
-    LEFT JOIN sample_mask_counts c
-        ON c.chunk = l.bit / {mask_bits} AND c.chunk_mask & (1::bigint << (l.bit % {mask_bits})) <> 0
-    GROUP BY l.bit, l.lexeme_id
-),
--- One row per word of the query, and one for the speaker.
-weighted_word AS MATERIALIZED (
-    SELECT word, flag,
-        {lexeme_weight}
-        AS weight
-    FROM (
-        SELECT w.word, w.flags AS flag, w.factor, coalesce(sum(c.memories), 0) AS memories,
-            (SELECT count(*)::float8 FROM sample) AS total
-        FROM (
-            SELECT word, weight AS factor, chunk, flags FROM query_word
-            UNION ALL SELECT NULL, {speaker_weight}, 0, {speaker_flag} WHERE EXISTS (SELECT FROM query_word)
-        ) w
-        LEFT JOIN sample_mask_counts c ON c.chunk = w.chunk AND c.chunk_mask & w.flags <> 0
-        GROUP BY w.word, w.flags, w.factor
-    ) counted
-),
+{sampled_words},
 -- One row. The inner product of vector and memories.terms is the coverage of a memory, if it has no two alternatives of
 -- a word, and {question_offset} more for a question. The entries are negative, since the operator <#> gives the negative
 -- inner product.
@@ -86,12 +50,7 @@ query_weights AS MATERIALIZED (
         -- Two lexemes may have the same id, which is a hash: its entry is the sum of their weights.
         SELECT lexeme_id, sum(value) AS value
         FROM (
-            SELECT lexeme_id, weight / (SELECT sum(weight) FROM weighted_word) AS value
-            FROM (
-                SELECT l.lexeme_id, w.weight FROM query_lexeme l JOIN weighted_word w USING (word)
-                UNION ALL
-                SELECT unnest(:speaker_ids::int[]), (SELECT weight FROM weighted_word WHERE word IS NULL)
-            ) weighted
+            SELECT lexeme_id, value FROM weighted_lexeme
             UNION ALL SELECT {question_id}, {question_offset}
         ) entries
         GROUP BY lexeme_id
@@ -175,48 +134,7 @@ candidates AS MATERIALIZED (
     UNION ALL SELECT * FROM index_candidates WHERE (SELECT is_enough FROM found)
     ORDER BY score DESC, id DESC
     LIMIT greatest({seeds}, :limit::bigint)
-),
--- Only a long query needs counts to choose its lexemes.
-seed_of_long_query AS (
-    SELECT terms
-    FROM (SELECT terms FROM candidates ORDER BY score DESC, id DESC LIMIT {seeds}) seeds
-    WHERE (SELECT is_long FROM query)
-),
-seed_mask_counts AS MATERIALIZED (
-    {chunk_mask_counts(seed_of_long_query)}
-),
--- One row per lexeme of the query. The first {max_query_lexemes} have bits of their own, those of words with the most
--- weight first that any seed has. The others share the bit {no_bit}, which no term_mask has.
-scored_lexeme AS MATERIALIZED (
-    SELECT lexeme_id, word, weight,
-        least({first_lexeme_bit} - 1 + row_number() OVER (ORDER BY memories IS NULL, weight DESC, bit), {no_bit})::int
-            AS bit
-    FROM (
-        SELECT l.bit, l.lexeme_id, l.word, w.weight, sum(c.memories) AS memories
-        FROM query_lexeme l
-        JOIN weighted_word w USING (word)
-        LEFT JOIN seed_mask_counts c
-            ON c.chunk = l.bit / {mask_bits} AND c.chunk_mask & (1::bigint << (l.bit % {mask_bits})) <> 0
-        GROUP BY l.bit, l.lexeme_id, l.word, w.weight
-    ) counted
-),
-masked_lexeme AS (
-    SELECT lexeme_id, bit FROM scored_lexeme WHERE bit < {no_bit}
-),
-mask_vectors AS MATERIALIZED (
-    {mask_vectors(masked_lexeme)}
-),
-{masks},
--- One row per set of bits that has a weight: those of a word. The weights add up to that of the whole query.
-bit_weight AS MATERIALIZED (
-    SELECT flag, sum(weight) AS weight
-    FROM (
-        SELECT weight, coalesce(bit_or(1::bigint << bit) FILTER (WHERE bit < {no_bit}), 0) AS flag
-        FROM scored_lexeme GROUP BY word, weight
-        UNION ALL SELECT weight, flag FROM weighted_word WHERE word IS NULL
-    ) weighted
-    GROUP BY flag
-),
+){chosen_lexemes},
 -- One row per row of candidates. own_score: before questions and old memories lose a part.
 -- score: after that.
 top_k AS MATERIALIZED (

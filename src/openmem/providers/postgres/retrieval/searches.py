@@ -8,12 +8,12 @@ from typing import Final
 from ....analysis import QueryWord
 from ....models import SearchResults, construct_result
 from ....operations import Context, Search
-from ....ports.postgres import Row, Statement
+from ....ports.postgres import Query, Row, Statement
 from ....ranking import constants
 from ....ranking.scale import scaled, unscaled
 from ...base import Call
 from .. import binary
-from ..lexemes import QUESTION_ID, counted_values, is_long, query_values
+from ..lexemes import QUESTION_ID, is_long, query_values
 from ..rows import to_record
 from ..selection import selection_values
 from ..sql import Catalog, Part, read
@@ -22,9 +22,10 @@ from . import layout
 
 _INCLUDED: Final = (
     "query_words", "masks", "reach", "distance", "similarity", "term_mask", "lexeme_weight", "own_score",
-    "question_share", "indexed_coverage", "recency",
+    "question_share", "indexed_coverage", "recency", "bit_weight",
     "added_coverage", "counted_once", "seed", "boosting", "is_near_seed", "of_seed",
 )  # fmt: skip
+_BY_LENGTH: Final = ("words", "indexed_words", "sampled_words")
 _INCLUDED_WITH: Final = {
     "mask_vectors": "lexemes",
     "chunk_mask_counts": "memories",
@@ -37,13 +38,10 @@ class Searches:
     """The statements of `search` and `context`."""
 
     def __init__(self, catalog: Catalog) -> None:
-        shared = parts()
-        self._exact = catalog.query("search_exact", __package__, {**shared, "words": read(__package__, "words")})
-        long_words = read(__package__, "words_of_long_query")
-        self._exact_long = catalog.query(
-            "search_exact_long", __package__, {**shared, "words": long_words}, file="search_exact"
-        )
-        self._indexed = catalog.query("search_indexed", __package__, shared)
+        self._exact = _for_queries(catalog, "search_exact", are_long=False)
+        self._exact_long = _for_queries(catalog, "search_exact", are_long=True)
+        self._indexed = _for_queries(catalog, "search_indexed", are_long=False)
+        self._indexed_long = _for_queries(catalog, "search_indexed", are_long=True)
 
     def exact(
         self,
@@ -61,8 +59,8 @@ class Searches:
             found = (row[1:] for row in rows if row[1] is not None)
             return None if is_large_user else _results(found, _min_score(op))
 
-        values = {**_values(op, call, model, vector, limit), **query_values(tuple(words))}
-        return (self._exact_long if is_long(words) else self._exact).bind(values, decode)
+        query = self._exact_long if is_long(words) else self._exact
+        return query.bind(_values(op, call, words, model, vector, limit), decode)
 
     def indexed(
         self,
@@ -74,8 +72,17 @@ class Searches:
         limit: int,
     ) -> Statement[SearchResults]:
         """The best that an index of lexemes finds; for a user with many memories."""
-        values = {**_values(op, call, model, vector, limit), **counted_values(tuple(words))}
-        return self._indexed.bind(values, lambda rows: _results(rows, _min_score(op)))
+        query = self._indexed_long if is_long(words) else self._indexed
+        values = _values(op, call, words, model, vector, limit)
+        return query.bind(values, lambda rows: _results(rows, _min_score(op)))
+
+
+def _for_queries(catalog: Catalog, name: str, *, are_long: bool) -> Query:
+    """The statement for queries that are long, or for those that are not; see `is_long`."""
+    words = {part: read(__package__, f"{part}_of_long_query" if are_long else part) for part in _BY_LENGTH}
+    chosen = ",\n" + read(__package__, "chosen_lexemes") if are_long else ""
+    further = {**parts(), **words, "chosen_lexemes": chosen}
+    return catalog.query(f"{name}_long" if are_long else name, __package__, further, file=name)
 
 
 def parts() -> Mapping[str, Part]:
@@ -102,9 +109,12 @@ def _with(name: str, argument: str) -> Callable[[str], str]:
     return lambda value: text.replace(f"{{{argument}}}", value)
 
 
-def _values(op: Search | Context, call: Call, model: str, vector: Sequence[float], limit: int) -> Mapping[str, object]:
+def _values(
+    op: Search | Context, call: Call, words: Sequence[QueryWord], model: str, vector: Sequence[float], limit: int
+) -> Mapping[str, object]:
     return {
         **selection_values(op.selection(call.grants)),
+        **query_values(tuple(words)),
         "vector": binary.half_vector(vector),
         # No memory is comparable with a vector of zeros.
         "model": model if any(vector) else None,

@@ -1,8 +1,4 @@
 {query_words},
--- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
-query AS MATERIALIZED (
-    SELECT {reach} AS reach
-),
 lexeme_vectors AS MATERIALIZED (
     {mask_vectors(query_lexeme)}
 ),
