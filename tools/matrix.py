@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from openmem import Capabilities, Memory
+from openmem import Capabilities, Memory, operations
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "providers.md"
 BEGIN: Final = "<!-- the table below is made by tools/matrix.py -->"
@@ -28,7 +28,7 @@ PROVIDERS: Final[dict[str, dict[str, Any]]] = {
     "supermemory": {"provider": "supermemory", "api_key": "sm-none"},
     "letta": {"provider": "letta", "api_key": "none"},
 }
-VERBS: Final = ("add", "add_many", "get", "update", "delete", "list", "search", "context", "audit")
+VERBS: Final = tuple(verb.verb for verb in operations.VERBS if verb.is_wire_verb)
 
 
 def table() -> str:

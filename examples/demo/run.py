@@ -183,7 +183,7 @@ def supersede(memory: Memory) -> None:
     )
     after = memory.search(question, user_id="mei", limit=1)[0].memory
     say(f"after    [bold]{escape(after.content)}[/bold]")
-    kept = memory.get(before.id)
+    kept = memory.get(before.id, user_id="mei")
     assert kept.valid_to is not None
     say(f"history  the old one can still be read by its id; it held until {kept.valid_to:%d %B %Y, %H:%M}\n")
 

@@ -15,7 +15,7 @@ from fastapi import Depends, FastAPI, Header, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from openmem import AsyncMemory, InvalidRequestError, ProviderError
+from openmem import AsyncMemory, InvalidRequestError, MemoryPage, MemoryRecord, NotFoundError, ProviderError
 
 
 @asynccontextmanager
@@ -53,6 +53,11 @@ async def refuse(request: Request, error: InvalidRequestError) -> JSONResponse:
     return JSONResponse({"detail": error.message}, 422)
 
 
+@app.exception_handler(NotFoundError)
+async def miss(request: Request, error: NotFoundError) -> JSONResponse:
+    return JSONResponse({"detail": error.message}, 404)
+
+
 @app.exception_handler(ProviderError)
 async def apologize(request: Request, error: ProviderError) -> JSONResponse:
     return JSONResponse({"detail": "the memory is not available", "request_id": error.request_id}, 503)
@@ -67,3 +72,21 @@ async def remember(fact: Fact, user: User, memory: Memory) -> dict[str, str]:
 @app.get("/facts")
 async def recall(query: str, user: User, memory: Memory) -> list[str]:
     return [hit.memory.content for hit in await memory.search(query, user_id=user)]
+
+
+@app.get("/facts/all")
+async def everything(user: User, memory: Memory, cursor: str | None = None) -> MemoryPage:
+    return await memory.list(user, limit=100, cursor=cursor)
+
+
+# The id comes from the caller, so `user_id` says whose it must be: somebody else's fact is a 404.
+
+
+@app.put("/facts/{id}")
+async def correct(id: str, fact: Fact, user: User, memory: Memory) -> MemoryRecord:
+    return await memory.update(id, content=fact.content, user_id=user)
+
+
+@app.delete("/facts/{id}", status_code=204)
+async def forget(id: str, user: User, memory: Memory) -> None:
+    await memory.delete(id, user_id=user)

@@ -150,3 +150,17 @@ def test_without_a_user_nothing_is_answered(database: str, module: str) -> None:
     with serving(module, database) as url, httpx.Client(base_url=url, trust_env=False, verify=False) as client:
         assert client.get("/facts", params={"query": "tea"}).status_code == 422
         assert client.post("/facts", json={"content": "tea"}).status_code == 422
+
+
+@pytest.mark.parametrize("module", ["per_request", "shared"])
+def test_facts_of_others_are_not_found(module: str, database: str) -> None:
+    with serving(module, database) as url, httpx.Client(base_url=url, trust_env=False, verify=False) as client:
+        maya, ben = {"X-User": "maya"}, {"X-User": "ben"}
+        id = client.post("/facts", json={"content": "likes tea"}, headers=maya).json()["id"]
+        for user, status in ((ben, 404), (maya, 200)):
+            assert client.put(f"/facts/{id}", json={"content": "likes milk"}, headers=user).status_code == status
+        page = client.get("/facts/all", headers=maya).json()
+        assert [item["content"] for item in page["items"]] == ["likes milk"]
+        assert client.get("/facts/all", headers=ben).json()["items"] == []
+        for user, status in ((ben, 404), (maya, 204), (maya, 404)):
+            assert client.delete(f"/facts/{id}", headers=user).status_code == status

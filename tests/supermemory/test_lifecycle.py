@@ -134,7 +134,10 @@ def test_capabilities_are_told_without_a_request(service: Service) -> None:
     assert told == {
         "omp_version": "0.1",
         "provider": "supermemory",
-        "verbs": ["add", "get", "update", "delete", "list", "search", "context", "capabilities"],
+        "verbs": [
+            *("add", "get", "update", "delete", "list", "search", "context"),
+            *("delete_many", "count", "facets", "history", "capabilities"),
+        ],
         "features": {
             "vector_search": True,
             "keyword_search": False,
@@ -146,6 +149,12 @@ def test_capabilities_are_told_without_a_request(service: Service) -> None:
             "supports_supersession": True,
             "scores": "similarity",
             "atomic_supersession": False,
+            "metadata": True,
+            "filters": True,
+            "keys": False,
+            "versions": False,
+            "expiry": False,
+            "unindexed": False,
         },
         "limits": {"max_search_results": 100},
     }

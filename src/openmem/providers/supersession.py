@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from ..errors import ConflictError, InvalidRequestError
@@ -41,6 +42,21 @@ def unknown_superseded(ids: Iterable[str]) -> InvalidRequestError:
     )
 
 
+def related(first: MemoryRecord, known: Mapping[str, MemoryRecord]) -> Sequence[MemoryRecord]:
+    """A memory with all that it superseded and all that superseded it.
+
+    Args:
+        known: all memories of its user, by id.
+    """
+    superseded = {id: record.supersedes or () for id, record in known.items()}
+    superseding: defaultdict[str, list[str]] = defaultdict(list)
+    for id, named in superseded.items():
+        for other in named:
+            superseding[other].append(id)
+    ids = _reachable(first.id, superseded) | _reachable(first.id, superseding)
+    return [known[id] for id in ids if id in known]
+
+
 def without_names(record: MemoryRecord, is_readable: Mapping[str, bool]) -> MemoryRecord:
     """`record` without the names of superseded memories that the caller may not read.
 
@@ -51,3 +67,12 @@ def without_names(record: MemoryRecord, is_readable: Mapping[str, bool]) -> Memo
         return record
     named = [id for id in record.supersedes if is_readable.get(id, False)]
     return record.model_copy(update={"supersedes": named or None})
+
+
+def _reachable(id: str, steps: Mapping[str, Sequence[str]]) -> set[str]:
+    """The ids that steps lead to from one, and this one."""
+    reached, ahead = {id}, [id]
+    while ahead:
+        ahead = [to for one in ahead for to in steps.get(one, ()) if to not in reached]
+        reached |= set(ahead)
+    return reached

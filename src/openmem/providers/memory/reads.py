@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
 
 from ...config import ClientConfig
@@ -28,8 +27,9 @@ from ...ranking.reference import Recency, rank
 from ...selection import Position, Selection
 from ..base import Call, no_such_key
 from ..calibration import STOPPED_RETRY_SECONDS, learn
+from ..facets import facets_of
+from ..supersession import related
 from .backend import StoreProvider
-from .facets import facets_of
 
 
 class Reads(StoreProvider):
@@ -124,19 +124,9 @@ class Reads(StoreProvider):
         with self._store.exclusive():
             first = self._find(op, call).record
             self._log_read("history", first.user_id, call, record=first)
-            related = [record for record in self._related(first) if granted is None or granted.matches(record.scope)]
-            return [self._shown(record, call) for record in sorted(related, key=Position.of)]
-
-    def _related(self, first: MemoryRecord) -> Sequence[MemoryRecord]:
-        """A memory with all that it superseded and all that superseded it."""
-        own = {stored.record.id: stored.record for stored in self._store.selected(Selection(first.user_id))}
-        superseding: defaultdict[str, list[str]] = defaultdict(list)
-        for record in own.values():
-            for id in record.supersedes or ():
-                superseding[id].append(record.id)
-        superseded = {id: record.supersedes or () for id, record in own.items()}
-        ids = _reachable(first.id, superseded) | _reachable(first.id, superseding)
-        return [own[id] for id in ids if id in own]
+            own = {stored.record.id: stored.record for stored in self._store.selected(Selection(first.user_id))}
+            chain = [record for record in related(first, own) if granted is None or granted.matches(record.scope)]
+            return [self._shown(record, call) for record in sorted(chain, key=Position.of)]
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         granted = call.grants.read
@@ -175,12 +165,3 @@ class Reads(StoreProvider):
             )
 
         return await self.ports.run_cpu(page)
-
-
-def _reachable(id: str, steps: Mapping[str, Sequence[str]]) -> set[str]:
-    """The ids that steps lead to from one, and this one."""
-    reached, ahead = {id}, [id]
-    while ahead:
-        ahead = [to for one in ahead for to in steps.get(one, ()) if to not in reached]
-        reached |= set(ahead)
-    return reached

@@ -16,6 +16,7 @@ from ..base import Call
 from ..conflicts import check_given_ids, key_in_use, other_version, other_version_of_key
 from ..idempotency import hashed, key_reused, memory_deleted_since
 from ..supersession import check_not_ended, unknown_superseded
+from ..validity import check_order
 from .backend import StoreProvider
 from .store import NO_TERMS, RememberedAdd, Stored, end_of
 
@@ -165,7 +166,7 @@ class Writes(StoreProvider):
             changes["supersedes"] = list(dict.fromkeys([*named, *op.supersedes]))
         if "content" in op.changes and record.indexed:
             changes["embedding_model"] = self._embedder.model
-        _check_order(record, changes)
+        check_order(op, record.valid_from, record.valid_to)
         if "scope" in changes:
             self._check_key(record.user_id, op.scope, record.key, but_for=record.id)
         changed = self._change(replace(stored, moment=read.moment, terms=read.terms, vector=read.vector), changes, now)
@@ -324,14 +325,3 @@ class Writes(StoreProvider):
 
 def _what_is_read(stored: Stored) -> tuple[str, datetime, str | None]:
     return stored.record.content, stored.moment, stored.record.embedding_model
-
-
-def _check_order(record: MemoryRecord, changes: dict[str, Any]) -> None:
-    """Raise `InvalidRequestError` if changes would end a validity before it begins."""
-    begin, end = (changes.get(name, getattr(record, name)) for name in ("valid_from", "valid_to"))
-    if changes.keys() & {"valid_from", "valid_to"} and begin is not None and end is not None and end < begin:
-        if "valid_to" not in changes:
-            raise InvalidRequestError(
-                f"valid_from: {begin.isoformat()} is after the memory's valid_to {end.isoformat()}"
-            )
-        raise InvalidRequestError(f"valid_to: {end.isoformat()} is before the memory's valid_from {begin.isoformat()}")

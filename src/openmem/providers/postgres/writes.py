@@ -7,7 +7,6 @@ supersedes, and the entry in the audit log.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final, NamedTuple
 
 from ..._ids import bucket_in, bucket_of
@@ -20,6 +19,7 @@ from ..base import Call, no_such_memory
 from ..conflicts import key_in_use, other_version, other_version_of_key
 from ..idempotency import hashed, key_reused, memory_deleted_since
 from ..supersession import has_ended, unknown_superseded
+from ..validity import check_order
 from . import binary
 from .additions import Addition
 from .reads import Seen
@@ -173,7 +173,7 @@ class Writes:
             check_superseded(unknown, already_ended)
             if not is_as_seen:
                 return None
-            _check_order(op, valid_from, valid_to)
+            check_order(op, valid_from, valid_to)
             return to_record(columns)
 
         values = {
@@ -241,23 +241,6 @@ def check_superseded(unknown: Sequence[str], already_ended: Sequence[str]) -> No
         raise unknown_superseded(unknown)
     if already_ended:
         raise has_ended(already_ended)
-
-
-def _check_order(op: Update, valid_from: datetime | None, valid_to: datetime | None) -> None:
-    """Refuse a validity that would end before it begins.
-
-    Args:
-        valid_from, valid_to: those of the memory as it was.
-    """
-    if op.changes.isdisjoint({"valid_from", "valid_to"}):
-        return
-    begin = op.valid_from if "valid_from" in op.changes else valid_from
-    end = op.valid_to if "valid_to" in op.changes else valid_to
-    if begin is None or end is None or begin <= end:
-        return
-    if "valid_to" in op.changes:
-        raise InvalidRequestError(f"valid_to: {end.isoformat()} is before the memory's valid_from {begin.isoformat()}")
-    raise InvalidRequestError(f"valid_from: {begin.isoformat()} is after the memory's valid_to {end.isoformat()}")
 
 
 def _values_of_new(addition: Addition, op: Add, call: Call, read: Read) -> dict[str, object]:

@@ -62,7 +62,7 @@ def encode(record: MemoryRecord) -> dict[str, Any]:
     that merges metadata. The plain ones are empty where the record has nothing.
     """
     extensions = record.model_extra or {}
-    fields = record.model_dump(mode="json", exclude={"id", "content", "status", *extensions})
+    fields = record.model_dump(mode="json", exclude={"id", "content", "status", "indexed", *extensions})
     carried = {name: value for name, value in fields.items() if value is not None} | extensions
     return {
         ENVELOPE: json.dumps(carried, ensure_ascii=False, separators=(",", ":")),
@@ -101,7 +101,8 @@ class EnvelopeReader:
 
         Args:
             user_id: whose it is, as the backend says.
-            metadata: all its metadata; the envelope in them, if any, goes before the other fields.
+            metadata: all its metadata; the envelope in them, if any, goes before the other fields. Without one they
+                are the metadata of the record.
             created_at, updated_at, valid_to: the backend's own times, for memories that other tools wrote.
             vendor_fields: what the backend returns beyond the protocol; what is empty is left out.
 
@@ -116,7 +117,7 @@ class EnvelopeReader:
         if other:
             extra["metadata"] = other
         times = {"created_at": created_at, "updated_at": updated_at, "valid_to": valid_to}
-        fields: dict[str, Any] = times | {"user_id": user_id}
+        fields: dict[str, Any] = times | {"user_id": user_id, "metadata": other or None}
         if ENVELOPE in metadata:
             fields = self._open(id, metadata[ENVELOPE])
             if fields.get("user_id") != user_id:

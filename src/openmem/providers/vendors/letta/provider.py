@@ -10,24 +10,25 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-import re
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from ...._scopes import ScopeFilter
 from ....config import ClientConfig
 from ....errors import InvalidRequestError, UnsupportedCapabilityError
-from ....models import CapabilityFeatures, CapabilityLimits, MemoryRecord
+from ....models import CapabilityLimits, MemoryRecord
 from ....operations import Search
 from ....ports import Ports
+from ....selection import Selection
 from ...base import Provider
 from ..answers import pick
-from ..base import Candidate, Candidates, VendorProvider
+from ..backend import Candidate, Candidates
+from ..base import FEATURES, VendorProvider
 from ..envelope import Stored, encode, is_enveloped
 from ..settings import check_endpoint, endpoint
+from ..words import shared_letters, words_of
 from .archives import Archive, Archives
 from .ids import PassageId
 
@@ -40,7 +41,6 @@ HOSTED_URL: Final = "https://api.letta.com"
 PAGE_SIZE: Final = 100
 """Passages in one answer of Letta, at most."""
 
-_WORD: Final = re.compile(r"\w+")
 _VENDOR_FIELDS: Final = ("created_by_id", "last_updated_by_id", "file_id", "file_name", "source_id")
 
 
@@ -64,6 +64,7 @@ class LettaProvider(VendorProvider["LettaClient"]):
     limits = CapabilityLimits(max_search_results=PAGE_SIZE)
     max_candidates = PAGE_SIZE
     update = Provider.update
+    history = Provider.history
 
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
         super().__init__(config, ports)
@@ -75,7 +76,7 @@ class LettaProvider(VendorProvider["LettaClient"]):
                 f"api_key: Letta's hosted service needs one, also from {API_KEY_VARIABLE}; "
                 f"for a server of your own pass base_url, also from {URL_VARIABLE}"
             )
-        self.features = CapabilityFeatures(vector_search=bool(self._model), temporal=True, scopes="tags", scores="rank")
+        self.features = FEATURES.model_copy(update={"vector_search": bool(self._model), "scores": "rank"})
 
     def connect(self, module: ModuleType) -> LettaClient:
         client: LettaClient = module.LettaClient(self._key, self._url, self.timeout)
@@ -115,13 +116,15 @@ class LettaProvider(VendorProvider["LettaClient"]):
         assert id is not None
         await self.call("delete", self.sdk.delete_passage, id.archive, id.passage, mutates=True, of=stored.record.id)
 
-    async def pages(self, user_id: str) -> AsyncGenerator[Iterable[Stored], None]:
+    async def pages(
+        self, user_id: str, since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncGenerator[Iterable[Stored], None]:
         for archive in await self._archives.of_user(user_id):
-            async with aclosing(self._walk("list", archive.id)) as pages:
+            async with aclosing(self._walk("list", archive.id, since, until)) as pages:
                 async for page in pages:
                     yield [self._stored(passage, archive) for passage in page]
 
-    async def candidates(self, op: Search, scopes: ScopeFilter | None, count: int) -> Candidates:
+    async def candidates(self, op: Search, selection: Selection, count: int) -> Candidates:
         rankings = []
         complete = True
         for archive in await self._archives.of_user(op.user_id):
@@ -129,7 +132,7 @@ class LettaProvider(VendorProvider["LettaClient"]):
                 ranking, reached_all = await self._rank_by_vectors(archive, op.query, count)
                 complete = complete and reached_all
             else:
-                ranking = await self._rank_by_words(archive, op.query)
+                ranking = await self._rank_by_words(archive, op.query, selection)
             rankings.append(ranking)
         merged = [candidate for rank in itertools.zip_longest(*rankings) for candidate in rank if candidate is not None]
         return Candidates(merged[:count], complete and len(merged) <= count)
@@ -182,17 +185,16 @@ class LettaProvider(VendorProvider["LettaClient"]):
         ids = [(self.answers.field(passage, "id", str), details) for passage, details in found]
         return [Candidate(whole[id], details=details) for id, details in ids if id in whole], reached_all
 
-    async def _rank_by_words(self, archive: Archive, query: str) -> Sequence[Candidate]:
-        """The passages with words of a query, ranked by how many letters these have."""
-        wanted = set(_WORD.findall(query.casefold()))
+    async def _rank_by_words(self, archive: Archive, query: str, selection: Selection) -> Sequence[Candidate]:
+        """The selected passages with words of a query, ranked by how many letters these have."""
+        wanted, now = words_of(query), self.ports.now()
         found: dict[str, tuple[int, datetime, Stored]] = {}
-        async with aclosing(self._walk("search", archive.id)) as pages:
+        async with aclosing(self._walk("search", archive.id, selection.since, selection.until)) as pages:
             async for page in pages:
                 for passage in page:
                     stored = self._stored(passage, archive)
-                    shared = wanted.intersection(_WORD.findall(stored.record.content.casefold()))
-                    if shared:
-                        weight = sum(len(word) for word in shared)
+                    weight = shared_letters(wanted, stored.record.content)
+                    if weight and selection.matches(stored.record, now):
                         found[stored.record.id] = (weight, stored.record.created_at, stored)
         best = sorted(found.values(), key=lambda entry: entry[:2], reverse=True)
         return [Candidate(stored) for _, _, stored in best]

@@ -10,15 +10,16 @@ from types import ModuleType
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from ...._scopes import ScopeFilter
 from ....config import ClientConfig
 from ....embedders import resolve_embedder
 from ....errors import InvalidRequestError, NotFoundError, OMPError, ProviderError
-from ....models import CapabilityFeatures, CapabilityLimits, MemoryRecord
+from ....models import CapabilityLimits, MemoryRecord
 from ....operations import Search
 from ....ports import Ports
+from ....selection import Selection
 from ..answers import pick
-from ..base import Candidate, Candidates, VendorProvider
+from ..backend import Candidate, Candidates
+from ..base import FEATURES, VendorProvider
 from ..envelope import FILTERABLE_PREFIX, Stored, encode, is_enveloped
 from ..errors import shorten
 from ..settings import endpoint
@@ -82,14 +83,14 @@ class Mem0Provider(VendorProvider[Any]):
             given = config.embedder is not None or "embedder" not in config.config
             self._embedder = resolve_embedder(config.embedder) if given else None
             self.max_candidates = MAX_ENGINE_CANDIDATES
-        self.features = CapabilityFeatures(
-            vector_search=True,
-            keyword_search=self._is_hosted,
-            temporal=True,
-            scopes="tags",
-            supports_supersession=True,
-            scores="similarity",
-            atomic_supersession=False,
+        self.features = FEATURES.model_copy(
+            update={
+                "vector_search": True,
+                "keyword_search": self._is_hosted,
+                "supports_supersession": True,
+                "scores": "similarity",
+                "atomic_supersession": False,
+            }
         )
 
     def _required_key(self) -> str:
@@ -192,7 +193,15 @@ class Mem0Provider(VendorProvider[Any]):
     async def remove(self, stored: Stored) -> None:
         await self.call("delete", self.sdk.delete, stored.record.id, mutates=True, of=stored.record.id)
 
-    async def pages(self, user_id: str) -> AsyncGenerator[Iterable[Stored], None]:
+    async def total(self, user_id: str) -> int:
+        if not self._is_hosted:
+            return await super().total(user_id)
+        answer = await self.call("count", self.sdk.list, {"user_id": encode_user(user_id)}, 1, 1, mutates=False)
+        return self.answers.field(answer, "count", int)
+
+    async def pages(
+        self, user_id: str, since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncGenerator[Iterable[Stored], None]:
         filters = {"user_id": encode_user(user_id)}
         if not self._is_hosted:
             answer = await self.call("list", self.sdk.list_all, filters, mutates=False)
@@ -215,10 +224,11 @@ class Mem0Provider(VendorProvider[Any]):
                 return
         raise ProviderError("mem0's list of this user's memories kept changing while it was read; try again")
 
-    async def candidates(self, op: Search, scopes: ScopeFilter | None, count: int) -> Candidates:
+    async def candidates(self, op: Search, selection: Selection, count: int) -> Candidates:
         filters: dict[str, Any] = {"user_id": encode_user(op.user_id)}
-        if self._is_hosted and scopes is not None and len(scopes.paths) == 1 and not scopes.prefixes:
-            filters["metadata"] = {f"{FILTERABLE_PREFIX}scope": scopes.paths[0]}
+        condition = _metadata_filter(selection) if self._is_hosted else None
+        if condition is not None:
+            filters["metadata"] = condition
         answer = await self.call("search", self.sdk.search, op.query, filters=filters, top_k=count, mutates=False)
         rows = self.answers.field(answer, "results", list)
         found = [
@@ -270,6 +280,14 @@ class Mem0Provider(VendorProvider[Any]):
             return None
         day = self.answers.expect(date, "expiration_date", datetime)
         return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+
+
+def _metadata_filter(selection: Selection) -> dict[str, str] | None:
+    """The part of a selection that the service filters by: one condition of equality, which it is known to take."""
+    scopes = selection.scopes
+    if scopes is not None and len(scopes.paths) == 1 and not scopes.prefixes:
+        return {f"{FILTERABLE_PREFIX}scope": scopes.paths[0]}
+    return None if selection.app is None else {f"{FILTERABLE_PREFIX}app": selection.app}
 
 
 def encode_user(user_id: str) -> str:

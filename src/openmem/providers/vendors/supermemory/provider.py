@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,11 +15,13 @@ from ...._scopes import ScopeFilter
 from ....call import Call
 from ....config import ClientConfig
 from ....errors import InvalidRequestError, NotFoundError, ProviderError, UnsupportedCapabilityError
-from ....models import CapabilityFeatures, CapabilityLimits, MemoryRecord
+from ....models import CapabilityLimits, MemoryRecord
 from ....operations import Add, Operation, Search, Update
 from ....ports import Ports
+from ....selection import Selection
 from ...base import no_such_memory
-from ..base import Candidate, Candidates, VendorProvider
+from ..backend import Candidate, Candidates
+from ..base import FEATURES, VendorProvider
 from ..envelope import FILTERABLE_PREFIX, Stored
 from ..errors import shorten
 from ..settings import endpoint
@@ -35,6 +38,8 @@ PAGE_SIZE: Final = 100
 """Documents on one page of a list."""
 MAX_PAGES: Final = 100_000
 """An answer with more pages is refused as malformed."""
+DELETED_AT_ONCE: Final = 100
+"""Documents that one request deletes."""
 MAX_OPERANDS: Final = 200
 """Most conditions in one filter."""
 BUSY_PAUSES_SECONDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -57,13 +62,13 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
     vendor = "Supermemory"
     sdk_module = "openmem.providers.vendors.supermemory.sdk"
     options = frozenset({"task_type"})
-    features = CapabilityFeatures(
-        vector_search=True,
-        temporal=True,
-        scopes="tags",
-        supports_supersession=True,
-        scores="similarity",
-        atomic_supersession=False,
+    features = FEATURES.model_copy(
+        update={
+            "vector_search": True,
+            "supports_supersession": True,
+            "scores": "similarity",
+            "atomic_supersession": False,
+        }
     )
     limits = CapabilityLimits(max_search_results=100)
     max_candidates = 100
@@ -169,16 +174,30 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
         return dataclasses.replace(changed, record=changed.record.model_copy(update={"status": "queued"}))
 
     async def remove(self, stored: Stored) -> None:
-        namespace, document_id = self._document_key(stored)
-        id = stored.record.id
-        answer = await self.call("delete", self.sdk.delete, namespace, document_id, mutates=True, of=id)
-        errors = self.answers.field(answer, "errors", list)
-        if not errors and self.answers.field(answer, "count", int) == 1:
-            return
-        if await self.fetch_checked(id) is None:
-            raise no_such_memory(id)
-        reason = self.answers.optional(errors[0], "error", str) if errors else None
-        raise ProviderError(f"Supermemory did not delete memory {id!r}: {shorten(reason or 'it does not say why')}")
+        if await self.remove_many([stored]) == 0:
+            raise no_such_memory(stored.record.id)
+
+    async def remove_many(self, memories: Sequence[Stored]) -> int:
+        keys = [self._document_key(stored) for stored in memories]
+        count = 0
+        for start in range(0, len(memories), DELETED_AT_ONCE):
+            batch = memories[start : start + DELETED_AT_ONCE]
+            ids = [document_id for _, document_id in keys[start : start + DELETED_AT_ONCE]]
+            of = batch[0].record.id if len(batch) == 1 else None
+            answer = await self.call("delete", self.sdk.delete, keys[start][0], ids, mutates=True, of=of)
+            deleted, errors = self.answers.field(answer, "count", int), self.answers.field(answer, "errors", list)
+            count += deleted
+            if deleted < len(batch):
+                await self._require_gone(batch, errors)
+        return count
+
+    async def _require_gone(self, memories: Iterable[Stored], errors: Sequence[object]) -> None:
+        """Raise `ProviderError` for the first memory that is still there after a deletion."""
+        for stored in memories:
+            if await self.fetch_checked(stored.record.id) is not None:
+                said = self.answers.optional(errors[0], "error", str) if errors else None
+                reason = shorten(said or "it does not say why")
+                raise ProviderError(f"Supermemory did not delete memory {stored.record.id!r}: {reason}")
 
     def _document_key(self, stored: Stored) -> tuple[str, str]:
         """The namespace and the id of the document."""
@@ -190,7 +209,17 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
             raise UnsupportedCapabilityError("documents with ids of this length can only be read")
         return namespace, document_id
 
-    async def pages(self, user_id: str) -> AsyncGenerator[Iterable[Stored], None]:
+    async def total(self, user_id: str) -> int:
+        namespace = encode(user_id)
+        try:
+            answer = await self.call("count", self.sdk.list, namespace, 1, 1, mutates=False, of=namespace)
+        except NotFoundError:
+            return 0
+        return int(self.answers.field(self.answers.field(answer, "pagination", object), "total_items", float))
+
+    async def pages(
+        self, user_id: str, since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncGenerator[Iterable[Stored], None]:
         namespace = encode(user_id)
         async with aclosing(self._walk(namespace)) as pages:
             async for documents in pages:
@@ -222,11 +251,11 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
             raise self.errors.malformed(f"{pages:g} pages")
         return self.answers.field(answer, "documents", list), math.ceil(pages)
 
-    async def candidates(self, op: Search, scopes: ScopeFilter | None, count: int) -> Candidates:
+    async def candidates(self, op: Search, selection: Selection, count: int) -> Candidates:
         namespace = encode(op.user_id)
         try:
             answer = await self.call(
-                "search", self.sdk.search, namespace, op.query, count, _filter(scopes), mutates=False, of=namespace
+                "search", self.sdk.search, namespace, op.query, count, _filter(selection), mutates=False, of=namespace
             )
         except NotFoundError:
             return Candidates((), complete=True)
@@ -267,18 +296,35 @@ class SupermemoryProvider(VendorProvider["SupermemoryClient"]):
         return is_searchable
 
 
-def _filter(scopes: ScopeFilter | None) -> dict[str, Any] | None:
-    """A filter that lets everything within the scopes through, and little else."""
+def _filter(selection: Selection) -> dict[str, Any] | None:
+    """A filter that lets everything selected through, and little else."""
+    operands = [
+        *_scope_filter(selection.scopes),
+        *(_has_tag(tag) for tag in selection.tags),
+        *_combined("or", [_has_tag(tag) for tag in selection.any_tags]),
+    ]
+    if selection.app is not None:
+        operands.append({"field": f"{FILTERABLE_PREFIX}app", "operator": "eq", "value": selection.app})
+    return next(iter(_combined("and", operands)), None)
+
+
+def _scope_filter(scopes: ScopeFilter | None) -> Sequence[dict[str, Any]]:
     if scopes is None:
-        return None
+        return ()
     field = f"{FILTERABLE_PREFIX}scope"
     operands: list[dict[str, Any]] = [{"field": field, "operator": "eq", "value": path} for path in scopes.paths]
     for prefix in scopes.prefixes:
         operator = "contains" if prefix else "neq"
         operands.append({"field": field, "operator": operator, "value": prefix})
-    match operands:
-        case [only]:
-            return only
-        case [_, *_] if len(operands) <= MAX_OPERANDS:
-            return {"operator": "or", "operands": operands}
-    return None
+    return _combined("or", operands)
+
+
+def _has_tag(tag: str) -> dict[str, Any]:
+    return {"field": f"{FILTERABLE_PREFIX}tags", "operator": "arrayContains", "value": tag}
+
+
+def _combined(operator: str, operands: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """One condition of several; none if they are too many for a filter, or none."""
+    if len(operands) <= 1:
+        return operands
+    return [{"operator": operator, "operands": list(operands)}] if len(operands) <= MAX_OPERANDS else ()

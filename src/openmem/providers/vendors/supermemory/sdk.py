@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import supermemory
@@ -52,9 +52,9 @@ class SupermemoryClient:
         """Change the given fields of a document."""
         return self._update(_checked(NAMESPACE, namespace), _checked(IN_PATH, id), **body)
 
-    def delete(self, namespace: str, id: str) -> Any:
-        """Delete a document; the answer says how many were deleted."""
-        return self._delete(_checked(NAMESPACE, namespace), ids=[id])
+    def delete(self, namespace: str, ids: Sequence[str]) -> Any:
+        """Delete documents; the answer says how many were deleted."""
+        return self._delete(_checked(NAMESPACE, namespace), ids=list(ids))
 
     def list(self, namespace: str, page: int, page_size: int) -> Any:
         """One page of the documents with their texts, oldest first."""

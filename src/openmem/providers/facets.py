@@ -7,8 +7,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from ...filters import decimal, parse_path
-from ...models import Facet, Facets, MemoryRecord
+from ..filters import decimal, parse_path
+from ..models import Facet, Facets, MemoryRecord
 
 
 def facets_of(records: Iterable[MemoryRecord], by: str) -> Facets:
