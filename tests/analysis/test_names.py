@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,10 +10,19 @@ import pytest
 
 from openmem import Memory
 from openmem.analysis.analyzer import Analyzer
-from openmem.analysis.names import sounds
+from openmem.analysis.names import names
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 ANALYZER = Analyzer()
+
+
+class Nothing:
+    """Vectors of zeros, which are like nothing, so that only words are compared."""
+
+    model, dim = "nothing", 4
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        return [[0.0] * self.dim for _ in texts]
 
 
 @pytest.mark.parametrize(
@@ -35,7 +45,7 @@ def test_a_misspelled_name_is_like_the_right_one(right: str, wrong: str) -> None
 
 @pytest.mark.parametrize("text", ["Jon and Jan", "ERR-1042", "2023", "NASA", "maya", "tea", "McX", "v2"])
 def test_what_is_short_or_no_name_has_no_sound(text: str) -> None:
-    assert not sounds(text)
+    assert not any(name.sound for name in names(text))
 
 
 def test_other_words_of_memories_and_queries_have_no_sound() -> None:
@@ -80,3 +90,45 @@ def test_a_name_is_found_before_one_that_another_language_makes_of_it(names: tup
         for lexemes in (asked, other)
     }
     assert weights[asked] > weights[other]
+
+
+@pytest.mark.parametrize("names", [("Martin", "Martine"), ("Mary", "Marie"), ("Carol", "Carole"), ("Jule", "Jules")])
+def test_of_names_with_one_stem_the_one_that_is_asked_for_comes_first(
+    settings: dict[str, Any], names: tuple[str, str]
+) -> None:
+    user = f"u-{names[0]}"
+    for order in (names, names[::-1]):
+        with Memory(**settings, embedder=Nothing()) as memory:
+            for name in order:
+                memory.add(content=f"{name} works at the bank", user_id=user)
+            for name in names:
+                best, other = memory.search(f"Where does {name} work?", user_id=user, limit=2)
+                assert best.memory.content.startswith(f"{name} ")
+                assert best.score > other.score
+            for hit in memory.list(user_id=user).items:
+                memory.delete(hit.id)
+
+
+def test_a_name_is_found_by_its_initials(settings: dict[str, Any]) -> None:
+    texts = ["Robert Smith bought a boat", "John Smith bought a car", "J. Miller bought a house", "The tests are in JS"]
+    with Memory(**settings, embedder=Nothing()) as memory:
+        memory.add_many([{"content": text, "user_id": "u-initials"} for text in texts])
+        for query, best in [
+            ("What did J. Smith buy?", 1),
+            ("What did J Smith buy?", 1),
+            ("What did John Smith buy?", 1),
+            ("What did R. Smith buy?", 0),
+            ("R.S.", 0),
+            ("What did John Miller buy?", 2),
+            ("Are the tests in JS?", 3),
+        ]:
+            first, *others = memory.search(query, user_id="u-initials")
+            assert first.memory.content == texts[best], query
+            assert all(first.score > other.score for other in others), query
+        assert texts[1] in [hit.memory.content for hit in memory.search("JS", user_id="u-initials")]
+
+
+def test_words_that_are_no_names_have_no_initials() -> None:
+    for text in ("the red car", "NASA and ESA", "New. York", "I Think so", "What John said"):
+        lexemes = ANALYZER.memory(text, NOW).lexemes
+        assert not [lexeme for lexeme in lexemes if lexeme.startswith("~") and "." in lexeme], text

@@ -24,6 +24,10 @@ FACTS = {
     "ลูกสาวของฉันชื่อลีนาแพ้ถั่วลิสง": ("ถั่วลิสง",),
     "The deploy fails with ERR-1042 on db01.example.com": ("err 1042", "ERR-1042", "db01", "example.com"),
     "getUserName is in src/auth/user_store.py": ("user name", "user_store.py", "getUserName"),
+    "The train leaves at 09:30": ("9.30", "09.30", "9:30", "9:30am"),
+    "El autobús sale a las 17.45": ("17:45",),
+    "Maya is allergic to hazelnuts": ("allergies", "her allergy"),
+    "Economy class is full": ("economic", "economically"),
 }
 QUERIES = [(query, fact) for fact, queries in FACTS.items() for query in queries]
 

@@ -1,13 +1,13 @@
-"""Names by their sound, so that one that is misspelled is like the right one."""
+"""Names by their sound, so that one that is misspelled is like the right one, and by their initials."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from .characters import folded, normalized
+from .stems import stem
 
 SHORTEST_NAME: Final = 4
 """The fewest letters of a name that is compared by its sound. Shorter ones are too often like another."""
@@ -15,31 +15,82 @@ SHORTEST_NAME: Final = 4
 MARK: Final = "~"
 """What lexemes of sounds begin with, and no others."""
 
-_WORD: Final = re.compile(r"[^\W\d_]+")
-_ASCII_NAME: Final = re.compile(rf"(?<![A-Za-z])[A-Z][a-z]{{{SHORTEST_NAME - 1},}}(?![A-Za-z])")
+_ASCII_NAME: Final = re.compile("(?<![A-Za-z])([A-Z][a-z]+)(?![A-Za-z])(?: (?=([A-Z])[A-Za-z]))?")
+_WORD: Final = re.compile(r"([^\W\d_]+)(?: (?=([^\W\d_])[^\W\d_]))?")
+_INITIAL: Final = re.compile(r"(?<!\w)([^\W\d_])\.? ?(?=([^\W\d_])[^\W\d_]{2})")
+_INITIALS: Final = re.compile(r"(?<!\w)([^\W\d_])(\.?)([^\W\d_])(?!\w)")
 _SOUNDS: Final = (("ph", "f"), ("th", "t"), ("ck", "k"), ("sch", "s"), ("sh", "s"), ("kh", "k"), ("gh", "g"))
 _LETTERS: Final = str.maketrans("cqzwyj\u0451\u0439", "kksvii\u0435\u0438")
 _VOWELS: Final = frozenset("aeiou\u0430\u0435\u0438\u043e\u0443\u044b\u044d\u044e\u044fαεηιουω")
 _SILENT: Final = frozenset("h\u044a\u044c")
+_ENDINGS: Final = ("", "-", "-y")
 
 
-def sounds(text: str) -> dict[str, str]:
-    """The lexemes of the sounds of names, by the names without case and accents.
+class Name(NamedTuple):
+    """A word that begins with a capital letter and goes on with small ones, which names do.
 
-    A name is a word of letters that begins with a capital letter and goes on with small ones.
+    Attributes:
+        word: without case and accents.
+        initials: the lexeme of its first letter and that of the name after it, if there is one: those of "John Smith".
     """
-    names = [name.lower() for name in _ASCII_NAME.findall(text)] if text.isascii() else map(folded, _names(text))
-    return {name: _sound(name) for name in names}
+
+    word: str
+    initials: str | None
+
+    @property
+    def sound(self) -> Sound | None:
+        """Its sound; None if it is short."""
+        return _sound(self.word) if len(self.word) >= SHORTEST_NAME else None
 
 
-def _names(text: str) -> Iterator[str]:
-    for word in _WORD.findall(normalized(text)):
-        if len(word) >= SHORTEST_NAME and word[0].isupper() and word[1:].islower():
-            yield word
+class Sound(NamedTuple):
+    """The lexemes of a name's sound.
+
+    Attributes:
+        lexeme: what a memory with the name has. It tells apart names of one English stem: "Martin" and "Martine".
+        alike: those of all names that sound like it, its own among them.
+    """
+
+    lexeme: str
+    alike: tuple[str, ...]
+
+
+def names(text: str) -> list[Name]:
+    """The names of a text, in order of appearance."""
+    if text.isascii():
+        return [Name(word.lower(), _initials(word[0], after)) for word, after in _ASCII_NAME.findall(text)]
+    return [
+        Name(folded(word), _initials(word[0], after))
+        for word, after in _WORD.findall(normalized(text))
+        if word[0].isupper() and word[1:].islower()
+    ]
+
+
+def like_initials(text: str) -> dict[str, str]:
+    """What words of a query may stand for: "J" before "Smith" or "JS" for a name with these initials, and "John" before
+    "Smith" for "J"."""
+    found = {name.word: name.word[0] for name in names(text) if name.initials}
+    for one, two in _INITIAL.findall(normalized(text)):
+        if lexeme := _initials(one, two):
+            found[folded(one)] = lexeme
+    for one, dot, two in _INITIALS.findall(normalized(text)):
+        if lexeme := _initials(one, two):
+            found[folded(one + dot + two)] = lexeme
+    return found
+
+
+def _initials(one: str, two: str) -> str | None:
+    """The lexeme of two letters, if both are capital ones."""
+    return f"{MARK}{folded(one)}.{folded(two)}" if one.isupper() and two.isupper() else None
 
 
 @lru_cache(8_192)
-def _sound(name: str) -> str:
+def _sound(name: str) -> Sound:
+    alike = tuple(_consonants(name) + ending for ending in _ENDINGS)
+    return Sound(alike[0 if stem(name, "en") == name else 2 if name.endswith("y") else 1], alike)
+
+
+def _consonants(name: str) -> str:
     """The first letter, and the different consonants after it in alphabetical order: of typing errors, those that
     double, swap or leave out letters change few of them, and those of vowels none."""
     for letters, sound in _SOUNDS:

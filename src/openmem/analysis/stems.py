@@ -24,12 +24,16 @@ LONGEST: Final = 40
 
 PREFIX: Final = 5
 
+SHORTEST_ROOT: Final = 6
+"""The fewest letters that words must share to be derived from each other: "party" is not from "part"."""
+
 _BY_SCRIPT: Final = {
     "armenian": "armenian", "cyrillic": "russian", "devanagari": "hindi", "greek": "greek", "tamil": "tamil",
 }  # fmt: skip
 _SERBIAN: Final = frozenset("ђјљњћџ")
 _AS_RUSSIAN: Final = str.maketrans("іїєґў", "ииегу")
 _PLURALS: Final = re.compile(r"(?:[õã]es|oes)\Z")
+_ADJECTIVE: Final = re.compile(r"ic(?:s|al|ally)?\Z")
 _PARTICLES: Final = re.compile(
     r"(?:에서는|에서도|에게서|으로는|이라는|에서|에게|한테|으로|까지|부터|처럼|보다|이고|이다|이며|이랑|하고|입니다|이에요|예요|라고|마다"
     r"|에는|에도|[은는이가을를의에도만와과로랑야])\Z"
@@ -72,6 +76,18 @@ def other_stems(word: str) -> tuple[str, ...]:
 def prefixes(word: str) -> tuple[str, ...]:
     """The beginning of a word of at least five letters, which longer words and compounds share; no word is like it."""
     return (f"{word[:PREFIX]}-",) if len(word) >= PREFIX else ()
+
+
+def derivations(word: str, stem: str) -> tuple[str, ...]:
+    """The English stems of what a word is derived from, or of what is derived from it: of "allergic" that of "allergy".
+
+    Args:
+        word: in lower case, without accents.
+        stem: its English stem.
+    """
+    if stem.endswith("i"):
+        return (stem[:-1],) if len(stem) > SHORTEST_ROOT else ()
+    return (f"{stem}i",) if len(stem) >= SHORTEST_ROOT and _ADJECTIVE.search(word) else ()
 
 
 def without_particle(word: str) -> str:

@@ -23,6 +23,7 @@ _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LETTERS_AND_DIGITS: Final = re.compile(r"([A-Za-z]+)([0-9]+)\Z|([0-9]+)([A-Za-z]{2,}|s)\Z")
 _GROUPS: Final = re.compile(r"[0-9]{1,3}(?:([.,])[0-9]{3})(?:\1[0-9]{3})*\Z")
 _NUMBER: Final = re.compile(r"v?([0-9]+(?:[.,][0-9]+)+)\Z")
+_TIME: Final = re.compile(r"0?([0-9]|1[0-9]|2[0-3])[.:]([0-5][0-9])(?:[ap]m)?\Z")
 _APOSTROPHES: Final = frozenset("'\u2019\u02bc")
 _DIGRAPHS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
 
@@ -167,7 +168,8 @@ def _joined(text: str) -> Iterator[Word]:
     else:
         whole = folded(body).rpartition("://")[2]
         plain = "".join(map(folded, parts))
-        yield Word(whole, whole, (whole, stem(plain, "en") if plain.isalpha() else plain), 2 / 3)
+        lexemes = (whole, stem(plain, "en") if plain.isalpha() else plain)
+        yield Word(whole, whole, (*lexemes, *_time(whole)), 2 / 3)
         segments = [one for one in re.split(r"[/\\@]", whole) if one and one != whole and not one.isalnum()]
         for segment in segments:
             yield Word(segment, segment, (segment,), 1 / 3 / len(segments))
@@ -179,7 +181,8 @@ def _number(number: str, parts: list[str]) -> Iterator[Word]:
     """A number with its groups or decimals, or a version and the versions that it belongs to."""
     group = number.replace(",", "").replace(".", "") if _GROUPS.match(number) else None
     spelled = number.replace(",", ".")
-    yield Word(number, number, (spelled,) if group is None else (group, spelled))
+    lexemes = (spelled,) if group is None else (group, spelled)
+    yield Word(number, number, tuple(dict.fromkeys((*lexemes, *_time(spelled)))))
     pieces = spelled.split(".")
     if len(pieces) <= 4:
         for count in range(2, len(pieces)):
@@ -188,6 +191,12 @@ def _number(number: str, parts: list[str]) -> Iterator[Word]:
     for part in parts:
         plain = folded(part)
         yield Word(plain, plain, (plain,), 0.0)
+
+
+def _time(written: str) -> tuple[str, ...]:
+    """The lexeme of what may be a time of day, however it is written: "09:30" and "9.30" are one."""
+    match = _TIME.match(written)
+    return () if match is None else (f"{match[1]}.{match[2]}",)
 
 
 def _word(text: str, weight: float) -> Iterator[Word]:

@@ -10,19 +10,21 @@ from __future__ import annotations
 from typing import Final
 
 from .languages import CERTAIN_LEAD, Languages, languages_of
-from .names import sounds
-from .stems import LATIN, prefixes, stem
+from .names import Sound, like_initials, names
+from .stems import LATIN, derivations, prefixes, stem
 from .stop_words import languages_by_word
 from .terms import QueryWord
 from .tokens import Token, Word, tokens
 
 LIKENESS_SHARE: Final = 0.3
 """How much of a word's weight only memories get that are like it by its English stem, as names are, or by its first
-letters, as compounds are, or by its sound, as a misspelled name is. The rest is for any of its stems."""
+letters, as compounds are, or by what it is derived from, or by the sound or the initials of a name. The rest is for any
+of its stems."""
 
 EXACT_SHARE: Final = 0.1
 """How much of a word's weight only memories get that have it by its English stem, where other languages' stems are
-like it, too: "Marco" is not "Marc"."""
+like it, too: "Marco" is not "Marc". And as much of a name's only those that have it as it is spelled: nor is "Martine"
+"Martin"."""
 
 SHORT_QUERY: Final = 4
 """Up to how many tokens of a query without function words are read as words of every language."""
@@ -50,9 +52,13 @@ def memory_lexemes(text: str, language: str | None = None) -> set[str]:
     codes, certain = _languages(found, language)
     codes = codes[:LANGUAGES_OF_MEMORY]
     lexemes: set[str] = set()
-    if NOUNS_IN_CAPITALS not in codes:
-        spoken = (*_ENGLISH, *codes)
-        lexemes.update(sound for name, sound in sounds(text).items() if not _is_function_word_of(name, spoken))
+    spoken = (*_ENGLISH, *codes)
+    for name in names(text):
+        if not _is_function_word_of(name.word, spoken):
+            if name.initials:
+                lexemes.add(name.initials)
+            if name.sound and NOUNS_IN_CAPITALS not in codes:
+                lexemes.add(name.sound.lexeme)
     if codes in ((), _ENGLISH):
         lexemes.update(*[token.english for token in found])
         return lexemes
@@ -74,7 +80,8 @@ def query_words(text: str, language: str | None = None) -> list[QueryWord]:
     if language is None and _is_name(text, found, codes):
         codes, certain = (), False
     read_as = codes or (_ALL if len(found) <= SHORT_QUERY else _ENGLISH)
-    names = {} if NOUNS_IN_CAPITALS in codes else sounds(text)
+    sounds = {} if NOUNS_IN_CAPITALS in codes else {name.word: name.sound for name in names(text)}
+    initials = like_initials(text)
     weights: dict[tuple[str, ...], float] = {}
     for word in [word for token in found for word in token.words if word.weight]:
         weight = word.weight
@@ -82,20 +89,29 @@ def query_words(text: str, language: str | None = None) -> list[QueryWord]:
             if certain or not codes:
                 continue
             weight *= UNCERTAIN_WEIGHT
-        for lexemes, share in _shares(word, read_as, names.get(word.folded)).items():
+        for lexemes, share in _shares(word, read_as, sounds.get(word.folded), initials.get(word.folded)).items():
             weights[lexemes] = max(weights.get(lexemes, 0.0), weight * share)
     return [QueryWord(lexemes, weight) for lexemes, weight in weights.items()]
 
 
-def _shares(word: Word, codes: tuple[str, ...], sound: str | None) -> dict[tuple[str, ...], float]:
+def _shares(
+    word: Word, codes: tuple[str, ...], sound: Sound | None, initials: str | None
+) -> dict[tuple[str, ...], float]:
     """The shares of a word's weight by what a memory must have to get them."""
     stems, likeness = _stems(word, codes), word.lexemes + _prefixes(word, codes)
+    if word.letters == "latin":
+        likeness += tuple(one for stem in word.lexemes for one in derivations(word.folded, stem))
     if sound is not None:
-        likeness += (sound,)
+        likeness += sound.alike
+    if initials is not None:
+        likeness += (initials,)
     shares = {stems: 1.0} if stems == likeness else {stems: 1 - LIKENESS_SHARE, likeness: LIKENESS_SHARE}
     if word.lexemes not in shares and word.letters == "latin":
         shares[stems] -= EXACT_SHARE
         shares[word.lexemes] = EXACT_SHARE
+    if sound is not None:
+        shares[stems] -= EXACT_SHARE
+        shares[sound.lexeme,] = EXACT_SHARE
     return shares
 
 
