@@ -10,10 +10,11 @@ import httpx
 import pytest
 
 from openmem import InvalidRequestError, Memory, MemoryInput, ProviderError, UnsupportedCapabilityError
+from openmem.server import OmpServerConfig
 from openmem.wire import MAX_BODY_BYTES
 
 from ..service import Reply, ScriptedService
-from .harness import envelope
+from .harness import envelope, running
 
 PATH = "/memories/batch"
 
@@ -93,11 +94,25 @@ def test_the_user_of_the_header_limits_whose_they_may_be(client: httpx.Client, u
         assert response.json()["error"]["message"].startswith("records[1].user_id: ")
 
 
-def test_an_idempotency_key_is_refused(client: httpx.Client, user: str) -> None:
-    body = {"records": [{"content": "tea", "user_id": user}]}
-    response = client.post(PATH, json=body, headers={"Idempotency-Key": "k"})
-    envelope(response, 400, "invalid_request")
-    assert response.json()["error"]["message"].startswith("Idempotency-Key: ")
+def test_an_idempotency_key_stores_a_batch_once(client: httpx.Client) -> None:
+    user, headers = uuid.uuid4().hex, {"Idempotency-Key": "k"}
+    body = {"records": [{"content": f"note {number}", "user_id": user} for number in range(3)]}
+    replies = [client.post(PATH, json=body, headers=headers) for _ in range(2)]
+    assert [reply.status_code for reply in replies] == [201, 201]
+    assert replies[0].json() == replies[1].json()
+    assert client.get("/memories", params={"user_id": user}).json()["items"] == replies[0].json()["memories"][::-1]
+    other = client.post(PATH, json={"records": body["records"][:2]}, headers=headers)
+    envelope(other, 400, "invalid_request")
+    assert other.json()["error"]["message"].startswith("Idempotency-Key: ")
+
+
+def test_a_key_that_would_be_forgotten_is_refused(user: str) -> None:
+    config = OmpServerConfig(provider="supermemory", settings={"api_key": "sm_0123456789"})
+    with running(config) as server, server.client() as client:
+        body = {"records": [{"content": "tea", "user_id": user}]}
+        response = client.post(PATH, json=body, headers={"Idempotency-Key": "k"})
+        envelope(response, 400, "invalid_request")
+        assert response.json()["error"]["message"].startswith("Idempotency-Key: ")
 
 
 @pytest.mark.parametrize("times", [1, 30])

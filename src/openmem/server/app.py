@@ -160,9 +160,9 @@ class Server:
         users = principal.users
         if user is not None:
             users = frozenset({user}) if users is None else users & {user}
-        if isinstance(op, AddMany) and IDEMPOTENCY_HEADER in request.headers:
+        if isinstance(op, AddMany) and IDEMPOTENCY_HEADER in request.headers and not self.memory.client.remembers_keys:
             raise InvalidRequestError(
-                f"{IDEMPOTENCY_HEADER}: a batch cannot have one; leave it out, or add the memories one by one"
+                f"{IDEMPOTENCY_HEADER}: it would be forgotten; leave it out, or add the memories one by one"
             )
         app = principal.app or app_of_header(request, APP_HEADER) or self.config.settings.get("app")
         return Call(
@@ -170,7 +170,7 @@ class Server:
             app=app,
             grants=principal.grants,
             users=users,
-            idempotency_key=_idempotency_key(request, principal.id) if type(op) is Add else None,
+            idempotency_key=_idempotency_key(request, principal.id) if type(op) in (Add, AddMany) else None,
         )
 
     async def _perform(self, op: Any, call: Call) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic.json_schema import models_json_schema
 
 from ..models import OMP_VERSION, Capabilities, MemoryRecord
-from ..operations import Add, Audit, Put
+from ..operations import Add, AddMany, Audit, Put
 from ..wire import CAPABILITIES_PATH, HEALTH_PATH, IDEMPOTENCY_HEADER, REQUEST_ID_HEADER, USER_ID_HEADER
 from ..wire.parameters import schema_of
 from ..wire.replies import One
@@ -101,7 +101,7 @@ def _operation(route: Route[Any]) -> dict[str, Any]:
         parameters.append({"name": USER_ID_HEADER, "in": "header", "schema": {"type": "string"}})
         if route.location == "body":
             parameters.append({"name": "user_id", "in": "query", "schema": _USER_ID})
-    if route.operation_type is Add:
+    if route.operation_type in (Add, AddMany):
         parameters.append({"name": IDEMPOTENCY_HEADER, "in": "header", "schema": {"type": "string"}})
     if takes_condition(route):
         parameters.append({"name": IF_MATCH_HEADER, "in": "header", "schema": {"type": "string"}})
