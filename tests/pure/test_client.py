@@ -46,6 +46,14 @@ def test_an_idempotency_key_that_the_backend_would_forget_is_refused() -> None:
         assert first.id == again.id
 
 
+def test_a_client_shows_its_provider_and_no_setting() -> None:
+    memory = Memory("letta", host="http://127.0.0.1:9", api_key="a-secret-key")
+    assert repr(memory) == "<Memory, provider 'letta'>"
+    memory.close()
+    assert repr(memory) == "<Memory, provider 'letta', closed>"
+    assert repr(AsyncMemory("memory")) == "<AsyncMemory, provider 'memory'>"
+
+
 def test_what_it_tells_of_the_backend() -> None:
     with Memory("memory") as memory:
         client = memory.client
