@@ -8,7 +8,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -36,9 +36,14 @@ class Request:
         return urlsplit(self.target).path
 
     @property
+    def parameters(self) -> list[tuple[str, str]]:
+        """The parameters of the query string, in their order."""
+        return parse_qsl(urlsplit(self.target).query)
+
+    @property
     def query(self) -> dict[str, str]:
-        """The parameters of the query string."""
-        return dict(parse_qsl(urlsplit(self.target).query))
+        """The same by name, of those that are given once."""
+        return dict(self.parameters)
 
 
 Piece: TypeAlias = bytes | float
@@ -54,7 +59,7 @@ class Upstream:
     Args:
         answer: what it sends for a request that is not about its capabilities.
         greeting: what it sends for one that is.
-        features, limits: what it says of itself.
+        features, limits, verbs: what it says of itself.
 
     Attributes:
         url: where it listens.
@@ -71,6 +76,7 @@ class Upstream:
         greeting: Answer | None = None,
         features: CapabilityFeatures | None = None,
         limits: CapabilityLimits | None = None,
+        verbs: Sequence[str] = VERBS,
     ) -> None:
         self.answer = answer
         self._greeting = greeting or (lambda request: reply(self._capabilities.to_wire()))
@@ -80,7 +86,7 @@ class Upstream:
         self.open = 0
         self._capabilities = Capabilities(
             provider="upstream",
-            verbs=VERBS,
+            verbs=list(verbs),
             features=features or FEATURES,
             limits=limits or CapabilityLimits(),
         )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import uuid
+from html.parser import HTMLParser
 from typing import Any
 
 import httpx
 import pytest
 
+from openmem import Memory
 from openmem.wire.routes import ROUTES
 
 from .harness import envelope
@@ -139,7 +144,9 @@ def test_other_methods_are_refused_with_those_there_are(client: httpx.Client, pa
         assert set(response.headers["allow"].split(", ")) == allowed
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/memories/", "/Memories", "/docs", "/openapi.yaml", "//memories"])
+@pytest.mark.parametrize(
+    "path", ["/", "/nowhere", "/memories/", "/Memories", "/docs/", "/redoc", "/openapi.yaml", "//memories"]
+)
 def test_unknown_paths(client: httpx.Client, path: str) -> None:
     response = client.get(path)
     assert response.status_code in (400, 404)
@@ -225,3 +232,147 @@ def test_recency_is_in_seconds(client: httpx.Client, user: str) -> None:
     assert "recency" in envelope(client.get("/memories/search", params=asked), 400, "invalid_request")["message"]
     body = {"query": "dark mode", "user_id": user, "recency": 86_400.5}
     assert client.post("/context", json=body).status_code == 200
+
+
+class Page(HTMLParser):
+    """What a browser would load and where it could jump to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.style = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.ids += [value or "" for name, value in attributes if name == "id"]
+        self.links += [value or "" for name, value in attributes if name in ("href", "src")]
+
+    def handle_data(self, data: str) -> None:
+        if self.get_starttag_text() == "<style>" and not self.style:
+            self.style = data
+
+
+def test_the_page_for_people_needs_no_other_host(client: httpx.Client) -> None:
+    response = client.get("/docs")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    page = Page(response.text)
+    assert not page.tags & {"script", "link", "img", "iframe"}
+    assert len(page.ids) == len(set(page.ids))
+    assert {link for link in page.links if not link.startswith("#")} == {"openapi.json"}
+    assert {link.removeprefix("#") for link in page.links} - {"openapi.json"} <= set(page.ids)
+    assert {route.name or route.verb for route in ROUTES} <= set(page.ids)
+    [policy] = response.headers.get_list("content-security-policy")
+    digest = base64.b64encode(hashlib.sha256(page.style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+    envelope(client.post("/docs"), 405, "method_not_allowed")
+
+
+def test_the_version_of_a_memory_is_its_etag(client: httpx.Client, user: str) -> None:
+    put = {"key": "diet", "content": "no meat", "user_id": user}
+    created = client.put("/memories/by-key", json=put, headers={"If-None-Match": "*"})
+    assert (created.status_code, created.headers["etag"]) == (200, '"1"')
+    path = f"/memories/{created.json()['id']}"
+    assert client.get(path).headers["etag"] == client.head(path).headers["etag"] == '"1"'
+    changed = client.patch(path, json={"tags": ["food"]}, headers={"If-Match": '"1"'})
+    assert changed.headers["etag"] == '"2"'
+    assert client.get("/memories/by-key", params={"user_id": user, "key": "diet"}).headers["etag"] == '"2"'
+    first = {"If-Match": '"1"'}
+    envelope(client.patch(path, json={"tags": []}, headers=first), 409, "conflict")
+    envelope(client.delete(path, headers=first), 409, "conflict")
+    envelope(client.put("/memories/by-key", json=put, headers=first), 409, "conflict")
+    envelope(client.put("/memories/by-key", json=put, headers={"If-None-Match": "*"}), 409, "conflict")
+    assert client.get(path).json() == changed.json()
+    assert "etag" not in client.get("/memories", params={"user_id": user}).headers
+    assert client.delete(path, headers={"If-Match": '"2"'}, params={"if_version": 2}).status_code == 204
+
+
+@pytest.mark.parametrize("tag", ["", "1", "*", 'W/"1"', '"1", "2"', '"0"', '"x"', '"01"'])
+def test_a_version_that_is_none(client: httpx.Client, tag: str) -> None:
+    put = {"key": "k", "content": "c", "user_id": "u"}
+    for method, path, body in (
+        ("PATCH", "/memories/mem_x", {"tags": []}),
+        ("DELETE", "/memories/mem_x", None),
+        ("PUT", "/memories/by-key", put),
+    ):  # fmt: skip
+        response = client.request(method, path, json=body, headers={"If-Match": tag})
+        assert envelope(response, 400, "invalid_request")["message"].startswith("If-Match: ")
+
+
+def test_versions_that_contradict_each_other(client: httpx.Client) -> None:
+    put = {"key": "k", "content": "c", "user_id": "u", "if_version": 1}
+    for headers in ({"If-Match": '"2"'}, {"If-None-Match": "*"}):
+        message = envelope(client.put("/memories/by-key", json=put, headers=headers), 400, "invalid_request")["message"]
+        assert message.startswith("if_version: it is given twice")
+    for headers in ({"If-None-Match": '"1"'}, {"If-None-Match": "*", "If-Match": '"1"'}):
+        message = envelope(client.put("/memories/by-key", json=put, headers=headers), 400, "invalid_request")["message"]
+        assert message.startswith("If-None-Match: ")
+    response = client.delete("/memories/mem_x", params={"if_version": 1}, headers={"If-Match": '"2"'})
+    envelope(response, 400, "invalid_request")
+
+
+def test_the_same_search_by_query_string_and_by_body(client: httpx.Client, user: str) -> None:
+    kept = add(client, user, scope="a/b", tags=["x", "y"], metadata={"n": 10, "a.b": 1}, source={"app": "chat"})
+    add(client, user, scope="a", tags=["x"], metadata={"n": 9})
+    add(client, user, scope="c", tags=["y"])
+    filters: dict[str, Any] = {
+        "scope": ["a/**", "d"], "tags": ["x", "y"], "any_tags": ["z", "x"], "where": {"n": {"$gte": 10}}, "app": "chat",
+        "since": "2020-01-01T00:00:00Z",
+    }  # fmt: skip
+    query = {**filters, "where": json.dumps(filters["where"]), "user_id": user}
+    by_query = client.get("/memories/search", params={**query, "q": "dark mode"}).json()["results"]
+    by_body = client.post("/memories/search", json={**filters, "user_id": user, "query": "dark mode"}).json()["results"]
+    assert by_query == by_body
+    assert [result["memory"]["id"] for result in by_query] == [kept["id"]]
+    assert [item["id"] for item in client.get("/memories", params=query).json()["items"]] == [kept["id"]]
+    assert client.get("/memories/count", params=query).json() == {"count": 1}
+    block = client.post("/context", json={**filters, "user_id": user, "query": "dark mode"}).json()
+    assert [citation["memory_id"] for citation in block["citations"]] == [kept["id"]]
+    facets = client.get("/memories/facets", params={"user_id": user, "by": "tag"}).json()["facets"]
+    assert [(facet["value"], facet["count"]) for facet in facets] == [("y", 2), ("x", 2)]
+    deleted = client.post("/memories/delete", json={**filters, "user_id": user})
+    assert deleted.json() == {"deleted": 1}
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("{", "valid JSON"), ("[1]", "type list"), ("1", "type int"), ('{"a": 1, "a": 2}', "'a' twice"),
+        ('{"a": NaN}', "NaN"), ('{"a": {"$near": 1}}', "$near"), ("", "JSON"),
+        ('{"a":' * 2000 + "1" + "}" * 2000, "nested"),
+    ],
+)  # fmt: skip
+def test_a_filter_that_is_none(client: httpx.Client, where: str, said: str) -> None:
+    for path in ("/memories", "/memories/count"):
+        response = client.get(path, params={"user_id": "u", "where": where})
+        message = envelope(response, 400, "invalid_request")["message"]
+        assert message.startswith("where")
+        assert said in message
+
+
+def test_texts_that_no_search_finds_may_be_long(client: httpx.Client, user: str) -> None:
+    text = "x" * (512 * 1024)
+    record = add(client, user, text, indexed=False)
+    assert client.get(f"/memories/{record['id']}").json()["content"] == text
+    response = client.post("/memories", json={"content": text, "user_id": user})
+    assert "content" in envelope(response, 400, "invalid_request")["message"]
+    with Memory("passthrough", base_url=str(client.base_url)) as memory:
+        assert memory.list(user, limit=1)[0].content == text
+
+
+def test_records_are_restored_as_they_were_read(client: httpx.Client, user: str) -> None:
+    records = [add(client, user, f"note {number}", key=str(number), metadata={"n": 1e23}) for number in range(3)]
+    changed = client.patch(f"/memories/{records[0]['id']}", json={"tags": ["a"]}).json()
+    page = client.get("/memories", params={"user_id": user}).json()["items"]
+    assert client.delete(f"/users/{user}").json()["memories"] == 3
+    assert client.get("/memories", params={"user_id": user}).json()["items"] == []
+    for _ in range(2):
+        restored = client.post("/memories/restore", json={"records": page})
+        assert restored.status_code == 200, restored.text
+        assert restored.json()["memories"] == page
+    assert client.get("/memories/by-key", params={"user_id": user, "key": "0"}).json() == changed
+    assert user in {entry["user_id"] for entry in client.get("/users", params={"prefix": user}).json()["items"]}

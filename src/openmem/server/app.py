@@ -41,9 +41,10 @@ from .health import Health
 from .idempotency import IdempotencyStore
 from .keys import KeyRing
 from .limits import InFlight, RateLimit
-from .middleware import OPENAPI_PATH, AccessLogMiddleware, AdmissionMiddleware, Cors, request_info
+from .middleware import OPENAPI_PATH, REFERENCE_PATH, AccessLogMiddleware, AdmissionMiddleware, Cors, request_info
 from .openapi import openapi_document
 from .purging import Purging
+from .reference import CONTENT_SECURITY_POLICY, reference_page
 from .request_parsing import app_of_header, read_operation
 from .telemetry import METRICS_CONTENT_TYPE, Metrics
 
@@ -221,6 +222,7 @@ def create_app(config: OmpServerConfig) -> FastAPI:
         handlers[METRICS_PATH]["GET"] = server.exposition
     app.openapi = openapi_document  # type: ignore[method-assign]
     handlers[OPENAPI_PATH]["GET"] = _document
+    handlers[REFERENCE_PATH]["GET"] = _reference
     for path, by_method in handlers.items():
         app.router.routes.append(PathRoute(path, Endpoint(by_method)))
     app.router.default = _no_such_path
@@ -242,6 +244,11 @@ def _cors(config: OmpServerConfig) -> Middleware:
 
 async def _document(request: Request) -> Response:
     return _json_response(openapi_document())
+
+
+async def _reference(request: Request) -> Response:
+    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+    return Response(reference_page(), headers=headers, media_type="text/html")
 
 
 async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:

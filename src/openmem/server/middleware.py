@@ -27,7 +27,8 @@ from .request_parsing import MAX_HEADER_BYTES, MAX_HEADERS, MAX_QUERY_BYTES, che
 from .telemetry import OTHER, Metrics, available_tracing, tracing
 
 OPENAPI_PATH: Final = "/openapi.json"
-OPEN_PATHS: Final = frozenset({CAPABILITIES_PATH, HEALTH_PATH, OPENAPI_PATH})
+REFERENCE_PATH: Final = "/docs"
+OPEN_PATHS: Final = frozenset({CAPABILITIES_PATH, HEALTH_PATH, OPENAPI_PATH, REFERENCE_PATH})
 
 SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -106,7 +107,9 @@ class AccessLogMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *common_headers(info.id)]
+                own = [*message.get("headers", ())]
+                names = {name for name, _ in own}
+                message["headers"] = [*own, *(pair for pair in common_headers(info.id) if pair[0] not in names)]
             await send(message)
 
         with tracing(scope, self._tracing) as end_span:
