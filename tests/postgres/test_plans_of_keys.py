@@ -1,4 +1,4 @@
-"""How what names keys, or many memories, runs on a table that the planner knows nothing about: each is looked up once."""
+"""How what names keys, or many memories, runs on a table that the planner knows nothing about: look-up by look-up."""
 
 from __future__ import annotations
 
