@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any, LiteralString, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
 
 from openmem import AsyncMemory, Memory
+from openmem._ids import new_memory_id
 from openmem.embedders.hashing import HashingEmbedder
 
 R = TypeVar("R")
@@ -23,16 +25,27 @@ STOP_BOUND = 1.0
 Verb = Callable[[AsyncMemory, str], Awaitable[object]]
 
 USER = "subject"
+KEY = "the first one"
 VERBS: dict[str, Verb] = {
     "add": lambda mem, id: mem.add(content="tea in the morning", user_id=USER),
     "get": lambda mem, id: mem.get(id),
+    "get_by_key": lambda mem, id: mem.get_by_key(KEY, USER),
     "update": lambda mem, id: mem.update(id, content="coffee in the morning"),
     "delete": lambda mem, id: mem.delete(id),
     "list": lambda mem, id: mem.list(USER),
     "search": lambda mem, id: mem.search("morning", USER),
     "context": lambda mem, id: mem.context("morning", USER),
     "audit": lambda mem, id: mem.audit(USER),
+    "put": lambda mem, id: mem.put(key="drink", content="milk in the morning", user_id=USER),
+    "put and keep": lambda mem, id: mem.put(key="food", content="bread", user_id=USER, keep_history=True),
+    "restore": lambda mem, id: mem.restore([restored()]),
 }
+
+
+def restored() -> dict[str, Any]:
+    """A memory that is to be restored."""
+    moment = datetime(2024, 1, 1, tzinfo=UTC)
+    return {"id": new_memory_id(USER), "content": "walks", "user_id": USER, "created_at": moment, "version": 3}
 
 
 def run(main: Coroutine[Any, Any, R]) -> R:
@@ -101,7 +114,7 @@ class Database:
         until_blocking(lambda: not self.connections(), within=1)
         self._connection.execute("TRUNCATE openmem.memories, openmem.audit_log")
         with self.open() as mem:
-            self.id = mem.add(content="tea in the morning", user_id=USER).id
+            self.id = mem.add(content="tea in the morning", user_id=USER, key=KEY).id
         until_blocking(lambda: not self.connections(), within=1)
 
     def through(self, port: int) -> str:
@@ -154,10 +167,17 @@ class Database:
         kept = self.ids("SELECT id FROM openmem.memories")
         logged = {
             verb: self.ids(f"SELECT memory_id FROM openmem.audit_log WHERE action = '{verb}'")  # noqa: S608
-            for verb in ("add", "update", "delete")
+            for verb in ("add", "put", "restore", "update", "delete")
         }
-        assert logged["add"] - logged["delete"] == kept
-        assert logged["update"] & kept == self.ids("SELECT id FROM openmem.memories WHERE updated_at IS NOT NULL")
+        assert (logged["add"] | logged["put"] | logged["restore"]) - logged["delete"] == kept
+        changed = self.ids("SELECT id FROM openmem.memories WHERE updated_at IS NOT NULL")
+        assert logged["update"] & kept <= changed
+        writes = "SELECT count(*) FROM openmem.audit_log WHERE action <> 'get' AND memory_id = m.id"
+        uncounted = self.ids(
+            f"SELECT id FROM openmem.memories m WHERE supersedes IS NULL "  # noqa: S608
+            f"AND version - (valid_to IS NOT NULL)::int <> ({writes} AND action <> 'get_by_key')"
+        )
+        assert uncounted <= logged["restore"]
 
     def ids(self, sql: str) -> set[str]:
         """The values that a query gives."""

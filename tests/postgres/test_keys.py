@@ -194,7 +194,7 @@ def test_the_key_of_an_expired_memory_is_free(memory: Memory, write: Callable[[M
 
 
 def test_what_no_search_finds_has_no_vector_and_no_words(memory: Memory, admin: psycopg.Connection[Any]) -> None:
-    hidden = {"content": "x" * 524_288, "user_id": USER, "indexed": False}
+    hidden: dict[str, Any] = {"content": "x" * 524_288, "user_id": USER, "indexed": False}
     records = [
         memory.add(**hidden), memory.add(**hidden, key="a"), memory.add(**hidden, idempotency_key="b"),
         memory.put(**hidden, key="c"), *memory.add_many([hidden, {**hidden, "content": ""}]),
