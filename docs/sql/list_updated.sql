@@ -7,12 +7,12 @@
 \set selected_until NULL
 \set last_moment NULL
 \set last_id NULL
-\set only_indexed NULL
-\set at_any_time NULL
-\set as_of NULL
-\set is_filtered NULL
 \set selected_paths NULL
 \set selected_prefixes NULL
+\set at_any_time NULL
+\set as_of NULL
+\set only_indexed NULL
+\set is_filtered NULL
 \set selected_tags NULL
 \set selected_any_tags NULL
 \set selected_app NULL
@@ -53,16 +53,16 @@ page AS (
         m.created_at >= coalesce(:selected_since::timestamptz, '-infinity')
         AND m.created_at <= coalesce(:selected_until::timestamptz, 'infinity')
         AND (coalesce(m.updated_at, m.created_at), m.id) < (coalesce(:last_moment::timestamptz, 'infinity'), coalesce(:last_id::text, ''))
-        AND (m.expires_at IS NULL OR m.expires_at > now())
-        AND (m.indexed OR NOT :only_indexed::boolean)
+        AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+            OR m.scope ^@ ANY (:selected_prefixes::text[]))
         AND (:at_any_time::boolean
             OR (m.valid_from IS NULL OR m.valid_from <= coalesce(:as_of::timestamptz, now()))
             AND (m.valid_to IS NULL OR m.valid_to > coalesce(:as_of::timestamptz, now())))
+        AND (m.expires_at IS NULL OR m.expires_at > now())
+        AND (m.indexed OR NOT :only_indexed::boolean)
         -- One look where nothing else is asked for.
         AND (NOT :is_filtered::boolean OR (
-            (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
-                OR m.scope ^@ ANY (:selected_prefixes::text[]))
-            AND (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
+            (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
             AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
             AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
             AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])

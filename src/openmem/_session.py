@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from ._ids import new_request_id
 from ._reranked import Reranked
+from ._text import MAX_NAME_CHARACTERS
 from .call import Call
 from .config import ClientConfig
-from .errors import OMPError, UnsupportedCapabilityError, copied
+from .errors import InvalidRequestError, OMPError, UnsupportedCapabilityError, copied
 from .models import Capabilities, MemoryRecords
 from .operations import Operation, Progress, add_many_of, read_records, restore_of
 from .ports import Ports
@@ -20,6 +21,7 @@ from .providers import create_provider
 from .providers.autodetect import AutoDetectProvider
 from .providers.base import Provider
 from .rerankers import reranker_for
+from .settings import Text
 
 R = TypeVar("R")
 
@@ -82,7 +84,13 @@ class Session:
                 await self.provider.close()
 
     def _call(self, idempotency_key: str | None = None) -> Call:
-        return Call(new_request_id(), self._config.app, self._config.grants, idempotency_key=idempotency_key)
+        request_id = new_request_id()
+        if idempotency_key is not None:
+            try:
+                idempotency_key = Text(MAX_NAME_CHARACTERS).check(idempotency_key)
+            except ValueError as error:
+                raise InvalidRequestError(f"idempotency_key: {error}", request_id=request_id) from None
+        return Call(request_id, self._config.app, self._config.grants, idempotency_key=idempotency_key)
 
     def _identify(self, error: OMPError, call: Call) -> None:
         """Give an error the call's request id and the provider's name, unless it has its own."""

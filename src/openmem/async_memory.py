@@ -496,6 +496,9 @@ class AsyncMemory:
     ) -> int:
         """Remove the memories of a user that are selected, for good: all of them, or none if it fails.
 
+        mem0, Supermemory and Letta remove one after the other: if that fails, some are gone, and the same call
+        removes the rest.
+
         Args:
             user_id: whose memories.
             scope, tags, any_tags, where, since, until, app, as_of: which memories; see `list`.
@@ -1070,6 +1073,9 @@ class AsyncMemory:
         seconds also when the server or the network is dead.
         """
         await self.client.close()
+
+    def __repr__(self) -> str:
+        return repr(self.client)
 
     async def __aenter__(self) -> Self:
         opening = self.client.open()

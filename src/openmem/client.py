@@ -52,7 +52,12 @@ class Client:
         self._sessions = PerProcess(lambda: Session(provider, config, make_ports()))
         self._sessions.get()
         self._owner = owner
+        self._name = provider
         self._is_closed = False
+
+    def __repr__(self) -> str:
+        """The owner, the provider and whether it is closed; no settings, since they hold credentials."""
+        return f"<{self._owner}, provider {self._name!r}{', closed' if self._is_closed else ''}>"
 
     @property
     def provider(self) -> Provider:

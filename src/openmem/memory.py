@@ -492,6 +492,9 @@ class Memory:
     ) -> int:
         """Remove the memories of a user that are selected, for good: all of them, or none if it fails.
 
+        mem0, Supermemory and Letta remove one after the other: if that fails, some are gone, and the same call
+        removes the rest.
+
         Args:
             user_id: whose memories.
             scope, tags, any_tags, where, since, until, app, as_of: which memories; see `list`.
@@ -1059,6 +1062,9 @@ class Memory:
     def close(self) -> None:
         """Close all connections. Idempotent; any verb afterwards raises `RuntimeError`."""
         run_blocking(self.client.close())
+
+    def __repr__(self) -> str:
+        return repr(self.client)
 
     def __enter__(self) -> Self:
         opening = self.client.open()

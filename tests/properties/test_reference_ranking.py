@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import psycopg
 import pytest
@@ -72,6 +72,27 @@ class Text:
     def content(self) -> str:
         speaker = self.speaker and f"{self.speaker}: "
         return f"{speaker}so {' '.join(self.words)}{self.mark}"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The memories that a search selects: those of some numbers, or those that pass what only some do.
+
+    Attributes:
+        every: every so many memories is hidden; 0 for none.
+        by: how: by its metadata, its tags, its app or its end, or because it is not indexed.
+    """
+
+    every: int
+    by: Literal["where", "tags", "app", "expired", "unindexed"]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        filters: dict[str, Any] = {"where": {"n": {"$lt": 1}}, "tags": ["a"], "app": "a"}
+        return {self.by: filters[self.by]} if self.by in filters else {}
+
+    def is_selected(self, number: int) -> bool:
+        return self.every == 0 or number % self.every != 0
 
 
 class Vectors:
@@ -166,6 +187,20 @@ class Database:
         )
         return user
 
+    def hide(self, user: str, chosen: Chosen) -> None:
+        """Let a user have the rest of the memories such that the search of a selection finds none of them."""
+        self._admin.execute(
+            "UPDATE openmem.memories m SET "
+            "metadata = jsonb_build_object('n', h.is_hidden::int), "
+            "tags = CASE WHEN h.is_hidden THEN '{b}' ELSE '{a,b}' END::text[], "
+            "source = json_build_object('app', CASE WHEN h.is_hidden THEN 'b' ELSE 'a' END), "
+            "expires_at = CASE WHEN h.is_hidden AND %(by)s = 'expired' THEN now() END, "
+            "indexed = NOT (h.is_hidden AND %(by)s = 'unindexed') "
+            "FROM (SELECT id, %(every)s > 0 AND (row_number() OVER (ORDER BY id) - 1) %% greatest(%(every)s, 1) = 0 "
+            "AS is_hidden FROM openmem.memories WHERE user_id = %(user)s) h WHERE m.id = h.id",
+            {"user": user, "every": chosen.every, "by": chosen.by},
+        )
+
     def candidates(self, user: str, stored: Sequence[Text]) -> list[Candidate]:
         """What the reference reads of the memories of a user."""
         rows = self._admin.execute(
@@ -247,6 +282,11 @@ def check_same(found: list[Ranked], expected: list[Ranked], limit: int, min_scor
     limit=st.sampled_from([1, 3, 10, 100]),
     min_score=st.sampled_from([0.0, 0.0, 0.3, 0.6]),
     half_life=st.sampled_from([None, 1e10, 1e12]),
+    chosen=st.builds(
+        Chosen,
+        every=st.sampled_from([0, 1, 2, 3]),
+        by=st.sampled_from(["where", "tags", "app", "expired", "unindexed"]),
+    ),
 )
 def test_sql_scores_and_orders_as_the_reference(
     database: Database,
@@ -256,13 +296,15 @@ def test_sql_scores_and_orders_as_the_reference(
     limit: int,
     min_score: float,
     half_life: float | None,
+    chosen: Chosen,
 ) -> None:
     user = database.store(stored)
-    memories = database.candidates(user, stored)
+    database.hide(user, chosen)
+    memories = [memory for n, memory in enumerate(database.candidates(user, stored)) if chosen.is_selected(n)]
     # Half-lives are so long that a minute between this now and the server's does not show.
     recency = None if half_life is None else Recency(half_life, datetime.now(UTC))
     expected = rank(memories, words, vector, limit=len(memories), recency=recency)
-    options = {"limit": limit, "min_score": min_score, "recency": half_life}
+    options = {"limit": limit, "min_score": min_score, "recency": half_life, **chosen.options}
     found = database.search(user, words, vector, **options)
     check_same(found, expected, limit, min_score, TOLERANCE)
     assert [id for id, _ in found] == [id for id, _ in rank(memories, words, vector, limit, min_score, 1.0, recency)]

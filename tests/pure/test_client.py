@@ -13,7 +13,7 @@ from openmem.call import Call
 from openmem.client import Client
 from openmem.config import ClientConfig
 from openmem.drivers.blocking import BlockingPorts
-from openmem.errors import NotFoundError, ScopeDeniedError, UnsupportedCapabilityError
+from openmem.errors import InvalidRequestError, NotFoundError, ScopeDeniedError, UnsupportedCapabilityError
 from openmem.operations import Add, Get, List
 from openmem.ports import run_blocking
 
@@ -44,6 +44,18 @@ def test_an_idempotency_key_that_the_backend_would_forget_is_refused() -> None:
     with Memory("memory") as memory:
         first, again = (memory.add(content="tea", user_id="u", idempotency_key="k") for _ in range(2))
         assert first.id == again.id
+        for wrong in ("", " ", "a\0b", "\ud800", "x" * 513, 5):
+            with pytest.raises(InvalidRequestError, match=r"^idempotency_key: "):
+                memory.add_many([{"content": "tea", "user_id": "u"}], idempotency_key=wrong)  # type: ignore[arg-type]
+        assert len(memory.list("u")) == 1
+
+
+def test_a_client_shows_its_provider_and_no_setting() -> None:
+    memory = Memory("letta", host="http://127.0.0.1:9", api_key="a-secret-key")
+    assert repr(memory) == "<Memory, provider 'letta'>"
+    memory.close()
+    assert repr(memory) == "<Memory, provider 'letta', closed>"
+    assert repr(AsyncMemory("memory")) == "<AsyncMemory, provider 'memory'>"
 
 
 def test_what_it_tells_of_the_backend() -> None:

@@ -155,7 +155,7 @@ _BAD_TEXTS: Final[dict[str, Any]] = {
 }
 
 _TEXT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
-    "add": ("content", "user_id", "scope", "key"),
+    "add": ("content", "user_id", "scope", "key", "idempotency_key"),
     "get": ("id", "user_id"),
     "update": ("id", "content", "scope", "user_id"),
     "delete": ("id", "user_id"),

@@ -20,16 +20,21 @@ CANDIDATES: Final[Mapping[Kind, str]] = {"all": "of_user", "ids": "with_ids", "k
 """The parts that say which memories are looked at: those of the user, or those that are named."""
 
 _METADATA: Final = "metadata."
-# A field that is null has the same value as one that is missing.
-_VALUES: Final = {
-    "scope": "SELECT m.scope",
-    "app": "SELECT m.source ->> 'app'",
-    # Of a tag that a memory has twice, the first.
-    "tag": (
-        "SELECT tags.tag FROM unnest(m.tags) WITH ORDINALITY AS tags (tag, position)\n"
-        "WHERE array_position(m.tags, tags.tag) = tags.position"
-    ),
-    "metadata": "SELECT nullif(jsonb_path_query_first(m.metadata, :path::jsonpath, '{}', true), 'null')",
+_SAME: Final = {"values_held": "SELECT counted.held", "text_of_value": "value"}
+_FIELDS: Final = {
+    "scope": {"field": "m.scope", **_SAME},
+    "app": {"field": "m.source ->> 'app'", **_SAME},
+    "tag": {
+        "field": "m.tags",
+        "values_held": "SELECT DISTINCT unnest(counted.held)",
+        "text_of_value": "value",
+    },
+    "metadata": {
+        "field": "jsonb_path_query_first(m.metadata, :path::jsonpath, '{}', true)",
+        # A field that is null has the same value as one that is missing.
+        "values_held": "SELECT nullif(counted.held, 'null')",
+        "text_of_value": "(value #>> '{}')",
+    },
 }
 
 
@@ -46,15 +51,8 @@ class Counting:
             for kind, part in CANDIDATES.items()
         }
         self._facets = {
-            field: catalog.query(
-                f"facets_by_{field}",
-                further={
-                    "values_of_field": values,
-                    "text_of_value": "(value #>> '{}')" if field == "metadata" else "value",
-                },
-                file="facets",
-            )
-            for field, values in _VALUES.items()
+            field: catalog.query(f"facets_by_{field}", further=parts_of_field, file="facets")
+            for field, parts_of_field in _FIELDS.items()
         }
 
     def count(self, op: Count | DeleteMany, call: Call) -> Statement[int]:

@@ -45,7 +45,6 @@ def selection_values(selection: Selection) -> dict[str, object]:
     """The values of the parameters that ``{is_selected(m)}`` mentions, and those of ``:bucket`` and ``:user_id``."""
     tags = (*selection.tags, *(() if selection.tag is None else (selection.tag,)))
     filters: dict[str, object] = {
-        **scope_values("selected", selection.scopes),
         "selected_since": selection.since,
         "selected_until": selection.until,
         "selected_tags": list(tags) or None,
@@ -63,4 +62,5 @@ def selection_values(selection: Selection) -> dict[str, object]:
         "as_of": selection.as_of,
         "is_filtered": any(value is not None for value in filters.values()),
         **filters,
+        **scope_values("selected", selection.scopes),
     }

@@ -7,3 +7,6 @@ CREATE INDEX {concurrently} memories_expiring ON {schema}.memories (expires_at) 
 DROP INDEX {concurrently} IF EXISTS {schema}.memories_superseding;
 CREATE INDEX {concurrently} memories_superseding ON {schema}.memories USING gin (supersedes)
     WITH (fastupdate = off) WHERE supersedes IS NOT NULL;
+DROP INDEX {concurrently} IF EXISTS {schema}.memories_conditional;
+CREATE INDEX {concurrently} memories_conditional ON {schema}.memories (user_id, bucket)
+    WHERE expires_at IS NOT NULL OR NOT indexed;

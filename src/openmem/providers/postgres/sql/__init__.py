@@ -12,6 +12,7 @@ Comments stay in the rendered text, which ``docs/sql`` shows, and are left out o
   ``:scope``.
 * ``{is_selected(m)}``: whether a row of ``memories`` passes all filters of a selection but for the user and the cursor.
   The row is the argument. `openmem.providers.postgres.selection` gives the values of the parameters that it mentions.
+* ``{is_in_view(m)}``: the first part of that: whether the row is in a scope that is asked for, and valid.
 * ``{created_within}``: the bounds of time of a selection, for statements that read ``m`` in the order of time.
 * ``{is_granted(m.scope)}``, ``{is_readable(m.scope)}``: whether a scope is among those that the caller may do this
   with, and those that it may read. The column is the argument. They mention ``:granted_paths``,
@@ -79,6 +80,7 @@ class Catalog:
             "vector": Name(vector_schema),
             "columns": parts.columns(),
             "readable_columns": parts.columns(supersedes=read(parts.__name__, "readable_supersedes")),
+            "is_in_view": parts.of_row("m", read(parts.__name__, "is_in_view")),
             "is_selected": parts.of_row("m", read(parts.__name__, "is_selected")),
             "created_within": read(parts.__name__, "created_within"),
             "is_granted": parts.scope_condition("granted"),

@@ -1,13 +1,9 @@
-{not_expired({m})}
+{is_in_view({m})}
+AND {not_expired({m})}
 AND ({m}.indexed OR NOT :only_indexed::boolean)
-AND (:at_any_time::boolean
-    OR ({m}.valid_from IS NULL OR {m}.valid_from <= coalesce(:as_of::timestamptz, now()))
-    AND ({m}.valid_to IS NULL OR {m}.valid_to > coalesce(:as_of::timestamptz, now())))
 -- One look where nothing else is asked for.
 AND (NOT :is_filtered::boolean OR (
-    (:selected_paths::text[] IS NULL OR {m}.scope = ANY (:selected_paths::text[])
-        OR {m}.scope ^@ ANY (:selected_prefixes::text[]))
-    AND (:selected_since::timestamptz IS NULL OR {m}.created_at >= :selected_since::timestamptz)
+    (:selected_since::timestamptz IS NULL OR {m}.created_at >= :selected_since::timestamptz)
     AND (:selected_until::timestamptz IS NULL OR {m}.created_at < :selected_until::timestamptz)
     AND (:selected_tags::text[] IS NULL OR {m}.tags @> :selected_tags::text[])
     AND (:selected_any_tags::text[] IS NULL OR {m}.tags && :selected_any_tags::text[])
