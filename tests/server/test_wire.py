@@ -145,6 +145,16 @@ def test_every_refusal_is_one_line_in_the_access_log(shared: Running, caplog: py
     assert lines == [f"method=- path=- status=400 ms=0.0 request_id={id}" for id in ids]
 
 
+def test_the_access_log_does_not_tell_who_is_forgotten(shared: Running, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="openmem.access"):
+        for path in ("/users/maya%40example.org", "/users/maya@example.org/", "/v1/users/maya@example.org?a=b"):
+            httpx.delete(f"{shared.url}{path}", trust_env=False)
+    lines = [record.getMessage() for record in caplog.records if record.name == "openmem.access"]
+    assert len(lines) == 3
+    assert all("/users/{user_id}" in line for line in lines)
+    assert "maya" not in "".join(lines)
+
+
 def test_byte_by_byte_it_is_the_same(shared: Running) -> None:
     for name in ("length and chunks", "a folded header", "chunks in 1.0"):
         head = REFUSED[name].partition(b"\r\n\r\n")[0] + b"\r\n\r\n"

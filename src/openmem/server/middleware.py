@@ -45,6 +45,7 @@ MAX_PORT: Final = 65_535
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._~!$&'()*+,;=%-]*))(?::(?P<port>[0-9]{0,5}))?")
+_USER_IN_PATH = re.compile(r"(?<=/users/)[^/]+")
 _CLIENT_DISCONNECTED = 499
 _INFO: Final = "openmem.request"
 
@@ -125,11 +126,17 @@ class AccessLogMiddleware:
                     logging.WARNING if status >= 500 else logging.INFO,
                     "method=%s path=%s status=%d ms=%.1f request_id=%s",
                     scope["method"][:16],
-                    scope.get("raw_path", b"").decode("latin-1")[:256],
+                    _shown_path(scope),
                     status,
                     seconds * 1000,
                     info.id,
                 )
+
+
+def _shown_path(scope: Scope) -> str:
+    """The path as the log has it, without the id of a user."""
+    path = scope.get("raw_path", b"").decode("latin-1")
+    return _USER_IN_PATH.sub("{user_id}", path)[:256]
 
 
 class AdmissionMiddleware:
