@@ -17,6 +17,9 @@ from openmem.ports import run_blocking
 from openmem.providers.base import Call
 from openmem.providers.postgres.migrations import MIGRATIONS
 
+from ..docs.pages import blocks
+
+_, CONVERSION = [block.source for block in blocks("docs/scaling.md") if block.language == "sql"]
 STORES = Path(__file__).parent / "stores"
 RECORDS = [MemoryRecord.model_validate(fields) for fields in json.loads((STORES / "version_5.json").read_bytes())]
 KEPT = [record.model_copy(update={"version": 1}) for record in RECORDS]
@@ -68,6 +71,15 @@ def test_every_row_is_kept(old: str) -> None:
         assert run_blocking(memory.client.run(Add(content="stored once", user_id="noor"), call)) == once
         changed = memory.update(KEPT[0].id, tags=["drink"])
         assert changed.version == 2
+
+
+def test_a_partitioned_one_is_upgraded(old: str) -> None:
+    with psycopg.connect(old, autocommit=True) as admin:
+        admin.execute(CONVERSION.encode())
+    assert upgrade(old) == KEPT
+    with Memory(url=old, embedder="hashing") as memory:
+        put = memory.put(key="k", content="tea", user_id="maya")
+        assert memory.put(key="k", content="milk", user_id="maya").id == put.id
 
 
 def test_many_clients_upgrade_it_at_once(old: str) -> None:

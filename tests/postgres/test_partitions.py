@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from openmem import AuditEntry, Memory
+from openmem import AuditEntry, ConflictError, Memory
 from openmem._ids import bucket_of
 from openmem.ports.postgres import Statement
 
@@ -60,7 +60,15 @@ def test_every_verb_works(store: tuple[str, list[AuditEntry]]) -> None:
             memory.wait_for_ingest([old.id, new.id], user)
             memory.delete(old.id)
             assert [item.id for item in memory.list(user).items] == [new.id]
-            actions = ["list", "delete", "list", "search", "update", "add", "add"]
+            put = memory.put(key="k", content="likes milk", user_id=user)
+            replaced = memory.put(key="k", content="likes water", user_id=user, if_version=1)
+            assert (replaced.id, replaced.version) == (put.id, 2)
+            kept = memory.put(key="k", content="likes tea", user_id=user, keep_history=True)
+            assert memory.get_by_key("k", user) == kept
+            with pytest.raises(ConflictError, match="key: "):
+                memory.add(content="likes tea", user_id=user, key="k")
+            assert memory.restore([replaced, kept])[1] == kept
+            actions = ["get_by_key", "put", "put", "put", "list", "delete", "list", "search", "update", "add", "add"]
             assert [entry.action for entry in memory.audit(user)] == actions
 
 

@@ -1,6 +1,10 @@
 """The tables, as numbered migrations that run under an advisory lock.
 
-JSON is kept as ``json``, not ``jsonb``: that would turn 1e23 into another number.
+JSON that nothing selects by is kept as ``json``, not ``jsonb``: that would turn 1e23 into another number. Metadata is
+``jsonb``, and written such that its numbers stay what they are; see `.rows`.
+
+The unique index of keys has digests of keys and of scopes in their place, since the longest of them are longer than an
+entry of an index may be. A scope that is NULL counts as one of its own.
 
 Every table has the bucket of its user (see `openmem._ids`), so that the tables can be partitioned or
 sharded by it; see `docs/scaling.md`. No index on memories can be searched by bucket alone: the planner would combine it

@@ -2,13 +2,14 @@
 
 A verb is one statement, hence one round trip and one transaction: what it reads or writes, the memories it supersedes
 and its audit entry are CTEs of the same text. Some verbs may take more: a repeated `add` with an idempotency key two,
-an `update` of the content two, the first search of a user with very many memories two, `add_many`, `reembed` and
-`reindex` several for each batch, and `delete_many`, `forget_user` and `purge` one for each batch. Values are parameters
-without exception; only the two schema names, which are checked or quoted, are part of the text.
+an `update` of the content or the date two, the first search of a user with very many memories two, `add_many`,
+`restore`, `reembed` and `reindex` several for each batch, and `delete_many`, `forget_user` and `purge` one for each
+batch. Values are parameters without exception; only the two schema names, which are checked or quoted, are part of the
+text.
 
 Every CTE of a verb says in which bucket its rows are (see `openmem._ids`), so that a database that is partitioned or
-sharded by ``bucket`` runs the whole statement in one place. The exceptions are `add_many`, whose memories may be of
-many users, and `users`, `purge`, `reembed` and `reindex`, which go through those of all.
+sharded by ``bucket`` runs the whole statement in one place. The exceptions are `add_many` and `restore`, whose memories
+may be of many users, and `users`, `purge`, `reembed` and `reindex`, which go through those of all.
 """
 
 from __future__ import annotations
