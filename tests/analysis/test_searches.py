@@ -12,6 +12,7 @@ from openmem import AsyncMemory, Memory
 
 FACTS = {
     "Lena ist allergisch gegen Erdnüsse": ("Erdnuss", "ERDNUSS", "Lena"),
+    "Meine Krankenversicherung hat die Rechnung bezahlt": ("Versicherung", "Wie heißt die Versicherung?"),
     "Ich fahre immer mit dem Zug": ("Züge", "ich fahre Zug"),
     "Ma fille est allergique aux cacahuètes": ("cacahuete", "filles"),
     "Trabajo de enfermero en Málaga": ("enfermera", "malaga"),

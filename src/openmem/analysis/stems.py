@@ -24,6 +24,14 @@ LONGEST: Final = 40
 
 PREFIX: Final = 5
 
+SUFFIX: Final = 5
+
+COMPOUNDING: Final = frozenset({"da", "de", "nl", "no", "sv"})
+"""Languages that write compounds as one word, the last part of which says what it is."""
+
+SHORTEST_COMPOUND: Final = 9
+"""The fewest letters of a word of a memory that is found by its last part."""
+
 SHORTEST_ROOT: Final = 6
 """The fewest letters that words must share to be derived from each other: "party" is not from "part"."""
 
@@ -76,6 +84,17 @@ def other_stems(word: str) -> tuple[str, ...]:
 def prefixes(word: str) -> tuple[str, ...]:
     """The beginning of a word of at least five letters, which longer words and compounds share; no word is like it."""
     return (f"{word[:PREFIX]}-",) if len(word) >= PREFIX else ()
+
+
+def suffixes(word: str, language: str) -> tuple[str, ...]:
+    """The end of a word's stem, which compounds share: of "Krankenversicherung" and "Versicherung".
+
+    Args:
+        word: in lower case.
+        language: one of `COMPOUNDING`.
+    """
+    end = stem(word, language)[-SUFFIX:]
+    return (f"-{end}",) if len(end) == SUFFIX else ()
 
 
 def derivations(word: str, stem: str) -> tuple[str, ...]:

@@ -11,15 +11,15 @@ from typing import Final
 
 from .languages import CERTAIN_LEAD, Languages, languages_of
 from .names import Sound, like_initials, names
-from .stems import LATIN, derivations, prefixes, stem
+from .stems import COMPOUNDING, LATIN, SHORTEST_COMPOUND, derivations, prefixes, stem, suffixes
 from .stop_words import languages_by_word
 from .terms import QueryWord
 from .tokens import Token, Word, tokens
 
 LIKENESS_SHARE: Final = 0.3
-"""How much of a word's weight only memories get that are like it by its English stem, as names are, or by its first
-letters, as compounds are, or by what it is derived from, or by the sound or the initials of a name. The rest is for any
-of its stems."""
+"""How much of a word's weight only memories get that are like it by its English stem, as names are, or by its first or
+last letters, as compounds are, or by what it is derived from, or by the sound or the initials of a name. The rest is
+for any of its stems."""
 
 EXACT_SHARE: Final = 0.1
 """How much of a word's weight only memories get that have it by its English stem, where other languages' stems are
@@ -66,6 +66,8 @@ def memory_lexemes(text: str, language: str | None = None) -> set[str]:
         for word in token.words:
             if not _is_function_word(word, codes[:1] if certain else _ENGLISH):
                 lexemes.update(_stems(word, codes), _prefixes(word, codes))
+                if len(word.folded) >= SHORTEST_COMPOUND:
+                    lexemes.update(_suffixes(word, codes))
     return lexemes
 
 
@@ -98,7 +100,7 @@ def _shares(
     word: Word, codes: tuple[str, ...], sound: Sound | None, initials: str | None
 ) -> dict[tuple[str, ...], float]:
     """The shares of a word's weight by what a memory must have to get them."""
-    stems, likeness = _stems(word, codes), word.lexemes + _prefixes(word, codes)
+    stems, likeness = _stems(word, codes), word.lexemes + _prefixes(word, codes) + _suffixes(word, codes)
     if word.letters == "latin":
         likeness += tuple(one for stem in word.lexemes for one in derivations(word.folded, stem))
     if sound is not None:
@@ -154,3 +156,10 @@ def _stems(word: Word, codes: tuple[str, ...]) -> tuple[str, ...]:
 
 def _prefixes(word: Word, codes: tuple[str, ...]) -> tuple[str, ...]:
     return prefixes(word.folded) if word.letters == "other" or (word.letters == "latin" and codes != _ENGLISH) else ()
+
+
+def _suffixes(word: Word, codes: tuple[str, ...]) -> tuple[str, ...]:
+    if word.letters != "latin":
+        return ()
+    found = [end for code in codes if code in COMPOUNDING for end in suffixes(word.lower, code)]
+    return tuple(dict.fromkeys(found))
