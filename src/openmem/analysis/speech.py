@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from .characters import MARKS, normalized
@@ -12,7 +13,6 @@ from .tokens import tokens
 LONGEST_NAME: Final = 60
 LONGEST_NAME_WORDS: Final = 5
 
-_NAME: Final = re.compile(r"\s*([^\s:][^\n:]*?)\s*:")
 _NO_NAME: Final = re.compile(rf"[^\w\s'\u2019.\-{MARKS}]|(?:\A|\s)\d")
 _LABEL_WORDS: Final = """
     answer caution edit error example fact fwd hint important info note notes ps question re reminder subject summary
@@ -46,13 +46,17 @@ def speakers(text: str) -> frozenset[str]:
     such as ``Note:`` names nobody.
     """
     start = normalized(text[: 2 * LONGEST_NAME])
-    if ":" not in start:
+    end = start.find(":")
+    name = start[: max(end, 0)].strip()
+    if not name or len(name) > LONGEST_NAME or "\n" in name or not _ends_name(start, end + 1):
         return frozenset()
-    found = _NAME.match(start)
-    if found is None or len(found[1]) > LONGEST_NAME or not _ends_name(start, found.end()):
-        return frozenset()
-    words = [word for part in found[1].split() if (word := part.strip("."))]
-    if not words or len(words) > LONGEST_NAME_WORDS or _NO_NAME.search(found[1]) or words[0].casefold() in _LABELS:
+    return _named(name)
+
+
+@lru_cache(4_096)
+def _named(name: str) -> frozenset[str]:
+    words = [word for part in name.split() if (word := part.strip("."))]
+    if not words or len(words) > LONGEST_NAME_WORDS or _NO_NAME.search(name) or words[0].casefold() in _LABELS:
         return frozenset()
     if len(words) > 1 and any(map(_is_common, words)):
         return frozenset()

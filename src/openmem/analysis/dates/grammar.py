@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from . import periods
 from .periods import Periods
-from .tokens import Token, may_name_dates, runs
+from .tokens import Token, runs
 from .unspaced import HINT, UNSPACED, periods_of
 from .vocabulary import several
 
@@ -91,17 +91,16 @@ _BETWEEN: Final = re.compile(rf"\b(?:{'|'.join(several('between'))})\b", re.IGNO
 
 def mentions(text: str, today: date) -> list[Mention]:
     """The dates that a text names, in order of appearance."""
-    if not may_name_dates(text):
-        return []
     found: list[Mention] = []
-    if not text.isascii() and HINT.search(text):
+    is_unspaced = not text.isascii() and HINT.search(text) is not None
+    if is_unspaced:
         for match in UNSPACED.finditer(text):
             with suppress(OverflowError, ValueError):
                 meant, is_relative = periods_of(match, today)
                 if meant:
                     found.append(Mention(*match.span(), meant, match.lastgroup == "weekday", is_relative))
         text = without(text, found)
-    for run in runs(text):
+    for run in runs(text, is_unspaced):
         found.extend(_spaced(run, today, text))
     return sorted(found)
 

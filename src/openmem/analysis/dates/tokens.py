@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from . import periods
 from .periods import Periods
-from .unspaced import HINT
 from .vocabulary import PARTS, WORDS, folded, several
 
 
@@ -46,10 +46,10 @@ _SEVERAL: Final = re.compile(
 )
 _FIRST_OF_SEVERAL: Final = frozenset(word.split()[0] for word in WORDS if " " in word)
 _NAMES: Final = re.compile(_WORD)
-_ASCII_NAMES: Final = re.compile("[a-z]+")
-_NUMBER_OR_NAME: Final = re.compile(rf"\d+|{_WORD}")
-_ASCII_NUMBER: Final = re.compile("[0-9]")
-_NUMBER_OR_UNSPACED: Final = re.compile(rf"\d|{HINT.pattern}")
+_NUMBER: Final = re.compile(r"\d")
+
+LONGEST_REMEMBERED: Final = 40
+"""Of texts whose parts between spaces have up to so many characters, it is kept in memory what the parts may be."""
 
 _OTHER: Final = ("o", 0)
 _PUNCTUATION: Final = frozenset(".,/-\u2013\u2014'\u2019")
@@ -70,48 +70,50 @@ _GATE: Final = frozenset(name for name in _names_of("MemxWSOUTQft") if len(name)
 """Words of which every date that is not in numbers has one."""
 
 
-def may_name_dates(text: str) -> bool:
-    """Whether a text has a number, a word of a date, or a character that dates without spaces have."""
-    if text.isascii():
-        return _ASCII_NUMBER.search(text) is not None or not _GATE.isdisjoint(_ASCII_NAMES.findall(text.lower()))
-    return _NUMBER_OR_UNSPACED.search(text) is not None or not _GATE.isdisjoint(_NAMES.findall(text.lower()))
+_DIVIDES, _OTHER_PART, _TIME, _WORD_OF_DATE, _DATE = range(5)
 
 
-def runs(text: str) -> Iterator[list[Token]]:
+def runs(text: str, has_date: bool) -> Iterator[list[Token]]:
     """The tokens of the parts of a text that may name dates: those around its numbers and the words of dates.
 
     A part begins and ends with a word that no date has, or with the text.
+
+    Args:
+        has_date: whether the text may have another date, so that it need not have a word of `_GATE`.
     """
-    end = 0
-    for found in _NUMBER_OR_NAME.finditer(text):
-        if found.start() >= end and (found[0].lower() in _TIMES or found[0].isdecimal()):
-            start, end = _around(text, *found.span())
-            yield list(_tokens(text, start, end))
+    parts = text.split(" ")
+    kinds = list(map(_remembered if max(map(len, parts)) <= LONGEST_REMEMBERED else _kind, parts))
+    if max(kinds) < _WORD_OF_DATE and not has_date:
+        return
+    last = -1
+    for number, kind in enumerate(kinds):
+        if number > last and kind in (_TIME, _DATE):
+            first = last = number
+            while first and kinds[first] != _DIVIDES:
+                first -= 1
+            while last < len(kinds) - 1 and kinds[last] != _DIVIDES:
+                last += 1
+            start = sum(map(len, parts[:first])) + first
+            yield list(_tokens(text, start, start + sum(map(len, parts[first : last + 1])) + last - first))
 
 
-def _around(text: str, start: int, end: int) -> tuple[int, int]:
-    """What stands around a part of a text, up to a word that no date has on both sides."""
-    start = text.rfind(" ", 0, start) + 1
-    while start:
-        word_end, start = start - 1, text.rfind(" ", 0, start - 1) + 1
-        if _divides(text[start:word_end]):
-            break
-    end = _end_of_word(text, end)
-    while end < len(text):
-        word_start, end = end + 1, _end_of_word(text, end + 1)
-        if _divides(text[word_start:end]):
-            break
-    return start, end
+def _kind(part: str) -> int:
+    """What a part of a text between spaces may be to dates.
+
+    ``_DATE`` has a number, or a word of `_TIMES` that is also one of `_GATE`, ``_TIME`` has one of `_TIMES` only, and
+    ``_WORD_OF_DATE`` has one of `_GATE` only. What ``_DIVIDES`` is a word that no date has.
+    """
+    if _NUMBER.search(part):
+        return _DATE
+    names = _NAMES.findall(part.lower())
+    if not _GATE.isdisjoint(names):
+        return _WORD_OF_DATE if _TIMES.isdisjoint(names) else _DATE
+    if not _TIMES.isdisjoint(names):
+        return _TIME
+    return _DIVIDES if part.isalpha() and folded(part) not in PARTS else _OTHER_PART
 
 
-def _end_of_word(text: str, start: int) -> int:
-    end = text.find(" ", start)
-    return len(text) if end < 0 else end
-
-
-def _divides(word: str) -> bool:
-    """Whether what stands between spaces is a word that no date has."""
-    return word.isalpha() and folded(word) not in PARTS
+_remembered = lru_cache(16_384)(_kind)
 
 
 def _tokens(text: str, start: int, end: int) -> Iterator[Token]:

@@ -98,7 +98,8 @@ class AsyncpgIO:
             return await self._in_transaction(connection, lambda: fetch(connection, statement, self._settings.timeout))
 
         rows = await self._with_connection(run)
-        await self._decoding.acquire()
+        if len(rows) > 1:
+            await self._decoding.acquire()
         return statement.decode(rows)
 
     async def run_script(self, sql: str) -> None:

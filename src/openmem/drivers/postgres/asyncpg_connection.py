@@ -48,15 +48,15 @@ class BoundedWait:
 
     Args:
         timeout: seconds, which asyncpg is given too. It is here for the message.
-        is_brief: whether the server has received the statement by the time that an answer is missed.
+        statement: what the server is sent; None if it is brief.
     """
 
-    __slots__ = ("_connection", "_is_brief", "_limit", "_look", "_timeout", "_timer", "_waited")
+    __slots__ = ("_connection", "_limit", "_look", "_statement", "_timeout", "_timer", "_waited")
 
-    def __init__(self, connection: Connection, timeout: float, *, is_brief: bool = True) -> None:
+    def __init__(self, connection: Connection, timeout: float, statement: Statement[Any] | None = None) -> None:
         self._connection = connection
         self._timeout = timeout
-        self._is_brief = is_brief
+        self._statement = statement
         self._limit = asyncio.timeout(None)
         self._waited = SILENCE_SECONDS
         self._look: asyncio.Task[bool] | None = None
@@ -64,7 +64,7 @@ class BoundedWait:
 
     async def __aenter__(self) -> None:
         await self._limit.__aenter__()
-        if self._connection.look is not None and self._is_brief:
+        if self._connection.look is not None:
             self._timer = asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._begin_look)
 
     async def __aexit__(
@@ -84,6 +84,8 @@ class BoundedWait:
                 raise error
 
     def _begin_look(self) -> None:
+        if self._statement is not None and not is_brief(self._statement):
+            return
         assert self._connection.look is not None
         self._look = self._connection.look()
         self._look.add_done_callback(self._end_look)
@@ -101,7 +103,7 @@ class BoundedWait:
 
 
 async def fetch(connection: Connection, statement: Statement[Any], timeout: float) -> Sequence[Row]:
-    async with BoundedWait(connection, timeout, is_brief=is_brief(statement)):
+    async with BoundedWait(connection, timeout, statement):
         rows: Sequence[Row] = await connection.fetch(statement.sql, *statement.args, timeout=timeout)
         return rows
 

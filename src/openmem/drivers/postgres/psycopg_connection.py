@@ -59,13 +59,13 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
 
     Attributes:
         is_forgotten: whether the network has lost it; set once the connection is in a pool.
-        is_brief: whether the server has received the statement by the time that an answer is missed.
+        statement: what the server has been sent; None if it is brief.
         ended: whether the server said goodbye between two statements, which libpq takes for a notice.
     """
 
     timeout: float = 60.0
     is_forgotten: Callable[[], bool] | None = None
-    is_brief: bool = True
+    statement: Statement[Any] | None = None
     ended: bool = False
 
     def heed(self, notice: Diagnostic) -> None:
@@ -76,14 +76,21 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
     # All that psycopg sends passes through here. Its own time limit, from version 3.3 on, does not let the wait be
     # looked after in between, and psycopg waits for the end of an interrupted query.
     def wait(self, gen: PQGen[R], *args: Any, **kwargs: Any) -> R:
-        bounded = _until(time.monotonic(), self.timeout, gen, self.is_forgotten if self.is_brief else None)
+        bounded = _until(time.monotonic(), self.timeout, gen, self.statement, self.is_forgotten)
         return waiting.wait(bounded, self.pgconn.socket, interval=SIGNAL_INTERVAL_SECONDS)
 
 
-def _until(begun: float, timeout: float, gen: PQGen[R], is_forgotten: Callable[[], bool] | None) -> PQGen[R]:
+def _until(
+    begun: float,
+    timeout: float,
+    gen: PQGen[R],
+    statement: Statement[Any] | None,
+    is_forgotten: Callable[[], bool] | None,
+) -> PQGen[R]:
     """`gen`, but raising `TimeoutError` where it would wait for longer, or for an answer that was lost.
 
     Args:
+        statement: what the server has been sent; it is not asked about one that may still be on its way.
         is_forgotten: asked where there is no answer, after `SILENCE_SECONDS` and then each time that has doubled.
     """
     deadline, look, is_lost = begun + timeout, begun + SILENCE_SECONDS, False
@@ -97,7 +104,7 @@ def _until(begun: float, timeout: float, gen: PQGen[R], is_forgotten: Callable[[
                     raise LostError if is_lost else TimeoutError
                 if is_forgotten is not None and now > look and not is_lost:
                     look = begun + 2 * (now - begun)
-                    if is_forgotten():
+                    if (statement is None or is_brief(statement)) and is_forgotten():
                         # Unless the answer is on its way.
                         is_lost = True
                         deadline = min(deadline, time.monotonic() + SILENCE_GRACE_SECONDS)
@@ -186,10 +193,13 @@ def _libpq_parameters(parameters: ConnectionParameters) -> dict[str, Any]:
 
 
 def fetch(connection: BoundedConnection, statement: Statement[Any]) -> list[tuple[Any, ...]]:
-    connection.is_brief = is_brief(statement)
-    with translate_errors(connection.timeout):
-        cursor = connection.cursor(binary=True)
-        return cursor.execute(statement.sql, statement.args, prepare=True).fetchall()
+    connection.statement = statement
+    try:
+        with translate_errors(connection.timeout):
+            cursor = connection.cursor(binary=True)
+            return cursor.execute(statement.sql, statement.args, prepare=True).fetchall()
+    finally:
+        connection.statement = None
 
 
 @contextmanager

@@ -6,9 +6,11 @@ which order the calls began: that of a conversation, if its turns were added wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from ..._ids import new_memory_id
@@ -24,33 +26,46 @@ class Addition:
     Attributes:
         id: of the new memory.
         earlier: the ids of the memories whose calls began before this one and may not be stored yet.
-        later: the ids of those whose calls began after this one and may be stored already.
+        latest: the ids of those of the user whose calls began last.
     """
 
     id: str
-    earlier: list[str] = field(default_factory=list)
-    later: list[str] = field(default_factory=list)
+    earlier: Sequence[str] = ()
+    latest: deque[str] = field(default_factory=deque)
+
+    @property
+    def later(self) -> list[str]:
+        """The ids of the memories whose calls began after this one and may be stored already."""
+        return [id for id in self.latest.copy() if id > self.id]
+
+
+class _OfUser:
+    """Of a user's memories the ids of those whose calls are under way, and of those whose calls began last."""
+
+    __slots__ = ("latest", "under_way")
+
+    def __init__(self) -> None:
+        self.under_way: dict[str, None] = {}
+        self.latest: deque[str] = deque(maxlen=MAX_OTHERS)
 
 
 class Additions:
     """The calls under way, by user."""
 
     def __init__(self) -> None:
-        self._by_user: dict[str, dict[str, Addition]] = {}
+        self._by_user: dict[str, _OfUser] = {}
 
     @contextmanager
     def begin(self, user_id: str) -> Iterator[Addition]:
         """A call that adds a memory for a user, as long as it is under way."""
-        others = self._by_user.setdefault(user_id, {})
+        own = self._by_user.get(user_id) or self._by_user.setdefault(user_id, _OfUser())
         id = new_memory_id(user_id)
-        under_way = list(others.values())
-        for other in under_way:
-            if len(other.later) < MAX_OTHERS:
-                other.later.append(id)
-        addition = others[id] = Addition(id, [other.id for other in under_way[-MAX_OTHERS:]])
+        addition = Addition(id, list(islice(reversed(own.under_way), MAX_OTHERS)), own.latest)
+        own.under_way[id] = None
+        own.latest.append(id)
         try:
             yield addition
         finally:
-            del others[id]
-            if not others:
+            del own.under_way[id]
+            if not own.under_way:
                 self._by_user.pop(user_id, None)
