@@ -150,7 +150,7 @@ def test_two_credentials_of_one_kind_contradict(stranger: httpx.Client, file: Ke
     envelope(stranger.get("/memories?user_id=u", headers=headers), 401, "unauthorized")
 
 
-@pytest.mark.parametrize("path", ["/capabilities", "/healthz"])
+@pytest.mark.parametrize("path", ["/capabilities", "/healthz", "/openapi.json", "/docs"])
 def test_what_needs_no_key(stranger: httpx.Client, path: str) -> None:
     assert stranger.get(path).status_code == 200
     assert stranger.get(path, headers=bearer("wrong")).status_code == 200
@@ -278,6 +278,66 @@ def test_a_keys_grants_hold(stranger: httpx.Client, file: KeysFile, user: str) -
         assert status == (200 if scope.startswith("coding") else 403)
     results = stranger.get("/memories/search", params={"user_id": user, "q": "about"}, headers=reader).json()["results"]
     assert [result["memory"]["scope"] for result in results] == ["coding/python"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/users", None),
+        ("DELETE", "/users/{user}", None),
+        ("POST", "/purge", {}),
+        ("POST", "/memories/restore", {"records": []}),
+    ],
+)
+def test_what_concerns_all_users_needs_a_key_without_limits(
+    stranger: httpx.Client, file: KeysFile, user: str, method: str, path: str, body: dict[str, object] | None
+) -> None:
+    stranger.post("/memories", json={"content": "tea", "user_id": user}, headers=bearer(CLEAR)).raise_for_status()
+    path = path.format(user=user)
+    for key in (
+        file.create(app="chat", users=[user]),
+        file.create(app="chat", grants=["read:*", "write:*", "delete:a/*"]),
+        file.create(app="chat", users=[user], grants=["read:*", "write:*", "delete:*"]),
+    ):
+        envelope(stranger.request(method, path, json=body, headers=bearer(key)), 403, "scope_denied")
+    # A request that says for whom it acts is limited to that user, whatever its key may do.
+    other = {**bearer(CLEAR), "X-User-Id": "somebody-else"}
+    if "users/" in path:
+        envelope(stranger.request(method, path, json=body, headers=other), 400, "invalid_request")
+    else:
+        envelope(stranger.request(method, path, json=body, headers=other), 403, "scope_denied")
+    [left] = stranger.get("/memories", params={"user_id": user}, headers=bearer(CLEAR)).json()["items"]
+    assert left["content"] == "tea"
+    for key in (CLEAR, file.create(app="upkeep")):
+        assert stranger.request(method, path, json=body, headers=bearer(key)).status_code == 200
+
+
+def test_limits_of_a_key_hold_for_selections(stranger: httpx.Client, file: KeysFile, user: str) -> None:
+    def store(user_id: str, scope: str, key: str) -> str:
+        body = {"content": key, "user_id": user_id, "scope": scope, "key": key, "tags": [key]}
+        return str(stranger.put("/memories/by-key", json=body, headers=bearer(CLEAR)).json()["id"])
+
+    inside, outside, foreign = store(user, "a/b", "in"), store(user, "c", "out"), store(f"{user}2", "a", "foreign")
+    limited = bearer(file.create(app="chat", users=[user], grants=["read:a/*", "delete:a/*"]))
+    asked = {"user_id": user}
+    assert stranger.get("/memories/count", params=asked, headers=limited).json() == {"count": 1}
+    facets = stranger.get("/memories/facets", params={**asked, "by": "tag"}, headers=limited).json()["facets"]
+    assert [facet["value"] for facet in facets] == ["in"]
+    scoped = {**asked, "scope": ["a/*", "c"]}
+    for path in ("/memories/count", "/memories"):
+        envelope(stranger.get(path, params=scoped, headers=limited), 403, "scope_denied")
+    envelope(stranger.post("/memories/delete", json=scoped, headers=limited), 403, "scope_denied")
+    in_scope = {**asked, "key": "out", "scope": "c"}
+    envelope(stranger.get("/memories/by-key", params=in_scope, headers=limited), 403, "scope_denied")
+    envelope(stranger.get(f"/memories/{outside}/history", headers=limited), 403, "scope_denied")
+    envelope(stranger.get(f"/memories/{foreign}/history", headers=limited), 404, "not_found")
+    envelope(stranger.get("/memories/count", params={"user_id": f"{user}2"}, headers=limited), 403, "scope_denied")
+    put = {"key": "in", "content": "x", "user_id": user, "scope": "a/b"}
+    envelope(stranger.put("/memories/by-key", json=put, headers=limited), 403, "scope_denied")
+    deleted = stranger.post("/memories/delete", json={**asked, "everything": True}, headers=limited)
+    assert deleted.json() == {"deleted": 1}
+    envelope(stranger.get(f"/memories/{inside}", headers=bearer(CLEAR)), 404, "not_found")
+    assert stranger.get(f"/memories/{outside}", headers=bearer(CLEAR)).status_code == 200
 
 
 def test_idempotency_keys_of_different_clients_do_not_meet(stranger: httpx.Client, file: KeysFile, user: str) -> None:

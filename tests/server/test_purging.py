@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from openmem import Memory
 from openmem.call import Call
 from openmem.client import Client
 from openmem.errors import InvalidRequestError, ProviderError
@@ -17,6 +19,10 @@ from openmem.operations import Operation, Purge
 from openmem.server import OmpServerConfig, create_app
 from openmem.server.purging import Purging
 from openmem.settings import Interval
+
+from ..http.upstream import wait_until
+from ..servers import Server
+from .harness import Process, running
 
 
 class Backend:
@@ -103,3 +109,24 @@ def test_an_interval_has_a_unit(text: str, seconds: float) -> None:
 def test_what_is_no_interval(text: str) -> None:
     with pytest.raises(ValueError, match="is not a"):
         Interval().parse(text)
+
+
+def test_the_command_purges_and_ends_cleanly() -> None:
+    with Process("--provider", "memory", "--port", "0", "--purge-every", "1h") as omp:
+        assert omp.process.stderr is not None
+        line = omp.process.stderr.readline()
+        assert "logger=openmem.purge purged memories=0 audit_entries=0 ms=" in line
+        code, output, errors = omp.end()
+    assert (code, output, errors) == (0, "", "")
+
+
+def test_an_expired_memory_is_purged(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    settings: dict[str, Any] = {"url": server.create_database(), "embedder": "hashing"}
+    with Memory(**settings) as memory:
+        memory.add(content="tea", user_id="maya", expires_at=datetime.now(UTC) + timedelta(milliseconds=1))
+        memory.add(content="milk", user_id="maya")
+    caplog.set_level(logging.INFO, "openmem.purge")
+    with running(OmpServerConfig(settings=settings, purge_every=0.01)):
+        assert wait_until(lambda: any("memories=1 " in entry.getMessage() for entry in caplog.records))
+    with Memory(**settings) as memory:
+        assert [record.content for record in memory.list("maya")] == ["milk"]
