@@ -129,6 +129,12 @@ def test_a_batch_of_a_deletion_reads_no_more_than_its_rows(admin: psycopg.Connec
         assert rows_read(admin, statement, tables=["memories", "audit_log", "idempotency_keys"]) <= rows, statement.sql
 
 
+def test_a_purge_looks_at_what_it_removes(admin: psycopg.Connection[Any]) -> None:
+    with admin.transaction(force_rollback=True):
+        admin.execute("UPDATE openmem.memories SET expires_at = now() WHERE user_id = %s", [USER])
+        assert rows_read(admin, SQL.deletions.purge_expired(), tables=["memories"]) <= 2 * BATCH_ROWS
+
+
 def moments(admin: psycopg.Connection[Any], *ordinals: int) -> list[Any]:
     """When the memories with these ordinals were created."""
     rows = admin.execute(
