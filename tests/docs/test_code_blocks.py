@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
+from collections.abc import Iterator
 
 import pytest
 
@@ -26,9 +27,23 @@ def shell_lines() -> list[tuple[Block, str]]:
         for page in PAGES
         for block in blocks(page)
         if block.language == "bash"
-        for line in block.source.replace("\\\n", " ").splitlines()
+        for line in commands(block.source)
         if line.strip() and not line.startswith("#")
     ]
+
+
+def commands(source: str) -> Iterator[str]:
+    """The lines of a shell script, where one ends neither in a backslash nor within quotes."""
+    command = ""
+    for line in source.replace("\\\n", " ").splitlines(keepends=True):
+        command += line
+        try:
+            shlex.split(command, comments=True)
+        except ValueError:
+            continue
+        yield command.rstrip("\n")
+        command = ""
+    assert not command, command
 
 
 @pytest.mark.parametrize("page", PAGES)
