@@ -109,7 +109,10 @@ def is_brief(statement: Statement[object]) -> bool:
         if isinstance(arg, _TEXTS):
             characters += len(arg)
         elif isinstance(arg, list):
-            characters += sum(map(len, arg)) if arg and isinstance(arg[0], _TEXTS) else _NUMBER_CHARACTERS * len(arg)
+            if arg and (arg[0] is None or isinstance(arg[0], _TEXTS)):
+                characters += sum(len(item) if isinstance(item, _TEXTS) else _NUMBER_CHARACTERS for item in arg)
+            else:
+                characters += _NUMBER_CHARACTERS * len(arg)
     return characters < _BRIEF_CHARACTERS
 
 

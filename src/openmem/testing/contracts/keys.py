@@ -106,6 +106,10 @@ class KeysContract(Contract):
             assert (await self.memory.list(self.user)).items == [taken]
         stored = await self.memory.add_many([{**part, "key": "x"}, {**part, "user_id": self.other, "key": "k"}])
         assert [record.key for record in stored] == ["x", "k"]
+        if self.offers("scopes"):
+            scopes = ["a", None, "b"]
+            stored = await self.memory.add_many([{**part, "key": "y", "scope": scope} for scope in scopes])
+            assert [(record.key, record.scope) for record in stored] == [("y", scope) for scope in scopes]
 
     @requires("add", "update", "get", "get_by_key", "keys", "scopes")
     async def test_a_key_moves_with_its_memory(self) -> None:
