@@ -535,7 +535,7 @@ top_k AS MATERIALIZED (
     ) covered
 ),
 -- The memories that boost their neighbors: up to 30 rows, the best of top_k.
-seed AS MATERIALIZED (
+seed AS (
     SELECT id, ordinal, moment, is_dated, similarity, greatest(term_mask, 0) AS term_mask,
         CASE WHEN term_mask < 0 THEN 0 ELSE coverage END AS coverage, own_score
     FROM top_k
@@ -598,10 +598,6 @@ near_seed AS MATERIALIZED (
 mean_similarity AS MATERIALIZED (
     SELECT avg(greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2))) AS mean FROM sample
 ),
--- At most one row: the score of the last memory of the result, if there were no boosts. Boosts only raise it.
-cutoff AS MATERIALIZED (
-    SELECT score FROM top_k ORDER BY score DESC, id DESC OFFSET :limit::bigint - 1 LIMIT 1
-),
 -- One row. factor: how much of a boost passes between memories that were stored at once, 0 to 1, by the autocorrelation
 -- of the similarities: whether neighbors of seeds are more like the query than other memories are.
 series AS MATERIALIZED (
@@ -609,18 +605,18 @@ series AS MATERIALIZED (
         sum(of_seed * of_neighbor) / greatest(sum(of_seed * of_seed), 1e-9) / 0.1
     )), 0) AS factor
     FROM (
-        SELECT seed_similarity - (SELECT mean FROM mean_similarity) AS of_seed,
-            similarity - (SELECT mean FROM mean_similarity) AS of_neighbor
-        FROM near_seed
+        SELECT seed_similarity - mean AS of_seed, similarity - mean AS of_neighbor
+        FROM near_seed CROSS JOIN mean_similarity
         WHERE is_stored_at_once AND similarity IS NOT NULL
     ) deviations
 ),
--- The neighbors that may get into the result: one row per row of near_seed, without those that cannot reach the cutoff.
+-- The neighbors that may get into the result: one row per row of near_seed, without those that cannot reach the cutoff,
+-- which is the score of the last memory of the result, if there were no boosts. Boosts only raise it.
 -- is_below_seed: whether the seed is better by itself; of equal own scores that of the newer memory is the better. Own
 -- scores, so before questions lose a part of theirs: the reply to a question may overtake it.
 -- boosted_score: without that loss, and before the ceiling.
 neighbor AS MATERIALIZED (
-    SELECT id, moment, term_mask, own_score, seed_id, is_below_seed,
+    SELECT id, moment, term_mask, own_score, seed_id, seed_own_score, is_below_seed,
         own_score + coalesce(
             boost_factor * (
                 0.35 * 0.9 * greatest(seed_similarity - similarity, 0)
@@ -658,18 +654,17 @@ neighbor AS MATERIALIZED (
             ), 0
         ))
             * CASE WHEN is_below_seed AND term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
-            >= coalesce((SELECT score FROM cutoff), 0)
+            -- The cutoff.
+            >= coalesce((SELECT score FROM top_k ORDER BY score DESC, id DESC OFFSET :limit::bigint - 1 LIMIT 1), 0)
 ),
--- Up to which score a seed can boost memories below itself: its own score, or what it gets from such memories itself.
--- One row per seed.
-ceiling AS MATERIALIZED (
-    SELECT seed.id AS seed_id, greatest(seed.own_score, max(n.boosted_score)) AS score
-    FROM seed LEFT JOIN neighbor n ON n.id = seed.id AND NOT n.is_below_seed
-    GROUP BY seed.id, seed.own_score
+-- Up to which score a seed can boost memories below itself, if that is more than its own score: what it gets from such
+-- memories itself. One row per memory that gets something from one below itself.
+ceiling AS (
+    SELECT id AS seed_id, max(boosted_score) AS score FROM neighbor WHERE NOT is_below_seed GROUP BY id
 ),
 -- The result: up to :limit rows, one per memory. Of several scores of a memory the best counts. A boost closes no more
 -- than a share of the gap to the ceiling, so that the memory stays behind its seed.
-ranked AS MATERIALIZED (
+ranked AS (
     SELECT id, least(score, 1) AS score, own_score
     FROM (
         SELECT id, max(score) AS score, max(own_score) AS own_score
@@ -687,11 +682,11 @@ ranked AS MATERIALIZED (
                     )))
                 END
                 * CASE WHEN is_below_seed
-                    THEN least(boosted_score, own_score + 0.9 * (ceiling.score - own_score))
+                    THEN least(boosted_score, own_score + 0.9 * (greatest(seed_own_score, ceiling.score) - own_score))
                     ELSE boosted_score
                 END,
                 own_score
-            FROM neighbor n JOIN ceiling USING (seed_id)
+            FROM neighbor n LEFT JOIN ceiling USING (seed_id)
         ) scored
         GROUP BY id
         ORDER BY score DESC, own_score DESC, id DESC

@@ -27,8 +27,8 @@ hidden AS MATERIALIZED (
         AND (SELECT is_narrowed AND NOT is_large_user FROM size)
         AND ({is_selected(m)}) IS NOT TRUE
 ),
--- One row per memory of the user that may be in the result; none for a large user. Used twice, and each time read from
--- the table: NOT MATERIALIZED.
+-- One row per memory of the user that may be in the result; none for a large user. Each use reads the table: NOT
+-- MATERIALIZED.
 searched AS NOT MATERIALIZED (
     SELECT m.*
     FROM {schema}.memories m

@@ -6,6 +6,6 @@ masks AS MATERIALIZED (
 ),
 -- One row per set of bits that has a weight: those of a word, and those of the speaker.
 -- factor: what it counts in weights of a word that as many memories have.
-scored_flags AS MATERIALIZED (
+scored_flags AS (
     SELECT * FROM unnest(:mask_flags::text::bigint[], :mask_factors::text::float8[]) AS words (flag, factor)
 )
