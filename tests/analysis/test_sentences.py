@@ -112,3 +112,38 @@ def test_sentences_of_any_script(text: str, count: int) -> None:
 def test_a_message_of_nothing_but_ends_is_read(unit: str) -> None:
     message = unit * (20_000 // len(unit))
     assert set(ANALYZER.asked(message).split()) <= set(message.split())
+
+
+CHATTER = "so I was at the market with Ana at dawn and the rain came down and we ran all the way home"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "what is the phone number of my dentist",
+        "where did my sister buy the red boat",
+        "how many cups of coffee does Tom drink",
+        "in which street is the old bakery",
+    ],
+)
+def test_a_question_in_a_message_without_punctuation_counts_most(question: str) -> None:
+    message = f"{CHATTER} anyway {question}"
+    assert ANALYZER.asked(message) == question
+    weights = {word.alternatives[0]: word.weight for word in ANALYZER.query(message, NOW)}
+    assert weights["market"] == OTHER_WEIGHT
+    for word in query_words(question):
+        assert weights[word.alternatives[0]] >= 0.1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "market rain what is the name of my dentist",
+        f"{CHATTER} after the storm",
+        f"{CHATTER} when we visited Rome with the children",
+        f"{CHATTER} you know how",
+        f"{CHATTER}, and what is the phone number of my dentist?",
+    ],
+)
+def test_a_message_without_punctuation_that_is_short_or_asks_nothing_counts_as_a_whole(message: str) -> None:
+    assert ANALYZER.asked(message) == message

@@ -55,6 +55,14 @@ _ASKING_FOR_HELP: Final = """
     yardim pomoc pomoz mozesz помочь помоги помогите можешь можете допоможи допоможіть
 """
 _WORD: Final = re.compile(r"[^\W\d_]+")
+# Where a question begins in English. Words that also begin relative clauses need a verb of questions behind them.
+_BEGINNING: Final = re.compile(
+    r"\b(?: (?:what|whats|how|why|whose|whom) \b"
+    r" | (?:when|where|who|which) (?:\s+[\w'\u2019-]+){0,3}? \s+"
+    r"   (?:is|was|are|were|am|do|does|did|has|have|had|can|could|will|would|should|must|might) \b"
+    r" | (?:when|where|who)['\u2019]s \b | (?:in|on|at|to|for|from|by|with|of) \s+ which \b )",
+    re.VERBOSE | re.IGNORECASE,
+)
 # In Greek the question mark is a semicolon.
 _ENDS_AS_QUESTION: Final = re.compile(
     r"(?:[?\u061f\uff1f\u037e\u2047-\u2049]|(?<=[\u0370-\u03ff\u1f00-\u1fff]);)[\W_]*\Z"
@@ -71,6 +79,11 @@ def is_marked(sentence: str) -> bool:
 def may_ask(sentence: str) -> bool:
     """Whether a sentence without a question mark has a question word where questions have it."""
     return _first_word(sentence) in _set(_QUESTION_WORDS) or _has(_QUESTION_WORDS_ANYWHERE, sentence)
+
+
+def question_beginnings(sentence: str) -> list[int]:
+    """Where questions begin in a long sentence that is written without punctuation."""
+    return [match.start() for match in _BEGINNING.finditer(sentence)]
 
 
 def only_asks_for_help(sentence: str) -> bool:

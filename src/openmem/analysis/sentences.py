@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from .requests import is_marked, may_ask, only_asks_for_help
+from .requests import is_marked, may_ask, only_asks_for_help, question_beginnings
 
 CONTEXT_WEIGHT: Final = 0.5
 """The weight of a sentence that a short question refers to: what was said just before it."""
@@ -20,12 +20,16 @@ SHORT_QUESTION: Final = 3
 SHORTEST_QUESTION: Final = 2
 """The number of such words below which a question does not count as one, if there are others: "How are you?"."""
 
+LONG_SENTENCE: Final = 20
+"""From how many words on a message without punctuation is looked through for a question."""
+
 _CLOSING: Final = "\"')\\]\u2019\u201d\u300d\u300f\u00bb"
 _END: Final = re.compile(
     rf"(?<![.!?;:\u2026])[.!?;:\u2026]+[{_CLOSING}]*(?=\s)"
     rf"|[\u3002\uff01\uff1f\uff1a\uff1b\u0964\u061f\u061b\u06d4\u1362\u104b]+[{_CLOSING}]*"
     r"|\n\s*"
 )
+_PUNCTUATION: Final = re.compile(r"[.,!?;:](?!\S)")
 _ABBREVIATION: Final = re.compile(
     r"(?:^|\W)(?:[^\W\d_]|\d{1,2}|Mr|Mrs|Ms|Dr|Prof|St|Sr|Sra|Hr|Fr|vs|e\.g|i\.e|z\.B"
     r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.\Z"
@@ -50,7 +54,7 @@ def weighted_sentences(message: str, size: Callable[[str], float]) -> list[Sente
     """
     texts = sentences(message)
     if len(texts) < 2:
-        return [Sentence(message, 1.0)]
+        return _unpunctuated(message, size)
     texts = _with_clauses(texts, size)
     sizes = [size(text) for text in texts]
     asking, added = _asking(texts, sizes)
@@ -65,6 +69,15 @@ def weighted_sentences(message: str, size: Callable[[str], float]) -> list[Sente
             words += sizes[before]
             before -= 1
     return list(map(Sentence, texts, weights))
+
+
+def _unpunctuated(message: str, size: Callable[[str], float]) -> list[Sentence]:
+    """One sentence; of a long one what is before its last question is another: "I met Ana today so what is her job"."""
+    if len(message.split()) >= LONG_SENTENCE and not _PUNCTUATION.search(message):
+        for begin in reversed(question_beginnings(message)):
+            if begin and size(message[begin:]) >= SHORT_QUESTION:
+                return [Sentence(message[:begin], OTHER_WEIGHT), Sentence(message[begin:], 1.0)]
+    return [Sentence(message, 1.0)]
 
 
 def sentences(text: str) -> list[str]:
