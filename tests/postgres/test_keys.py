@@ -280,3 +280,12 @@ def test_history_is_kept_by_many_at_once(memory: Memory, threads: ThreadPoolExec
     assert memory.count(USER) == 64
     last = memory.get_by_key("k", USER)
     assert len(memory.history(last.id)) == 64
+
+
+def test_a_version_that_has_ended_keeps_its_end(memory: Memory) -> None:
+    old = memory.put(key="k", content="tea", user_id=USER)
+    memory.add(content="milk", user_id=USER, supersedes=[old.id])
+    ended = memory.get(old.id)
+    new = memory.put(key="k", content="water", user_id=USER, keep_history=True, valid_from="2021-01-01")
+    assert new.supersedes == [old.id]
+    assert memory.get(old.id).valid_to == ended.valid_to

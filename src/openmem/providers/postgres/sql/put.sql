@@ -44,8 +44,9 @@ decision AS (
 -- At most one row: the memory that had the key and is kept without it.
 kept AS (
     UPDATE {schema}.memories m
-    SET key = NULL, valid_to = least(m.valid_to, greatest(m.valid_from, coalesce(:valid_from::timestamptz, now()))),
-        updated_at = now(), version = m.version + 1
+    SET key = NULL, updated_at = now(), version = m.version + 1,
+        valid_to = CASE WHEN {has_ended} THEN m.valid_to
+            ELSE least(m.valid_to, greatest(m.valid_from, coalesce(:valid_from::timestamptz, now()))) END
     FROM decision
     WHERE m.id = decision.id AND m.bucket = :bucket::smallint AND :keep_history::boolean AND decision.is_allowed
     RETURNING m.id, m.version
