@@ -104,6 +104,16 @@ def test_both_documents_are_valid(specification: dict[str, Any]) -> None:
     validate(openapi_document())
 
 
+def test_the_length_of_a_list_is_in_items() -> None:
+    def check(value: Any) -> None:
+        if isinstance(value, dict):
+            assert not ({"maxLength", "minLength"} & set(value) and value.get("type") == "array"), value
+        for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            check(part)
+
+    check(openapi_document())
+
+
 def test_they_describe_the_same_operations(specification: dict[str, Any]) -> None:
     assert outline(openapi_document()) == outline(specification)
 

@@ -176,6 +176,11 @@ def _scope_patterns(value: object) -> object:
     return checked[0] if isinstance(value, str) else tuple(checked)
 
 
+def _bounded_in_items(schema: dict[str, Any]) -> None:
+    """Call the bound of a list by its name in JSON Schema: pydantic takes it for one in characters."""
+    schema["maxItems"] = schema.pop("maxLength")
+
+
 def _facet_field(value: object) -> object:
     if not isinstance(value, str) or value not in ("scope", "tag", "app"):
         if not isinstance(value, str) or not value.startswith("metadata."):
@@ -223,7 +228,7 @@ Where = Annotated[dict[str, Any], BeforeValidator(_where)]
 """A filter of metadata; see `openmem.filters`."""
 FacetField = Annotated[str, BeforeValidator(_facet_field)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_items)]
-Tags = Annotated[Names, Field(max_length=MAX_TAGS, json_schema_extra={"maxItems": MAX_TAGS})]
+Tags = Annotated[Names, Field(max_length=MAX_TAGS, json_schema_extra=_bounded_in_items)]
 TimeInput = Annotated[Timestamp, BeforeValidator(_time)]
 LocalTimeInput = Annotated[datetime, AfterValidator(_aware), BeforeValidator(_time)]
 """A time that keeps its offset from UTC, since that says which day it is where somebody said so."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from html import escape
@@ -101,9 +102,9 @@ def _type(schema: Mapping[str, Any]) -> str:
         case {"anyOf": branches}:
             shown = " or ".join(_type(branch) for branch in branches)
         case {"enum": values}:
-            shown = " or ".join(f"<code>{escape(str(value))}</code>" for value in values)
+            shown = " or ".join(f"<code>{escape(json.dumps(value))}</code>" for value in values)
         case {"const": value}:
-            shown = f"<code>{escape(str(value))}</code>"
+            shown = f"<code>{escape(json.dumps(value))}</code>"
         case {"type": "array", "items": items}:
             shown = f"list of {_type(items)}"
         case {"type": "object", "properties": fields}:
@@ -112,7 +113,9 @@ def _type(schema: Mapping[str, Any]) -> str:
             )
         case _:
             shown = escape(str(schema.get("format") or schema.get("type") or "any JSON"))
-    bounds = [f"{words} {escape(str(schema[name]))}" for name, words in _BOUNDS.items() if schema.get(name) is not None]
+    bounds = [
+        f"{words} {escape(json.dumps(schema[name]))}" for name, words in _BOUNDS.items() if schema.get(name) is not None
+    ]
     return f"{shown} ({', '.join(bounds)})" if bounds else shown
 
 
