@@ -1,9 +1,10 @@
 """Grants: which verbs a client may use on which scopes.
 
 A grant is ``<access>:<pattern>``: ``read:coding/*``, ``write:coding/preferences``, ``delete:*``.
-``read`` covers get, search, list, context, audit and wait_for_ingest; ``write`` covers add, add_many and update;
-``delete`` covers delete. reembed and reindex need ``write:*``. The pattern ``*`` of a grant also covers memories
-without a scope.
+``read`` covers get, get_by_key, list, search, context, count, facets, history, audit and wait_for_ingest; ``write``
+covers add, add_many, put and update; ``delete`` covers delete and delete_many. reembed and reindex need ``write:*``;
+users, forget_user, restore and purge all three of ``read:*``, ``write:*`` and ``delete:*``. The pattern ``*`` of a
+grant also covers memories without a scope.
 """
 
 from __future__ import annotations

@@ -55,8 +55,9 @@ class Contract:
     """A part of what a provider promises, as tests; subclass it and say how to reach the provider.
 
     The clients that `make` describes must all see the same memories. The tests share one client and
-    use fresh users, so that what a backend holds already does not matter. What is ``queued`` is
-    waited for with `wait_for_ingest` before the test goes on.
+    use fresh users, so that what a backend holds already does not matter. Those of `purge` concern all users,
+    though: memories that have expired or ended before the year 991 are removed, and the audit log. What is
+    ``queued`` is waited for with `wait_for_ingest` before the test goes on.
 
     Attributes:
         deviations: tests that the provider does not pass, each with the reason. A key is the name of a
