@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from math import floor
 from typing import Final, NamedTuple
 
 from .stop_words import LANGUAGES, languages_by_word
@@ -40,8 +41,8 @@ _COMMON: Final = """
 """
 _ENGLISH: Final = frozenset(_COMMON.split())
 
-CERTAIN_LEAD: Final = 1e-6
-"""How much more must speak for English than for any other language to be sure of it, more than sums are rounded by."""
+LEADS: Final = 60
+"""The parts of a function word in which leads are counted, so that sums of them are exact."""
 
 HINT: Final = 0.3
 """How much a letter or an ending says about the language, in function words."""
@@ -80,13 +81,14 @@ def evidence(lower: str, folded: str) -> tuple[Evidence, ...]:
     return tuple(Evidence(by, HINT / len(by), False) for by in ([*letters, ending] if ending else letters))
 
 
-def lead_of_english(evidence: Iterable[Evidence]) -> float:
-    """How much more speaks for English than for the language that most speaks for of the others."""
+def lead_of_english(evidence: Iterable[Evidence]) -> int:
+    """How much more speaks for English than for the language that most speaks for of the others, in `LEADS`, rounded
+    down. A text whose tokens have more than 0 together is in English, whatever else they say."""
     total: dict[str, float] = {}
     for one in evidence:
         for language in one.languages:
             total[language] = total.get(language, 0.0) + one.weight
-    return total.pop("en", 0.0) - max(total.values(), default=0.0)
+    return floor(LEADS * (total.pop("en", 0.0) - max(total.values(), default=0.0)))
 
 
 @cache

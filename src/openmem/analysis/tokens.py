@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple
 
 from .characters import MARKS, folded, kind, lowered, normalized, script
 from .languages import Evidence, evidence, lead_of_english
+from .memo import LONGEST, Memo
 from .stems import other_stems, prefixes, stem, without_particle
 from .stop_words import languages_by_word
 
@@ -35,9 +36,6 @@ _FUNCTION_WORDS: Final = """
     何で 何が なに だれ 誰で どの どん せん はい
 """
 _FUNCTION_PAIRS: Final = frozenset(_FUNCTION_WORDS.split())
-
-LONGEST_REMEMBERED: Final = 40
-"""Up to how many characters a token's words are kept in memory for the next text."""
 
 SINGLE_WEIGHT: Final = 0.3
 """The weight of a Chinese or Japanese character by itself; that of a pair is 1."""
@@ -68,19 +66,19 @@ class Token(NamedTuple):
         words: the word, or the whole and its parts.
         english: the lexemes of all that is not a function word of English.
         evidence: for the languages.
-        lead: how much more of the evidence speaks for English than for any other language.
+        lead: how much more of the evidence speaks for English than for any other language, in `LEADS`.
     """
 
     words: tuple[Word, ...]
     english: tuple[str, ...]
     evidence: tuple[Evidence, ...]
-    lead: float
+    lead: int
 
 
 def tokens(text: str) -> list[Token]:
     """The different tokens of a text, in order of appearance."""
     found = _ASCII_TOKEN.findall(text) if text.isascii() else _TOKEN.findall(normalized(text))
-    return [_remembered(one) if len(one) <= LONGEST_REMEMBERED else _token(one) for one in dict.fromkeys(found)]
+    return list(map(_tokens.__getitem__, dict.fromkeys(found)))
 
 
 def _token(text: str) -> Token:
@@ -100,7 +98,7 @@ def _token(text: str) -> Token:
     return Token(words, tuple(english), tuple(found), lead_of_english(found))
 
 
-_remembered = lru_cache(16_384)(_token)
+_tokens: Final = Memo(_token, 16_384)
 
 
 def _by_kind(text: str) -> Iterator[Word]:
@@ -201,7 +199,7 @@ def _time(written: str) -> tuple[str, ...]:
 
 def _word(text: str, weight: float) -> Iterator[Word]:
     yield from _simple(text, weight)
-    if not text.isascii() or len(text) > LONGEST_REMEMBERED:
+    if not text.isascii() or len(text) > LONGEST:
         return
     mixed = _LETTERS_AND_DIGITS.match(text)
     parts = [part for part in mixed.groups() if part] if mixed else _CAMEL.split(text)

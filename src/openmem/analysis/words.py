@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .languages import CERTAIN_LEAD, Languages, languages_of
+from .languages import Languages, languages_of
 from .names import Sound, like_initials, names
 from .stems import COMPOUNDING, LATIN, SHORTEST_COMPOUND, derivations, prefixes, stem, suffixes
 from .stop_words import languages_by_word
@@ -120,7 +120,7 @@ def _shares(
 def _languages(found: list[Token], language: str | None) -> Languages:
     if language is not None:
         return Languages((language,) if language in LATIN else (language, *_ENGLISH), True)
-    if sum([token.lead for token in found]) > CERTAIN_LEAD:
+    if sum([token.lead for token in found]) > 0:
         return Languages(_ENGLISH, True)
     return languages_of([one for token in found for one in token.evidence])
 

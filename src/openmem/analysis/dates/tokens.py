@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from ..memo import Memo
 from . import periods
 from .periods import Periods
 from .vocabulary import PARTS, WORDS, folded, several
@@ -48,9 +48,6 @@ _FIRST_OF_SEVERAL: Final = frozenset(word.split()[0] for word in WORDS if " " in
 _NAMES: Final = re.compile(_WORD)
 _NUMBER: Final = re.compile(r"\d")
 
-LONGEST_REMEMBERED: Final = 40
-"""Of texts whose parts between spaces have up to so many characters, it is kept in memory what the parts may be."""
-
 _OTHER: Final = ("o", 0)
 _PUNCTUATION: Final = frozenset(".,/-\u2013\u2014'\u2019")
 
@@ -82,7 +79,7 @@ def runs(text: str, has_date: bool) -> Iterator[list[Token]]:
         has_date: whether the text may have another date, so that it need not have a word of `_GATE`.
     """
     parts = text.split(" ")
-    kinds = list(map(_remembered if max(map(len, parts)) <= LONGEST_REMEMBERED else _kind, parts))
+    kinds = list(map(_kinds.__getitem__, parts))
     if max(kinds) < _WORD_OF_DATE and not has_date:
         return
     last = -1
@@ -113,7 +110,7 @@ def _kind(part: str) -> int:
     return _DIVIDES if part.isalpha() and folded(part) not in PARTS else _OTHER_PART
 
 
-_remembered = lru_cache(16_384)(_kind)
+_kinds: Final = Memo(_kind, 16_384)
 
 
 def _tokens(text: str, start: int, end: int) -> Iterator[Token]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from ...analysis import MemoryTerms, QueryWord
+from ...analysis.memo import Memo
 from ...ranking.constants import MAX_QUERY_LEXEMES, SPEAKER_WEIGHT
 from .retrieval import layout
 
@@ -21,12 +22,13 @@ _SPEAKER_SUFFIX: Final = ":"
 _QUESTION: Final = "?"
 
 
-@lru_cache(32_768)
 def lexeme_id(lexeme: str) -> int:
-    """The number of a lexeme, 1 to `layout.LEXEME_IDS`: what the SQL function ``term_number`` gives.
+    """The number of a lexeme, 1 to `layout.LEXEME_IDS`: what the SQL function ``term_number`` gives."""
+    return _ids[lexeme]
 
-    It is the lower half of PostgreSQL's ``hashtextextended(lexeme, 0)``, which is Bob Jenkins' lookup3 hash.
-    """
+
+def _hashed(lexeme: str) -> int:
+    """The lower half of PostgreSQL's ``hashtextextended(lexeme, 0)``, which is Bob Jenkins' lookup3 hash."""
     data = lexeme.encode()
     length = len(data)
     # The last block has up to 11 bytes. The lowest byte of its third word is left to the length.
@@ -62,12 +64,15 @@ def lexeme_id(lexeme: str) -> int:
     return (c & layout.LEXEME_IDS - 1) + 1
 
 
+_ids: Final = Memo(_hashed, 32_768)
+
+
 def term_ids(terms: MemoryTerms) -> list[int]:
     """The entries of a memory's ``terms``, ascending: its lexemes, its speakers, and whether it is a question."""
     marks = speaker_ids(terms.speakers)
     if terms.is_question:
         marks.add(QUESTION_ID)
-    ids = set(map(lexeme_id, terms.lexemes)) | marks
+    ids = marks.union(map(_ids.__getitem__, terms.lexemes))
     if len(ids) > MAX_ENTRIES:
         ids = {*sorted(ids - marks)[: MAX_ENTRIES - len(marks)], *marks}
     return sorted(ids)
