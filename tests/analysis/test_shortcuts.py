@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from openmem.analysis import dates
 from openmem.analysis.dates.vocabulary import WORDS
 from openmem.analysis.languages import languages_of
+from openmem.analysis.memo import LONGEST, Memo
 from openmem.analysis.names import names
 from openmem.analysis.speech import is_question
 from openmem.analysis.stop_words import languages_by_word
@@ -54,3 +55,18 @@ def test_names_of_a_text_in_ascii_are_those_of_any_other(text: str) -> None:
 @given(st.text("ab ?.\"'])\n\t\x1c;", max_size=12))
 def test_a_question_in_ascii_ends_as_any_other(text: str) -> None:
     assert is_question(text) == is_question(f"é{text}")
+
+
+def test_a_memo_keeps_some_values_of_short_texts() -> None:
+    calls: list[str] = []
+
+    def measured(text: str) -> int:
+        calls.append(text)
+        return len(text)
+
+    memo = Memo(measured, 2)
+    assert [memo[text] for text in ("a", "b", "a", "c", "a", "x" * LONGEST, "y" * 99, "y" * 99)] == [
+        1, 1, 1, 1, 1, LONGEST, 99, 99,
+    ]  # fmt: skip
+    assert calls == ["a", "b", "c", "a", "x" * LONGEST, "y" * 99, "y" * 99]
+    assert len(memo) <= 2
