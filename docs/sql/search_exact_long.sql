@@ -1,20 +1,10 @@
 -- Made by tools/sql.py; what is changed here is lost.
 \set bucket 677
 \set user_id '''maya'''
-\set is_filtered NULL
 \set selected_paths NULL
 \set selected_prefixes NULL
 \set at_any_time NULL
 \set as_of NULL
-\set only_indexed NULL
-\set selected_since NULL
-\set selected_until NULL
-\set selected_tags NULL
-\set selected_any_tags NULL
-\set selected_app NULL
-\set selected_ids NULL
-\set selected_keys NULL
-\set selected_where NULL
 \set vector 'array_fill(0.1::real, ARRAY[256])'
 \set model '''hashing:256'''
 \set word_weights 'ARRAY[1.0, 1.0]'
@@ -42,45 +32,22 @@ BEGIN;
 --
 -- Most CTEs are MATERIALIZED: each runs once, and no planner that knows nothing of a user can merge them.
 WITH
--- One row. The rows of indexes say it without reading the table. is_narrowed: whether a memory that is in view may not be
--- selected, since it may have expired, is not indexed, or does not pass a filter.
+-- One row. The rows of the index say it without reading the table.
 size AS MATERIALIZED (
-    SELECT
-        EXISTS (
-            SELECT FROM openmem.memories m
-            WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.ordinal > 1000
-        ) AS is_large_user,
-        :is_filtered::boolean OR EXISTS (
-            SELECT FROM openmem.memories m
-            WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
-                AND (m.expires_at IS NOT NULL OR NOT m.indexed)
-        ) AS is_narrowed
+    SELECT EXISTS (
+        SELECT FROM openmem.memories m
+        WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.ordinal > 1000
+    ) AS is_large_user
 ),
--- One row per memory of the user that is not selected; none for most searches, where all in view are. The columns at
--- the end of a row are read here only: a search would take 6 % longer if it read them of every memory.
+-- One row per memory of the user that has expired or is not indexed; none for most users. The columns that say so are at
+-- the end of a row. They are read here only, where an index has the few memories that have an end or are not indexed: a
+-- search would take 6 % longer if it read them of every memory.
 hidden AS MATERIALIZED (
     SELECT m.id
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
-        AND (SELECT is_narrowed AND NOT is_large_user FROM size)
-        AND ((:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
-            OR m.scope ^@ ANY (:selected_prefixes::text[]))
-        AND (:at_any_time::boolean
-            OR (m.valid_from IS NULL OR m.valid_from <= coalesce(:as_of::timestamptz, now()))
-            AND (m.valid_to IS NULL OR m.valid_to > coalesce(:as_of::timestamptz, now())))
-        AND (m.expires_at IS NULL OR m.expires_at > now())
-        AND (m.indexed OR NOT :only_indexed::boolean)
-        -- One look where nothing else is asked for.
-        AND (NOT :is_filtered::boolean OR (
-            (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
-            AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
-            AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
-            AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])
-            AND (:selected_app::text IS NULL OR m.source ->> 'app' = :selected_app::text)
-            AND (:selected_ids::text[] IS NULL OR m.id = ANY (:selected_ids::text[]))
-            AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
-            AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
-        ))) IS NOT TRUE
+        AND (m.expires_at IS NOT NULL OR NOT m.indexed)
+        AND NOT ((m.expires_at IS NULL OR m.expires_at > now()) AND m.indexed)
 ),
 -- One row per memory of the user that may be in the result; none for a large user. Each use reads the table: NOT
 -- MATERIALIZED.

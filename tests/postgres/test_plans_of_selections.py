@@ -12,8 +12,9 @@ import pytest
 from openmem import Memory
 from openmem._cursor import encode_cursor
 from openmem.access import Grants
+from openmem.analysis import QueryWord
 from openmem.embedders.hashing import HashingEmbedder
-from openmem.operations import Count, DeleteMany, Facets, ForgetUser, History, List, Purge, Users
+from openmem.operations import Count, DeleteMany, Facets, ForgetUser, History, List, Purge, Search, Users
 from openmem.providers.base import Call
 from openmem.providers.postgres.deletions import BATCH_ROWS
 from openmem.providers.postgres.session import DIRECT, POOLED
@@ -27,6 +28,8 @@ FEW = 20
 USER = "maya"
 OTHERS = 5
 CALL = Call("request", None, Grants.parse(None))
+EMBEDDER = HashingEmbedder(8)
+WORDS = (QueryWord(("tea",)),)
 SQL = Statements("openmem", "public", "all")
 
 
@@ -35,8 +38,7 @@ def admin(request: pytest.FixtureRequest) -> Iterator[psycopg.Connection[Any]]:
     """A connection as openmem makes it, to a database with many memories of one user and no statistics."""
     server, mode = request.param
     url = request.getfixturevalue(server).create_database()
-    embedder = HashingEmbedder(8)
-    with Memory(url=url, embedder=embedder) as memory, psycopg.connect(url, autocommit=True) as admin:
+    with Memory(url=url, embedder=EMBEDDER) as memory, psycopg.connect(url, autocommit=True) as admin:
         admin.execute("ALTER TABLE openmem.memories SET (autovacuum_enabled = false)")
         memory.add_many([{"content": f"tea {number}", "user_id": USER} for number in range(MANY)])
         memory.add_many([{"content": "tea", "user_id": f"user {number}"} for number in range(OTHERS)])
@@ -127,6 +129,18 @@ def test_a_batch_of_a_deletion_reads_no_more_than_its_rows(admin: psycopg.Connec
         (SQL.deletions.purge_audit(Purge(audit_before=moment))(None), 2 * BATCH_ROWS),
     ):
         assert rows_read(admin, statement, tables=["memories", "audit_log", "idempotency_keys"]) <= rows, statement.sql
+
+
+def test_a_search_reads_each_memory_once(admin: psycopg.Connection[Any]) -> None:
+    """And of those that it leaves out, since they have expired or are not indexed, no others twice."""
+    [vector] = EMBEDDER.embed(["tea"])
+    with admin.transaction(force_rollback=True):
+        admin.execute("DELETE FROM openmem.memories WHERE user_id = %s AND ordinal > 900", [USER])
+        admin.execute("UPDATE openmem.memories SET indexed = ordinal > 5 WHERE user_id = %s", [USER])
+        for filters in ({}, {"where": {"n": {"$lt": 50}}}):
+            op = Search(query="tea", user_id=USER, **filters)
+            statement = SQL.searches.exact(op, CALL, WORDS, EMBEDDER.model, vector, 10)
+            assert rows_read(admin, statement, tables=["memories"]) <= 900 + 5 + 10
 
 
 def test_a_purge_looks_at_what_it_removes(admin: psycopg.Connection[Any]) -> None:

@@ -4,37 +4,20 @@
 --
 -- Most CTEs are MATERIALIZED: each runs once, and no planner that knows nothing of a user can merge them.
 WITH
--- One row. The rows of indexes say it without reading the table. is_narrowed: whether a memory that is in view may not be
--- selected, since it may have expired, is not indexed, or does not pass a filter.
+-- One row. The rows of the index say it without reading the table.
 size AS MATERIALIZED (
-    SELECT
-        EXISTS (
-            SELECT FROM {schema}.memories m
-            WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.ordinal > {exact_scan_limit}
-        ) AS is_large_user,
-        :is_filtered::boolean OR EXISTS (
-            SELECT FROM {schema}.memories m
-            WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
-                AND (m.expires_at IS NOT NULL OR NOT m.indexed)
-        ) AS is_narrowed
-),
--- One row per memory of the user that is not selected; none for most searches, where all in view are. The columns at
--- the end of a row are read here only: a search would take 6 % longer if it read them of every memory.
-hidden AS MATERIALIZED (
-    SELECT m.id
-    FROM {schema}.memories m
-    WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
-        AND (SELECT is_narrowed AND NOT is_large_user FROM size)
-        AND ({is_selected(m)}) IS NOT TRUE
-),
+    SELECT EXISTS (
+        SELECT FROM {schema}.memories m
+        WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.ordinal > {exact_scan_limit}
+    ) AS is_large_user
+){hidden},
 -- One row per memory of the user that may be in the result; none for a large user. Each use reads the table: NOT
 -- MATERIALIZED.
 searched AS NOT MATERIALIZED (
     SELECT m.*
     FROM {schema}.memories m
     WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
-        AND {is_in_view(m)}
-        AND m.id NOT IN (SELECT id FROM hidden)
+        AND {is_searched}
         AND NOT (SELECT is_large_user FROM size)
 ),
 -- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.

@@ -38,10 +38,16 @@ class Searches:
     """The statements of `search` and `context`."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self._exact = _for_queries(catalog, "search_exact", are_long=False)
-        self._exact_long = _for_queries(catalog, "search_exact", are_long=True)
-        self._indexed = _for_queries(catalog, "search_indexed", are_long=False)
-        self._indexed_long = _for_queries(catalog, "search_indexed", are_long=True)
+        self._exact = {
+            (are_long, are_filtered): _for_queries(
+                catalog, "search_exact", are_long=are_long, filters=_FILTERED if are_filtered else _UNFILTERED
+            )
+            for are_long in (False, True)
+            for are_filtered in (False, True)
+        }
+        self._indexed = {
+            are_long: _for_queries(catalog, "search_indexed", are_long=are_long) for are_long in (False, True)
+        }
 
     def exact(
         self,
@@ -59,8 +65,8 @@ class Searches:
             found = (row[1:] for row in rows if row[1] is not None)
             return None if is_large_user else _results(found, _min_score(op))
 
-        query = self._exact_long if is_long(words) else self._exact
-        return query.bind(_values(op, call, words, model, vector, limit), decode)
+        values = _values(op, call, words, model, vector, limit)
+        return self._exact[is_long(words), bool(values["is_filtered"])].bind(values, decode)
 
     def indexed(
         self,
@@ -72,17 +78,26 @@ class Searches:
         limit: int,
     ) -> Statement[SearchResults]:
         """The best that an index of lexemes finds; for a user with many memories."""
-        query = self._indexed_long if is_long(words) else self._indexed
         values = _values(op, call, words, model, vector, limit)
-        return query.bind(values, lambda rows: _results(rows, _min_score(op)))
+        return self._indexed[is_long(words)].bind(values, lambda rows: _results(rows, _min_score(op)))
 
 
-def _for_queries(catalog: Catalog, name: str, *, are_long: bool) -> Query:
+# How an exact search knows which memories are selected. Without a filter it does not read the columns of filters:
+# PostgreSQL takes a row apart up to the last column that a condition mentions, also where the condition is not reached.
+_UNFILTERED: Final = {
+    "hidden": ",\n" + read(__package__, "hidden"),
+    "is_searched": "{is_in_view(m)}\nAND m.id NOT IN (SELECT id FROM hidden)",
+}
+_FILTERED: Final = {"hidden": "", "is_searched": "{is_selected(m)}"}
+
+
+def _for_queries(catalog: Catalog, name: str, *, are_long: bool, filters: Mapping[str, str] = _UNFILTERED) -> Query:
     """The statement for queries that are long, or for those that are not; see `is_long`."""
     words = {part: read(__package__, f"{part}_of_long_query" if are_long else part) for part in _BY_LENGTH}
     chosen = ",\n" + read(__package__, "chosen_lexemes") if are_long else ""
-    further = {**parts(), **words, "chosen_lexemes": chosen}
-    return catalog.query(f"{name}_long" if are_long else name, __package__, further, file=name)
+    further = {**parts(), **words, "chosen_lexemes": chosen, **filters}
+    variant = f"{name}{'_long' if are_long else ''}{'_filtered' if filters is _FILTERED else ''}"
+    return catalog.query(variant, __package__, further, file=name)
 
 
 def parts() -> Mapping[str, Part]:
