@@ -11,9 +11,12 @@ import pytest
 
 from openmem.testing import ConformanceSuite, requires
 from openmem.testing.contracts.context import ContextContract
+from openmem.testing.contracts.expiry import ExpiryContract, UnindexedContract
 from openmem.testing.contracts.grants import GrantsContract
+from openmem.testing.contracts.metadata import MetadataContract
 from openmem.testing.contracts.search import SearchContract
 from openmem.testing.contracts.selection import SelectionContract
+from openmem.testing.contracts.selectors import SelectorsContract
 from openmem.testing.contracts.supersession import SupersessionContract
 from openmem.testing.contracts.text import TextContract
 
@@ -69,11 +72,19 @@ def count_words(text: str) -> int:
     return len(re.findall(r"\w+|[^\w\s]", text))
 
 
-class Contexts(ContextContract, SelectionContract, GrantsContract, TextContract):
+class Contexts(
+    ContextContract,
+    SelectionContract,
+    SelectorsContract,
+    ExpiryContract,
+    UnindexedContract,
+    GrantsContract,
+    TextContract,
+):
     """What depends on who makes the text of a context; the rest takes its first path."""
 
 
-class Searches(Contexts, SearchContract, SupersessionContract):
+class Searches(Contexts, SearchContract, MetadataContract, SupersessionContract):
     """What depends on who ranks."""
 
 
