@@ -205,7 +205,8 @@ class DeleteMany(ScopedQuery[int]):
 
     @model_validator(mode="after")
     def _selects_on_purpose(self) -> DeleteMany:
-        given = sorted(name for name in _SELECTORS if getattr(self, name) is not None)
+        without_tags = {name for name in ("tags", "any_tags") if not getattr(self, name)}
+        given = sorted(name for name in _SELECTORS - without_tags if getattr(self, name) is not None)
         if self.everything and given:
             raise ValueError(f"everything: all memories of the user would be deleted, though {given[0]} is given, too")
         if not self.everything and not given:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ...errors import NotFoundError, ScopeDeniedError, UnsupportedCapabilityError
+from ...errors import InvalidRequestError, NotFoundError, ScopeDeniedError, UnsupportedCapabilityError
 from ...models import MemoryRecord
 from ..contract import Contract, requires
 
@@ -55,6 +55,17 @@ class DeleteManyContract(Contract):
         assert (await self.memory.list(self.other)).items == [hers]
         if self.offers("search"):
             assert await self.memory.search("tea", self.user) == []
+
+    @requires("add", "delete_many", "list", "filters")
+    @pytest.mark.parametrize("name", ["tags", "any_tags"])
+    async def test_an_empty_list_of_tags_is_no_filter(self, name: str) -> None:
+        records = await self._records(tags=["x"])
+        empty: dict[str, Any] = {name: []}
+        with pytest.raises(InvalidRequestError, match=r"^everything: "):
+            await self.memory.delete_many(self.user, **empty)
+        assert (await self.memory.list(self.user)).items == records[::-1]
+        assert await self.memory.delete_many(self.user, ids=[records[0].id], **empty) == 1
+        assert await self.memory.delete_many(self.user, everything=True, **empty) == 2
 
     @requires("add", "delete_many", "list", "scopes")
     async def test_grants_limit_what_is_deleted(self) -> None:
