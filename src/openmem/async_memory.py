@@ -743,6 +743,8 @@ class AsyncMemory:
     async def history(self, id: str, *, user_id: str | None = None) -> MemoryRecords:
         """A memory with all that it superseded and all that superseded it, the oldest first.
 
+        PostgreSQL gives the 1,000 that are nearest each way.
+
         Args:
             id: the memory's id.
             user_id: whose it must be; a memory of anybody else is not found.
