@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import date
 
 from hypothesis import given
@@ -15,6 +16,7 @@ from openmem.analysis.names import names
 from openmem.analysis.speech import is_question
 from openmem.analysis.stop_words import languages_by_word
 from openmem.analysis.tokens import tokens
+from openmem.analysis.words import memory_lexemes
 
 TODAY = date(2026, 11, 28)
 NUMBERS = ["1", "3rd", "31", "2023", "9/5", "9.5.", "2023-09-09", "20230909", "q1", "'23"]
@@ -55,6 +57,18 @@ def test_names_of_a_text_in_ascii_are_those_of_any_other(text: str) -> None:
 @given(st.text("ab ?.\"'])\n\t\x1c;", max_size=12))
 def test_a_question_in_ascii_ends_as_any_other(text: str) -> None:
     assert is_question(text) == is_question(f"é{text}")
+
+
+def test_long_words_are_not_kept_in_memory() -> None:
+    memory_lexemes("Qqqqqq", "de")
+    tracemalloc.start()
+    try:
+        for number in range(40):
+            memory_lexemes("Q" + "q" * 50_000 + "w" * number, "de")
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
 
 
 def test_a_memo_keeps_some_values_of_short_texts() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from .characters import folded, normalized
+from .memo import Memo
 from .stems import stem
 
 SHORTEST_NAME: Final = 4
@@ -40,7 +40,7 @@ class Name(NamedTuple):
     @property
     def sound(self) -> Sound | None:
         """Its sound; None if it is short."""
-        return _sound(self.word) if len(self.word) >= SHORTEST_NAME else None
+        return _sounds[self.word] if len(self.word) >= SHORTEST_NAME else None
 
 
 class Sound(NamedTuple):
@@ -84,10 +84,12 @@ def _initials(one: str, two: str) -> str | None:
     return f"{MARK}{folded(one)}.{folded(two)}" if one.isupper() and two.isupper() else None
 
 
-@lru_cache(8_192)
 def _sound(name: str) -> Sound:
     alike = tuple(_consonants(name) + ending for ending in _ENDINGS)
     return Sound(alike[0 if stem(name, "en") == name else 2 if name.endswith("y") else 1], alike)
+
+
+_sounds: Final = Memo(_sound, 8_192)
 
 
 def _consonants(name: str) -> str:

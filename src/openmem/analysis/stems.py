@@ -114,10 +114,15 @@ def without_particle(word: str) -> str:
     return _PARTICLES.sub("", word) or word
 
 
-@lru_cache(32_768)
 def _snowball(word: str, algorithm: str, spelled: str = "") -> str:
-    """The stem by a Snowball stemmer. Stemmers have state, so every call has one of its own."""
-    return folded(_stemmer(algorithm)().stemWord(spelled or word)) if len(word) <= LONGEST else folded(word)
+    """The stem by a Snowball stemmer."""
+    return _stemmed(spelled or word, algorithm) if len(word) <= LONGEST else folded(word)
+
+
+@lru_cache(32_768)
+def _stemmed(word: str, algorithm: str) -> str:
+    """Stemmers have state, so every call has one of its own."""
+    return folded(_stemmer(algorithm)().stemWord(word))
 
 
 @cache

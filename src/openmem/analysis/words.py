@@ -57,8 +57,8 @@ def memory_lexemes(text: str, language: str | None = None) -> set[str]:
         if not _is_function_word_of(name.word, spoken):
             if name.initials:
                 lexemes.add(name.initials)
-            if name.sound and NOUNS_IN_CAPITALS not in codes:
-                lexemes.add(name.sound.lexeme)
+            if NOUNS_IN_CAPITALS not in codes and (sound := name.sound):
+                lexemes.add(sound.lexeme)
     if codes in ((), _ENGLISH):
         lexemes.update(*[token.english for token in found])
         return lexemes
