@@ -132,6 +132,21 @@ def test_memories_are_restored_once_by_many(memory: Memory, threads: ThreadPoolE
     assert memory.count(USER) == 600
 
 
+def test_memories_are_restored_once_by_many_who_have_some_of_them(database: str) -> None:
+    """A call that finds another one first still has memories to store, for which it may wait for a third one."""
+
+    async def main() -> None:
+        async with AsyncMemory(url=database, embedder="hashing", pool_max_size=16) as memory:
+            records = await memory.add_many([{"content": f"note {number}", "user_id": USER} for number in range(320)])
+            some = [records[:count] for count in range(20, 321, 20)]
+            for _ in range(3):
+                await memory.delete_many(USER, everything=True)
+                assert await asyncio.gather(*map(memory.restore, some)) == some
+                assert await memory.count(USER) == 320
+
+    asyncio.run(main())
+
+
 def test_restored_memories_are_in_the_order_in_which_they_were_created(
     memory: Memory, admin: psycopg.Connection[Any]
 ) -> None:

@@ -23,8 +23,9 @@ from .database import Database
 
 R = TypeVar("R")
 
-TRIES: Final = 3
-"""How often it is tried to store memories whose keys or ids others store at the same moment."""
+TRIES: Final = 20
+"""How often it is tried to store memories whose keys or ids others store at the same moment: each try may wait for one
+of them."""
 
 
 @dataclass(frozen=True, slots=True)
