@@ -64,9 +64,15 @@ class Analysis:
         return await self.run([compared], lambda: compared_words(self.analyzer.query(compared, now, zone)))
 
     async def asked(self, text: str) -> str:
-        """The part of a query to embed: all of it, but for sentences of a message around the one that asks."""
+        """The part of a query to embed: all of it, but for sentences of a message around the one that asks.
+
+        A short query does not wait for its turn, so that those that are asked at once are embedded together.
+        """
         compared = compared_text(text)
-        asked = await self.run([compared], lambda: self.analyzer.asked(compared))
+        if len(compared) <= QUICK_CHARACTERS:
+            asked = self.analyzer.asked(compared)
+        else:
+            asked = await self.run([compared], lambda: self.analyzer.asked(compared))
         return text if asked == compared else asked
 
     async def run(self, texts: Sequence[str], function: Callable[[], R]) -> R:
