@@ -113,12 +113,14 @@ class Proxy:
 
     async def _stop(self) -> None:
         await self._unlisten()
+        await settled()  # what was just accepted has its handler
         self._flowing.set()
         self._reset()
         handlers = list(self._handlers)
         for handler in handlers:
             handler.cancel()
         await asyncio.gather(*handlers, return_exceptions=True)
+        await settled()
 
     def _reset(self) -> None:
         for writer in self._wires:
@@ -166,3 +168,9 @@ class Proxy:
         if generation == self._generation:
             with contextlib.suppress(OSError):
                 writer.write_eof()
+
+
+async def settled() -> None:
+    """Return when connections that are being accepted or closed are so; either takes a few turns of the loop."""
+    for _ in range(5):
+        await asyncio.sleep(0)

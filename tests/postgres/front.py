@@ -18,6 +18,8 @@ from typing import NamedTuple, Self
 
 import trustme
 
+from ..proxy import settled
+
 SSL_REQUEST = 80877103
 CANCEL_REQUEST = 80877102
 PLUS = "SCRAM-SHA-256-PLUS"
@@ -144,9 +146,11 @@ class Front:
     async def _stop(self) -> None:
         assert self._listener is not None
         self._listener.close()
+        await settled()  # what was just accepted has its task
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await settled()
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = self._loop.create_task(self._handle(reader, writer))
