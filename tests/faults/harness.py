@@ -152,6 +152,10 @@ class Database:
         """Statements that the client under test has running."""
         return self._count("state = 'active'")
 
+    def in_transactions(self) -> int:
+        """Connections of the client under test that run a statement or are between those of a transaction."""
+        return self._count("state <> 'idle'")
+
     def waiting(self) -> int:
         """Statements of the client under test that wait for a lock."""
         return self._count("wait_event_type = 'Lock'")
