@@ -111,7 +111,7 @@ class Session:
         call = call or self._call(idempotency_key)
         started, outcome = self._ports.monotonic(), "failed"
         try:
-            self._check_key(idempotency_key)
+            self._check_key(call)
             if op.validate_in_thread:
                 await self._ports.to_thread(self.provider.check, op, call)
             else:
@@ -119,7 +119,7 @@ class Session:
             if not self._is_open:
                 await self._open()
                 self.provider.check(op, call)
-                self._check_key(idempotency_key)
+                self._check_key(call)
             result = await op.apply(self._verbs, _of_one_user(op, call))
             outcome = "ok"
             return result
@@ -131,9 +131,9 @@ class Session:
             milliseconds = (self._ports.monotonic() - started) * 1000
             logger.debug("verb=%s ms=%.1f outcome=%s request_id=%s", op.verb, milliseconds, outcome, call.request_id)
 
-    def _check_key(self, idempotency_key: str | None) -> None:
+    def _check_key(self, call: Call) -> None:
         """Refuse an idempotency key that the backend would forget."""
-        if idempotency_key is not None and not self.provider.remembers_keys:
+        if call.idempotency_key is not None and not self.provider.remembers_keys:
             raise UnsupportedCapabilityError(
                 f"idempotency_key: provider {self.provider.name!r} does not remember keys; leave it out"
             )
@@ -145,7 +145,7 @@ class Session:
         call = self._call(idempotency_key)
         with self._identified(call):
             operation = await self._ports.to_thread(add_many_of, read_records(records), progress)
-        return await self.run(operation, call, idempotency_key)
+        return await self.run(operation, call)
 
     async def restore(self, records: Iterable[object], progress: Progress | None) -> MemoryRecords:
         """Make an operation of the records in a thread, and perform it."""

@@ -19,7 +19,7 @@ and ``$nin``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
@@ -56,9 +56,7 @@ class Comparison:
 
     def matches(self, metadata: Json) -> bool:
         """Whether it holds of a memory with this metadata."""
-        found = metadata
-        for name in self.path:
-            found = found.get(name, _MISSING) if isinstance(found, dict) else _MISSING
+        found = value_at(metadata, self.path, _MISSING)
         match self.operator:
             case "$exists":
                 return bool((found is not _MISSING) == self.value)
@@ -146,6 +144,14 @@ def parse_path(text: str) -> tuple[str, ...]:
     if "" in names:
         raise ValueError(f"{text!r} is not a path such as 'diet.kind': a name in it is empty")
     return tuple(names)
+
+
+def value_at(metadata: Json, path: Iterable[str], missing: Json = None) -> Json:
+    """The value at a path; `missing` where there is none."""
+    found = metadata
+    for name in path:
+        found = found.get(name, missing) if isinstance(found, dict) else missing
+    return found
 
 
 def equal(one: Json, other: Json) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from ..filters import decimal, parse_path
+from ..filters import decimal, parse_path, value_at
 from ..models import Facet, Facets, MemoryRecord
 
 
@@ -20,7 +20,7 @@ def facets_of(records: Iterable[MemoryRecord], by: str) -> Facets:
     path = parse_path(by.removeprefix("metadata.")) if by.startswith("metadata.") else None
     found: dict[Hashable, tuple[Any, list[datetime]]] = {}
     for record in records:
-        values = _values(record, by) if path is None else [_at(record.metadata, path)]
+        values = _values(record, by) if path is None else [value_at(record.metadata, path)]
         for sameness, value in {_sameness(value): value for value in values}.items():
             found.setdefault(sameness, (value, []))[1].append(record.created_at)
     facets = [Facet(value=value, count=len(times), newest=max(times)) for value, times in found.values()]
@@ -34,12 +34,6 @@ def _values(record: MemoryRecord, by: str) -> Sequence[Any]:
     if by == "app":
         return [None if record.source is None else record.source.app]
     return [record.scope]
-
-
-def _at(metadata: Any, path: Iterable[str]) -> Any:
-    for name in path:
-        metadata = metadata.get(name) if isinstance(metadata, dict) else None
-    return metadata
 
 
 def _sameness(value: Any) -> Hashable:

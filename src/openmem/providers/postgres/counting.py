@@ -69,12 +69,7 @@ class Counting:
             return text if text is None or not is_metadata else json.loads(text)
 
         def decode(rows: Sequence[Row]) -> FacetList:
-            return [
-                Facet(
-                    value=value if value is None or not is_metadata else json.loads(value), count=count, newest=newest
-                )
-                for value, count, newest in rows
-            ]
+            return [Facet(value=value_of(text), count=count, newest=newest) for text, count, newest in rows]
 
         values = {
             **selection_values(op.selection(call.grants)),
