@@ -124,6 +124,8 @@ class Bulk:
         last = await self._last_ordinals(records, transaction)
         memories = await self.ports.run_cpu(restored_memories, records, last)
         await self._check_keys(memories, list(numbers.values()), transaction)
+        # In the order of ids, so that two calls with the same memories never wait for each other.
+        memories.sort(key=lambda new: new.id)
         stored = await self._store(op.verb, memories, call, op.progress, transaction)
         found |= {record.id: record for record in stored}
         return [found[record.id] for record in op.records]
