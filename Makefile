@@ -45,7 +45,7 @@ format: $(VENV)/.installed  ## Repair style
 	@$(BIN)/ruff format .
 
 test-lowest:  ## Run every test on the oldest dependencies that pyproject.toml allows
-	@$(MAKE) --no-print-directory VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt .venv-lowest/.installed
+	@$(MAKE) --no-print-directory VENV=.venv-lowest GROUP=checks CONSTRAINTS=constraints-lowest.txt .venv-lowest/.installed
 	@.venv-lowest/bin/python $(PYTEST)
 
 test-letta: $(VENV)/.installed  ## Install a real Letta server, and run the tests of its provider on it
@@ -66,7 +66,7 @@ bench-http: $(VENV)/.installed  ## Measure omp-server under load; BENCH="--soak 
 
 constraints: $(VENV)/.installed  ## Write the files with the versions of dependencies anew
 	@$(BIN)/python tools/constraints.py constraints.txt
-	@$(BIN)/python tools/constraints.py --lowest constraints-lowest.txt
+	@$(BIN)/python tools/constraints.py --lowest --group checks constraints-lowest.txt
 	@$(BIN)/python tools/constraints.py --group bench constraints-bench.txt
 
 clean:  ## Remove what the other targets made
