@@ -64,7 +64,7 @@ def build_context(results: Iterable[SearchResult], query: str, token_budget: int
         quoted.add(key)
         used += _cost(line, lines, count)
         lines.append(line)
-        citations.append(Citation(memory_id=id, score=result.score, excerpt=is_excerpt))
+        citations.append(_citation(result, is_excerpt))
     # A counter may find more tokens in the whole than in its parts.
     while lines and count("\n".join(lines)) > token_budget:
         lines.pop()
@@ -80,6 +80,17 @@ def build_context(results: Iterable[SearchResult], query: str, token_budget: int
             for id in (result.memory.id for result in ranked)
             if id not in cited
         ],
+    )
+
+
+def _citation(result: SearchResult, is_excerpt: bool) -> Citation:
+    memory = result.memory
+    return Citation(
+        memory_id=memory.id,
+        score=result.score,
+        excerpt=is_excerpt,
+        created_at=memory.created_at,
+        app=None if memory.source is None else memory.source.app,
     )
 
 

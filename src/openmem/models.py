@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from pydantic import ConfigDict, Field
 
+from .delimited import Note, delimit_notes, origin_of
+from .tokens import TokenCounter, estimate_tokens
 from .wire_model import Timestamp as Timestamp
 from .wire_model import WireModel as WireModel
 from .wire_model import as_utc as as_utc
@@ -175,11 +177,15 @@ class Citation(WireModel):
         memory_id: id of the memory.
         score: its relevance, from 0 to 1, as in a `SearchResult`.
         excerpt: whether only a part of the memory is quoted, with an ellipsis at each end that was cut.
+        created_at: when the memory was stored; None if the server does not say.
+        app: the application that it came from; None if it is not known.
     """
 
     memory_id: str
     score: float
     excerpt: bool = False
+    created_at: Timestamp | None = None
+    app: str | None = None
 
 
 class OmittedMemory(WireModel):
@@ -209,6 +215,39 @@ class ContextBlock(WireModel):
     citations: list[Citation]
     token_count: int
     omitted: list[OmittedMemory] = Field(default_factory=list)
+
+    def as_data(self, token_budget: int | None = None, count_tokens: TokenCounter = estimate_tokens) -> str:
+        """The quoted memories as data for a model: delimited, each with its date and application.
+
+        A memory cannot end the delimiter, and what cannot be seen in it is shown; see `openmem.delimited`. Put this,
+        rather than `text`, into prompts where strangers may have written what is remembered.
+
+        Args:
+            token_budget: tokens of the result at most; those of `text` are fewer. The last memories are left out
+                if need be. None for all of them.
+            count_tokens: counts the tokens of a text.
+
+        Returns:
+            The text; it is empty if there is no memory in it.
+        """
+        return delimit_notes(self.notes, token_budget=token_budget, count_tokens=count_tokens).text
+
+    @property
+    def notes(self) -> list[Note]:
+        """The lines of `text` as notes. Where they are not one for each citation, nothing is said of their origin."""
+        lines = self.text.split("\n") if self.text.strip() else []
+        ends = [f" [{citation.memory_id}]" for citation in self.citations]
+        if len(lines) != len(ends) or not all(map(str.endswith, lines, ends)):
+            return [Note("", line.removeprefix("- ")) for line in lines]
+        return [
+            Note(
+                citation.memory_id,
+                line.removeprefix("- ").removesuffix(end),
+                (f"{citation.score:.2f}", *origin_of(citation.created_at, citation.app)),
+                citation.excerpt,
+            )
+            for line, end, citation in zip(lines, ends, self.citations, strict=True)
+        ]
 
 
 class CapabilityFeatures(WireModel):
