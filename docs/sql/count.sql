@@ -1,14 +1,14 @@
 -- Made by tools/sql.py; what is changed here is lost.
 \set bucket 677
 \set user_id '''maya'''
-\set selected_since NULL
-\set selected_until NULL
 \set selected_paths NULL
 \set selected_prefixes NULL
 \set at_any_time NULL
 \set as_of NULL
 \set only_indexed NULL
 \set is_filtered NULL
+\set selected_since NULL
+\set selected_until NULL
 \set selected_tags NULL
 \set selected_any_tags NULL
 \set selected_app NULL
@@ -29,9 +29,6 @@ counted AS (
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint
         AND m.user_id = :user_id::text
-        AND -- Bounds of the selection once more, without OR, so that an index in the order of time begins and ends there.
-        m.created_at >= coalesce(:selected_since::timestamptz, '-infinity')
-        AND m.created_at <= coalesce(:selected_until::timestamptz, 'infinity')
         AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
             OR m.scope ^@ ANY (:selected_prefixes::text[]))
         AND (:at_any_time::boolean

@@ -13,7 +13,7 @@ from ...operations import DeleteMany, ForgetUser, Purge
 from ...ports.postgres import Query, Row, Statement
 from ...selection import Position, Selection
 from ..base import Call
-from .counting import CANDIDATES
+from .counting import NAMED
 from .selection import Kind, candidates_of, selection_values
 from .sql import Catalog, parts, read
 
@@ -48,8 +48,7 @@ class Deletions:
             kind: catalog.query(
                 f"delete_{part}", further={"candidates": read(parts.__name__, part)}, file="delete_named"
             )
-            for kind, part in CANDIDATES.items()
-            if kind != "all"
+            for kind, part in NAMED.items()
         }
         self._log = catalog.query("log_deleted_many")
         self._forget_memories = catalog.query("forget_memories")

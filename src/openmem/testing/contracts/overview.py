@@ -73,13 +73,14 @@ class FacetsContract(Contract):
         assert [value for value, _ in await self._facets("tag")] == ["Z", "a", "z", "é"]
 
     @requires("add", "facets", "metadata")
-    async def test_values_of_metadata(self) -> None:
+    @pytest.mark.parametrize("path", ["n", "deep.n"])
+    async def test_values_of_metadata(self, path: str) -> None:
         values: list[Any] = [1, 1.0, "1", True, None, [1, 2], [1.0, 2], {"a": 1}, 1e23, 10**23, "", False, 0]
         for value in values:
-            await self.memory.add(content="tea", user_id=self.user, metadata={"deep": {"n": value}})
+            await self.memory.add(content="tea", user_id=self.user, metadata={"n": value, "deep": {"n": value}})
         for metadata in (None, {}, {"deep": 5}, {"deep": {"m": 1}}):
             await self.memory.add(content="tea", user_id=self.user, metadata=metadata)
-        facets = await self._facets("metadata.deep.n")
+        facets = await self._facets(f"metadata.{path}")
         assert facets[0] == (None, 5)
         found = [(type(value).__name__, value, count) for value, count in facets]
         expected: list[Any] = [

@@ -5,9 +5,8 @@ WITH
 counted AS (
     SELECT {field} AS held, count(*) AS memories, max(m.created_at) AS newest
     FROM {schema}.memories m
-    WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
-        AND {created_within}
-        AND {is_selected(m)}
+    WHERE m.bucket = :bucket::smallint
+        AND {candidates}
     GROUP BY held
 ),
 audit_entry AS (

@@ -1,3 +1,2 @@
 m.user_id = :user_id::text
-AND {created_within}
 AND {is_selected(m)}

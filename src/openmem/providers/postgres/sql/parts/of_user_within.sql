@@ -1,0 +1,3 @@
+m.user_id = :user_id::text
+AND {created_within}
+AND {is_selected(m)}
