@@ -108,7 +108,9 @@ class RefCounted(Generic[T]):
 
 
 async def _end(holder: AsyncGenerator[object]) -> None:
-    await holder.aclose()
+    """Close what a generator holds, unless the end of the loop is about to do so."""
+    if not getattr(holder, "ag_running", False):
+        await holder.aclose()
 
 
 RefCountedByLoop: TypeAlias = weakref.WeakValueDictionary[tuple[asyncio.AbstractEventLoop, Hashable], RefCounted[Any]]

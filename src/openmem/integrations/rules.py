@@ -1,0 +1,97 @@
+"""What every integration does in the same way.
+
+The user comes from the run and never from the model. The query is the latest text of the user. A read that the backend
+fails may leave the run without memories, if the application wants that; a write that fails is an error.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final, Literal, TypeAlias, TypeVar, get_args
+
+from ..errors import InvalidRequestError, ProviderError, RateLimitedError, UnauthorizedError
+
+Run = TypeVar("Run")
+
+OnError: TypeAlias = Literal["warn", "raise"]
+"""What becomes of a run whose memories cannot be read: ``warn`` logs it, and the run goes on without them."""
+
+MAX_QUERY_CHARACTERS: Final = 16_384
+"""Of a user's text that is searched with; of a longer one the beginning and the end are."""
+
+USER_ROLES: Final = frozenset(("user", "human"))
+
+logger = logging.getLogger("openmem")
+
+
+def checked_on_error(on_error: str) -> OnError:
+    """`on_error` if it is one of the two.
+
+    Raises:
+        InvalidRequestError: it is not.
+    """
+    if on_error not in get_args(OnError):
+        raise InvalidRequestError(f"on_error: {on_error!r} is neither 'warn' nor 'raise'")
+    return "warn" if on_error == "warn" else "raise"
+
+
+@contextmanager
+def reading(on_error: OnError, purpose: str) -> Iterator[None]:
+    """Read memories within the block. With ``warn``, a failure of the backend ends the block, and is logged.
+
+    Errors of the application, such as a wrong argument, a closed client or a client of another event loop, are raised
+    in any case. The log has the code of the error and the id of the call, and no text of a user.
+
+    Args:
+        on_error: what the application wants.
+        purpose: what was to be read, for the log.
+    """
+    try:
+        yield
+    except (ProviderError, RateLimitedError, UnauthorizedError) as error:
+        if on_error == "raise":
+            raise
+        logger.warning(
+            "%s failed, and the run goes on without memories: code=%s request_id=%s",
+            purpose,
+            error.code,
+            error.request_id,
+        )
+
+
+def latest_user_text(messages: Iterable[tuple[str, str]]) -> str | None:
+    """What to search with: the latest text of the user that is not blank.
+
+    Args:
+        messages: the role and the text of each message, in their order.
+    """
+    texts = [text for role, text in messages if role in USER_ROLES and text.strip()]
+    return as_query(texts[-1]) if texts else None
+
+
+def as_query(text: str) -> str:
+    """A text as a query: of a long one the beginning and the end, since one of the two has the question."""
+    if len(text) <= MAX_QUERY_CHARACTERS:
+        return text
+    half = MAX_QUERY_CHARACTERS // 2
+    return f"{text[: half - 1]}\n{text[-half:]}"
+
+
+def user_of(user_id: str | Callable[[Run], str | None], run: Run) -> str:
+    """The user of a run.
+
+    Args:
+        user_id: the id, or a function that finds it in what the framework knows of the run.
+        run: what the framework knows of the run.
+
+    Raises:
+        InvalidRequestError: there is none.
+    """
+    found = user_id(run) if callable(user_id) else user_id
+    if not isinstance(found, str) or not found.strip():
+        raise InvalidRequestError(
+            "user_id: this run has no user; give it one where the run is started, so that the model cannot choose it"
+        )
+    return found

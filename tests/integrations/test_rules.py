@@ -1,0 +1,69 @@
+"""The rules that all integrations share."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from openmem import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
+from openmem.integrations.rules import (
+    MAX_QUERY_CHARACTERS,
+    as_query,
+    checked_on_error,
+    latest_user_text,
+    reading,
+    user_of,
+)
+
+
+@pytest.mark.parametrize("error", [ProviderError("Maya's secret"), RateLimitedError("x"), UnauthorizedError("x")])
+def test_a_failed_read_is_logged_without_texts_or_raised(error: OMPError, caplog: pytest.LogCaptureFixture) -> None:
+    error.request_id = "r1"
+
+    def fail() -> None:
+        raise error
+
+    with reading("warn", "recall"):
+        fail()
+    [record] = caplog.records
+    assert (record.name, record.levelno) == ("openmem", logging.WARNING)
+    assert record.getMessage() == (
+        f"recall failed, and the run goes on without memories: code={error.code} request_id=r1"
+    )
+    with pytest.raises(type(error)), reading("raise", "recall"):
+        raise error
+
+
+@pytest.mark.parametrize("error", [InvalidRequestError("query: is empty"), RuntimeError("Memory is closed")])
+def test_mistakes_of_the_application_are_always_raised(error: Exception) -> None:
+    with pytest.raises(type(error)), reading("warn", "recall"):
+        raise error
+
+
+def test_on_error_is_one_of_two() -> None:
+    assert [checked_on_error(value) for value in ("warn", "raise")] == ["warn", "raise"]
+    with pytest.raises(InvalidRequestError, match="'ignore' is neither 'warn' nor 'raise'"):
+        checked_on_error("ignore")
+
+
+def test_the_query_is_the_latest_text_of_the_user() -> None:
+    said = [("system", "be kind"), ("user", "tea?"), ("human", "coffee?"), ("user", " "), ("assistant", "yes")]
+    assert latest_user_text(said) == "coffee?"
+    assert latest_user_text([("assistant", "hello"), ("user", "\n")]) is None
+
+
+def test_a_long_text_is_searched_with_its_beginning_and_its_end() -> None:
+    text = "What is this?" + "x" * MAX_QUERY_CHARACTERS + "Tell me!"
+    query = as_query(text)
+    assert query.startswith("What is this?")
+    assert query.endswith("Tell me!")
+    assert len(query) == MAX_QUERY_CHARACTERS
+
+
+def test_the_user_is_that_of_the_run() -> None:
+    assert user_of("maya", {}) == "maya"
+    assert user_of(lambda run: run["user"], {"user": "ben"}) == "ben"
+    for nobody in (None, "", " "):
+        with pytest.raises(InvalidRequestError, match="this run has no user"):
+            user_of(lambda run: run["user"], {"user": nobody})
