@@ -24,7 +24,8 @@ import yaml
 from packaging.requirements import Requirement
 
 from openmem.drivers.local.cluster import _installed_programs
-from openmem.server.cli import OPTIONS, command_line
+from openmem.server.cli import command_line
+from openmem.server.commands import OPTIONS
 
 from ..server.harness import Process
 from ..servers import Server

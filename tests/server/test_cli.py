@@ -18,7 +18,8 @@ import psutil
 import psycopg
 import pytest
 
-from openmem.server.cli import OPTIONS, main
+from openmem.server.cli import main
+from openmem.server.commands import OPTIONS
 from openmem.server.keys import KeysFile
 from tests.servers import free_port
 
