@@ -71,7 +71,9 @@ class Given:
                 self._spelled[name] = source.spell(setting)
                 self.origins[name] = source.name
                 try:
-                    self.values[name] = setting.kind.parse(given) if isinstance(given, str) else given
+                    self.values[name] = (
+                        setting.kind.parse(given) if isinstance(given, str) else setting.kind.check(given)
+                    )
                 except ValueError as error:
                     raise InvalidRequestError(f"bad config: {self._spelled[name]}: {error}") from None
                 break

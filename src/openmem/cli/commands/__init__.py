@@ -1,0 +1,1 @@
+"""The commands, each family in a module that is imported when one of its commands is used."""

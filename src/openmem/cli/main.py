@@ -1,0 +1,52 @@
+"""The entry point: what it does with errors, interrupts and closed pipes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from .failures import EXIT_CLOSED_PIPE, EXIT_INTERRUPTED, report_failure
+from .group import LazyGroup
+from .streams import prepare_streams
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status; `openmem.cli.failures` has what each of them means."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    prepare_streams()
+    try:
+        status = run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _pipe_is_closed()
+    return status
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit status of a command line. What is wrong with it is told on standard error.
+
+    Raises:
+        BrokenPipeError: nobody reads the output any more.
+    """
+    try:
+        result = application.main(list(arguments), prog_name="openmem", standalone_mode=False)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("openmem: interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a person gets a sentence, whatever it was
+        return report_failure(error, arguments)
+    return result if isinstance(result, int) else 0
+
+
+def _pipe_is_closed() -> int:
+    # Python flushes the stream at its end and would complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_CLOSED_PIPE
+
+
+application = LazyGroup()

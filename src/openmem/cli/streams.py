@@ -1,0 +1,52 @@
+"""Standard input, output and error, whatever encoding the machine gives them."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+
+from ..errors import InvalidRequestError
+
+
+def prepare_streams() -> None:
+    """Let no character be too much for a stream: one that the encoding does not have is shown by its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def wants_color(stream: object) -> bool:
+    """Whether a stream is a terminal of somebody who has nothing against colours; see https://no-color.org."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def is_terminal(stream: object) -> bool:
+    """Whether a person sees what is written there."""
+    return bool(getattr(stream, "isatty", bool)())
+
+
+def read_input() -> str:
+    """All of standard input.
+
+    Raises:
+        InvalidRequestError: it is not UTF-8.
+    """
+    return "".join(read_lines())
+
+
+def read_lines() -> Iterator[str]:
+    """Standard input line by line, each with its end.
+
+    Raises:
+        InvalidRequestError: it is not UTF-8.
+    """
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise InvalidRequestError(
+                f"standard input: line {number} is not UTF-8 at its byte {error.start + 1}; convert it first"
+            ) from None
+        yield text

@@ -1,0 +1,33 @@
+"""Which commands there are. Nothing of theirs is imported to show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+
+class Row(NamedTuple):
+    """A command.
+
+    Attributes:
+        section: under which heading the help shows it.
+        module: the module of `openmem.cli.commands` that has it, as ``<name>_command`` with underscores.
+        help: what it does, in a line.
+    """
+
+    section: str
+    module: str
+    help: str
+
+
+WRITE: Final = "Write"
+READ: Final = "Read"
+KEEP: Final = "Look after a store"
+SET_UP: Final = "Set up"
+
+COMMANDS: Final[Mapping[str, Row]] = {
+    "add": Row(WRITE, "writing", "Store a memory, or many."),
+    "search": Row(READ, "reading", "Find the memories that best answer a question."),
+    "get": Row(READ, "reading", "Show memories by their ids, or by a key."),
+    "list": Row(READ, "reading", "List a user's memories."),
+}
