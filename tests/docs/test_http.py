@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from openmem.server.cli import OPTIONS
+from openmem.server.commands import OPTIONS
 from openmem.wire import CAPABILITIES_PATH, HEALTH_PATH
 from openmem.wire.errors import STATUS_OF_CODE
 from openmem.wire.routes import ROUTES
