@@ -1,0 +1,1 @@
+"""Reads ``.omp.jsonl``: the memories that openmem exports."""

@@ -1,0 +1,1 @@
+"""The readers of formats that other systems write, one module each."""
