@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ._ids import new_request_id
 from ._reranked import Reranked
@@ -26,6 +26,12 @@ from .settings import Text
 R = TypeVar("R")
 
 logger = logging.getLogger("openmem")
+
+
+class Run(Protocol):
+    """Performs operations."""
+
+    async def __call__(self, op: Operation[R], /) -> R: ...
 
 
 class Session:
@@ -153,6 +159,21 @@ class Session:
         with self._identified(call):
             operation = await self._ports.to_thread(restore_of, read_records(records), progress)
         return await self.run(operation, call)
+
+    async def at_one_moment(self, work: Callable[[Run], Awaitable[R]]) -> R:
+        """What `work` returns, with what runs operations on what is stored at one moment, where the backend can."""
+        call = self._call()
+
+        async def within(verbs: object) -> R:
+            async def run(op: Operation[Any]) -> Any:
+                self.provider.check(op, call)
+                return await op.apply(verbs, call)
+
+            return await work(run)
+
+        with self._identified(call):
+            await self._open()
+            return await self.provider.at_one_moment(within)
 
     async def ping(self) -> None:
         """Connect if need be, and ask the backend."""

@@ -9,11 +9,11 @@ The client of a `openmem.Memory` blocks and never suspends; its coroutines are r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from ._forking import PerProcess
-from ._session import Session
+from ._session import Run, Session
 from .call import Call
 from .config import ClientConfig
 from .models import Capabilities, MemoryRecords
@@ -101,6 +101,22 @@ class Client:
     def capabilities(self) -> Coroutine[Any, Any, Capabilities]:
         """What the backend can do; the same object unless that has changed. Another server is asked once."""
         return self._usable().capabilities()
+
+    @property
+    def has_snapshots(self) -> bool:
+        """Whether `at_one_moment` sees what is stored at one moment; of a server, once the client is open."""
+        return self.provider.has_snapshots
+
+    def at_one_moment(self, work: Callable[[Run], Awaitable[R]]) -> Coroutine[Any, Any, R]:
+        """What `work` returns, called with what performs `List`, `Users` and `Audit`.
+
+        Where `has_snapshots`, these see what is stored at one moment, and leave no audit entries. A connection is held
+        until `work` returns.
+
+        Raises:
+            OMPError: an operation was refused or failed.
+        """
+        return self._usable().at_one_moment(work)
 
     def ping(self) -> Coroutine[Any, Any, None]:
         """Connect if need be, and raise `OMPError` unless the backend answers."""

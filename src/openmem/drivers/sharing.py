@@ -225,8 +225,8 @@ class SharedPostgres:
     async def run_outside_transaction(self, sql: str) -> None:
         await self._lease.call(lambda io: io.run_outside_transaction(sql))
 
-    async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
-        return await self._lease.call(lambda io: io.transact(work))
+    async def transact(self, work: Callable[[Transaction], Awaitable[R]], *, is_snapshot: bool = False) -> R:
+        return await self._lease.call(lambda io: io.transact(work, is_snapshot=is_snapshot))
 
     async def fill(self) -> None:
         await self._lease.call(lambda io: io.fill())

@@ -150,12 +150,14 @@ class SessionSettings:
     Attributes:
         on_connect: a script for a new connection.
         begin: begins a transaction of several statements.
+        begin_snapshot: begins one that sees what is stored at one moment, and changes nothing.
         is_per_transaction: whether `begin` sets what statements rely on, so that a single statement needs it, too.
             Behind a pooler nothing may be set for a session.
     """
 
     on_connect: str
     begin: str
+    begin_snapshot: str
     is_per_transaction: bool
 
 
@@ -251,8 +253,12 @@ class PostgresIO(Protocol):
         """Run one statement that PostgreSQL allows in no transaction. It must mean the same for every setting."""
         ...
 
-    async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
-        """Run `work` with one transaction, which is committed if it returns and rolled back if it raises."""
+    async def transact(self, work: Callable[[Transaction], Awaitable[R]], *, is_snapshot: bool = False) -> R:
+        """Run `work` with one transaction, which is committed if it returns and rolled back if it raises.
+
+        Args:
+            is_snapshot: whether its statements see what is stored at one moment, and change nothing.
+        """
         ...
 
     async def fill(self) -> None:

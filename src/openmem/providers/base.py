@@ -7,7 +7,7 @@ Authors of providers import from here, from `openmem.operations`, `openmem.model
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from .._ids import new_memory_id
 from ..call import Call
@@ -83,6 +83,8 @@ __all__ = [
     "unknown_superseded",
 ]
 
+R = TypeVar("R")
+
 CONTEXT_CANDIDATES = 100
 POLL_INTERVAL_SECONDS = 0.25
 SHORTEST_SECRET_CHARACTERS = 4
@@ -111,6 +113,8 @@ class Provider(Verbs):
     """Constructor arguments of the client that only this provider knows, of a provider of this package."""
     capabilities_are_remote: bool = False
     """Whether the backend must be asked for its capabilities, so that `open` comes first."""
+    has_snapshots: bool = False
+    """Whether `at_one_moment` shows what is stored at one moment."""
 
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
         self.config = config
@@ -375,6 +379,14 @@ class Provider(Verbs):
     def most_results(self, wanted: int) -> int:
         """How many memories to ask `search` for: as many as are wanted, if the backend finds so many."""
         return max(1, min(wanted, self.limits.max_search_results or wanted))
+
+    async def at_one_moment(self, work: Callable[[object], Awaitable[R]]) -> R:
+        """What `work` returns, called with an object that has `list`, `users` and `audit`.
+
+        Where `has_snapshots`, these see what is stored at one moment, and leave no audit entries. By default it is the
+        provider itself.
+        """
+        return await work(self)
 
     def add_secret(self, secret: str) -> None:
         """See to it that `redact` shows `secret` nowhere."""

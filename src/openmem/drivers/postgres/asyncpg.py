@@ -95,7 +95,8 @@ class AsyncpgIO:
                 connection.knows_halfvec = True
             if not self._settings.session.is_per_transaction:
                 return await fetch(connection, statement, self._settings.timeout)
-            return await self._in_transaction(connection, lambda: fetch(connection, statement, self._settings.timeout))
+            begin, timeout = self._settings.session.begin, self._settings.timeout
+            return await self._in_transaction(connection, begin, lambda: fetch(connection, statement, timeout))
 
         rows = await self._with_connection(run)
         if len(rows) > 1:
@@ -113,15 +114,18 @@ class AsyncpgIO:
     async def run_outside_transaction(self, sql: str) -> None:
         await self._with_connection(lambda connection: execute(connection, sql, self._settings.timeout))
 
-    async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+    async def transact(self, work: Callable[[Transaction], Awaitable[R]], *, is_snapshot: bool = False) -> R:
+        session = self._settings.session
+
         async def run(connection: Connection) -> R:
             transaction = AsyncpgTransaction(connection, self._settings.timeout)
-            return await self._in_transaction(connection, lambda: work(transaction))
+            begin = session.begin_snapshot if is_snapshot else session.begin
+            return await self._in_transaction(connection, begin, lambda: work(transaction))
 
         return await self._with_connection(run)
 
-    async def _in_transaction(self, connection: Connection, work: Callable[[], Awaitable[R]]) -> R:
-        await execute(connection, self._settings.session.begin, self._settings.timeout)
+    async def _in_transaction(self, connection: Connection, begin: str, work: Callable[[], Awaitable[R]]) -> R:
+        await execute(connection, begin, self._settings.timeout)
         result = await work()
         await execute(connection, "COMMIT", self._settings.timeout)
         return result

@@ -76,7 +76,7 @@ class PsycopgIO:
         def run(connection: BoundedConnection) -> list[tuple[Any, ...]]:
             if not self._settings.session.is_per_transaction:
                 return fetch(connection, statement)
-            return self._in_transaction(connection, lambda: fetch(connection, statement))
+            return self._in_transaction(connection, self._settings.session.begin, lambda: fetch(connection, statement))
 
         return statement.decode(await self._with_connection(run))
 
@@ -96,18 +96,21 @@ class PsycopgIO:
 
         await self._with_connection(run)
 
-    async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+    async def transact(self, work: Callable[[Transaction], Awaitable[R]], *, is_snapshot: bool = False) -> R:
+        session = self._settings.session
+
         def run(connection: BoundedConnection) -> R:
             async def working() -> R:
                 return await work(PsycopgTransaction(connection))
 
-            return self._in_transaction(connection, lambda: run_blocking(working()))
+            begin = session.begin_snapshot if is_snapshot else session.begin
+            return self._in_transaction(connection, begin, lambda: run_blocking(working()))
 
         return await self._with_connection(run)
 
-    def _in_transaction(self, connection: BoundedConnection, work: Callable[[], R]) -> R:
+    def _in_transaction(self, connection: BoundedConnection, begin: str, work: Callable[[], R]) -> R:
         with translate_errors(self._settings.timeout):
-            connection.execute(self._settings.session.begin.encode(), prepare=False)
+            connection.execute(begin.encode(), prepare=False)
         try:
             result = work()
         except BaseException:

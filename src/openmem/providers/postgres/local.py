@@ -101,7 +101,7 @@ class RestartingIO:
     async def run_outside_transaction(self, sql: str) -> None:
         await self._try(lambda io: io.run_outside_transaction(sql), lambda: False)
 
-    async def transact(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+    async def transact(self, work: Callable[[Transaction], Awaitable[R]], *, is_snapshot: bool = False) -> R:
         begun = False
 
         async def begin(transaction: Transaction) -> R:
@@ -109,7 +109,7 @@ class RestartingIO:
             begun = True
             return await work(transaction)
 
-        return await self._try(lambda io: io.transact(begin), lambda: not begun)
+        return await self._try(lambda io: io.transact(begin, is_snapshot=is_snapshot), lambda: not begun)
 
     async def fill(self) -> None:
         await self._try(lambda io: io.fill())

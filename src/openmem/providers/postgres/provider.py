@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from ...config import ClientConfig
 from ...context import build_context
@@ -65,8 +66,11 @@ from .erasing import Eraser
 from .lexemes import query_values, term_ids, terms_literal
 from .retrieval.retriever import Retriever
 from .servers import PostgresServer, RemoteServer
+from .snapshot import Snapshot
 from .statements import cached_statements
 from .writes import READ_FIELDS, Read
+
+R = TypeVar("R")
 
 MAX_CONTENT_CHARACTERS = 65_536
 UPGRADE_TIMEOUT_SECONDS = 24 * 3600.0
@@ -87,6 +91,7 @@ class PostgresProvider(Provider):
         }
     )  # fmt: skip
     remembers_keys = True
+    has_snapshots = True
     features = CapabilityFeatures(
         vector_search=True,
         keyword_search=True,
@@ -322,6 +327,11 @@ class PostgresProvider(Provider):
             if op.progress is not None:
                 op.progress(done, max(done, total))
         return done
+
+    async def at_one_moment(self, work: Callable[[object], Awaitable[R]]) -> R:
+        return await self._db.io.transact(
+            lambda transaction: work(Snapshot(self._db.unaudited_sql, transaction)), is_snapshot=True
+        )
 
     async def _ranked(self, op: Search | Context, call: Call, limit: int) -> SearchResults:
         vector = await self._embedder.embed_query(await self._analysis.asked(op.query))

@@ -59,6 +59,7 @@ def _watch_the_client(*, is_local: bool) -> str:
 
 
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 def _set(settings: tuple[tuple[str, str], ...], scope: str) -> str:
@@ -68,12 +69,16 @@ def _set(settings: tuple[tuple[str, str], ...], scope: str) -> str:
 DIRECT: Final = SessionSettings(
     on_connect="; ".join((_set((*_MEANING, *_HANDED_ON, *_PLANNING), "SESSION"), _watch_the_client(is_local=False))),
     begin=_BEGIN,
+    begin_snapshot=_BEGIN_SNAPSHOT,
     is_per_transaction=False,
 )
+
+_PER_TRANSACTION: Final = "; ".join((_set((*_MEANING, *_PLANNING), "LOCAL"), _watch_the_client(is_local=True)))
 
 # Behind a pooler in transaction mode, a session belongs to another client in the next moment.
 POOLED: Final = SessionSettings(
     on_connect=_set(_HANDED_ON, "SESSION"),
-    begin="; ".join((_BEGIN, _set((*_MEANING, *_PLANNING), "LOCAL"), _watch_the_client(is_local=True))),
+    begin="; ".join((_BEGIN, _PER_TRANSACTION)),
+    begin_snapshot="; ".join((_BEGIN_SNAPSHOT, _PER_TRANSACTION)),
     is_per_transaction=True,
 )
