@@ -37,6 +37,18 @@ def new_memory_id(user_id: str) -> str:
     if number <= _last_numbers[0]:
         number = _last_numbers[0] + 1 + secrets.randbits(_STEP_BITS)
     _last_numbers[0] = number
+    return _id_of(number, user_id)
+
+
+def memory_id_of(user_id: str, digest: bytes) -> str:
+    """The id for a memory of `user_id` that a digest of at least 10 bytes stands for: always the same one.
+
+    It is of the same form as those of `new_memory_id`, but says nothing about time.
+    """
+    return _id_of(int.from_bytes(digest[:10]), user_id)
+
+
+def _id_of(number: int, user_id: str) -> str:
     value = number << _BUCKET_BITS | bucket_of(user_id)
     digits = [_ALPHABET[value >> shift & 31] for shift in range(85, -5, -5)]
     return "mem_" + "".join(digits)

@@ -72,7 +72,7 @@ def flag(options: Options, name: str) -> bool:
 
 _READERS: Final = "openmem.transfer.readers"
 BUILT_IN: Final[Mapping[str, BuiltIn]] = {
-    "omp": BuiltIn("openmem.transfer.omp_reader", "READER"),
+    "omp": BuiltIn("openmem.transfer.omp_format", "READER"),
 }
 """A row for each module, whose `READER` is a `Reader`."""
 

@@ -1,0 +1,200 @@
+"""The lines of ``.omp.jsonl``, openmem's own format. Pure.
+
+The first line says what the file is, the last one how many lines are between and what their SHA-256 is. Between are the
+memories as the protocol has them, and, if they were asked for, entries of the audit log. ``docs/omp-jsonl.schema.json``
+has the JSON Schema of a line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from ..errors import InvalidRequestError
+from ..models import OMP_VERSION, AuditEntry, MemoryRecord
+from ..wire.strict_json import Json
+from .formats import Options, Reader
+from .records import Item, Loss, Place, Problem, SourceRecord
+from .sources import Line, Source, json_of
+
+FORMAT: Final = "omp"
+VERSION: Final = 1
+HEADER: Final = "omp-export"
+SET_BY_BACKEND: Final = frozenset({"embedding_model", "status"})
+"""Fields of a memory that a backend finds out anew."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the lines between the first and the last one hold."""
+
+    memories: int = 0
+    audit: int = 0
+    users: int = 0
+    _last_user: str | None = None
+    _digest: Any = field(default_factory=hashlib.sha256)
+
+    def memory(self, user_id: object, line: bytes) -> None:
+        """Count a memory, whose line with its end is `line`. Those of one user follow each other."""
+        self.memories += 1
+        self.users += user_id != self._last_user
+        self._last_user = user_id if isinstance(user_id, str) else None
+        self._digest.update(line)
+
+    def other(self, line: bytes, *, is_audit: bool) -> None:
+        """Count another line."""
+        self.audit += is_audit
+        self._digest.update(line)
+
+    def end(self) -> dict[str, Any]:
+        """What the last line says."""
+        return {
+            "type": "end",
+            "memories": self.memories,
+            "audit": self.audit,
+            "users": self.users,
+            "sha256": self._digest.hexdigest(),
+        }
+
+
+def header(
+    *,
+    exporter: str,
+    exported_at: datetime,
+    source: Mapping[str, Any],
+    users: Sequence[str] | None,
+    filters: Mapping[str, Any],
+    features: Mapping[str, Any],
+    consistent: bool,
+) -> dict[str, Any]:
+    """What the first line says.
+
+    Args:
+        exporter: the program, as in ``openmem/0.2.0``.
+        source: what the memories were read from.
+        users: whose memories; None for everybody's.
+        filters: which of them.
+        features: what the backend could do.
+        consistent: whether all lines are of one moment.
+    """
+    return {
+        "type": HEADER,
+        "version": VERSION,
+        "omp_version": OMP_VERSION,
+        "exporter": exporter,
+        "exported_at": exported_at.isoformat().replace("+00:00", "Z"),
+        "source": dict(source),
+        "users": None if users is None else list(users),
+        "filters": dict(filters),
+        "features": dict(features),
+        "consistent": consistent,
+    }
+
+
+def encoded(line: Mapping[str, Any]) -> bytes:
+    """A line with its end."""
+    return f"{_json(line)}\n".encode()
+
+
+def memory_lines(records: Iterable[MemoryRecord], tally: Tally) -> bytes:
+    """The lines of memories, which are counted."""
+    lines = []
+    for record in records:
+        line = f'{{"type":"memory","memory":{_json(record.to_wire())}}}\n'.encode()
+        tally.memory(record.user_id, line)
+        lines.append(line)
+    return b"".join(lines)
+
+
+def audit_lines(user_id: str, entries: Iterable[AuditEntry], tally: Tally) -> bytes:
+    """The lines of entries of a user's audit log, which are counted."""
+    lines = []
+    for entry in entries:
+        line = encoded({"type": "audit", "user_id": user_id, "entry": entry.to_wire()})
+        tally.other(line, is_audit=True)
+        lines.append(line)
+    return b"".join(lines)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _read(source: Source, options: Options) -> Iterator[Item]:
+    lines = source.lines()
+    _check_header(next(lines, None), source.name)
+    tally = Tally()
+    end: Mapping[str, Any] | None = None
+    is_damaged = False
+    place = Place(line=1)
+    for line in lines:
+        item = _line(line, tally)
+        if isinstance(line, Line):
+            place = line.place
+        if end is not None:
+            yield Problem("is behind the end line", line.place)
+        elif isinstance(item, SourceRecord | Loss):
+            yield item
+        elif isinstance(item, Problem):
+            is_damaged = True
+            yield item
+        else:
+            end = item
+    if end is None:
+        yield Problem("the file has no end line, so it is incomplete; what is there was read", place)
+    elif not is_damaged and end != tally.end():
+        yield Problem("the file is not what was exported: its end line has other counts or another SHA-256", place)
+
+
+def _check_header(line: Line | Problem | None, name: str) -> None:
+    value = json_of(line) if isinstance(line, Line) else None
+    if not isinstance(value, dict) or value.get("type") != HEADER:
+        raise InvalidRequestError(f"{name}: is no file of openmem's: its first line is not of type {HEADER!r}")
+    version = value.get("version")
+    if not isinstance(version, int) or not 1 <= version <= VERSION:
+        raise InvalidRequestError(f"{name}: is of another version of the format than {VERSION}; use a newer openmem")
+
+
+def _line(line: Line | Problem, tally: Tally) -> Item | Mapping[str, Any]:
+    """What a line stands for; a mapping is the end line."""
+    if isinstance(line, Problem):
+        return line
+    value = json_of(line)
+    if isinstance(value, Problem):
+        return value
+    raw = f"{line.text}\n".encode("utf-8", "surrogatepass")
+    match value:
+        case {"type": "memory", "memory": dict() as memory}:
+            tally.memory(memory.get("user_id"), raw)
+            return record_of(memory, line.place)
+        case {"type": "end"}:
+            return dict(value)
+        case {"type": "audit"}:
+            tally.other(raw, is_audit=True)
+            return Loss("audit", "an audit log cannot be written", line.place)
+        case {"type": str()}:
+            tally.other(raw, is_audit=False)
+            return Loss("omp.line", "this version does not know the type of the line", line.place)
+    return Problem("is not a line of this format: it has no type", line.place)
+
+
+def record_of(memory: Mapping[str, Json], place: Place) -> SourceRecord | Problem:
+    """The record of a memory as the protocol has it."""
+    id, user_id = memory.get("id"), memory.get("user_id")
+    if not isinstance(id, str) or not id:
+        return Problem("has no id", place, "id")
+    if user_id is not None and not isinstance(user_id, str):
+        return Problem("is not a string", place, "user_id", id)
+    fields = {
+        name: value
+        for name, value in memory.items()
+        if value is not None and name not in SET_BY_BACKEND and name not in ("id", "user_id")
+    }
+    return SourceRecord(id, user_id, fields, place)
+
+
+READER: Final = Reader(FORMAT, "memories that openmem exported (.omp.jsonl, .omp.jsonl.gz)", _read)

@@ -1,1 +1,0 @@
-"""Reads ``.omp.jsonl``: the memories that openmem exports."""
