@@ -1,0 +1,1 @@
+"""openmem for hosts of the Model Context Protocol."""
