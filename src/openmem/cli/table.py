@@ -22,6 +22,7 @@ class Row(NamedTuple):
 
 WRITE: Final = "Write"
 READ: Final = "Read"
+MOVE: Final = "Move"
 KEEP: Final = "Look after a store"
 SET_UP: Final = "Set up"
 
@@ -30,4 +31,8 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "search": Row(READ, "reading", "Find the memories that best answer a question."),
     "get": Row(READ, "reading", "Show memories by their ids, or by a key."),
     "list": Row(READ, "reading", "List a user's memories."),
+    "export": Row(MOVE, "moving", "Write memories to a file."),
+    "import": Row(MOVE, "moving", "Store what a file of a format holds and the backend does not have."),
+    "migrate": Row(MOVE, "moving", "Store in the backend of one profile what that of another one holds."),
+    "verify": Row(MOVE, "moving", "Compare a file with what the backend has, and store nothing."),
 }

@@ -26,6 +26,7 @@ from .preparing import Changes
 from .records import Item, Loss, Place, Problem, SourceRecord
 from .reports import ExportReport, ImportReport, OnProgress, Progress
 from .sources import Source
+from .user_maps import read_user_map
 
 if TYPE_CHECKING:
     from ..async_memory import AsyncMemory
@@ -56,6 +57,7 @@ __all__ = [
     "format_names",
     "import_",
     "migrate",
+    "read_user_map",
     "reader_for",
     "verify",
 ]

@@ -135,7 +135,7 @@ class _Importing:
                         elapsed = self._ports.monotonic() - started
                         await self._ports.sleep(max(0.0, self._report.read / self._settings.rate - elapsed))
             except StoppedError as error:
-                self._report.stopped = str(error)
+                self._report.stopped = error.cause
             if self._is_verification:
                 self._report.extra = known.unseen()
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 from .._ids import bucket_in, bucket_of, memory_id_of
 from ..errors import OMPError
 from ..models import CapabilityFeatures, MemoryRecord
-from ..operations import Add, RestoredMemory
+from ..operations import Add, Count, RestoredMemory
 from .omp_format import FORMAT as OMP
 from .omp_format import SET_BY_BACKEND
 from .records import RECORD_FIELDS, Loss, Problem, SourceRecord
@@ -50,11 +50,21 @@ class Changes:
         users: new names of users, by name.
         user: whose the records are that have no user.
         scope_prefix: a path that goes before each scope.
+
+    Raises:
+        InvalidRequestError: a user or the path cannot be one of a memory.
     """
 
     users: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
     scope_prefix: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in (self.user, *self.users.values()):
+            if name is not None:
+                Count(user_id=name)
+        if self.scope_prefix is not None:
+            Add(content=".", user_id=".", scope=self.scope_prefix)
 
 
 @dataclass(frozen=True, slots=True)

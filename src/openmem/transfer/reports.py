@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from ..errors import OMPError
 from .records import Loss, Place, Problem
 
 MAX_LISTED: Final = 1000
@@ -25,6 +26,11 @@ class Progress:
     memories: int
     total: int | None = None
     fraction: float | None = None
+
+    @property
+    def expected(self) -> int | None:
+        """How many there are, as far as that can be told."""
+        return round(self.memories / self.fraction) if self.total is None and self.fraction else self.total
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]
@@ -82,7 +88,7 @@ class ImportReport:
         expired: records whose memories have expired, and were left out.
         extra: memories that only the target has, of the users of the source; None if it was not asked.
         renamed: records that have another id there than in the source.
-        stopped: why it ended before the source did; None if it did not.
+        stopped: the error with which it ended before the source did; None if it did not.
         problems: the first of what is invalid or failed.
         changes: the first of what has other values, with the names of the fields.
         losses: what is not carried over, by field and reason.
@@ -98,7 +104,7 @@ class ImportReport:
     renamed: int = 0
     expired: int = 0
     extra: int | None = None
-    stopped: str | None = None
+    stopped: OMPError | None = None
     problems: list[Problem] = field(default_factory=list)
     changes: list[tuple[Place, tuple[str, ...]]] = field(default_factory=list)
     losses: dict[tuple[str, str], LossCount] = field(default_factory=dict)
@@ -149,7 +155,7 @@ class ImportReport:
             "renamed": self.renamed,
             "expired": self.expired,
             "extra": self.extra,
-            "stopped": self.stopped,
+            "stopped": None if self.stopped is None else self.stopped.message,
             "lost": [
                 {"field": name, "reason": reason, "count": counted.count, "first": _shown(counted.first)}
                 for (name, reason), counted in sorted(self.losses.items())
@@ -186,7 +192,7 @@ class ImportReport:
         if hidden:
             yield f"and {hidden} more"
         if self.stopped is not None:
-            yield f"stopped: {self.stopped}"
+            yield f"stopped: {self.stopped.message}"
 
     def _list(self, problem: Problem) -> None:
         if len(self.problems) < MAX_LISTED:

@@ -35,7 +35,15 @@ FAILURES_IN_A_ROW: Final = 10
 
 
 class StoppedError(Exception):
-    """The target takes no more; the message says why."""
+    """The target takes no more.
+
+    Attributes:
+        cause: why.
+    """
+
+    def __init__(self, cause: OMPError) -> None:
+        super().__init__(cause.message)
+        self.cause = cause
 
 
 class Target:
@@ -123,14 +131,14 @@ class Target:
             try:
                 return await call()
             except UnauthorizedError as error:
-                raise StoppedError(error.message) from error
+                raise StoppedError(error) from error
             except (RateLimitedError, ProviderError) as error:
                 asked = error.retry_after if isinstance(error, RateLimitedError) else None
                 if isinstance(error, ProviderError) and error.code != "provider_unavailable":
                     raise
                 delay = next(delays, None)
                 if delay is None or (asked or 0.0) > LONGEST_DELAY_SECONDS:
-                    raise StoppedError(error.message) from error
+                    raise StoppedError(error) from error
             await self.client.provider.ports.sleep(max(delay, asked or 0.0))
 
     def _refused(self, prepared: Prepared, error: OMPError, report: ImportReport) -> None:
@@ -143,9 +151,7 @@ class Target:
         report.note_failed(Problem(reason, prepared.source.place, source_id=prepared.source.source_id))
         self._failures += isinstance(error, ProviderError)
         if self._failures >= FAILURES_IN_A_ROW:
-            raise StoppedError(
-                f"{self._failures} records were refused one after the other, the last one since {reason}"
-            )
+            raise StoppedError(error) from error
 
     def _stored(self, prepared: Prepared, report: ImportReport) -> None:
         self._failures = 0
@@ -177,7 +183,7 @@ class RestoringTarget(Target):
         try:
             stored = await self._persistently(lambda: self.client.run(operation))
         except (ScopeDeniedError, UnsupportedCapabilityError) as error:
-            raise StoppedError(error.message) from error
+            raise StoppedError(error) from error
         except OMPError as error:
             if len(records) == 1:
                 self._refused(records[0][0], error, report)

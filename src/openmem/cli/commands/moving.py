@@ -1,0 +1,231 @@
+"""The commands that move memories: to files, from files, and between backends."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...errors import InvalidRequestError
+from ...transfer import (
+    Changes,
+    Choice,
+    ImportReport,
+    ImportSettings,
+    Progress,
+    Source,
+    format_names,
+    read_user_map,
+    reader_for,
+)
+from ...transfer.atomic_file import atomic_file
+from ...transfer.exporting import export_file, export_stream
+from ...transfer.importing import import_source, verify_source
+from ...transfer.migrating import migrate
+from ..connection import connection_of_profile
+from ..failures import EXIT_FAILED, EXIT_PARTLY, exit_status
+from ..plain import one_line
+from ..progress import Progress as Shown
+from ..session import Session, SessionCommand
+
+
+def _shown(progress: Shown) -> Callable[[Progress], None]:
+    return lambda found: progress(found.memories, found.expected)
+
+
+def _source(path: str) -> Source:
+    return Source(None, sys.stdin.buffer, "standard input") if path == "-" else Source.of(path)
+
+
+def _settings(session: Session | None, given: dict[str, Any]) -> ImportSettings:
+    options = dict(_pair(option) for option in given["options"])
+    if given.get("turns"):
+        options["turns"] = "true"
+    users = {} if given["user_map"] is None else read_user_map(Path(given["user_map"]))
+    return ImportSettings(
+        changes=Changes(users, None if session is None else session.user, given["scope_prefix"]),
+        options=options,
+        dry_run=given.get("dry_run", False),
+        rate=given.get("rate"),
+        limit=given["limit"],
+    )
+
+
+def _pair(option: str) -> tuple[str, str]:
+    name, equals, value = option.partition("=")
+    if not equals:
+        raise InvalidRequestError(f"--option {name[:80]!r}: give it as NAME=VALUE")
+    return name, value
+
+
+def _tell(session: Session, report: ImportReport, path: str | None, status: int) -> int:
+    """Write a report, and return the exit status."""
+    document = report.to_json()
+    if path is not None:
+        with atomic_file(Path(path)) as file:
+            file.write(json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n")
+    session.output.document(document, text=lambda: "\n".join(map(one_line, report.lines())))
+    if report.stopped is not None:
+        session.say_error(report.stopped)
+        session.output.note("run the same command again to go on; what is there already is not stored twice")
+        return exit_status(report.stopped)
+    return status
+
+
+def export_memories(
+    session: Session, file: str, users: tuple[str, ...], scopes: tuple[str, ...], with_audit: bool
+) -> None:
+    choice = Choice(users or None, scopes or None, with_audit)
+    with session.memory() as memory, session.progress("exported") as progress:
+        shown = _shown(progress)
+        if file == "-":
+            session.run(export_stream(memory.client, sys.stdout.buffer, choice, shown))
+            return
+        report = session.run(export_file(memory.client, Path(file), choice, shown))
+    cut = f"; of {report.audit_cut} users only the newest entries of the audit log" if report.audit_cut else ""
+    moment = "" if report.consistent else ", which may have changed while they were read"
+    session.output.document(
+        report.to_json(), text=lambda: f"{report.memories} memories of {report.users} users{moment}{cut}"
+    )
+
+
+def import_memories(session: Session, format: str, file: str, report_path: str | None, **given: Any) -> int:
+    reader_for(format)
+    settings = _settings(session, given)
+    with session.memory() as memory, session.progress("read") as progress:
+        report = session.run(import_source(memory.client, format, _source(file), settings, _shown(progress)))
+    return _tell(session, report, report_path, EXIT_PARTLY if report.invalid or report.failed else 0)
+
+
+def verify_memories(session: Session, file: str, format: str, report_path: str | None, **given: Any) -> int:
+    settings = _settings(session, given)
+    with session.memory() as memory, session.progress("compared") as progress:
+        report = session.run(verify_source(memory.client, format, _source(file), settings, _shown(progress)))
+    is_same = report.is_complete and not report.written
+    return _tell(session, report, report_path, 0 if is_same else EXIT_FAILED)
+
+
+def migrate_memories(
+    session: Session,
+    source: str,
+    target: str,
+    users: tuple[str, ...],
+    scopes: tuple[str, ...],
+    report_path: str | None,
+    **given: Any,
+) -> int:
+    if source == target:
+        raise InvalidRequestError("--to: it is the profile of --from; name another one")
+    settings = _settings(None, given)
+    choice = Choice(users or None, scopes or None)
+    with (
+        connection_of_profile(source).open() as old,
+        connection_of_profile(target).open() as new,
+        session.progress("exported") as exported,
+        session.progress("read") as imported,
+    ):
+        _, report = session.run(migrate(old.client, new.client, choice, settings, _shown(exported), _shown(imported)))
+    return _tell(session, report, report_path, EXIT_PARTLY if report.invalid or report.failed else 0)
+
+
+def _choice_options() -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["users", "-u", "--user"], multiple=True, metavar="NAME",
+            help="Only of this user; give it several times. By default of everybody.",
+        ),
+        click.Option(
+            ["scopes", "--scope"], multiple=True, metavar="PATTERN",
+            help="Only in this scope; give it several times.",
+        ),
+    ]  # fmt: skip
+
+
+def _import_options(*, is_verification: bool = False) -> list[click.Parameter]:
+    options: list[click.Parameter] = [
+        click.Option(
+            ["user_map", "--user-map"], metavar="FILE",
+            help="CSV of two columns: users of the source, and who they are in the backend.",
+        ),
+        click.Option(["scope_prefix", "--scope-prefix"], metavar="PATH", help="Put this before every scope."),
+        click.Option(
+            ["options", "-o", "--option"], multiple=True, metavar="NAME=VALUE",
+            help="Option of the format; give it several times.",
+        ),
+        click.Option(["limit", "--limit"], type=click.IntRange(1), metavar="N", help="Read so many records at most."),
+        click.Option(["report_path", "--report"], metavar="FILE", help="Also write the report there, as JSON."),
+    ]  # fmt: skip
+    if not is_verification:
+        options += [
+            click.Option(["dry_run", "--dry-run"], is_flag=True, help="Store nothing; only tell what would be stored."),
+            click.Option(
+                ["rate", "--rate"], type=click.FloatRange(0, min_open=True), metavar="N",
+                help="Read so many records a second at most.",
+            ),
+        ]  # fmt: skip
+    return options
+
+
+def _turns() -> click.Option:
+    return click.Option(["turns", "--turns"], is_flag=True, help="Also the turns of conversations; as -o turns=true.")
+
+
+def _command(
+    name: str, help: str, callback: Callable[..., int | None], params: Sequence[click.Parameter], **rest: Any
+) -> click.Command:
+    return SessionCommand(name, help=help, callback=callback, params=params, **rest)
+
+
+export_command = _command(
+    "export",
+    "Write memories to a file (.omp.jsonl, or .omp.jsonl.gz). - writes to standard output.",
+    export_memories,
+    [
+        click.Argument(["file"], metavar="FILE"),
+        *_choice_options(),
+        click.Option(["with_audit", "--with-audit"], is_flag=True, help="Also the newest entries of the audit log."),
+    ],
+)
+
+import_command = _command(
+    "import",
+    "Store what a file of a format holds and the backend does not have. - reads standard input. --user is for records "
+    "that have none. It can be run again at any time.\n\nFormats: "
+    f"{', '.join(format_names())}.",
+    import_memories,
+    [
+        click.Argument(["format"], metavar="FORMAT"),
+        click.Argument(["file"], metavar="FILE"),
+        *_import_options(),
+        _turns(),
+    ],
+)
+
+verify_command = _command(
+    "verify",
+    "Compare a file with what the backend has, and store nothing. - reads standard input.",
+    verify_memories,
+    [
+        click.Argument(["file"], metavar="FILE"),
+        click.Option(["format", "--format"], default="omp", metavar="FORMAT", help="Its format; by default omp."),
+        *_import_options(is_verification=True),
+        _turns(),
+    ],
+)
+
+migrate_command = _command(
+    "migrate",
+    "Store in the backend of one profile what that of another one holds. It can be run again at any time.",
+    migrate_memories,
+    [
+        click.Option(["source", "--from"], required=True, metavar="PROFILE", help="Where they are."),
+        click.Option(["target", "--to"], required=True, metavar="PROFILE", help="Where they are to be, too."),
+        *_choice_options(),
+        *_import_options(),
+    ],
+    has_backend=False,
+)
