@@ -57,6 +57,10 @@ class Grants:
         if granted is not None and not granted.matches(scope):
             raise _denied(access, scope or "*")
 
+    def allow(self, access: Access) -> bool:
+        """Whether there is anything for which `access` is granted."""
+        return self.of(access) != _NO_SCOPES
+
     @property
     def are_unrestricted(self) -> bool:
         """Whether everything may be read, written and deleted."""
