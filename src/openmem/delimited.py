@@ -111,7 +111,8 @@ class Note:
     @property
     def line(self) -> str:
         """The note on one line. What is known of it stands before its text, which therefore cannot imitate it."""
-        known = " ".join([*([f"[{_folded(self.id)}]"] if self.id else []), ", ".join(self.details)]).strip()
+        details = _folded(", ".join(self.details))
+        known = " ".join([*([f"[{_folded(self.id)}]"] if self.id else []), details]).strip()
         return f"- {known}: {_folded(self.content)}" if known else f"- {_folded(self.content)}"
 
 

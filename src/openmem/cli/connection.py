@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from .._text import MAX_NAME_CHARACTERS
 from ..config import COMMON_SETTINGS, SETTINGS
@@ -19,6 +19,8 @@ from .profiles import ConfigFile, Profile, read_config
 
 if TYPE_CHECKING:
     from ..memory import Memory
+
+M = TypeVar("M")
 
 DEFAULT_PROVIDER: Final = "local"
 
@@ -71,6 +73,23 @@ class Connection:
         secret = {} if self.key_command is None else {"api_key": _output_of(self.key_command)}
         return {**self.settings, **secret}
 
+    def client(self, kind: Callable[..., M]) -> M:
+        """A client that is not open yet.
+
+        Args:
+            kind: `openmem.Memory` or `openmem.AsyncMemory`.
+
+        Raises:
+            InvalidRequestError: a setting is wrong.
+            ImportError: an extra is not installed; the message has the command.
+        """
+        try:
+            return kind(self.provider, **self.arguments())
+        except InvalidRequestError as error:
+            raise self.given.refusal(error) from None
+        except TypeError as error:
+            raise InvalidRequestError(f"bad config: {error}") from None
+
     @contextmanager
     def open(self) -> Iterator[Memory]:
         """The client, until the end of the block.
@@ -81,12 +100,7 @@ class Connection:
         """
         from ..memory import Memory  # noqa: PLC0415 - what needs no client starts without
 
-        try:
-            memory = Memory(self.provider, **self.arguments())
-        except InvalidRequestError as error:
-            raise self.given.refusal(error) from None
-        except TypeError as error:
-            raise InvalidRequestError(f"bad config: {error}") from None
+        memory = self.client(Memory)
         try:
             entered = memory.__enter__()
         except InvalidRequestError as error:

@@ -35,4 +35,5 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "import": Row(MOVE, "moving", "Store what a file of a format holds and the backend does not have."),
     "migrate": Row(MOVE, "moving", "Store in the backend of one profile what that of another one holds."),
     "verify": Row(MOVE, "moving", "Compare a file with what the backend has, and store nothing."),
+    "mcp": Row(SET_UP, "mcp", "Serve memories to Claude, Cursor and other hosts of MCP."),
 }

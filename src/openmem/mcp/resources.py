@@ -51,7 +51,7 @@ async def prompt_text(caller: Caller, name: str, arguments: Mapping[str, str]) -
     if not text.strip():
         raise InvalidRequestError(f"{needed}: the prompt {name} needs it")
     if name == "remember":
-        return f"Remember this with add_memory, one fact in each memory, each a sentence that stands by itself:\n\n{text}"
+        return f"Remember this with add_memory, each fact by itself, in a sentence that needs no other:\n\n{text}"
     block = await caller.run(Context(user_id=caller.user_id, query=text, token_budget=RECALL_TOKENS))
     known = block.as_data(RECALL_TOKENS) or "Nothing is remembered about this."
     return f"What do you know about me and this: {text}\n\n{known}"

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
-from mcp_types import (
+from mcp.types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     CallToolRequestParams,
@@ -39,7 +39,6 @@ from mcp_types import (
 )
 
 from .. import __version__
-from ..access import Grants
 from ..errors import NotFoundError, OMPError, ProviderError
 from .arguments import arguments_of
 from .callers import Callers, RequestContext

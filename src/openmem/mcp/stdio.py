@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import importlib
-import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +16,7 @@ from mcp.server.stdio import stdio_server
 from .._ids import new_request_id
 from ..access import Grants
 from ..call import Call
-from ..errors import OMPError
+from ..errors import OMPError, ProviderError
 from .callers import Caller, RequestContext, name_of_client
 from .server import MemoryServer
 
@@ -35,20 +33,18 @@ class Backend:
     """Which memory is served. It has no ``repr``, since its settings may be secrets.
 
     Attributes:
-        provider: the provider's name.
-        settings: gives the arguments of the client; called once, when it is needed.
+        make: makes the client; called once, when it is needed.
         user_id: whose memories all tools are about.
         grants: what the host may do.
         app: name of the application, for the audit log and the memories' source; by default the host's own.
-        explain: an error in the words of whoever made the settings.
+        explain: an error's message in the words of whoever made the settings.
     """
 
-    provider: str
-    settings: Callable[[], Mapping[str, Any]]
+    make: Callable[[], AsyncMemory]
     user_id: str
     grants: Grants
     app: str | None = None
-    explain: Callable[[OMPError], OMPError] = lambda error: error
+    explain: Callable[[str], str] = str
 
 
 class OneUser:
@@ -80,15 +76,16 @@ class OneUser:
 
     def shown(self, context: RequestContext, error: Exception) -> OMPError:
         if isinstance(error, OMPError):
-            return self._backend.explain(error)
+            if isinstance(error, ProviderError):
+                error.message = self._backend.explain(error.message)
+            return error
         if isinstance(error, ImportError):
             return OMPError(str(error), code="missing_extra")
         return OMPError(f"this is a defect of openmem ({type(error).__name__})", code="internal_error")
 
     def _opened(self) -> AsyncMemory:
         if self._memory is None:
-            module = importlib.import_module("openmem.async_memory")
-            self._memory = module.AsyncMemory(self._backend.provider, **self._backend.settings())
+            self._memory = self._backend.make()
         return self._memory
 
     async def close(self) -> None:
@@ -121,8 +118,9 @@ async def _serve(backend: Backend, for_chatgpt: bool) -> int:
     finally:
         await callers.close()
     if told.done():
-        # A thread reads standard input, and cannot be ended while nothing comes.
-        os._exit(128 + told.result())
+        # A thread reads standard input, and cannot be ended while nothing comes. So the signal does what it does.
+        signal.signal(told.result(), signal.SIG_DFL)
+        signal.raise_signal(told.result())
     await serving
     return 0
 

@@ -45,9 +45,7 @@ async def search_memories(caller: Caller, given: Json) -> Answer:
     notes = [Note.of(result.memory, result.score) for result in results]
     quoted = _several(notes, op.query)
     left_out = len(notes) - len(quoted.notes)
-    memories = [
-        listed(result.memory, note, result.score) for result, note in zip(results, quoted.notes, strict=False)
-    ]
+    memories = [listed(result.memory, note, result.score) for result, note in zip(results, quoted.notes, strict=False)]
     remark = f"{left_out} more did not fit; ask for fewer." if left_out else ""
     return Answer(_joined(quoted.text, remark) or NOTHING, {"memories": memories})
 
@@ -86,7 +84,7 @@ async def get_memory(caller: Caller, given: Json) -> Answer:
     [place] = [index for index, other in enumerate(chain) if other.id == record.id] or [0]
     earlier, later = chain[:place], chain[place + 1 :]
     notes = [
-        Note.of(record),
+        _in_full(record),
         *(_related(other, "replaced by it") for other in earlier),
         *(_related(other, "replaced it") for other in later),
     ]
@@ -165,6 +163,18 @@ TOOLS: Final[Mapping[str, Callable[[Caller, Json], Awaitable[Answer]]]] = {
 def _several(notes: list[Note], query: str) -> Delimited:
     budget = LIST_TOKENS - TOKENS_OF_REMARKS
     return delimit_notes(notes, query=query, token_budget=budget, most_of_one=MOST_OF_ONE)
+
+
+def _in_full(record: MemoryRecord) -> Note:
+    note = Note.of(record)
+    more = {
+        "confidence": record.confidence,
+        "tags": None if not record.tags else " ".join(record.tags),
+        "key": record.key,
+        "metadata": None if record.metadata is None else json.dumps(record.metadata, ensure_ascii=False),
+    }
+    told = tuple(f"{name} {value}" for name, value in more.items() if value is not None)
+    return Note(note.id, note.content, (*note.details, *told))
 
 
 def _related(record: MemoryRecord, how: str) -> Note:
