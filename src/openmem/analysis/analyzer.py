@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, tzinfo
+from functools import lru_cache
 from typing import Final
 
 from . import dates
@@ -51,7 +53,7 @@ class Analyzer:
         """
         today = self._local(now, timezone).date()
         weights: dict[tuple[str, ...], float] = {}
-        for sentence in self._sentences(text):
+        for sentence in _sentences(text, self.language):
             for word in self._words(sentence.text, today):
                 weight = word.weight * sentence.weight
                 weights[word.alternatives] = max(weight, weights.get(word.alternatives, 0.0))
@@ -62,20 +64,21 @@ class Analyzer:
 
         A query that hardly says more than a date keeps it.
         """
-        found = self._sentences(text)
+        found = _sentences(text, self.language)
         sentences = [sentence.text for sentence in found if sentence.weight >= CONTEXT_WEIGHT]
         asked = text if len(sentences) == len(found) else " ".join(sentences)
         plain = normalized(asked)
         mentions = [one for one in dates.mentions_of_query(plain, _ANY_DAY) if not one.is_spelled]
+        if not mentions:
+            return asked
         rest = dates.without(plain, mentions)
-        return " ".join(rest.split()) if mentions and sum(map(str.isalpha, rest)) >= _FEWEST_LETTERS else asked
+        return " ".join(rest.split()) if sum(map(str.isalpha, rest)) >= _FEWEST_LETTERS else asked
 
-    def _sentences(self, text: str) -> list[Sentence]:
-        return weighted_sentences(text, lambda part: sum(word.weight for word in query_words(part, self.language)))
-
-    def _words(self, text: str, today: date) -> tuple[QueryWord, ...]:
+    def _words(self, text: str, today: date) -> Sequence[QueryWord]:
         text = normalized(text)
         mentions = dates.mentions_of_query(text, today)
+        if not mentions:
+            return query_words(text, self.language)
         found: dict[QueryWord, None] = {}
         for mention in mentions:
             words = query_words(text[mention.start : mention.end], self.language) if mention.is_spelled else ()
@@ -91,3 +94,9 @@ class Analyzer:
             return moment.astimezone(timezone or self.timezone)
         except OverflowError:
             return moment
+
+
+@lru_cache(64)
+def _sentences(text: str, language: str | None) -> list[Sentence]:
+    """The sentences of a query, which is embedded and then compared word by word."""
+    return weighted_sentences(text, lambda part: sum(word.weight for word in query_words(part, language)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from .characters import folded, normalized
@@ -66,14 +67,19 @@ def names(text: str) -> list[Name]:
     ]
 
 
-def like_initials(text: str) -> dict[str, str]:
+def like_initials(text: str, named: Iterable[Name]) -> dict[str, str]:
     """What words of a query may stand for: "J" before "Smith" or "JS" for a name with these initials, and "John" before
-    "Smith" for "J"."""
-    found = {name.word: name.word[0] for name in names(text) if name.initials}
-    for one, two in _INITIAL.findall(normalized(text)):
+    "Smith" for "J".
+
+    Args:
+        named: the names in it.
+    """
+    found = {name.word: name.word[0] for name in named if name.initials}
+    text = normalized(text)
+    for one, two in _INITIAL.findall(text):
         if lexeme := _initials(one, two):
             found[folded(one)] = lexeme
-    for one, dot, two in _INITIALS.findall(normalized(text)):
+    for one, dot, two in _INITIALS.findall(text):
         if lexeme := _initials(one, two):
             found[folded(one + dot + two)] = lexeme
     return found

@@ -77,8 +77,17 @@ class Token(NamedTuple):
 
 def tokens(text: str) -> list[Token]:
     """The different tokens of a text, in order of appearance."""
-    found = _ASCII_TOKEN.findall(text) if text.isascii() else _TOKEN.findall(normalized(text))
-    return list(map(_tokens.__getitem__, dict.fromkeys(found)))
+    return list(map(token_of, token_texts(text)))
+
+
+def token_texts(text: str) -> dict[str, None]:
+    """The same as they are written."""
+    return dict.fromkeys(_ASCII_TOKEN.findall(text) if text.isascii() else _TOKEN.findall(normalized(text)))
+
+
+def token_of(written: str) -> Token:
+    """What one of `token_texts` stands for."""
+    return _tokens[written]
 
 
 def _token(text: str) -> Token:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from .languages import Languages, languages_of
+from .memo import Memo
 from .names import Sound, like_initials, names
 from .stems import COMPOUNDING, LATIN, SHORTEST_COMPOUND, derivations, prefixes, stem, suffixes
 from .stop_words import languages_by_word
 from .terms import QueryWord
-from .tokens import Token, Word, tokens
+from .tokens import Token, Word, token_of, token_texts, tokens
 
 LIKENESS_SHARE: Final = 0.3
 """How much of a word's weight only memories get that are like it by its English stem, as names are, or by its first or
@@ -77,23 +78,54 @@ def query_words(text: str, language: str | None = None) -> list[QueryWord]:
     Args:
         language: the code of the text's language; None if its words decide.
     """
-    found = tokens(text)
+    texts = token_texts(text)
+    found = list(map(token_of, texts))
     codes, certain = _languages(found, language)
     if language is None and _is_name(text, found, codes):
         codes, certain = (), False
-    read_as = codes or (_ALL if len(found) <= SHORT_QUERY else _ENGLISH)
-    sounds = {} if NOUNS_IN_CAPITALS in codes else {name.word: name.sound for name in names(text)}
-    initials = like_initials(text)
+    named = names(text)
+    sounds = {} if NOUNS_IN_CAPITALS in codes else {name.word: name.sound for name in named}
+    initials = like_initials(text, named)
     weights: dict[tuple[str, ...], float] = {}
+    if certain and codes == _ENGLISH:
+        for one in texts:
+            for word, shares in _english_shares[one]:
+                if word.folded in sounds or word.folded in initials:
+                    shares = _weighted(word, _ENGLISH, sounds.get(word.folded), initials.get(word.folded))
+                for lexemes, weight in shares:
+                    if weight > weights.get(lexemes, -1.0):
+                        weights[lexemes] = weight
+        return list(map(QueryWord, weights, weights.values()))
+    read_as = codes or (_ALL if len(found) <= SHORT_QUERY else _ENGLISH)
     for word in [word for token in found for word in token.words if word.weight]:
-        weight = word.weight
+        factor = 1.0
         if _is_function_word(word, codes or _ENGLISH):
             if certain or not codes:
                 continue
-            weight *= UNCERTAIN_WEIGHT
-        for lexemes, share in _shares(word, read_as, sounds.get(word.folded), initials.get(word.folded)).items():
-            weights[lexemes] = max(weights.get(lexemes, 0.0), weight * share)
-    return [QueryWord(lexemes, weight) for lexemes, weight in weights.items()]
+            factor = UNCERTAIN_WEIGHT
+        for lexemes, share in _weighted(word, read_as, sounds.get(word.folded), initials.get(word.folded)):
+            weights[lexemes] = max(weights.get(lexemes, 0.0), factor * share)
+    return list(map(QueryWord, weights, weights.values()))
+
+
+def _shares_of_english(token: str) -> tuple[tuple[Word, tuple[tuple[tuple[str, ...], float], ...]], ...]:
+    """The words of a token, other than function words, with the weights that they have in an English query."""
+    return tuple(
+        (word, _weighted(word, _ENGLISH, None, None))
+        for word in token_of(token).words
+        if word.weight and not _is_function_word(word, _ENGLISH)
+    )
+
+
+_english_shares: Final = Memo(_shares_of_english, 4_096)
+
+
+def _weighted(
+    word: Word, codes: tuple[str, ...], sound: Sound | None, initials: str | None
+) -> tuple[tuple[tuple[str, ...], float], ...]:
+    """The weights of a word by what a memory must have to get them."""
+    shares = _shares(word, codes, sound, initials)
+    return tuple((lexemes, word.weight * share) for lexemes, share in shares.items())
 
 
 def _shares(

@@ -19,7 +19,9 @@ def compared_text(query: str) -> str:
 def compared_words(words: Iterable[QueryWord]) -> tuple[QueryWord, ...]:
     """The words that can be compared, with up to `MAX_ALTERNATIVES` of each."""
     return tuple(
-        QueryWord(word.alternatives[:MAX_ALTERNATIVES], word.weight)
+        word
+        if len(word.alternatives) <= MAX_ALTERNATIVES
+        else QueryWord(word.alternatives[:MAX_ALTERNATIVES], word.weight)
         for word in words
         if word.alternatives and word.weight > 0
     )

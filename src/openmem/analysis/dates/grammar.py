@@ -120,8 +120,11 @@ def mentions_of_query(text: str, today: date) -> list[Mention]:
 
     Phrases such as "last week" do not count beside a date with its year, since they may be relative to that.
     """
+    named = mentions(text, today)
+    if not named:
+        return []
     found: list[Mention] = []
-    for mention in mentions(text, today):
+    for mention in named:
         if found and (days := _until(found[-1], mention, text)):
             mention = Mention(found.pop().start, mention.end, days)
         found.append(mention)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -65,6 +64,7 @@ def _hashed(lexeme: str) -> int:
 
 
 _ids: Final = Memo(_hashed, 32_768)
+_speaker_ids: Final = Memo(lambda name: _hashed(name + _SPEAKER_SUFFIX), 8_192)
 
 
 def term_ids(terms: MemoryTerms) -> list[int]:
@@ -80,7 +80,7 @@ def term_ids(terms: MemoryTerms) -> list[int]:
 
 def speaker_ids(names: Iterable[str]) -> set[int]:
     """The entries of memories whose speaker has one of these names."""
-    return {lexeme_id(name + _SPEAKER_SUFFIX) for name in names}
+    return set(map(_speaker_ids.__getitem__, names))
 
 
 def terms_literal(ids: Sequence[int]) -> str:
@@ -151,22 +151,27 @@ def mask_values(words: tuple[QueryWord, ...]) -> Values:
     Every lexeme has a bit in the mask of a memory, and a word is a set of bits.
     """
     bits: dict[int, int] = {}
-    factors: defaultdict[int, float] = defaultdict(float)
+    factors: dict[int, float] = {}
     speakers: set[int] = set()
-    for word in words:
+    for alternatives, weight in words:
         flags = 0
-        for id in map(lexeme_id, word.alternatives):
-            flags |= 1 << bits.setdefault(id, layout.FIRST_LEXEME_BIT + len(bits))
-        factors[flags] += word.weight
-        speakers |= speaker_ids(word.alternatives)
+        for lexeme in alternatives:
+            id = _ids[lexeme]
+            bit = bits.get(id)
+            if bit is None:
+                bits[id] = bit = layout.FIRST_LEXEME_BIT + len(bits)
+            flags |= 1 << bit
+            speakers.add(_speaker_ids[lexeme])
+        factors[flags] = factors.get(flags, 0.0) + weight
     if words:
         factors[layout.SPEAKER_FLAG] = SPEAKER_WEIGHT
-    entries = [defaultdict[int, int](int) for _ in range(layout.MASK_CHUNKS)]
+    entries: tuple[dict[int, int], ...] = tuple({} for _ in range(layout.MASK_CHUNKS))
     entries[0][QUESTION_ID] = layout.QUESTION_FLAG
     for id in speakers:
-        entries[0][id] |= 1 << layout.SPEAKER_BIT
+        entries[0][id] = entries[0].get(id, 0) | 1 << layout.SPEAKER_BIT
     for id, bit in bits.items():
-        entries[bit // layout.MASK_BITS][id] |= 1 << bit % layout.MASK_BITS
+        chunk = entries[bit // layout.MASK_BITS]
+        chunk[id] = chunk.get(id, 0) | 1 << bit % layout.MASK_BITS
     # Negative entries, since the operator <#> gives the negative inner product.
     first, second, third = (
         _vector_literal({id: -flags for id, flags in chunk.items()}) if chunk else None for chunk in entries
