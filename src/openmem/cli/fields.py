@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -56,6 +56,8 @@ def _json(text: str) -> Any:
     except ValueError as error:
         raise ValueError(f"it {error}") from None
 
+
+Op = TypeVar("Op", bound=Operation[Any])
 
 WHEN: Final = "WHEN"
 
@@ -110,15 +112,23 @@ FIELDS: Final[Mapping[str, Field]] = {
 _LEADING: Final = re.compile(r"^(\w+)(?=[:.\[])")
 
 
-def options_of(verb: type[Operation], *, without: Iterable[str] = ()) -> list[click.Parameter]:
+def options_of(
+    verb: type[Operation],
+    *,
+    without: Iterable[str] = (),
+    only: Iterable[str] | None = None,
+    optional: Iterable[str] = (),
+) -> list[click.Parameter]:
     """The options of a verb's parameters.
 
     Args:
         without: parameters that the command gives in another way.
+        only: the parameters to have; by default all.
+        optional: parameters that need not be given, though the verb needs them.
     """
     options: list[click.Parameter] = []
     for name, parameter in verb.model_fields.items():
-        if name in without or name in ("user_id", "progress"):
+        if name in without or name in ("user_id", "progress") or (only is not None and name not in only):
             continue
         field = FIELDS[name]
         if field.metavar is None:
@@ -129,7 +139,7 @@ def options_of(verb: type[Operation], *, without: Iterable[str] = ()) -> list[cl
             click.Option(
                 [name, *field.spellings],
                 multiple=kind in ("list", "scopes") or name == "extensions",
-                required=parameter.is_required(),
+                required=parameter.is_required() and name not in optional,
                 metavar=field.metavar,
                 help=field.help,
             )
@@ -164,6 +174,22 @@ def values_of(verb: type[Operation], given: Mapping[str, Any]) -> dict[str, Any]
             several: Sequence[str] = (texts,) if isinstance(texts, str) else texts
             values[name] = decode(field.flag, kind_of(verb.model_fields[name].annotation), several)
     return values
+
+
+def operation(verb: type[Op], given: Mapping[str, Any], **fixed: Any) -> Op:
+    """The operation that a command line asks for.
+
+    Args:
+        given: parameters as click has read them.
+        fixed: parameters as the operation takes them.
+
+    Raises:
+        InvalidRequestError: one is wrong; the message names it as the command line does.
+    """
+    try:
+        return verb(**fixed, **values_of(verb, given))
+    except InvalidRequestError as error:
+        raise in_flags(error) from None
 
 
 def in_flags(error: InvalidRequestError) -> InvalidRequestError:

@@ -37,6 +37,24 @@ RESULTS: Final = (
     Column("CREATED", lambda result: _day("created_at")(result["memory"])),
     Column("ID", lambda result: result["memory"]["id"]),
 )
+AUDIT_ENTRIES: Final = (
+    Column("TIME", lambda entry: str(entry["timestamp"])[:19].replace("T", " ")),
+    Column("APP", lambda entry: entry.get("app")),
+    Column("ACTION", lambda entry: entry["action"]),
+    Column("MEMORY", lambda entry: entry.get("memory_id")),
+    Column("SCOPE", lambda entry: entry.get("scope")),
+    Column("REQUEST", lambda entry: entry.get("request_id"), is_flexible=True),
+)
+FACET_VALUES: Final = (
+    Column("VALUE", lambda facet: facet.get("value", "(none)"), is_flexible=True),
+    Column("COUNT", lambda facet: facet["count"], is_right=True),
+    Column("NEWEST", _day("newest")),
+)
+USER_SUMMARIES: Final = (
+    Column("USER", lambda user: user["user_id"], is_flexible=True),
+    Column("COUNT", lambda user: user["count"], is_right=True),
+    Column("NEWEST", _day("newest")),
+)
 
 
 def id_of(record: Mapping[str, Json]) -> str:

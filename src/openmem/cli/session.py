@@ -100,11 +100,15 @@ class Session:
         """The result of a method of the client.
 
         Raises:
-            OMPError: it was refused or failed.
+            OMPError: it was refused or failed; the message names parameters as the command line does.
         """
         from ..ports import run_blocking  # noqa: PLC0415 - comes with the client
+        from .fields import in_flags  # noqa: PLC0415
 
-        return run_blocking(work)
+        try:
+            return run_blocking(work)
+        except InvalidRequestError as error:
+            raise in_flags(error) from None
 
     def progress(self, what: str) -> Progress:
         """Shows how far long work is; see `Progress`."""

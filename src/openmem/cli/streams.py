@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 from ..errors import InvalidRequestError
 
@@ -36,13 +37,18 @@ def read_input() -> str:
     return "".join(read_lines())
 
 
+def standard_input() -> BinaryIO:
+    """Standard input as bytes."""
+    return sys.stdin.buffer
+
+
 def read_lines() -> Iterator[str]:
     """Standard input line by line, each with its end.
 
     Raises:
         InvalidRequestError: it is not UTF-8.
     """
-    for number, line in enumerate(sys.stdin.buffer, 1):
+    for number, line in enumerate(standard_input(), 1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
@@ -50,3 +56,27 @@ def read_lines() -> Iterator[str]:
                 f"standard input: line {number} is not UTF-8 at its byte {error.start + 1}; convert it first"
             ) from None
         yield text
+
+
+def text_of(argument: str) -> str:
+    """An argument, or all of standard input in place of ``-``, without line breaks at its end.
+
+    Raises:
+        InvalidRequestError: standard input is not UTF-8.
+    """
+    return read_input().rstrip("\r\n") if argument == "-" else argument
+
+
+def names_of(arguments: Sequence[str]) -> list[str]:
+    """Arguments, with the lines of standard input in place of ``-``.
+
+    Raises:
+        InvalidRequestError: standard input is not UTF-8.
+    """
+    names: list[str] = []
+    for argument in arguments:
+        if argument == "-":
+            names += [line.strip() for line in read_lines() if line.strip()]
+        else:
+            names.append(argument)
+    return names

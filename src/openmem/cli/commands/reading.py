@@ -2,106 +2,159 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
 from ...errors import InvalidRequestError
-from ...operations import Get, GetByKey, List, Search
-from ...wire.routes import LIST, SEARCH
-from ..fields import in_flags, options_of, values_of
-from ..records import MEMORIES, RESULTS, id_of, id_of_result
+from ...operations import Audit, Context, Count, Facets, Get, GetByKey, History, List, Search
+from ...wire.routes import AUDIT, CONTEXT, COUNT, FACETS, HISTORY, LIST, SEARCH
+from ..fields import operation, options_of
+from ..plain import safe_text
+from ..records import AUDIT_ENTRIES, FACET_VALUES, MEMORIES, RESULTS, id_of, id_of_result
 from ..session import Session, SessionCommand
-from ..streams import read_input, read_lines
-
-
-def text_of(argument: str) -> str:
-    """An argument, or all of standard input if it is ``-``."""
-    return read_input().rstrip("\n") if argument == "-" else argument
-
-
-def ids_of(arguments: tuple[str, ...]) -> list[str]:
-    """Ids of the command line, with those of standard input in place of ``-``."""
-    ids: list[str] = []
-    for argument in arguments:
-        if argument == "-":
-            ids += [line.strip() for line in read_lines() if line.strip()]
-        else:
-            ids.append(argument)
-    return ids
+from ..streams import names_of, text_of
 
 
 def search(session: Session, query: str, **given: Any) -> None:
-    try:
-        op = Search(query=text_of(query), user_id=session.require_user(), **values_of(Search, given))
-    except InvalidRequestError as error:
-        raise in_flags(error) from None
+    op = operation(Search, given, query=text_of(query), user_id=session.require_user())
     with session.memory() as memory:
-        results = session.run(memory.client.run(op))
-    body = SEARCH.reply.encode(results)
+        body = SEARCH.reply.encode(session.run(memory.client.run(op)))
     session.output.rows(body, body["results"], RESULTS, id_of_result)
+
+
+def context(session: Session, query: str, **given: Any) -> None:
+    op = operation(Context, given, query=text_of(query), user_id=session.require_user())
+    with session.memory() as memory:
+        block = session.run(memory.client.run(op))
+    ids = [citation.memory_id for citation in block.citations]
+    if block.text or session.output.format != "table":
+        session.output.document(CONTEXT.reply.encode(block), ids, lambda: safe_text(block.text))
+    else:
+        session.output.note("nothing found")
+
+
+def list_memories(session: Session, is_all: bool, **given: Any) -> None:
+    op = operation(List, given, user_id=session.require_user())
+    in_pages = is_all and session.output.format in ("jsonl", "ids")
+    items: list[Any] = []
+    with session.memory() as memory:
+        while True:
+            page = session.run(memory.client.run(op))
+            body = LIST.reply.encode(page)
+            if in_pages:
+                session.output.rows(body, body["items"], MEMORIES, id_of)
+            else:
+                items += body["items"]
+            if not is_all or page.next_cursor is None:
+                break
+            op = op.model_copy(update={"cursor": page.next_cursor})
+    if in_pages:
+        return
+    session.output.rows({**body, "items": items}, items, MEMORIES, id_of)
+    if page.next_cursor is not None:
+        session.output.note(f"there are more: pass --all, or --cursor {page.next_cursor}")
+
+
+def get(session: Session, ids: tuple[str, ...], key: str | None, **given: Any) -> int:
+    if bool(ids) == (key is not None):
+        raise InvalidRequestError("get: give ids, or --key and --user; - reads ids from standard input")
+    if key is None and given.get("scope") is not None:
+        raise InvalidRequestError("--scope: it says where a --key is; an id needs none")
+    by_key = None if key is None else operation(GetByKey, given, key=key, user_id=session.require_user())
+    names = names_of(ids)
+    with session.memory() as memory:
+        if by_key is not None:
+            record = session.run(memory.client.run(by_key)).to_wire()
+            session.output.document(record, [record["id"]])
+            return 0
+
+        def show(id: str) -> None:
+            found = session.run(memory.client.run(Get(id=id, user_id=session.user))).to_wire()
+            session.output.document(found, [found["id"]])
+
+        return session.each(names, show)
+
+
+def history(session: Session, id: str) -> None:
+    with session.memory() as memory:
+        memories = session.run(memory.client.run(History(id=id, user_id=session.user)))
+    body = HISTORY.reply.encode(memories)
+    session.output.rows(body, body["memories"], MEMORIES, id_of)
+
+
+def count(session: Session, **given: Any) -> None:
+    op = operation(Count, given, user_id=session.require_user())
+    with session.memory() as memory:
+        number = session.run(memory.client.run(op))
+    session.output.document(COUNT.reply.encode(number), [str(number)], lambda: str(number))
+
+
+def facets(session: Session, by: str, **given: Any) -> None:
+    op = operation(Facets, given, by=by, user_id=session.require_user())
+    with session.memory() as memory:
+        body = FACETS.reply.encode(session.run(memory.client.run(op)))
+    session.output.rows(body, body["facets"], FACET_VALUES, lambda facet: str(facet.get("value", "")))
+
+
+def audit(session: Session, **given: Any) -> None:
+    op = operation(Audit, given, user_id=session.require_user())
+    with session.memory() as memory:
+        body = AUDIT.reply.encode(session.run(memory.client.run(op)))
+    session.output.rows(body, body["entries"], AUDIT_ENTRIES, lambda entry: str(entry.get("memory_id") or ""))
 
 
 search_command = SessionCommand(
     "search",
-    help="Find the memories that best answer a question.",
+    help="Find the memories that best answer a question. Those that are valid now, best first.",
     callback=search,
     params=[click.Argument(["query"], metavar="QUERY"), *options_of(Search, without=("query",))],
 )
-
-
-def list_memories(session: Session, is_all: bool, **given: Any) -> None:
-    try:
-        op = List(user_id=session.require_user(), **values_of(List, given))
-    except InvalidRequestError as error:
-        raise in_flags(error) from None
-    with session.memory() as memory:
-        page = session.run(memory.client.run(op))
-        body = LIST.reply.encode(page)
-        while is_all and page.next_cursor is not None:
-            op = op.model_copy(update={"cursor": page.next_cursor})
-            page = session.run(memory.client.run(op))
-            body["items"] += LIST.reply.encode(page)["items"]
-    if is_all:
-        body.pop("next_cursor", None)
-    session.output.rows(body, body["items"], MEMORIES, id_of)
-    if body.get("next_cursor"):
-        session.output.note(f"there are more: pass --all, or --cursor {body['next_cursor']}")
-
-
+context_command = SessionCommand(
+    "context",
+    help="Write the best memories as text for a prompt. Each is cited by its id, within a budget of tokens.",
+    callback=context,
+    params=[click.Argument(["query"], metavar="QUERY"), *options_of(Context, without=("query",))],
+)
 list_command = SessionCommand(
     "list",
-    help="List a user's memories, whether or not they are valid now.",
+    help="List a user's memories. Also those that are not valid now.",
     callback=list_memories,
     params=[
         *options_of(List, without=("tag",)),
         click.Option(["is_all", "--all"], is_flag=True, help="All pages."),
     ],
 )
-
-
-def get(session: Session, ids: tuple[str, ...], key: str | None, scope: str | None) -> int:
-    if bool(ids) == (key is not None):
-        raise InvalidRequestError("get: give ids, or --key and --user")
-    with session.memory() as memory:
-        if key is not None:
-            op = GetByKey(key=key, user_id=session.require_user(), scope=scope)
-            record = session.run(memory.client.run(op)).to_wire()
-            session.output.document(record, [record["id"]])
-            return 0
-
-        def show(id: str) -> None:
-            record = session.run(memory.client.run(Get(id=id, user_id=session.user))).to_wire()
-            session.output.document(record, [record["id"]])
-            sys.stdout.flush()
-
-        return session.each(ids_of(ids), show)
-
-
 get_command = SessionCommand(
     "get",
-    help="Show memories by their ids, or by a key. - reads ids from standard input.",
+    help="Show memories by their ids, or one by its key. - reads ids from standard input.",
     callback=get,
-    params=[click.Argument(["ids"], nargs=-1, metavar="[ID]..."), *options_of(GetByKey)],
+    params=[
+        click.Argument(["ids"], nargs=-1, metavar="[ID]..."),
+        *options_of(GetByKey, optional=("key",)),
+    ],
+)
+history_command = SessionCommand(
+    "history",
+    help="Show what a memory replaced, and what replaced it. The oldest first.",
+    callback=history,
+    params=[click.Argument(["id"], metavar="ID")],
+)
+count_command = SessionCommand(
+    "count",
+    help="Count a user's memories.",
+    callback=count,
+    params=options_of(Count),
+)
+facets_command = SessionCommand(
+    "facets",
+    help="Count a user's memories by scope, tag, app or metadata. FIELD is scope, tag, app or metadata.PATH.",
+    callback=facets,
+    params=[click.Argument(["by"], metavar="FIELD"), *options_of(Facets, without=("by",))],
+)
+audit_command = SessionCommand(
+    "audit",
+    help="Show what was done with a user's memories. The newest first.",
+    callback=audit,
+    params=options_of(Audit),
 )
