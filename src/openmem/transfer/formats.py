@@ -73,6 +73,20 @@ def flag(options: Options, name: str) -> bool:
 _READERS: Final = "openmem.transfer.readers"
 BUILT_IN: Final[Mapping[str, BuiltIn]] = {
     "omp": BuiltIn("openmem.transfer.omp_format", "READER"),
+    "chatgpt": BuiltIn(f"{_READERS}.chatgpt", "READER"),
+    "claude": BuiltIn(f"{_READERS}.claude", "READER"),
+    "graphiti": BuiltIn(f"{_READERS}.graph", "GRAPHITI_READER"),
+    "hindsight": BuiltIn(f"{_READERS}.hindsight", "READER"),
+    "langgraph": BuiltIn(f"{_READERS}.langgraph", "READER"),
+    "letta": BuiltIn(f"{_READERS}.letta", "READER"),
+    "markdown": BuiltIn(f"{_READERS}.markdown", "READER"),
+    "mcp-memory": BuiltIn(f"{_READERS}.mcp_memory", "READER"),
+    "mem0": BuiltIn(f"{_READERS}.mem0", "READER"),
+    "openmemory": BuiltIn(f"{_READERS}.openmemory", "READER"),
+    "pam": BuiltIn(f"{_READERS}.pam", "READER"),
+    "supermemory": BuiltIn(f"{_READERS}.supermemory", "READER"),
+    "text": BuiltIn(f"{_READERS}.markdown", "TEXT_READER"),
+    "zep": BuiltIn(f"{_READERS}.graph", "ZEP_READER"),
 }
 """A row for each module, whose `READER` is a `Reader`."""
 
