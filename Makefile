@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench bench-http test test-quick coverage test-lowest test-letta test-pgbouncer lint format clean constraints
+.PHONY: help demo bench bench-http test test-quick coverage test-lowest test-letta test-mcp test-pgbouncer lint format clean constraints
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -51,6 +51,9 @@ test-lowest:  ## Run every test on the oldest dependencies that pyproject.toml a
 test-letta: $(VENV)/.installed  ## Install a real Letta server, and run the tests of its provider on it
 	@$(BIN)/python -m tests.letta.real
 
+test-mcp: $(VENV)/.installed  ## Run the official conformance suite and the Inspector of MCP, which need npm
+	@$(BIN)/python -m tests.mcp_suites.real
+
 test-pgbouncer: $(VENV)/.installed  ## Test clients behind a real PgBouncer, which must be installed
 	@PATH="$$PATH:/usr/sbin" command -v "$${PGBOUNCER:-pgbouncer}" >/dev/null || { \
 		echo "PgBouncer is not installed; on Debian and Ubuntu: apt install pgbouncer," \
@@ -70,7 +73,7 @@ constraints: $(VENV)/.installed  ## Write the files with the versions of depende
 	@$(BIN)/python tools/constraints.py --group bench constraints-bench.txt
 
 clean:  ## Remove what the other targets made
-	rm -rf .venv .venv-bench .venv-lowest .venv-letta bench-results .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* build dist
+	rm -rf .venv .venv-bench .venv-lowest .venv-letta .mcp-tools bench-results .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* build dist
 	find src tests examples tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)

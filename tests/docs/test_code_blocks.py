@@ -7,8 +7,10 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 
+import click
 import pytest
 
+from openmem.cli.main import application
 from openmem.server.cli import command_line
 
 from ..servers import Server
@@ -16,7 +18,7 @@ from .pages import PAGES, ROOT, Block, Notebook, blocks
 
 RUN = ("python", "sql")
 COMMANDS = {
-    "apt", "cd", "createdb", "curl", "docker", "export", "git", "make", "omp-server", "openssl", "pg_dump",
+    "apt", "cd", "createdb", "curl", "docker", "export", "git", "make", "omp-server", "openmem", "openssl", "pg_dump",
     "pg_restore", "pip", "psql", "python", "uvicorn",
 }  # fmt: skip
 
@@ -46,6 +48,15 @@ def commands(source: str) -> Iterator[str]:
     assert not command, command
 
 
+def parse_openmem(words: list[str]) -> None:
+    """Refuse a command line that the command would refuse."""
+    command: click.Command | None = application
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        _, command, words = command.resolve_command(click.Context(command), words)
+    if command is not None and not isinstance(command, click.Group):
+        command.make_context(command.name, words)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_blocks_name_a_language_that_is_checked(page: str) -> None:
     for block in blocks(page):
@@ -66,6 +77,8 @@ def test_shell_commands_exist(block: Block, line: str) -> None:
     assert words[0] in COMMANDS
     if words[0] == "omp-server":
         command_line().parse_args(words[1:])
+    if words[0] == "openmem":
+        parse_openmem(words[1:])
     if words[0] == "make":
         makefile = (ROOT / "Makefile").read_text()
         targets = re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)

@@ -34,6 +34,8 @@ class Part(NamedTuple):
 
 PARTS: Final[Mapping[str, Part]] = {
     SERVE: Part("mcp", "serve_command", "Serve over standard input and output; what 'openmem mcp' does by itself."),
+    "install": Part("mcp_hosts", "install_command", "Put openmem into the configuration of a host."),
+    "uninstall": Part("mcp_hosts", "uninstall_command", "Take openmem out of the configuration of a host."),
 }
 
 

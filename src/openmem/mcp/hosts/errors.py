@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from ...errors import InvalidRequestError
 
-class HostConfigError(Exception):
-    """The configuration of a host cannot be changed, and was not.
 
-    The message says which file or option is meant, and what to do.
-    """
+class HostConfigError(InvalidRequestError):
+    """The configuration of a host cannot be changed, and was not."""
