@@ -120,14 +120,14 @@ def _trusted(model: type[W], names: set[str], fields: dict[str, Any], extra: dic
     All share the set of their fields' names, which halves what thousands of them are to the garbage collector.
     """
     made = model.__new__(model)
-    for name, value in (
-        ("__dict__", fields),
-        ("__pydantic_fields_set__", names),
-        ("__pydantic_extra__", extra),
-        ("__pydantic_private__", None),
-    ):
-        object.__setattr__(made, name, value)
+    _set(made, "__dict__", fields)
+    _set(made, "__pydantic_fields_set__", names)
+    _set(made, "__pydantic_extra__", extra)
+    _set(made, "__pydantic_private__", None)
     return made
+
+
+_set = object.__setattr__
 
 
 class MemoryPage(WireModel):

@@ -95,6 +95,8 @@ class ScopedQuery(Operation[R_co]):
     covers_subtree: ClassVar[bool] = False
     only_valid: ClassVar[bool] = False
     """Whether memories must be valid at the moment of the query where it has no `as_of`."""
+    only_indexed: ClassVar[bool] = False
+    """Whether memories must be among those that a search can find."""
 
     @property
     def scopes(self) -> tuple[str, ...] | None:
@@ -127,6 +129,7 @@ class ScopedQuery(Operation[R_co]):
             where=None if self.where is None else parse_filter(self.where),
             app=self.app,
             as_of=self.as_of,
+            only_indexed=self.only_indexed,
         )
 
     def authorize(self, grants: Grants) -> None:

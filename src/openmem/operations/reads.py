@@ -100,6 +100,7 @@ class RankedQuery(ScopedQuery[R_co]):
     """Base of the verbs that rank one user's memories by how well they answer a query."""
 
     only_valid: ClassVar[bool] = True
+    only_indexed: ClassVar[bool] = True
 
     query: Text
     timezone: TimeZoneName | None = None
@@ -108,9 +109,6 @@ class RankedQuery(ScopedQuery[R_co]):
     @property
     def limited_text(self) -> tuple[str, str]:
         return "query", self.query
-
-    def selection(self, grants: Grants) -> Selection:
-        return replace(super().selection(grants), only_indexed=True)
 
 
 class Search(RankedQuery[SearchResults]):

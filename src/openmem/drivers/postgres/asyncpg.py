@@ -286,5 +286,4 @@ class AsyncpgTransaction:
                 columns=rows.columns,
                 source=memoryview(rows.data),
                 format="binary",
-                timeout=self._timeout,
             )

@@ -46,26 +46,45 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no ty
 class BoundedWait:
     """Waits for an answer within a time limit, or until the network has forgotten the connection. Translates errors.
 
+    Of a connection in a pool the limit is set only once it is silent, since asyncio's timers cost more than most waits.
+
     Args:
-        timeout: seconds, which asyncpg is given too. It is here for the message.
+        timeout: seconds.
         statement: what the server is sent; None if it is brief.
     """
 
-    __slots__ = ("_connection", "_limit", "_look", "_statement", "_timeout", "_timer", "_waited")
+    __slots__ = (
+        "_connection",
+        "_deadline",
+        "_is_lost",
+        "_limit",
+        "_look",
+        "_statement",
+        "_timeout",
+        "_timer",
+        "_waited",
+    )
 
     def __init__(self, connection: Connection, timeout: float, statement: Statement[Any] | None = None) -> None:
         self._connection = connection
         self._timeout = timeout
         self._statement = statement
         self._limit = asyncio.timeout(None)
+        self._deadline = 0.0
+        self._is_lost = False
         self._waited = SILENCE_SECONDS
         self._look: asyncio.Task[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> None:
         await self._limit.__aenter__()
-        if self._connection.look is not None:
-            self._timer = asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._begin_look)
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._deadline = now + self._timeout
+        if self._connection.look is not None and self._timeout > SILENCE_SECONDS:
+            self._timer = loop.call_at(now + SILENCE_SECONDS, self._begin_look)
+        else:
+            self._limit.reschedule(self._deadline)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -78,12 +97,13 @@ class BoundedWait:
         try:
             await self._limit.__aexit__(kind, error, trace)
         except TimeoutError as late:
-            raise no_answer(LostError(), self._timeout) from late
+            raise no_answer(LostError() if self._is_lost else late, self._timeout) from late
         if isinstance(error, DRIVER_ERRORS):
             with translate_errors(self._timeout):
                 raise error
 
     def _begin_look(self) -> None:
+        self._limit.reschedule(self._deadline)
         if self._statement is not None and not is_brief(self._statement):
             return
         assert self._connection.look is not None
@@ -96,7 +116,9 @@ class BoundedWait:
         loop = asyncio.get_running_loop()
         if look.result():
             # Unless the answer is on its way.
-            self._limit.reschedule(loop.time() + SILENCE_GRACE_SECONDS)
+            grace = loop.time() + SILENCE_GRACE_SECONDS
+            self._is_lost = grace < self._deadline
+            self._limit.reschedule(min(grace, self._deadline))
         else:
             self._timer = loop.call_later(self._waited, self._begin_look)
             self._waited *= 2
@@ -104,7 +126,7 @@ class BoundedWait:
 
 async def fetch(connection: Connection, statement: Statement[Any], timeout: float) -> Sequence[Row]:
     async with BoundedWait(connection, timeout, statement):
-        rows: Sequence[Row] = await connection.fetch(statement.sql, *statement.args, timeout=timeout)
+        rows: Sequence[Row] = await connection.fetch(statement.sql, *statement.args)
         return rows
 
 
@@ -122,7 +144,7 @@ async def register_halfvec(connection: Connection, timeout: float) -> None:
 
 async def execute(connection: Connection, sql: str, timeout: float) -> None:
     async with BoundedWait(connection, timeout):
-        await connection.execute(sql, timeout=timeout)
+        await connection.execute(sql)
 
 
 @contextmanager

@@ -22,10 +22,10 @@ def to_record(row: Row) -> MemoryRecord:
     """The record in a row with the columns of `RECORD`."""
     fields: dict[str, Any] = dict(zip(RECORD, row, strict=True))
     extensions = fields.pop("extensions")
-    for name in _TIMES:
-        time = fields[name]
-        if time is not None and time.tzinfo is not UTC:
-            fields[name] = as_utc(time)
+    if fields["created_at"].tzinfo is not UTC:
+        for name in _TIMES:
+            time = fields[name]
+            fields[name] = time and as_utc(time)
     if fields["source"] is not None:
         fields["source"] = MemorySource(**json.loads(fields["source"]))
     if fields["metadata"] is not None:

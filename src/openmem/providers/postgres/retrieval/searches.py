@@ -61,9 +61,10 @@ class Searches:
         """The best by the scores of all memories of the user; None, and nothing was done, if there are too many."""
 
         def decode(rows: Sequence[Row]) -> SearchResults | None:
-            is_large_user = rows[0][0]
-            found = (row[1:] for row in rows if row[1] is not None)
-            return None if is_large_user else _results(found, _min_score(op))
+            is_large_user, best = rows[0][:2]
+            if is_large_user:
+                return None
+            return [] if best is None else _results(rows, 1, _min_score(op))
 
         values = _values(op, call, words, model, vector, limit)
         return self._exact[is_long(words), bool(values["is_filtered"])].bind(values, decode)
@@ -79,7 +80,7 @@ class Searches:
     ) -> Statement[SearchResults]:
         """The best that an index of lexemes finds; for a user with many memories."""
         values = _values(op, call, words, model, vector, limit)
-        return self._indexed[is_long(words)].bind(values, lambda rows: _results(rows, _min_score(op)))
+        return self._indexed[is_long(words)].bind(values, lambda rows: _results(rows, 0, _min_score(op)))
 
 
 # How an exact search knows which memories are selected. Without a filter it does not read the columns of filters:
@@ -148,6 +149,7 @@ def _min_score(op: Search | Context) -> float:
     return op.min_score or 0.0 if isinstance(op, Search) else 0.0
 
 
-def _results(rows: Iterable[Row], min_score: float) -> SearchResults:
-    scored = ((scaled(min(1.0, score)), columns) for score, *columns in rows)
-    return [construct_result(to_record(columns), score) for score, columns in scored if score >= min_score]
+def _results(rows: Iterable[Row], position: int, min_score: float) -> SearchResults:
+    """The results in rows with a score at a position, and the columns of a record behind it."""
+    scored = ((scaled(min(1.0, row[position])), row) for row in rows)
+    return [construct_result(to_record(row[position + 1 :]), score) for score, row in scored if score >= min_score]
