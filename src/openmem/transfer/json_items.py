@@ -16,7 +16,7 @@ __all__ = ["items_of"]
 
 MAX_ITEM_CHARACTERS: Final = 16 * 1024 * 1024
 
-_SPACE: Final = " \t\r\n"
+_NO_SPACE: Final = re.compile(r"[^ \t\r\n]")
 _OUTSIDE: Final = re.compile(r'["{}\[\],: \t\r\n]')
 _INSIDE: Final = re.compile(r'["\\]')
 
@@ -89,10 +89,10 @@ class _Text:
     def after_space(self) -> str:
         """The next character that is no white space; empty at the end."""
         while True:
-            while self._position < len(self._buffer):
-                if self._buffer[self._position] not in _SPACE:
-                    return self._buffer[self._position]
-                self._position += 1
+            found = _NO_SPACE.search(self._buffer, self._position)
+            if found is not None:
+                self._position = found.start()
+                return found.group()
             if not self._fill():
                 return ""
 

@@ -199,7 +199,13 @@ def _losses(row: Mapping[str, Any], read: tuple[str, ...], place: Place) -> Iter
     for name, value in row.items():
         if name in _SECRETS and value:
             yield Loss(f"{_FORMAT}.{name}", "secrets are never imported", place)
-        elif name not in (*read, "messages", "in_context_message_ids") and value not in (None, [], {}, "", False):
+        elif name not in (*read, "messages", "in_context_message_ids", "in_context_message_indices") and value not in (
+            None,
+            [],
+            {},
+            "",
+            False,
+        ):
             yield Loss(f"{_FORMAT}.{name}", "settings of the agent, no memory", place)
 
 
