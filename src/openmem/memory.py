@@ -412,7 +412,7 @@ class Memory:
 
         Args:
             id: the memory to change.
-            content: new text; it is embedded anew.
+            content: new text; it is embedded anew, unless the memory is not `indexed`, whose bounds then hold, too.
             scope: new scope, or None for none.
             tags: new labels, instead of the old ones.
             confidence: new confidence.

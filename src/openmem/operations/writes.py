@@ -26,7 +26,6 @@ from .fields import (
     ScopePath,
     Source,
     Tags,
-    Text,
     TimeInput,
     UnitInterval,
     check_content,
@@ -136,7 +135,7 @@ class Update(Operation[MemoryRecord]):
     access: ClassVar[Access] = "write"
 
     id: Name
-    content: Text = ""
+    content: AnyText = ""
     scope: ScopePath | None = None
     tags: Tags | None = None
     confidence: UnitInterval | None = None
@@ -155,6 +154,8 @@ class Update(Operation[MemoryRecord]):
             raise ValueError("update: give at least one field to change")
         if self.id in (self.supersedes or ()):
             raise ValueError("supersedes: a memory cannot supersede itself")
+        if "content" in self.changes:
+            check_content(self.content, is_indexed=False)
         if {"valid_from", "valid_to"} <= self.changes:
             check_validity(self.valid_from, self.valid_to)
         return self
@@ -163,10 +164,6 @@ class Update(Operation[MemoryRecord]):
     def changes(self) -> frozenset[str]:
         """Names of the fields to change."""
         return frozenset(self.model_fields_set - _CONDITIONS)
-
-    @property
-    def limited_text(self) -> tuple[str, str]:
-        return "content", self.content
 
     def authorize(self, grants: Grants) -> None:
         super().authorize(grants)

@@ -14,7 +14,6 @@ from ..call import Call
 from ..config import PROVIDER_SETTINGS, ClientConfig
 from ..context import build_context
 from ..errors import (
-    InvalidRequestError,
     NotFoundError,
     ProviderError,
     ScopeDeniedError,
@@ -67,6 +66,7 @@ from ..operations import (
 )
 from ..ports import Ports
 from ..selection import Position, Selection, is_valid
+from .contents import check_texts
 from .supersession import check_not_ended, unknown_superseded, without_names
 
 __all__ = [
@@ -165,13 +165,7 @@ class Provider(Verbs):
         op.check_each(check)
 
     def _check_content(self, op: Operation) -> None:
-        bound = self.features.max_content_length
-        if op.limited_text is not None and bound is not None:
-            field, text = op.limited_text
-            if len(text) > bound:
-                raise InvalidRequestError(
-                    f"{field}: {len(text)} characters are over the provider's limit of {bound}; split the text"
-                )
+        check_texts(op, self.features)
         self._check_features(op)
 
     def _check_features(self, op: Operation) -> None:

@@ -173,6 +173,8 @@ _TEXT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "users": ("prefix",),
     "forget_user": ("user_id",),
 }
+_UNKNOWN: Final = {("update", "content", "empty"), ("update", "content", "blank")}
+"""What some memories can have."""
 
 _TEXT_LISTS: Final[dict[str, tuple[str, ...]]] = {
     "add": ("tags", "supersedes"),
@@ -318,7 +320,7 @@ INVALID_EXTENSIONS: Final[tuple[dict[str, Any], ...]] = (
 def _refused() -> Iterator[tuple[str, str, Any]]:
     for verb, names in _TEXT_FIELDS.items():
         for name in names:
-            yield from ((verb, name, bad) for bad in _BAD_TEXTS.values())
+            yield from ((verb, name, bad) for kind, bad in _BAD_TEXTS.items() if (verb, name, kind) not in _UNKNOWN)
     for verb, names in _TEXT_LISTS.items():
         for name in names:
             yield from ((verb, name, [bad]) for bad in _BAD_TEXTS.values())

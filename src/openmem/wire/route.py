@@ -219,7 +219,9 @@ class Route(Generic[R]):
     def _switches(self) -> tuple[str, ...]:
         """The fields that are on or off, or one of several words."""
         return tuple(
-            name for name, field in self.operation_type.model_fields.items() if isinstance(field.default, bool | str)
+            name
+            for name, field in self.operation_type.model_fields.items()
+            if isinstance(field.default, bool | str) and name not in self.null_clears
         )
 
     def _hint(self, name: str) -> str:

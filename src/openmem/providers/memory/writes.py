@@ -14,6 +14,7 @@ from ...models import MemoryRecord, MemoryRecords
 from ...operations import Add, AddMany, Delete, DeleteMany, Operation, Put, Restore, RestoredMemory, Update
 from ..base import Call
 from ..conflicts import check_given_ids, key_in_use, other_version, other_version_of_key
+from ..contents import check_new_content
 from ..idempotency import hashed, key_reused, memory_deleted_since
 from ..supersession import check_not_ended, unknown_superseded
 from ..validity import check_order
@@ -146,6 +147,7 @@ class Writes(StoreProvider):
     async def _read_again(self, op: Update, stored: Stored) -> Read:
         """What a search compares of a memory after an update."""
         record, vector, terms = stored.record, stored.vector, stored.terms
+        check_new_content(op, self.features, is_indexed=record.indexed)
         content = op.content if "content" in op.changes else record.content
         moment = (op.valid_from or record.created_at) if "valid_from" in op.changes else stored.moment
         if record.indexed and "content" in op.changes:

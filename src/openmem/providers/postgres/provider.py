@@ -57,6 +57,7 @@ from ...ports.postgres import PostgresIO, Statement
 from ..analyzing import Analysis
 from ..base import CONTEXT_CANDIDATES, Call, Provider
 from ..conflicts import key_in_use
+from ..contents import check_new_content
 from . import inspection, schema
 from .additions import Additions
 from .bulk import Bulk
@@ -242,6 +243,8 @@ class PostgresProvider(Provider):
         seen, read = None, Read()
         if not op.changes.isdisjoint(READ_FIELDS):
             seen = await self._db.run(self._db.sql.reads.before_update(op, call))
+        if seen is not None:
+            check_new_content(op, self.features, is_indexed=seen.indexed)
         if seen is not None and seen.indexed:
             content = op.content if seen.content is None else seen.content
             moment = (op.valid_from or seen.created_at) if "valid_from" in op.changes else seen.moment

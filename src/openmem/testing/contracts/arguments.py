@@ -28,6 +28,14 @@ class ArgumentsContract(Contract):
             with pytest.raises(InvalidRequestError if verb in ("add", "put") else TypeError, match="nonsense"):
                 await getattr(self.memory, verb)(**arguments, nonsense=1)
 
+    @requires("add", "get", "update")
+    async def test_a_memory_that_searches_find_keeps_some_text(self) -> None:
+        record = await self.memory.add(content="likes green tea", user_id=self.user)
+        for content in ("", " \n"):
+            with pytest.raises(InvalidRequestError, match=r"^content: is empty"):
+                await self.memory.update(record.id, content=content)
+        assert (await self.memory.get(record.id)).content == "likes green tea"
+
     @requires("add", "get", "max_content_length")
     async def test_content_is_bounded_as_advertised(self) -> None:
         bound = self.capabilities.features.max_content_length

@@ -154,3 +154,20 @@ class UnindexedContract(Contract):
             for content, indexed in [("x" * (LONGEST_UNINDEXED + 1), False), ("", True), (" ", True)]:
                 with pytest.raises(InvalidRequestError, match=r"^content: "):
                     await client.add(content=content, user_id=self.user, indexed=indexed)
+
+    @requires("add", "get", "update", "unindexed", "max_content_length")
+    async def test_its_content_may_become_empty_or_long(self) -> None:
+        bound = self.capabilities.features.max_content_length
+        assert bound is not None
+        hidden = await self.memory.add(content="tea", user_id=self.user, indexed=False)
+        shown = await self.memory.add(content="tea", user_id=self.user)
+        for content in (" \n", "x" * LONGEST_UNINDEXED, ""):
+            assert (await self.memory.update(hidden.id, content=content)).content == content
+            assert (await self.memory.get(hidden.id)).content == content
+        for content in ("", " \n", "x" * (bound + 1)):
+            with pytest.raises(InvalidRequestError, match=r"^content: "):
+                await self.memory.update(shown.id, content=content)
+        with pytest.raises(InvalidRequestError, match=r"^content: "):
+            await self.memory.update(hidden.id, content="x" * (LONGEST_UNINDEXED + 1))
+        assert (await self.memory.get(shown.id)).content == "tea"
+        assert (await self.memory.get(hidden.id)).content == ""
