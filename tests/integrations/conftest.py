@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import gc
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
+
+from openmem.integrations import MemoryClients
+
+from ..servers import free_port
 
 Connections = Callable[[], int]
 
@@ -47,3 +53,23 @@ def no_connections(database: str) -> Callable[[], None]:
                 left = connection.execute(count).fetchone()
 
     return wait
+
+
+@pytest.fixture
+def user() -> str:
+    """A user whom no other test knows."""
+    return f"user-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def clients(settings: dict[str, Any]) -> Iterator[MemoryClients]:
+    """Clients on the database that tests share."""
+    with MemoryClients(**settings) as clients:
+        yield clients
+
+
+@pytest.fixture
+def dead() -> Iterator[MemoryClients]:
+    """Clients of a server that does not listen."""
+    with MemoryClients(url=f"postgresql://127.0.0.1:{free_port()}/x", embedder="hashing", timeout=1.0) as clients:
+        yield clients
