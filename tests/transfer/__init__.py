@@ -1,0 +1,1 @@
+"""Memories that move: exports, imports, migrations."""

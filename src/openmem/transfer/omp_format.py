@@ -192,7 +192,7 @@ def record_of(memory: Mapping[str, Json], place: Place) -> SourceRecord | Proble
     fields = {
         name: value
         for name, value in memory.items()
-        if value is not None and name not in SET_BY_BACKEND and name not in ("id", "user_id")
+        if name not in SET_BY_BACKEND and name not in ("id", "user_id") and (value is not None or name.startswith("x-"))
     }
     return SourceRecord(id, user_id, fields, place)
 

@@ -75,7 +75,7 @@ class Prepared:
         source: the record as it is in the source.
         key: its import key.
         user_id: whose it will be.
-        id: the id it will have; None if the backend gives one.
+        id: the id it will have in a backend that stores memories as they were.
         fields: the fields of the protocol that it will have, without user and id. ``supersedes`` has ids of the source.
         has_time: whether the source says when it was created.
         superseded: the import keys of the memories that it supersedes, by their ids in the source.
@@ -84,16 +84,11 @@ class Prepared:
     source: SourceRecord
     key: str
     user_id: str
-    id: str | None
+    id: str
     fields: Mapping[str, Any]
     has_time: bool
     superseded: Mapping[str, str]
     losses: tuple[Loss, ...] = ()
-
-    @property
-    def is_renamed(self) -> bool:
-        """Whether it will have another id than in the source."""
-        return self.id != self.source.source_id
 
 
 def import_key(format: str, store: str, source_id: str) -> str:
@@ -154,14 +149,15 @@ def _identity(source: SourceRecord, format: str, fields: dict[str, Any]) -> tupl
         fields |= {name: value for name, value in kept.items() if name != "id"}
         if changed is not None:
             fields["updated_at"] = changed
-        for name in [name for name, value in fields.items() if value is None]:
+        for name in [name for name, value in fields.items() if value is None and not name.startswith("x-")]:
             del fields[name]
     id, key = origin.get("id"), origin.get("key")
     if not isinstance(id, str) or not isinstance(key, str) or not _is_key(key):
         return source.source_id, import_key(format, source.store, source.source_id)
     if isinstance(kept, dict) and EXTENSION not in fields and bucket_in(id) is None:
         fields[EXTENSION] = {name: value for name, value in origin.items() if name != "record"}
-    return (id if isinstance(kept, dict) else source.source_id), key
+    restored = kept.get("id") if isinstance(kept, dict) else None
+    return (restored if isinstance(restored, str) else source.source_id), key
 
 
 def _is_key(text: str) -> bool:
@@ -177,13 +173,17 @@ def as_restored(prepared: Prepared, created_at: datetime) -> RestoredMemory | Pr
     fields = dict(prepared.fields)
     fields.setdefault("created_at", created_at)
     if prepared.superseded:
-        fields["supersedes"] = [_id_of(name, prepared) for name in prepared.superseded]
+        fields["supersedes"] = [restored_id(name, prepared) for name in prepared.superseded]
     restored: RestoredMemory | Problem = _operation(RestoredMemory, prepared, {**fields, "id": prepared.id})
     return restored
 
 
-def _id_of(name: str, prepared: Prepared) -> str:
-    """The id of a superseded memory in a backend that stores memories as they were."""
+def restored_id(name: str, prepared: Prepared) -> str:
+    """The id of a superseded memory in a backend that stores memories as they were.
+
+    Args:
+        name: its id in the source.
+    """
     is_kept = prepared.user_id == (prepared.source.user_id or prepared.user_id)
     if is_kept and bucket_in(name) == bucket_of(prepared.user_id):
         return name
@@ -216,6 +216,8 @@ def as_added(
     origin = prepared.fields.get(EXTENSION, {})
     kept: dict[str, Any] = {name: fields.pop(name) for name in _ONLY_RESTORED if name in fields}
     left_out = dict.fromkeys(kept, f"{provider} sets it")
+    if prepared.superseded:
+        fields["supersedes"] = [restored_id(name, prepared) for name in prepared.superseded]
     for name, feature in _NEEDS.items():
         if name in fields and not getattr(features, feature) and not (name == "indexed" and fields[name]):
             kept[name] = fields.pop(name)
@@ -236,8 +238,9 @@ def as_added(
         left_out["valid_from"] = f"it holds created_at, which {provider} sets"
     if origin:
         kept[EXTENSION] = origin
-    id = prepared.id if not prepared.is_renamed else prepared.source.source_id
-    extension = {"key": prepared.key, "format": origin.get("format", OMP), "id": origin.get("id", id), "record": kept}
+    kept["id"] = prepared.id
+    id = origin.get("id", prepared.id)
+    extension = {"key": prepared.key, "format": origin.get("format", OMP), "id": id, "record": kept}
     operation = _operation(Add, prepared, {**fields, EXTENSION: extension})
     return operation if isinstance(operation, Problem) else Addition(operation, left_out)
 

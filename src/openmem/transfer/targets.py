@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from functools import partial
@@ -88,8 +88,8 @@ class Target:
         """Count records as if they were stored now."""
         for prepared, wanted in records:
             memory = wire_of(self.operation(wanted))
-            self.known.note(prepared.user_id, [(self.key(prepared), prepared.id or "", memory)], is_new=True)
-            self._stored(prepared, report)
+            self.known.note(prepared.user_id, [(self.key(prepared), prepared.id, memory)], is_new=True)
+            self._stored(prepared, prepared.id, report)
 
     async def load(self, user_id: str, *, again: bool = False) -> None:
         """Find out what the backend has of a user, once.
@@ -153,10 +153,11 @@ class Target:
         if self._failures >= FAILURES_IN_A_ROW:
             raise StoppedError(error) from error
 
-    def _stored(self, prepared: Prepared, report: ImportReport) -> None:
+    def _stored(self, prepared: Prepared, id: str, report: ImportReport) -> None:
+        """Count a record that is stored with an id."""
         self._failures = 0
         report.written += 1
-        report.renamed += prepared.is_renamed
+        report.renamed += id != prepared.source.source_id
 
 
 class RestoringTarget(Target):
@@ -166,7 +167,6 @@ class RestoringTarget(Target):
         return record.id
 
     def key(self, prepared: Prepared) -> str:
-        assert prepared.id is not None
         return prepared.id
 
     def wanted(self, prepared: Prepared, now: datetime) -> RestoredMemory | Problem:
@@ -193,7 +193,7 @@ class RestoringTarget(Target):
             await self.store(records[middle:], report)
             return
         for prepared, _ in records:
-            self._stored(prepared, report)
+            self._stored(prepared, prepared.id, report)
         await self.client.provider.ports.to_thread(self._note_stored, stored)
 
     def _note_stored(self, records: Sequence[MemoryRecord]) -> None:
@@ -240,18 +240,19 @@ class AddingTarget(Target):
                 self._refused(prepared, error, report)
                 continue
             self._note(prepared.user_id, [record], is_new=True)
-            self._stored(prepared, report)
+            self._stored(prepared, record.id, report)
             for loss in self.losses(prepared, addition, record):
                 report.note_loss(loss)
 
     def pretend(self, records: Sequence[tuple[Prepared, Any]], report: ImportReport, now: datetime) -> None:
+        features = self.capabilities.features
         for prepared, _ in records:
             addition = self.wanted(prepared, now)
             assert isinstance(addition, Addition)
-            fields = {**addition.operation.record_fields, "id": prepared.key, "created_at": now}
-            record = MemoryRecord.model_validate(fields)
+            set_there = {"id": prepared.key, "created_at": now, "version": 1 if features.versions else None}
+            record = MemoryRecord.model_validate(addition.operation.record_fields | set_there)
             self._note(prepared.user_id, [record], is_new=True)
-            self._stored(prepared, report)
+            self._stored(prepared, record.id, report)
             for loss in self.losses(prepared, addition, record):
                 report.note_loss(loss)
 
@@ -281,9 +282,24 @@ class AddingTarget(Target):
         if "supersedes" not in addition.left_out:
             ignored.append("supersedes")
         return [
-            Loss(name, addition.left_out.get(name, f"{provider} has another value"), place)
-            for name in differing(wanted, found, ignored)
+            *(
+                Loss(name, addition.left_out.get(name, f"{provider} has another value"), place)
+                for name in differing(wanted, found, ignored)
+            ),
+            *(Loss("valid_to", f"{provider} ends what is superseded", place) for _ in self._ended(prepared, addition)),
         ]
+
+    def _ended(self, prepared: Prepared, addition: Addition) -> Iterator[str]:
+        """The ids of the memories whose validity the new one ends, though it has no end in the source, or a later one."""
+        if not addition.operation.supersedes:
+            return
+        begin = addition.operation.valid_from
+        for key in prepared.superseded.values():
+            found = self.known.find(prepared.user_id, key)
+            if found is not None:
+                end = found.memory.get("valid_to")
+                if end is None or (begin is not None and datetime.fromisoformat(end) > begin):
+                    yield found.id
 
     def _comparable(self, record: MemoryRecord) -> dict[str, Any]:
         own = f"x-{self.capabilities.provider}"
