@@ -290,7 +290,7 @@ class AddingTarget(Target):
         ]
 
     def _ended(self, prepared: Prepared, addition: Addition) -> Iterator[str]:
-        """The ids of the memories whose validity the new one ends, though it has no end in the source, or a later one."""
+        """The ids of the memories that the new one ends, though they have no end in the source, or a later one."""
         if not addition.operation.supersedes:
             return
         begin = addition.operation.valid_from
