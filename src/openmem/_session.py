@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
@@ -180,6 +180,12 @@ class Session:
         with self._identified(self._call()):
             await self._open()
             await self.provider.ping()
+
+    async def details(self) -> Mapping[str, str | int]:
+        """What the provider says of itself."""
+        with self._identified(self._call()):
+            await self._open()
+            return await self.provider.details()
 
     async def capabilities(self) -> Capabilities:
         """What the backend can do; the same object unless that has changed."""

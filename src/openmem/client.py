@@ -9,7 +9,7 @@ The client of a `openmem.Memory` blocks and never suspends; its coroutines are r
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
 from ._forking import PerProcess
@@ -121,6 +121,14 @@ class Client:
     def ping(self) -> Coroutine[Any, Any, None]:
         """Connect if need be, and raise `OMPError` unless the backend answers."""
         return self._usable().ping()
+
+    def details(self) -> Coroutine[Any, Any, Mapping[str, str | int]]:
+        """What those who run a backend ask of it first, as far as the backend says it.
+
+        By name: ``server`` and ``pgvector``, with their versions; the ``directory`` of the data; the model of the
+        ``embedder``; and how many memories there are ``to_reembed`` and ``to_reindex``.
+        """
+        return self._usable().details()
 
     def open(self) -> Coroutine[Any, Any, None]:
         """Connect, once; later calls return at once.

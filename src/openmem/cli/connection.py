@@ -24,6 +24,9 @@ M = TypeVar("M")
 
 DEFAULT_PROVIDER: Final = "local"
 
+APP: Final = "openmem-cli"
+"""What the audit log calls the command, where a profile does not name it otherwise."""
+
 _PROVIDER: Final = Setting(Text(), "backend, by name; by default local", option="provider", name="provider")
 _USER: Final = Setting(Text(MAX_NAME_CHARACTERS), "whose memories", option="user", name="user")
 KNOWN: Final[Mapping[str, Setting]] = {"provider": _PROVIDER, "user": _USER, **SETTINGS}
@@ -139,7 +142,7 @@ def find_connection(
     asks = "api_key" not in given.values
     return Connection(
         provider=_provider(nearer.values) or _provider(given.values) or DEFAULT_PROVIDER,
-        settings={"app": "openmem-cli", **settings},
+        settings=settings,
         given=given,
         profile=None if found is None else found.name,
         key_command=values.get("api_key_command") if asks else None,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from .failures import EXIT_CLOSED_PIPE, EXIT_INTERRUPTED, report_failure
+from .failures import EXIT_CLOSED_PIPE, EXIT_INTERRUPTED, EXIT_MISUSED, report_failure
 from .group import LazyGroup
 from .streams import prepare_streams
 
@@ -36,6 +36,9 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("openmem: interrupted", err=True)
         return EXIT_INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return EXIT_MISUSED
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - a person gets a sentence, whatever it was

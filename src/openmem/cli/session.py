@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -13,6 +13,7 @@ from ..errors import InvalidRequestError, OMPError
 from .connection import FLAGS, Connection, find_connection
 from .failures import EXIT_PARTLY, exit_status, say_error
 from .output import Output
+from .profiles import read_config
 from .progress import Progress
 from .streams import is_terminal
 
@@ -155,6 +156,7 @@ class SessionCommand(click.Command):
 
     Args:
         has_backend: whether it has the options of the backend.
+        without: options that commands on memories share, and it does not have, by their names.
     """
 
     def __init__(
@@ -163,11 +165,13 @@ class SessionCommand(click.Command):
         *,
         params: Sequence[click.Parameter] | None = None,
         has_backend: bool = True,
+        without: Iterable[str] = (),
         **rest: Any,
     ) -> None:
         params = params or ()
         own = {flag for parameter in params for flag in parameter.opts}
         shared = [option for option in shared_options(has_backend=has_backend) if own.isdisjoint(option.opts)]
+        shared = [option for option in shared if option.name not in without]
         super().__init__(name, params=[*params, *shared], **rest)
         self._shared = frozenset(option.name for option in shared)
 
@@ -176,9 +180,9 @@ class SessionCommand(click.Command):
         session = Session(
             {name: given.get(name) for name in FLAGS},
             given.get("profile"),
-            Output.of(json=given["json"], jsonl=given["jsonl"], quiet=given["quiet"]),
-            is_verbose=given["verbose"],
-            asks_nothing=given["no_input"],
+            Output.of(**{name: bool(given.get(name)) for name in ("json", "jsonl", "quiet")}),
+            is_verbose=bool(given.get("verbose")),
+            asks_nothing=bool(given.get("no_input")),
         )
         assert self.callback is not None
         return ctx.invoke(self.callback, session, **ctx.params)
@@ -210,7 +214,7 @@ def shared_options(*, has_backend: bool) -> list[SharedOption]:
     options.append(
         SharedOption(
             ["profile", "-p", "--profile"], SECTION_OF_BACKEND, metavar="NAME",
-            help="Profile of the configuration file. [OPENMEM_PROFILE]",
+            help="Profile of the configuration file. [OPENMEM_PROFILE]", shell_complete=_complete_profile,
         )
     )  # fmt: skip
     for name, setting in FLAGS.items():
@@ -249,6 +253,14 @@ def confirm(session: Session, question: str, is_sure: bool) -> None:
     if session.asks_nothing or not is_terminal(sys.stdin):
         raise InvalidRequestError(f"{question[:1].lower()}{question[1:].rstrip('?')}: pass --yes if it is meant")
     click.confirm(question, abort=True, err=True)
+
+
+def _complete_profile(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    try:
+        names = list(read_config().profiles)
+    except InvalidRequestError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def _metavar(name: str) -> str:

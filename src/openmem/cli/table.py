@@ -24,6 +24,7 @@ WRITE: Final = "Write"
 READ: Final = "Read"
 MOVE: Final = "Move"
 KEEP: Final = "Look after a store"
+SERVE: Final = "Serve"
 SET_UP: Final = "Set up"
 
 COMMANDS: Final[Mapping[str, Row]] = {
@@ -42,6 +43,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "audit": Row(READ, "reading", "Show what was done with a user's memories."),
     "users": Row(KEEP, "keeping", "List the users that have memories."),
     "forget-user": Row(KEEP, "keeping", "Remove all that is stored of a user for good."),
+    "status": Row(KEEP, "status", "Check the settings and the backend."),
     "capabilities": Row(KEEP, "keeping", "Show what the backend is and can do."),
     "reembed": Row(KEEP, "keeping", "Embed again what another model embedded."),
     "reindex": Row(KEEP, "keeping", "Analyse again the words that another version analysed."),
@@ -52,4 +54,9 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "migrate": Row(MOVE, "moving", "Store in the backend of one profile what that of another one holds."),
     "verify": Row(MOVE, "moving", "Compare a file with what the backend has, and store nothing."),
     "mcp": Row(SET_UP, "mcp", "Serve memories to Claude, Cursor and other hosts of MCP."),
+    "serve": Row(SERVE, "serving", "Serve the backend over HTTP, as the Open Memory Protocol."),
+    "keys": Row(SERVE, "serving", "Make, list and revoke the API keys of a server."),
+    "config": Row(SET_UP, "setting_up", "Show and change settings."),
+    "profile": Row(SET_UP, "setting_up", "List profiles, and choose one."),
+    "completion": Row(SET_UP, "setting_up", "Write the completion script of a shell."),
 }

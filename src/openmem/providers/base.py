@@ -6,7 +6,7 @@ Authors of providers import from here, from `openmem.operations`, `openmem.model
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NoReturn, TypeVar
 
 from .._ids import new_memory_id
@@ -136,6 +136,10 @@ class Provider(Verbs):
 
     async def ping(self) -> None:
         """Raise `ProviderError` unless the backend answers. By default nothing is asked."""
+
+    async def details(self) -> Mapping[str, str | int]:
+        """What those who run a backend ask of it first, by name; see `openmem.client.Client.details`."""
+        return {}
 
     def pool_usage(self) -> tuple[int, int] | None:
         """Connections to the backend, as (busy, idle); None where there is no pool."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from ...config import ClientConfig
@@ -67,6 +67,9 @@ class StoreProvider(Provider):
             self.features = self.features.model_copy(update={"supports_audit": False})
         if config.audit != "all":
             self.features = self.features.model_copy(update={"audits_reads": False})
+
+    async def details(self) -> Mapping[str, str | int]:
+        return {"embedder": self._embedder.model}
 
     async def open(self) -> None:
         await self._analysis.load()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from ..._text import quoted
@@ -34,6 +34,10 @@ class LocalProvider(PostgresProvider):
 
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
         super().__init__(config, ports, EmbeddedServer(config, ports))
+
+    async def details(self) -> Mapping[str, str | int]:
+        found = Statement("SELECT pg_catalog.current_setting('data_directory')", (), lambda rows: str(rows[0][0]))
+        return {**await super().details(), "directory": os.path.dirname(await self._db.run(found))}
 
 
 class EmbeddedServer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -175,6 +175,18 @@ class PostgresProvider(Provider):
 
     async def ping(self) -> None:
         await self._db.run(Statement("SELECT 1", (), lambda rows: None))
+
+    async def details(self) -> Mapping[str, str | int]:
+        found = await self._db.run(inspection.inspect_database(self._schema))
+        to_reembed = await self._db.run(self._db.sql.reembedding.count_stale(self._embedder.model))
+        to_reindex = await self._db.run(self._db.sql.reindexing.count_stale(False))
+        return {
+            "server": f"PostgreSQL {found.version // 10_000}.{found.version % 10_000}",
+            "pgvector": found.vector_version or "",
+            "embedder": self._embedder.model,
+            "to_reembed": to_reembed,
+            "to_reindex": to_reindex,
+        }
 
     def pool_usage(self) -> tuple[int, int] | None:
         return None if self._connections is None else self._connections.primary.usage()
