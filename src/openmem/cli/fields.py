@@ -67,7 +67,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "as_of": Field(("--as-of",), "Only what is valid at this moment: 2027-01-31, or 90d for 90 days ago.", WHEN, _past),
     "audit_before": Field(("--audit-before",), "Also remove audit entries from before.", WHEN, _past),
     "batch_size": Field(("--batch-size",), "Memories at a time.", "N"),
-    "by": Field(("--by",), "What is counted: scope, tag, app or metadata.PATH.", "FIELD"),
+    "by": Field(("FIELD",), "What is counted: scope, tag, app or metadata.PATH.", "FIELD"),
     "confidence": Field(("--confidence",), "How sure it is, 0 to 1.", "NUMBER", float),
     "content": Field(("--content",), "New text; - for standard input.", "TEXT"),
     "cursor": Field(("--cursor",), "Go on behind the page that named this cursor.", "CURSOR"),

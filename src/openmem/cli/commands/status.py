@@ -46,8 +46,7 @@ def status_command(session: Session) -> int:
     session.output.document(report, [_word(report)], lambda: _text(report))
     if failure is None:
         return 0
-    if not session.output.is_for_programs:
-        session.say_error(failure)
+    session.say_error(failure)
     return exit_status(failure)
 
 
