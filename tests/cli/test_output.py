@@ -9,7 +9,6 @@ import sys
 import pytest
 
 from openmem.cli import main
-from openmem.cli import progress as progress_module
 from openmem.cli.output import Column, members, table
 from openmem.cli.plain import cut, one_line, safe_json, safe_text, width
 from openmem.cli.progress import Progress, describe
@@ -171,7 +170,7 @@ def test_input_is_utf_8_whatever_the_locale_says(shell: Shell) -> None:
 
 def test_progress_is_shown_after_a_second_and_only_to_people(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr("openmem.cli.progress.time.monotonic", lambda: now)
     for stream in (Terminal(), io.StringIO()):
         monkeypatch.setattr(sys, "stderr", stream)
         now = 0.0
