@@ -80,10 +80,10 @@ def command(*arguments: str, **variables: str) -> StdioServerParameters:
 
 
 @asynccontextmanager
-async def over_http(url: str, *, mode: Mode = "auto", **headers: str) -> AsyncIterator[Client]:
+async def over_http(url: str, headers: Mapping[str, str], *, mode: Mode = "auto") -> AsyncIterator[Client]:
     """A client of a server at a URL."""
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=60, trust_env=False) as http,
+        httpx2.AsyncClient(headers=dict(headers), timeout=60, trust_env=False) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=mode, client_info=HOST) as client,
     ):
         yield client

@@ -42,9 +42,9 @@ class Running:
 
 
 @contextmanager
-def running(config: OmpServerConfig, app: Any = None) -> Iterator[Running]:
+def running(config: OmpServerConfig, app: Any = None, port: int = 0) -> Iterator[Running]:
     """A server on loopback; no task of it and no complaint of its event loop may be left at the end."""
-    listener = listen("127.0.0.1", 0)
+    listener = listen("127.0.0.1", port)
     started = threading.Event()
     server = OmpServer(app or create_app(config), config, listener, started.set)
     loops: list[asyncio.AbstractEventLoop] = []

@@ -41,7 +41,7 @@ class Caller:
 
     user_id: str
     grants: Grants
-    app: str | None
+    app: str
     run: Run
     capabilities: Callable[[], Awaitable[Capabilities]]
 
@@ -63,8 +63,8 @@ class Callers(Protocol):
         """An error as whoever sent the request may see it."""
 
 
-def name_of_client(context: RequestContext) -> str | None:
-    """What the host calls itself, as the name of an application; None if it does not say."""
+def name_of_client(context: RequestContext) -> str:
+    """What the host calls itself, as the name of an application; ``mcp`` if the request does not say."""
     client = context.session.client_params
     name = "" if client is None else " ".join(client.client_info.name.split())
-    return name[:64] if name and name.isprintable() else None
+    return name[:64] if name and name.isprintable() else "mcp"

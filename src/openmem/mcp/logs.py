@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-LIBRARIES: Final = ("mcp", "mcp_types", "sse_starlette")
-"""Loggers, with all below them."""
+LIBRARIES: Final = ("mcp.server", "mcp.shared", "sse_starlette")
+"""Loggers, with all below them. Those of the SDK's clients are the application's own."""
 
 
 class _WithoutTexts(logging.Filter):
@@ -29,5 +29,5 @@ _filter: Final = _WithoutTexts()
 def keep_texts_out_of_logs() -> None:
     """Put the filter on every logger of the SDK, since a logger's filters do not hold for those below it."""
     for name in list(logging.root.manager.loggerDict):
-        if name.partition(".")[0] in LIBRARIES:
+        if name.startswith(LIBRARIES):
             logging.getLogger(name).addFilter(_filter)

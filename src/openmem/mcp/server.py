@@ -216,9 +216,6 @@ def _sentence(error: OMPError) -> str:
 @asynccontextmanager
 async def _progress(context: RequestContext) -> AsyncIterator[None]:
     """Within the block, a host that has asked for it is told every now and then that the call goes on."""
-    if context.meta is None or "progress_token" not in context.meta:
-        yield
-        return
 
     async def tell() -> None:
         done = 0

@@ -8,7 +8,7 @@ import logging
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final, TypeAlias
 
 from fastapi import FastAPI
@@ -41,6 +41,7 @@ from .health import Health
 from .idempotency import IdempotencyStore
 from .keys import KeyRing
 from .limits import InFlight, RateLimit
+from .mcp_endpoint import MCP_HEADERS, MCP_PATH, McpEndpoint
 from .middleware import OPENAPI_PATH, REFERENCE_PATH, AccessLogMiddleware, AdmissionMiddleware, Cors, request_info
 from .openapi import openapi_document
 from .purging import Purging
@@ -91,6 +92,7 @@ class Server:
         self.adds = IdempotencyStore()
         every = config.purge_every
         self.purging = None if every is None else Purging(self.memory.client, every)
+        self.mcp = McpEndpoint(config, self.memory.client, self.in_flight, self.health) if config.mcp else None
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -104,7 +106,8 @@ class Server:
                 logger.warning("the backend is not available yet: %s", error.message)
             if self.purging is not None:
                 self.purging.start()
-            yield
+            async with nullcontext() if self.mcp is None else self.mcp.running():
+                yield
         finally:
             if self.purging is not None:
                 await self.purging.close()
@@ -225,6 +228,8 @@ def create_app(config: OmpServerConfig) -> FastAPI:
     handlers[REFERENCE_PATH]["GET"] = _reference
     for path, by_method in handlers.items():
         app.router.routes.append(PathRoute(path, Endpoint(by_method)))
+    if server.mcp is not None:
+        app.router.routes.append(PathRoute(MCP_PATH, server.mcp))
     app.router.default = _no_such_path
     return app
 
@@ -237,6 +242,7 @@ def _cors(config: OmpServerConfig) -> Middleware:
         allow_headers=[
             "Authorization", "Content-Type", "X-API-Key", IF_MATCH_HEADER, IF_NONE_MATCH_HEADER,
             APP_HEADER, IDEMPOTENCY_HEADER, REQUEST_ID_HEADER, USER_ID_HEADER,
+            *(MCP_HEADERS if config.mcp else ()),
         ],
         expose_headers=[REQUEST_ID_HEADER, ETAG_HEADER, "Retry-After"],
     )  # fmt: skip

@@ -45,6 +45,8 @@ class OmpServerConfig:
         purge_every: seconds between two times that what has expired is removed, the first at the start; None for
             never. One server of a database is enough; more do no harm.
         metrics: whether to serve Prometheus metrics at ``/metrics``.
+        mcp: whether to serve the Model Context Protocol at ``/mcp``, with the same keys and limits.
+        mcp_chatgpt: whether it has the tools ``search`` and ``fetch``, too, which ChatGPT asks for by name.
     """
 
     provider: Annotated[str, Setting(Text(), "backend behind the server", option="provider")] = "postgres"
@@ -89,6 +91,10 @@ class OmpServerConfig:
         Setting(Interval(), "how often to remove what has expired, as in 1h", option="purge-every"),
     ] = None
     metrics: Annotated[bool, Setting(Switch(), "serve Prometheus metrics at /metrics", option="metrics")] = False
+    mcp: Annotated[bool, Setting(Switch(), "serve the Model Context Protocol at /mcp", option="mcp")] = False
+    mcp_chatgpt: Annotated[
+        bool, Setting(Switch(), "offer ChatGPT's tools search and fetch at /mcp, too", option="mcp-chatgpt")
+    ] = False
 
     @property
     def has_keys(self) -> bool:

@@ -56,7 +56,7 @@ class InternalError(OMPError):
 
 def error_response(error: BaseException, request_id: str) -> Response:
     """The response for an error, as much of it as the client may know."""
-    shown = _for_clients(error, request_id)
+    shown = for_clients(error, request_id)
     shown.request_id = request_id
     response = Response(
         json.dumps(error_body(shown)), STATUS_OF_CODE.get(shown.code, 502), media_type="application/json"
@@ -76,7 +76,7 @@ def _headers(error: OMPError) -> Mapping[str, str]:
     return {}
 
 
-def _for_clients(error: BaseException, request_id: str) -> OMPError:
+def for_clients(error: BaseException, request_id: str) -> OMPError:
     """The error to show: those of the backend name hosts and accounts, which clients need not know."""
     match error:
         case ServerBusyError() | KeyRefusedError():

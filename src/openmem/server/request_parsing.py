@@ -41,7 +41,7 @@ async def read_operation(route: Route[Any], request: Request, config: OmpServerC
     query = _query_values(request.scope["query_string"])
     body: dict[str, Any] | None = None
     if route.location == "body":
-        body = _json_object(request, await _read_body(request, config.max_body_bytes, config.read_timeout))
+        body = _json_object(request, await read_body(request, config.max_body_bytes, config.read_timeout))
     in_query = query.pop("user_id", None)
     user = _user(None if in_query is None else only("user_id", in_query), _text_header(request, USER_ID_HEADER))
     if user is not None and "user_id" in route.operation_type.model_fields:
@@ -76,6 +76,15 @@ def app_of_header(request: Request, name: str) -> str | None:
         InvalidRequestError: it is no usable name.
     """
     return _name(_text_header(request, name), name)
+
+
+def user_of_header(request: Request) -> str | None:
+    """The user that the header ``X-User-Id`` names; None if it names none.
+
+    Raises:
+        InvalidRequestError: it is no usable name.
+    """
+    return _name(_text_header(request, USER_ID_HEADER), USER_ID_HEADER)
 
 
 def _text_header(request: Request, name: str) -> str | None:
@@ -146,7 +155,14 @@ def _two_users() -> InvalidRequestError:
     )
 
 
-async def _read_body(request: Request, max_bytes: int, timeout: float) -> bytes:
+async def read_body(request: Request, max_bytes: int, timeout: float) -> bytes:
+    """The body of a request.
+
+    Raises:
+        InvalidRequestError: it did not arrive within `timeout` seconds.
+        PayloadTooLargeError: it has more than `max_bytes`; it was not read to its end.
+        ClientDisconnectedError: the client went away before it was complete.
+    """
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > max_bytes:
         raise _too_large(max_bytes)
