@@ -15,7 +15,7 @@ from mcp import Client
 
 from openmem import AsyncMemory
 from openmem.delimited import NOTICE
-from openmem.mcp.logs import LIBRARIES
+from openmem.mcp.logs import LIBRARIES, keep_texts_out_of_logs
 from openmem.server import OmpServerConfig
 
 from ..pure.hostile import HOSTILE
@@ -160,3 +160,16 @@ def test_a_defect_is_logged_without_its_values(
         asyncio.run(main(server))
     assert any("internal error: ValueError" in line for line in logged)
     assert [line for line in logged if SECRET in line] == []
+
+
+def test_what_the_sdk_logs_has_no_values() -> None:
+    keep_texts_out_of_logs()
+    sdk = logging.getLogger("mcp.server.runner")
+    with everything_logged() as logged:
+        sdk.debug("dropped a frame: %r", SECRET)
+        sdk.info("tool failed: %r", SECRET)
+        try:
+            raise ValueError(SECRET)
+        except ValueError:
+            sdk.exception("handler for %r failed", "tools/call")
+    assert logged == ["mcp.server.runner ERROR handler for 'tools/call' failed (ValueError)"]
