@@ -23,6 +23,7 @@ from .formats import Reader, format_names, reader_for
 from .importing import AS_IT_IS, ImportSettings, import_source, verify_source
 from .migrating import migrate as migrate_clients
 from .preparing import Changes
+from .readers.pam_export import export_pam as export_pam_of_client
 from .records import Item, Loss, Place, Problem, SourceRecord
 from .reports import ExportReport, ImportReport, OnProgress, Progress
 from .sources import Source
@@ -50,10 +51,12 @@ __all__ = [
     "Source",
     "SourceRecord",
     "async_export",
+    "async_export_pam",
     "async_import",
     "async_migrate",
     "async_verify",
     "export",
+    "export_pam",
     "format_names",
     "import_",
     "migrate",
@@ -88,6 +91,26 @@ async def async_export(
 ) -> ExportReport:
     """As `export`."""
     return await export_file(memory.client, Path(path), choice, on_progress)
+
+
+def export_pam(memory: Memory, path: FilePath, user_id: str) -> ExportReport:
+    """Write the memories of one user to a file of Portable AI Memory 1.0.
+
+    What that format has no field for is in the metadata of each memory, where an import by openmem finds it.
+
+    Args:
+        path: where; compressed if it ends in ``.gz``.
+
+    Raises:
+        InvalidRequestError: the file cannot be written.
+        OMPError: the backend refused or failed.
+    """
+    return run_blocking(export_pam_of_client(memory.client, Path(path), user_id))
+
+
+async def async_export_pam(memory: AsyncMemory, path: FilePath, user_id: str) -> ExportReport:
+    """As `export_pam`."""
+    return await export_pam_of_client(memory.client, Path(path), user_id)
 
 
 def import_(

@@ -26,6 +26,7 @@ from ...transfer.atomic_file import atomic_file
 from ...transfer.exporting import export_file, export_stream
 from ...transfer.importing import import_source, verify_source
 from ...transfer.migrating import migrate
+from ...transfer.readers.pam_export import export_pam
 from ..connection import connection_of_profile
 from ..failures import EXIT_FAILED, EXIT_PARTLY, exit_status
 from ..plain import one_line
@@ -77,9 +78,12 @@ def _tell(session: Session, report: ImportReport, path: str | None, status: int)
 
 
 def export_memories(
-    session: Session, file: str, users: tuple[str, ...], scopes: tuple[str, ...], with_audit: bool
+    session: Session, file: str, users: tuple[str, ...], scopes: tuple[str, ...], with_audit: bool, format: str
 ) -> None:
     choice = Choice(users or None, scopes or None, with_audit)
+    if format == "pam":
+        _export_pam(session, file, choice)
+        return
     with session.memory() as memory, session.progress("exported") as progress:
         shown = _shown(progress)
         if file == "-":
@@ -91,6 +95,16 @@ def export_memories(
     session.output.document(
         report.to_json(), text=lambda: f"{report.memories} memories of {report.users} users{moment}{cut}"
     )
+
+
+def _export_pam(session: Session, file: str, choice: Choice) -> None:
+    if choice.users is None or len(choice.users) != 1:
+        raise InvalidRequestError("--user: format pam holds the memories of one user; say of whom")
+    if file == "-" or choice.scope is not None or choice.with_audit:
+        raise InvalidRequestError("--format pam: takes the path of a file, and neither --scope nor --with-audit")
+    with session.memory() as memory:
+        report = session.run(export_pam(memory.client, Path(file), choice.users[0]))
+    session.output.document(report.to_json(), text=lambda: f"{report.memories} memories of {report.users} users")
 
 
 def import_memories(session: Session, format: str, file: str, report_path: str | None, **given: Any) -> int:
@@ -188,6 +202,12 @@ export_command = _command(
         click.Argument(["file"], metavar="FILE"),
         *_choice_options(),
         click.Option(["with_audit", "--with-audit"], is_flag=True, help="Also the newest entries of the audit log."),
+        click.Option(
+            ["format", "--format"],
+            type=click.Choice(["omp", "pam"]),
+            default="omp",
+            help="omp (by default), or pam: Portable AI Memory 1.0, of one user.",
+        ),
     ],
 )
 

@@ -41,13 +41,15 @@ class History:
 
     def _versions(self, memory: str, rows: list[tuple[Place, dict[str, Any]]]) -> Iterator[Item]:
         created: str | None = None
+        seen: set[str] = set()
         for number, (place, row) in enumerate(rows):
             following = next((later for _, later in rows[number + 1 :] if _ends(later, row)), None)
             is_change = row.get("event") in ("ADD", "UPDATE") and row.get("new_memory") != row.get("old_memory")
-            if not is_change:
-                continue
-            fields = Fields(row)
             version = f"{memory}@{row.get('id', number)}"
+            if not is_change or version in seen:
+                continue
+            seen.add(version)
+            fields = Fields(row)
             content = fields.text("new_memory")
             fields.drop("old_memory")
             user = fields.name("user_id")
