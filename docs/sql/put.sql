@@ -27,6 +27,8 @@
 \set metadata NULL
 \set expires_at NULL
 \set indexed true
+\set read_from NULL
+\set read_until NULL
 \set readable_paths NULL
 \set readable_prefixes NULL
 \set app NULL
@@ -38,6 +40,9 @@ BEGIN;
 -- Store a memory under a key, in place of the one that has it. One row: what forbids it (unknown, already_ended, whether
 -- the memory would supersede itself), the version of the memory that has the key where that matters, and the record; the
 -- columns of the record are NULL if nothing was stored.
+--
+-- A memory that is replaced keeps when it was created, which is when its words are from. If they were read for another
+-- time than from :read_from to :read_until, nothing is stored, and the row has that moment.
 --
 -- Of two at the same moment the second waits at `stored` for the first, and replaces what it left. With :keep_history
 -- it may meet there a memory that is newer than its snapshot. Then it stores nothing, and has to be run again.
@@ -147,7 +152,8 @@ stored AS (
         metadata = excluded.metadata,
         expires_at = excluded.expires_at,
         indexed = excluded.indexed
-    WHERE NOT (m.expires_at IS NULL OR m.expires_at > now()) OR (NOT :keep_history::boolean AND coalesce(m.version = :if_version::int, true))
+    WHERE NOT (m.expires_at IS NULL OR m.expires_at > now()) OR (NOT :keep_history::boolean AND coalesce(m.version = :if_version::int, true)
+        AND coalesce(m.created_at BETWEEN :read_from::timestamptz AND :read_until::timestamptz, true))
     RETURNING
         m.id, m.content, m.user_id, m.created_at, m.scope, m.tags, m.source::text, m.confidence,
         m.valid_from, m.valid_to,
@@ -187,7 +193,13 @@ audit AS (
     INSERT INTO openmem.audit_log (bucket, user_id, app, action, memory_id, scope, request_id)
     SELECT e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text FROM audit_entry e
 )
-SELECT decision.unknown, decision.already_ended, decision.is_circular, decision.version AS present_version, stored.*
+SELECT decision.unknown, decision.already_ended, decision.is_circular, decision.version AS present_version,
+    CASE WHEN stored.id IS NULL AND :read_from::timestamptz IS NOT NULL THEN (
+        SELECT m.created_at FROM openmem.memories m
+        WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.key IS NOT NULL
+            AND openmem.key_digest(m.key) = openmem.key_digest(:key::text)
+            AND coalesce(openmem.key_digest(m.scope), '') = coalesce(openmem.key_digest(:scope::text), '') AND (m.expires_at IS NULL OR m.expires_at > now())
+    ) END AS present_since, stored.*
 FROM decision LEFT JOIN stored ON true;
 
 ROLLBACK;

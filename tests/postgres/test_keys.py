@@ -304,3 +304,21 @@ def test_a_version_that_has_ended_keeps_its_end(memory: Memory) -> None:
     new = memory.put(key="k", content="water", user_id=USER, keep_history=True, valid_from="2021-01-01")
     assert new.supersedes == [old.id]
     assert memory.get(old.id).valid_to == ended.valid_to
+
+
+def test_a_text_in_place_of_another_has_the_words_that_a_reindex_finds(
+    memory: Memory, admin: psycopg.Connection[Any]
+) -> None:
+    """Those of the day on which the first was created."""
+    terms = "SELECT user_id, key, terms::text FROM openmem.memories ORDER BY 1, 2"
+    for user, content, created_at in (
+        (USER, "she flies tomorrow", "2023-05-01T23:30:00Z"),
+        ("other", "she flew yesterday", "0001-01-01T00:00:00Z"),
+    ):
+        restored = {"id": new_memory_id(user), "content": "old", "user_id": user, "created_at": created_at, "key": "k"}
+        memory.restore([restored])
+        assert memory.put(key="k", content=content, user_id=user).id == restored["id"]
+        memory.put(key="new", content=content, user_id=user)
+    before = admin.execute(terms).fetchall()
+    assert memory.reindex(everything=True) == 4
+    assert admin.execute(terms).fetchall() == before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Final
 
@@ -43,6 +43,11 @@ class Analyzer:
             if not mention.is_vague:
                 lexemes.update(dates.lexemes_of(mention.periods, day))
         return MemoryTerms(frozenset(lexemes), speakers(content), is_question(content))
+
+    def day_of(self, moment: datetime) -> tuple[datetime, datetime]:
+        """The first and the last moment of the day, in the time zone, of a moment in UTC."""
+        first = self._local(moment).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        return first, first + timedelta(days=1) - timedelta.resolution
 
     def query(self, text: str, now: datetime, timezone: tzinfo | None = None) -> tuple[QueryWord, ...]:
         """The words of a query, each once: those of its text, and then those of the dates in it.

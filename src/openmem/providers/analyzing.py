@@ -34,6 +34,10 @@ class Analysis:
         module = await self._ports.import_module("openmem.analysis.analyzer")
         self.analyzer = module.Analyzer(self._config.language, self._config.timezone)
 
+    def day_of(self, moment: datetime) -> tuple[datetime, datetime]:
+        """The first and the last moment that a memory may be from to have the same words as one from `moment`."""
+        return self.analyzer.day_of(moment)
+
     async def memory(self, content: str, moment: datetime, of: Callable[[MemoryTerms], R]) -> R:
         """What is made of the terms of a memory.
 

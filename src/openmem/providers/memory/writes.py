@@ -95,21 +95,35 @@ class Writes(StoreProvider):
 
     async def put(self, op: Put, call: Call) -> MemoryRecord:
         id = new_memory_id(op.user_id)
-        [read] = await self._read([op])
         with self._store.exclusive():
-            now, old = self._store.now(), self._store.with_key(op.user_id, op.scope, op.key)
-            version = 0 if old is None else old.version
-            if op.if_version not in (None, version):
-                raise other_version_of_key(op.key, version, op.if_version or 0)
-            superseded = self._superseded(op, op.user_id, call)
-            check_not_ended(op, (stored.record for stored in superseded), now)
-            if old is None or op.keep_history:
-                record = self._replace_by_new(op, id, read, old, now)
-            else:
-                record = self._overwrite(op, read, old, now)
-            self._store.close_validity(superseded, op.valid_from or now, now)
-            self._log_write("put", op.user_id, call, record=record)
-            return self._shown(record, call)
+            since = self._kept_since(op)
+        while True:
+            [read] = await self._read([op], since)
+            with self._store.exclusive():
+                # The words are of no use if another call has replaced the memory by one of another time.
+                before, since = since, self._kept_since(op)
+                if since == before:
+                    return self._put(op, id, read, call)
+
+    def _kept_since(self, op: Put) -> datetime | None:
+        """When the memory was created that is replaced in its place; None for a new one."""
+        old = None if op.keep_history else self._store.with_key(op.user_id, op.scope, op.key)
+        return None if old is None else old.record.created_at
+
+    def _put(self, op: Put, id: str, read: Read, call: Call) -> MemoryRecord:
+        now, old = self._store.now(), self._store.with_key(op.user_id, op.scope, op.key)
+        version = 0 if old is None else old.version
+        if op.if_version not in (None, version):
+            raise other_version_of_key(op.key, version, op.if_version or 0)
+        superseded = self._superseded(op, op.user_id, call)
+        check_not_ended(op, (stored.record for stored in superseded), now)
+        if old is None or op.keep_history:
+            record = self._replace_by_new(op, id, read, old, now)
+        else:
+            record = self._overwrite(op, read, old, now)
+        self._store.close_validity(superseded, op.valid_from or now, now)
+        self._log_write("put", op.user_id, call, record=record)
+        return self._shown(record, call)
 
     def _replace_by_new(self, op: Put, id: str, read: Read, old: Stored | None, now: datetime) -> MemoryRecord:
         """Store a new memory under the key, which the one that has it gives up as it ends."""
@@ -129,8 +143,7 @@ class Writes(StoreProvider):
             raise InvalidRequestError("supersedes: a memory cannot supersede itself")
         kept = {"created_at": old.record.created_at, "updated_at": now, "version": old.version + 1}
         record = self._record(op, old.record.id, now, kept)
-        moment = op.valid_from or record.created_at
-        self._store.put(replace(old, record=record, moment=moment, terms=read.terms, vector=read.vector))
+        self._store.put(replace(old, record=record, moment=read.moment, terms=read.terms, vector=read.vector))
         return record
 
     async def update(self, op: Update, call: Call) -> MemoryRecord:
@@ -230,9 +243,13 @@ class Writes(StoreProvider):
             found = {one.id: self._store.at(one.id).record for one in op.records}
         return [found[one.id].model_copy(deep=True) for one in op.records]
 
-    async def _read(self, adds: Sequence[Add]) -> Sequence[Read]:
-        """What a search compares of new memories: nothing of those that none may find."""
-        now = self.ports.now()
+    async def _read(self, adds: Sequence[Add], since: datetime | None = None) -> Sequence[Read]:
+        """What a search compares of new memories: nothing of those that none may find.
+
+        Args:
+            since: when they were created; None for now.
+        """
+        now = since or self.ports.now()
         moments = [add.valid_from or (add.created_at if isinstance(add, RestoredMemory) else now) for add in adds]
         found = [number for number, add in enumerate(adds) if add.indexed]
         contents = [adds[number].content for number in found]

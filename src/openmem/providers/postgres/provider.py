@@ -229,10 +229,15 @@ class PostgresProvider(Provider):
     async def put(self, op: Put, call: Call) -> MemoryRecord:
         with self._additions.begin(op.user_id) as addition:
             read = await self._read_new(op)
-            statement = self._db.sql.writes.put(addition, op, call, read)
-            # It stores nothing where another one that stored the key came between.
-            while (stored := await self._db.write(statement)) is None:
-                pass
+            if op.indexed and op.valid_from is None and not op.keep_history:
+                read = read._replace(moments=self._analysis.day_of(self.ports.now()))
+            while not isinstance(
+                stored := await self._db.write(self._db.sql.writes.put(addition, op, call, read)), MemoryRecord
+            ):
+                # None where another one that stored the key came between.
+                if stored is not None:
+                    again = await self._read(op.content, stored, has_vector=False)
+                    read = read._replace(terms=again.terms, moments=(stored, stored))
             return stored
 
     async def get(self, op: Get, call: Call) -> MemoryRecord:

@@ -7,6 +7,7 @@ supersedes, and the entry in the audit log.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from ..._ids import bucket_in, bucket_of
@@ -50,11 +51,14 @@ class Read(NamedTuple):
     Attributes:
         model: the name of the model that made the vector; None without one.
         terms: the value of the column.
+        moments: the first and the last moment that the words may be from, for which they were read; None if it does not
+            matter what is stored.
     """
 
     model: str | None = None
     vector: Sequence[float] | None = None
     terms: str | None = None
+    moments: tuple[datetime, datetime] | None = None
 
 
 class Writes:
@@ -86,7 +90,7 @@ class Writes:
 
     def _add_with_key(self, key: str, addition: Addition, op: Add, call: Call, read: Read) -> Statement[MemoryRecord]:
         def decode(rows: Sequence[Row]) -> MemoryRecord:
-            unknown, already_ended, _, version, *columns = rows[0]
+            unknown, already_ended, _, version, _, *columns = rows[0]
             if version is None:
                 check_superseded(unknown, already_ended)
             if columns[0] is None:
@@ -95,25 +99,29 @@ class Writes:
 
         return self._put.bind(_values_of_put(addition, op, call, read), decode)
 
-    def put(self, addition: Addition, op: Put, call: Call, read: Read) -> Statement[MemoryRecord | None]:
+    def put(self, addition: Addition, op: Put, call: Call, read: Read) -> Statement[MemoryRecord | datetime | None]:
         """Store a memory under a key, in place of the one that has it.
 
-        The result is None if nothing was stored, since another write came between. Then it is to be run again.
+        If nothing was stored, since the one that is there was created at another time than the words were read for,
+        that moment is the result, and the words are to be read again. It is None if another write came between. Then
+        the statement is to be run again.
         """
 
-        def decode(rows: Sequence[Row]) -> MemoryRecord | None:
-            unknown, already_ended, is_circular, version, *columns = rows[0]
+        def decode(rows: Sequence[Row]) -> MemoryRecord | datetime | None:
+            unknown, already_ended, is_circular, version, present_since, *columns = rows[0]
             if op.if_version not in (None, version or 0):
                 raise other_version_of_key(op.key, version or 0, op.if_version or 0)
             check_superseded(unknown, already_ended)
             if is_circular:
                 raise InvalidRequestError("supersedes: a memory cannot supersede itself")
-            return None if columns[0] is None else to_record(columns)
+            return present_since if columns[0] is None else to_record(columns)
 
         values = _values_of_put(addition, op, call, read) | {
             "if_version": op.if_version,
             "keep_history": op.keep_history,
             "action": op.verb,
+            "read_from": read.moments and read.moments[0],
+            "read_until": read.moments and read.moments[1],
         }
         return self._put.bind(values, decode)
 
@@ -271,6 +279,8 @@ def _values_of_put(addition: Addition, op: Add, call: Call, read: Read) -> dict[
         "if_version": 0,
         "keep_history": False,
         "action": Add.verb,
+        "read_from": None,
+        "read_until": None,
     }
 
 

@@ -230,6 +230,17 @@ class KeysContract(Contract):
         expected = [*reads, ("put", record.id, "a"), ("put", record.id, "a")]
         assert [(entry.action, entry.memory_id, entry.scope) for entry in entries] == expected
 
+    @requires("put", "delete", "restore", "search", "keys")
+    async def test_a_text_in_place_of_another_is_from_the_same_day(self) -> None:
+        stored = await self._put("sleeps")
+        await self.memory.delete(stored.id)
+        await self.memory.restore([stored.model_copy(update={"created_at": datetime(2023, 5, 1, 12, tzinfo=UTC)})])
+        replaced = await self._put("walks with Anna")
+        today = await self._put("walks with Anna", key="another")
+        hits = await self.memory.search("walks on May 1st, 2023", self.user)
+        assert [hit.memory for hit in hits] == [replaced, today]
+        assert hits[0].score > hits[1].score + 0.1
+
 
 class VersionsContract(Contract):
     """``version`` and ``if_version``."""

@@ -2,6 +2,9 @@
 -- the memory would supersede itself), the version of the memory that has the key where that matters, and the record; the
 -- columns of the record are NULL if nothing was stored.
 --
+-- A memory that is replaced keeps when it was created, which is when its words are from. If they were read for another
+-- time than from :read_from to :read_until, nothing is stored, and the row has that moment.
+--
 -- Of two at the same moment the second waits at `stored` for the first, and replaces what it left. With :keep_history
 -- it may meet there a memory that is newer than its snapshot. Then it stores nothing, and has to be run again.
 WITH
@@ -80,7 +83,8 @@ stored AS (
         metadata = excluded.metadata,
         expires_at = excluded.expires_at,
         indexed = excluded.indexed
-    WHERE NOT {not_expired(m)} OR (NOT :keep_history::boolean AND coalesce(m.version = :if_version::int, true))
+    WHERE NOT {not_expired(m)} OR (NOT :keep_history::boolean AND coalesce(m.version = :if_version::int, true)
+        AND coalesce(m.created_at BETWEEN :read_from::timestamptz AND :read_until::timestamptz, true))
     RETURNING
         {readable_columns}
 ),
@@ -99,5 +103,9 @@ audit_entry AS (
         :action::text AS action, stored.id AS memory_id, stored.scope
     FROM stored
 ){audit_write}
-SELECT decision.unknown, decision.already_ended, decision.is_circular, decision.version AS present_version, stored.*
+SELECT decision.unknown, decision.already_ended, decision.is_circular, decision.version AS present_version,
+    CASE WHEN stored.id IS NULL AND :read_from::timestamptz IS NOT NULL THEN (
+        SELECT m.created_at FROM {schema}.memories m
+        WHERE m.bucket = :bucket::smallint AND {has_key(m)} AND {not_expired(m)}
+    ) END AS present_since, stored.*
 FROM decision LEFT JOIN stored ON true
