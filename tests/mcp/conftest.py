@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from openmem import Memory
 from openmem.server import OmpServerConfig
 from openmem.server.keys import KeysFile
 
@@ -39,3 +42,13 @@ def keyed_server(settings: dict[str, object], keys: KeysFile) -> Iterator[Runnin
     config = OmpServerConfig(settings=settings, mcp=True, keys_file=keys.path, cors_origins=["https://host.example"])
     with running(config) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[Path]:
+    """The directory of an embedded server that runs as long as the tests of this room."""
+    with tempfile.TemporaryDirectory(prefix="om-") as name:
+        Path(name).chmod(0o711)
+        path = Path(name, "store")
+        with Memory("local", path=path, embedder="hashing"):
+            yield path
