@@ -49,12 +49,18 @@ def _hashable(value: object) -> object:
     return value
 
 
+_LEAVES = frozenset({type(None), bool, int, float, str, dict, datetime})
+"""Types of most values, in which no model is: a look at the type is quicker than `isinstance`."""
+
+
 def _with_unknown_nulls(model: WireModel, dumped: dict[str, Any]) -> dict[str, Any]:
     """`dumped`, which is `model` without None, with the unknown fields that are None."""
     for name, value in (model.model_extra or {}).items():
         if value is None:
             dumped[name] = None
     for name, value in vars(model).items():
+        if type(value) in _LEAVES:
+            continue
         if isinstance(value, WireModel):
             _with_unknown_nulls(value, dumped[name])
         elif isinstance(value, list):
