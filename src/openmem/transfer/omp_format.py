@@ -141,12 +141,13 @@ def _read(source: Source, options: Options) -> Iterator[Item]:
     is_damaged = False
     place = Place(line=1)
     for line in lines:
+        if end is not None:
+            yield Problem("is behind the end line", line.place)
+            continue
         item = _line(line, tally)
         if isinstance(line, Line):
             place = line.place
-        if end is not None:
-            yield Problem("is behind the end line", line.place)
-        elif isinstance(item, SourceRecord | Loss):
+        if isinstance(item, SourceRecord | Loss):
             yield item
         elif isinstance(item, Problem):
             is_damaged = True

@@ -111,7 +111,7 @@ class Source:
                 return
             counted = _Counted(buffered)
             unpacked = stack.enter_context(gzip.GzipFile(fileobj=counted))
-            yield _guarded(cast(BinaryIO, unpacked), self.name, lambda: counted.done)
+            yield _guarded(unpacked, self.name, lambda: counted.done)
 
     @contextmanager
     def archive(self) -> Iterator[Archive]:
@@ -236,7 +236,7 @@ class Archive:
         except _BROKEN as error:
             raise InvalidRequestError(f"{self._name}: file {name!r} cannot be unpacked: {error}") from error
         with unpacked:
-            yield _guarded(cast(BinaryIO, unpacked), f"{self._name}, {name}", lambda: info.compress_size)
+            yield _guarded(cast(io.BufferedIOBase, unpacked), f"{self._name}, {name}", lambda: info.compress_size)
 
 
 def lines_of(stream: BinaryIO, part: str | None = None) -> Iterator[Line | Problem]:
@@ -299,14 +299,14 @@ def _without_text(error: ValueError) -> str:
     return "has an object with a key twice" if message.startswith("an object has") else message
 
 
-def _guarded(stream: BinaryIO, name: str, packed_bytes: Callable[[], int]) -> BinaryIO:
+def _guarded(stream: io.BufferedIOBase, name: str, packed_bytes: Callable[[], int]) -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(_Guard(stream, name, packed_bytes), CHUNK_BYTES))
 
 
 class _Guard(io.RawIOBase):
     """Unpacked data, as long as they can be unpacked and are not many times what they were unpacked from."""
 
-    def __init__(self, stream: BinaryIO, name: str, packed_bytes: Callable[[], int]) -> None:
+    def __init__(self, stream: io.BufferedIOBase, name: str, packed_bytes: Callable[[], int]) -> None:
         self._stream = stream
         self._name = name
         self._packed_bytes = packed_bytes
@@ -317,7 +317,8 @@ class _Guard(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         try:
-            data = self._stream.read(len(buffer))
+            # `read` would throw away what it has when it meets the damage.
+            data = self._stream.read1(len(buffer))
         except _BROKEN as error:
             raise DamagedError(f"{self._name}: the compressed data are damaged or end early") from error
         self._done += len(data)
