@@ -19,7 +19,8 @@ def check_path(path: str) -> str:
         raise ValueError(f"is longer than {MAX_SCOPE_CHARACTERS} characters")
     if "*" in path:
         raise ValueError(
-            f"{path!r} has a '*'; only queries and grants take one, alone or at the end, as in '*' or 'coding/*'"
+            f"{path!r} has a '*'; only queries and grants take one, alone or at the end, as in '*', 'coding/*' or "
+            "'coding/**'"
         )
     if any(not segment.strip() for segment in path.split("/")):
         raise ValueError(f"{path!r} is not a path such as 'coding/preferences': a segment is empty")
@@ -29,7 +30,8 @@ def check_path(path: str) -> str:
 def check_pattern(pattern: str) -> str:
     """`pattern` if it is a well-formed scope pattern, else `ValueError`."""
     if pattern != "*":
-        check_path(pattern.removesuffix("/**") if pattern.endswith("/**") else pattern.removesuffix("/*"))
+        path = pattern.removesuffix("/**") if pattern.endswith("/**") else pattern.removesuffix("/*")
+        check_path(pattern if "*" in path else path)
     return pattern
 
 

@@ -287,14 +287,6 @@ def test_what_was_read_of_a_text_is_read_again_if_its_date_changes_meanwhile() -
     asyncio.run(run())
 
 
-def test_a_purge_takes_the_keys_of_what_expired() -> None:
-    with Memory("memory") as memory:
-        memory.add(content="tea", user_id="ann", key="k", expires_at="2020-01-01")
-        kept = memory.add(content="tea", user_id="ann", key="k")
-        assert memory.purge().memories == 1
-        assert memory.get_by_key("k", "ann") == kept
-
-
 def test_a_key_stores_many_memories_once() -> None:
     with Memory("memory") as memory:
         records = [{"content": f"note {n}", "user_id": "ann"} for n in range(3)]
@@ -303,3 +295,12 @@ def test_a_key_stores_many_memories_once() -> None:
         assert len(memory.list("ann").items) == 3
         memory.forget_user("ann")
         assert [record.content for record in memory.add_many(records[:1], idempotency_key="k")] == ["note 0"]
+
+
+@pytest.mark.parametrize("verb", ["add", "put"])
+def test_a_memory_takes_the_place_of_one_with_its_key_that_has_expired(verb: str) -> None:
+    with Memory("memory", embedder="hashing") as memory:
+        memory.add(content="milk", user_id="u", key="k", expires_at="2020-01-01")
+        added = getattr(memory, verb)(content="tea", user_id="u", key="k")
+        assert memory.purge().memories == 0
+        assert memory.get_by_key("k", "u") == added

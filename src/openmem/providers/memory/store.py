@@ -141,6 +141,8 @@ class MemoryStore:
         """Store a new memory behind those that its user has, but before those whose calls of `add` began later."""
         if record.id in self._by_id:
             self.remove(self._by_id[record.id])  # it has expired
+        if record.key is not None and (holder := self._by_key.get(_key_of(record, record.key))) is not None:
+            self.remove(holder)  # it has expired, too
         own = self._by_user[record.user_id]
         later = list(takewhile(lambda stored: stored.record.id > record.id, reversed(own.values())))
         for stored in later:
