@@ -22,10 +22,11 @@ def to_record(row: Row) -> MemoryRecord:
     """The record in a row with the columns of `RECORD`."""
     fields: dict[str, Any] = dict(zip(RECORD, row, strict=True))
     extensions = fields.pop("extensions")
-    if fields["created_at"].tzinfo is not UTC:
-        for name in _TIMES:
-            time = fields[name]
-            fields[name] = time and as_utc(time)
+    # psycopg gives other objects for UTC, and asyncpg gives the ends of the calendar without a zone.
+    for name in _TIMES:
+        time = fields[name]
+        if time is not None and time.tzinfo is not UTC:
+            fields[name] = as_utc(time)
     if fields["source"] is not None:
         fields["source"] = MemorySource(**json.loads(fields["source"]))
     if fields["metadata"] is not None:
