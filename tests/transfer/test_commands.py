@@ -1,0 +1,149 @@
+"""The commands that move memories, in this process and as a process of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from openmem import Memory, ProviderError, transfer
+from openmem.transfer import targets as targets_module
+
+from ..cli.conftest import Shell
+from ..properties.strategies import new_user
+from ..servers import Server
+from .files import memory, write
+
+PROFILES = """
+[profiles.old]
+url = "{old}"
+embedder = "hashing"
+
+[profiles.new]
+url = "{new}"
+embedder = "hashing"
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A person's directories, with nothing in them."""
+    for name in [name for name in os.environ if name.startswith(("OMP_", "OPENMEM_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    (tmp_path / "config" / "openmem").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture
+def profiles(server: Server, home: Path) -> Path:
+    """Two profiles, ``old`` and ``new``, with empty databases."""
+    path = home / "config" / "openmem" / "config.toml"
+    path.write_text(PROFILES.format(old=server.create_database(), new=server.create_database()))
+    path.chmod(0o600)
+    return home
+
+
+def test_from_one_profile_to_the_other_and_back_to_a_file(profiles: Path) -> None:
+    shell, user = Shell(), new_user()
+    for number in range(3):
+        shell.ok("add", f"fact {number}", "-u", user, "-p", "old")
+    dry = shell.ok("migrate", "--from", "old", "--to", "new", "--dry-run", "--json").json
+    assert (dry["written"], dry["dry_run"]) == (3, True)
+    assert shell.ok("migrate", "--from", "old", "--to", "new").lines == ["3 read, 3 written, 0 there already"]
+    again = shell.ok("migrate", "--from", "old", "--to", "new", "--json").json
+    assert (again["written"], again["equal"], again["lost"]) == (0, 3, [])
+    path = profiles / "m.omp.jsonl.gz"
+    assert shell.ok("export", str(path), "-p", "new", "--json").json["memories"] == 3
+    assert shell.ok("verify", str(path), "-p", "old").status == 0
+    shell.ok("add", "more", "-u", user, "-p", "old")
+    assert shell.ok("verify", str(path), "-p", "old", "--json").json["extra"] == 1
+    plain = shell.ok("export", "-", "-p", "new")
+    assert json.loads(plain.lines[-1])["memories"] == 3
+    assert shell("migrate", "--from", "old", "--to", "old").status == 2
+
+
+def test_a_report_says_what_was_not_stored_and_where(profiles: Path) -> None:
+    shell, user = Shell(), new_user()
+    path = write(profiles / "f", [memory("a", user), {**memory("b", user), "content": 7}, "{"])
+    report = profiles / "report.json"
+    ran = shell("import", "omp", str(path), "-p", "new", "--report", str(report), "--scope-prefix", "old")
+    assert ran.status == 5
+    assert "line 3: content" in ran.out
+    assert "line 4: is not valid JSON" in ran.out
+    told = json.loads(report.read_text())
+    assert (told["read"], told["written"], told["invalid"]) == (2, 1, 3)
+    assert [one["scope"] for one in shell.ok("list", "-u", user, "-p", "new", "--json").json["items"]] == ["old"]
+    missing = shell("verify", str(path), "-p", "old")
+    assert missing.status == 1
+
+
+def test_wrong_usage_is_refused_before_anything_is_read(profiles: Path) -> None:
+    shell = Shell()
+    for arguments in (
+        ("import", "omp", "none such"),
+        ("import", "none", "f"),
+        ("import", "omp", "f", "-o", "turns"),
+        ("import", "omp", "f", "--user-map", "none"),
+        ("import", "omp", "f", "--limit", "0"),
+        ("migrate", "--from", "old", "--to", "none"),
+        ("export", str(profiles / "no" / "f"), "-p", "old"),
+    ):
+        ran = shell(*arguments)
+        assert ran.status == 2, ran
+        assert ran.out == ""
+        assert ran.err.count("\n") == 1
+
+
+def test_a_target_that_dies_is_told_with_how_to_go_on(profiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets_module, "DELAYS_SECONDS", ())
+
+    async def dead(*_: object) -> None:
+        raise ProviderError("the server is gone", code="provider_unavailable")
+
+    monkeypatch.setattr("openmem.providers.postgres.provider.PostgresProvider.restore", dead)
+    path = write(profiles / "f", [memory("a")])
+    ran = Shell()("import", "omp", str(path), "-p", "new")
+    assert ran.status == 75
+    assert "the server is gone" in ran.err
+    assert "run the same command again" in ran.err
+
+
+def test_a_file_comes_from_standard_input(profiles: Path) -> None:
+    user = new_user()
+    path = write(profiles / "f", [memory("a", user)])
+    command = [sys.executable, "-m", "openmem.cli", "import", "omp", "-", "-p", "new", "--json"]
+    done = subprocess.run(command, input=path.read_bytes(), capture_output=True, check=False, timeout=100)
+    assert done.returncode == 5, done.stderr
+    assert json.loads(done.stdout)["written"] == 1
+
+
+def test_another_package_offers_a_format(profiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = profiles / "site"
+    (folder / "notes-1.dist-info").mkdir(parents=True)
+    (folder / "notes-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: notes\nVersion: 1\n")
+    (folder / "notes-1.dist-info" / "entry_points.txt").write_text("[openmem.readers]\nnotes = notes_reader:READER\n")
+    (folder / "notes_reader.py").write_text(
+        "from openmem.transfer import Reader, SourceRecord\n"
+        "from openmem.transfer.records import digest_id\n"
+        "def read(source, options):\n"
+        "    for line in source.lines():\n"
+        "        yield SourceRecord(digest_id(line.text), None, {'content': line.text}, line.place)\n"
+        "READER = Reader('notes', 'notes', read)\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    (profiles / "n.txt").write_text("tea\ncoffee\n")
+    with Memory("memory", embedder="hashing") as target:
+        settings = transfer.ImportSettings(changes=transfer.Changes(user="maya"))
+        report = transfer.import_(target, "notes", profiles / "n.txt", settings)
+        assert report.written == 2
+        assert [record.content for record in target.list("maya", order="oldest")] == ["tea", "coffee"]
+        assert transfer.import_(target, "notes", profiles / "n.txt", settings).equal == 2
+        source = target.list("maya")[0].source
+        assert source is not None
+        assert (source.app, source.type) == ("notes", "imported")
