@@ -17,16 +17,13 @@ status  meaning
 
 from __future__ import annotations
 
-import json
 import os
-import traceback
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import click
 
 from ..errors import InvalidRequestError, OMPError
-from .plain import one_line, safe_json
 
 EXIT_FAILED: Final = 1
 EXIT_MISUSED: Final = 2
@@ -63,6 +60,8 @@ def report_failure(error: Exception, arguments: Sequence[str]) -> int:
     """
     options = arguments[: list(arguments).index("--")] if "--" in arguments else arguments
     if os.environ.get("OPENMEM_TRACEBACK"):
+        import traceback  # noqa: PLC0415 - the help starts without
+
         traceback.print_exception(error)
     known = _known(error)
     say_error(known, as_json="--json" in options or "--jsonl" in options, is_verbose="--verbose" in options)
@@ -75,7 +74,11 @@ def say_error(error: OMPError, *, as_json: bool, is_verbose: bool = False) -> No
     Args:
         is_verbose: whether the sentence ends in the request id.
     """
+    from .plain import one_line, safe_json  # noqa: PLC0415 - the help starts without
+
     if as_json:
+        import json  # noqa: PLC0415
+
         from ..wire.errors import error_body  # noqa: PLC0415 - only for programs that ask
 
         click.echo(safe_json(json.dumps(error_body(error), ensure_ascii=False)), err=True)

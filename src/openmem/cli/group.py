@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from .._suggestions import closest
+from .failures import EXIT_CLOSED_PIPE
 from .table import COMMANDS, Row
 
 
@@ -38,6 +38,13 @@ class LazyGroup(click.Group):
             )
         )  # fmt: skip
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # click itself would end the process with another status.
+            raise click.exceptions.Exit(EXIT_CLOSED_PIPE) from None
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._rows)
 
@@ -54,6 +61,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in self._rows and not ctx.resilient_parsing and not name.startswith("-"):
+            from .._suggestions import closest  # noqa: PLC0415 - the help starts without
+
             meant = next((row for row in self._rows if row.startswith(name)), None) or closest(name, self._rows, 0.6)
             hint = "'openmem --help' has the commands" if meant is None else f"did you mean {meant!r}?"
             raise click.UsageError(f"there is no command {name[:80]!r}; {hint}", ctx)

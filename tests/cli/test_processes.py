@@ -1,0 +1,172 @@
+"""The command as a process, on the embedded server that it uses where nothing is set."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from openmem import Memory
+
+OPENMEM = [sys.executable, "-W", "error", "-m", "openmem.cli"]
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[Mapping[str, str]]:
+    """That of an account without settings, whose embedded server runs."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "OPENMEM_"))}
+    with tempfile.TemporaryDirectory(prefix="om-") as home:
+        Path(home).chmod(0o755)
+        places = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), home)
+        with Memory("local", path=Path(home, "openmem", "postgres"), embedder="hashing"):
+            yield clean | places
+
+
+def run(environment: Mapping[str, str], *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """A command run to its end."""
+    return subprocess.run(
+        [*OPENMEM, *arguments], env=environment, capture_output=True, text=True, timeout=60, **options
+    )
+
+
+def start(environment: Mapping[str, str], *arguments: str) -> subprocess.Popen[bytes]:
+    """A command that runs."""
+    return subprocess.Popen(
+        [*OPENMEM, *arguments], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def test_with_nothing_set_a_memory_is_added_and_found(environment: Mapping[str, str]) -> None:
+    openmem = " ".join(OPENMEM)
+    done = subprocess.run(
+        f'{openmem} add "Maya is vegan" -u maya && {openmem} search "can she eat eggs" -u maya',
+        shell=True, env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    added, heading, row = done.stdout.splitlines()
+    assert added.startswith("added mem_")
+    assert heading.split()[:2] == ["SCORE", "MEMORY"]
+    assert "Maya is vegan" in row
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""
+
+
+def test_ids_go_from_one_command_to_the_next(environment: Mapping[str, str]) -> None:
+    openmem = " ".join(OPENMEM)
+    done = subprocess.run(
+        f"printf '{{\"content\": \"a\"}}\\n{{\"content\": \"b\"}}\\n' | {openmem} add --batch - -u pipe -q "
+        f"| {openmem} delete - -u pipe --yes --jsonl",
+        shell=True, env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [list(json.loads(line)) for line in done.stdout.splitlines()] == [["deleted"], ["deleted"]]
+    assert run(environment, "count", "-u", "pipe").stdout == "0\n"
+
+
+def test_a_reader_that_has_enough_ends_the_command_quietly(environment: Mapping[str, str]) -> None:
+    with Memory("local", path=Path(environment["HOME"], "openmem", "postgres"), embedder="hashing") as memory:
+        memory.add_many({"content": "note " * 2000, "user_id": "many", "indexed": False} for _ in range(40))
+    with start(environment, "list", "--all", "--jsonl", "-u", "many") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"{")
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 141
+
+
+def test_an_interrupt_ends_it_without_a_traceback(environment: Mapping[str, str]) -> None:
+    process = start(environment, "add", "-", "-u", "maya")
+    assert process.stdin is not None
+    process.stdin.write(b"x\n" * 100_000)  # more than a pipe holds, so that it is reading by now
+    process.stdin.flush()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.decode().strip() == "openmem: interrupted"
+
+
+def test_several_at_once(environment: Mapping[str, str]) -> None:
+    processes = [start(environment, "add", f"text {n}", "-u", "many at once", "-q") for n in range(3)]
+    done = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], done
+    assert len({output for output, _ in done}) == 3
+    assert run(environment, "count", "-u", "many at once").stdout == "3\n"
+
+
+def test_status_of_the_embedded_server(environment: Mapping[str, str]) -> None:
+    with Memory("local", path=Path(environment["HOME"], "openmem", "postgres"), embedder="hashing") as memory:
+        memory.add(content="by another model", user_id="status")
+    done = run(environment, "status", "--json", "-u", "status", "--embedder", "hashing:64")
+    assert done.returncode == 0, done.stderr
+    backend = json.loads(done.stdout)["backend"]
+    assert backend["server"].startswith("PostgreSQL ")
+    assert backend["pgvector"].count(".") == 2
+    assert backend["directory"] == f"{environment['HOME']}/openmem/postgres"
+    assert (backend["memories_of_user"], backend["to_reindex"]) == (1, 0)
+    assert backend["to_reembed"] >= 1
+    text = run(environment, "status", "--embedder", "hashing:64").stdout
+    assert "run 'openmem reembed'" in text
+
+
+def test_serve(environment: Mapping[str, str]) -> None:
+    quiet = {**environment, "OMP_PROVIDER": "memory", "OMP_EMBEDDER": "hashing"}
+    process = start(quiet, "serve", "--port", "0")
+    assert process.stderr is not None
+    try:
+        line = process.stderr.readline().decode()
+        assert "serving memory at http://127.0.0.1:" in line
+        url = line.split()[-1]
+        assert httpx.get(f"{url}/capabilities", trust_env=False).status_code == 200
+        done = run({**environment, "OMP_BASE_URL": url}, "add", "Maya is vegan", "-u", "maya", "--json")
+        assert json.loads(done.stdout)["content"] == "Maya is vegan"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_wrong_settings_of_serve(environment: Mapping[str, str]) -> None:
+    for arguments, told in (
+        (["--port", "x"], "openmem: bad config: --port: "),
+        (["--host", "0.0.0.0"], "openmem: bad config: --host: without API keys the server only listens on loopback"),
+        (["--provider", "passthrough"], "openmem: missing config: provider 'passthrough' needs OMP_BASE_URL"),
+    ):
+        done = run(environment, "serve", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(told)
+
+
+def test_keys(environment: Mapping[str, str], tmp_path: Path) -> None:
+    file = str(tmp_path / "keys.json")
+    made = run(environment, "keys", "create", "--app", "chat", "--user", "maya", "--expires", "90d", "--file", file)
+    assert made.returncode == 0, made.stderr
+    key = made.stdout.strip()
+    assert key.startswith("omk_")
+    assert key not in made.stderr
+    listed = run({**environment, "OMP_KEYS_FILE": file}, "keys", "list", "--json").stdout
+    [entry] = json.loads(listed)["keys"]
+    assert (entry["app"], entry["users"]) == ("chat", ["maya"])
+    assert "sha256" not in entry
+    assert entry["id"] in run(environment, "keys", "list", "--file", file).stdout
+    assert run(environment, "keys", "revoke", entry["id"], "--file", file).returncode == 0
+    assert run(environment, "keys", "revoke", entry["id"], "--file", file).returncode == 2
+    assert run(environment, "keys", "list").returncode == 2
+
+
+def test_a_shell_completes_commands_and_flags(environment: Mapping[str, str]) -> None:
+    def completed(words: str, number: int) -> list[str]:
+        asked = {"_OPENMEM_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(number)}
+        return [line.split(",")[1] for line in run({**environment, **asked}).stdout.splitlines()]
+
+    assert completed("openmem se", 1) == ["search", "serve"]
+    assert completed("openmem search --min", 2) == ["--min-score"]
