@@ -77,7 +77,7 @@ class Token(NamedTuple):
 
 def tokens(text: str) -> list[Token]:
     """The different tokens of a text, in order of appearance."""
-    return list(map(token_of, token_texts(text)))
+    return list(map(_tokens.__getitem__, token_texts(text)))
 
 
 def token_texts(text: str) -> dict[str, None]:

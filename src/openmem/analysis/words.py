@@ -79,7 +79,7 @@ def query_words(text: str, language: str | None = None) -> list[QueryWord]:
         language: the code of the text's language; None if its words decide.
     """
     texts = token_texts(text)
-    found = list(map(token_of, texts))
+    found = [token_of(one) for one in texts]
     codes, certain = _languages(found, language)
     if language is None and _is_name(text, found, codes):
         codes, certain = (), False
