@@ -30,7 +30,7 @@ EGGS = "Maya is vegan and eats no eggs"
 QUESTION = "Does she eat eggs?"
 
 
-class Script(FunctionInvocationLayer, BaseChatClient):  # type: ignore[type-arg]
+class Script(FunctionInvocationLayer, BaseChatClient):
     """A chat client that answers by a script, and what it was sent."""
 
     def __init__(self, *calls: tuple[str, dict[str, Any]]) -> None:
@@ -41,11 +41,11 @@ class Script(FunctionInvocationLayer, BaseChatClient):  # type: ignore[type-arg]
 
     def _inner_get_response(
         self, *, messages: Sequence[Message], stream: bool = False, options: Any = None, **rest: Any
-    ) -> Awaitable[ChatResponse]:  # type: ignore[type-arg]
+    ) -> Awaitable[ChatResponse]:
         self.sent.append(list(messages))
         self.tools = [tool.name for tool in (options or {}).get("tools") or []]
 
-        async def answer() -> ChatResponse:  # type: ignore[type-arg]
+        async def answer() -> ChatResponse:
             if self.calls:
                 name, arguments = self.calls.pop(0)
                 call = Content.from_function_call(call_id=str(len(self.calls)), name=name, arguments=arguments)

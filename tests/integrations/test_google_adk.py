@@ -127,7 +127,7 @@ def test_applications_are_apart(clients: MemoryClients, user: str) -> None:
 
 def test_a_deleted_turn_is_not_brought_back_by_its_session(clients: MemoryClients, user: str) -> None:
     service = OpenmemMemoryService(clients)
-    mine = {"app_name": APP, "user_id": user}
+    mine: dict[str, Any] = {"app_name": APP, "user_id": user}
 
     async def main() -> None:
         await service.add_events_to_memory(**mine, events=[event("e", EGGS)])

@@ -36,8 +36,9 @@ class Script(Model):
         return {}
 
     async def structured_output(self, *args: Any, **rest: Any) -> AsyncIterator[Any]:
-        raise NotImplementedError
-        yield
+        nothing: tuple[Any, ...] = ()
+        for event in nothing:
+            yield event
 
     async def stream(self, messages: Any, *args: Any, **rest: Any) -> AsyncIterator[Any]:
         self.sent.append([dict(message) for message in messages])

@@ -25,6 +25,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT: dict[str, Any] = PYPROJECT["project"]
 GROUPS: dict[str, Any] = PYPROJECT["dependency-groups"]
+FRAMEWORKS_APART = {
+    "agent_framework": "agent-framework-core",
+    "google": "google-adk",
+    "llama_index": "llama-index-core",
+    "strands": "strands-agents",
+}
+"""Frameworks that are tested in environments of their own: what is imported, and what is installed for it."""
 PIN = re.compile(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*")
 
 
@@ -40,8 +47,12 @@ def direct_requirements() -> list[Requirement]:
 
 
 def requirements_of_tests() -> list[Requirement]:
-    """Those that are installed for the tests: all but what brings PyTorch, and what changes mem0's engine."""
-    return [item for item in direct_requirements() if item.name not in {"sentence-transformers", "fastembed"}]
+    """Those that are installed for the tests.
+
+    They are all but what brings PyTorch, what changes mem0's engine, and frameworks with an environment of their own.
+    """
+    others = {"sentence-transformers", "fastembed", *FRAMEWORKS_APART.values()}
+    return [item for item in direct_requirements() if item.name not in others]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +95,16 @@ def test_all_is_the_sum_of_the_extras_but_for_heavy_models_and_agent_frameworks(
     [everything] = PROJECT["optional-dependencies"]["all"]
     assert Requirement(everything).extras == set(PROJECT["optional-dependencies"]) - {
         *("all", "testing", "multilingual", "sentence-transformers", "fastembed"),
-        *("langchain", "langgraph", "openai-agents", "pydantic-ai"),
+        *(
+            "agent-framework",
+            "google-adk",
+            "langchain",
+            "langgraph",
+            "llama-index",
+            "openai-agents",
+            "pydantic-ai",
+            "strands",
+        ),
     }
 
 
@@ -134,7 +154,7 @@ USED_IF_INSTALLED = {"opentelemetry"}
 
 def test_what_modules_import_is_declared() -> None:
     declared = {canonicalize_name(item.name) for item in direct_requirements()}
-    distributions = packages_distributions()
+    distributions = {**packages_distributions(), **{module: [name] for module, name in FRAMEWORKS_APART.items()}}
     known = {"openmem", *sys.stdlib_module_names, *USED_IF_INSTALLED}
     known |= {name for name, other in BROUGHT_BY_OTHERS.items() if other in declared}
     missing: set[tuple[str, str]] = set()
