@@ -82,33 +82,37 @@ masks AS MATERIALIZED (
 scored_flags AS (
     SELECT * FROM unnest(:mask_flags::text::bigint[], :mask_factors::text::float8[]) AS words (flag, factor)
 ),
--- What the ranking needs of a memory: one row per row of searched, about 1000 at most.
+-- What the ranking needs of a memory: one row per row of searched, about 1000 at most. The id comes last:
+-- PostgreSQL finds a column sooner if those before it have one length in all rows.
 features AS MATERIALIZED (
-    SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+    SELECT -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
+    -- least number for a memory without terms.
+    CASE WHEN (SELECT second IS NULL FROM masks)
+        -- One inner product is enough for most queries.
+        THEN coalesce((m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint, (-9223372036854775808)::bigint)
+        ELSE coalesce(
+            (m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint
+                | ((m.terms OPERATOR(public.<#>) (SELECT second FROM masks))::bigint << 24)
+                | coalesce((m.terms OPERATOR(public.<#>) (SELECT third FROM masks))::bigint << (2 * 24), 0),
+            (-9223372036854775808)::bigint
+        )
+    END AS term_mask,
         -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
         -- PostgreSQL orders above all numbers.
         CASE WHEN m.embedding_model = :model::text
             THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
         END AS distance,
-        -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
-        -- least number for a memory without terms.
-        CASE WHEN (SELECT second IS NULL FROM masks)
-            -- One inner product is enough for most queries.
-            THEN coalesce((m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint, (-9223372036854775808)::bigint)
-            ELSE coalesce(
-                (m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint
-                    | ((m.terms OPERATOR(public.<#>) (SELECT second FROM masks))::bigint << 24)
-                    | coalesce((m.terms OPERATOR(public.<#>) (SELECT third FROM masks))::bigint << (2 * 24), 0),
-                (-9223372036854775808)::bigint
-            )
-        END AS term_mask
+        m.ordinal, m.valid_from IS NOT NULL AS is_dated, coalesce(m.valid_from, m.created_at) AS moment, m.id
     FROM searched m
     UNION ALL
     -- No rows, though the planner expects 1,000. It cannot know how many memories a user has. If it guesses few, it
     -- joins features with others by a nested loop, which compares all with all.
-    SELECT NULL::text, NULL::int, NULL::timestamptz, NULL::boolean, NULL::float8, NULL::bigint
+    SELECT NULL::bigint, NULL::float8, NULL::int, NULL::boolean, NULL::timestamptz, NULL::text
     FROM generate_series(1, 1000)
     WHERE :limit::bigint < 0
+    -- Masks are then counted without a hash table. And what a sort returns are rows that a CTE only copies. It would make
+    -- each of other ones twice: to keep it, and for the first that reads it.
+    ORDER BY term_mask
 ),
 -- One row per different mask. Memories with equal masks have equal coverages, so those are computed per mask.
 mask_counts AS MATERIALIZED (
@@ -150,7 +154,7 @@ top_k AS MATERIALIZED (
     FROM (
         SELECT *, greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity
         FROM (
-            SELECT id, ordinal, moment, is_dated, distance, term_mask, coverage,
+            SELECT
                 coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
                     * CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
                     * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
@@ -160,7 +164,8 @@ top_k AS MATERIALIZED (
                             greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
                             100
                         )))
-                    END AS score
+                    END AS score,
+                term_mask, distance, coverage, ordinal, is_dated, moment, id
             FROM compared
             ORDER BY score DESC, id DESC
             LIMIT greatest(30, :limit::bigint)

@@ -19,7 +19,7 @@ MEMORIES: list[Any] = [
         "account_uuid": "acc-1",
     }
 ]
-PROJECTS = [{"uuid": "p-1", "name": "Shop / web", "description": "The shop", "docs": []}]
+PROJECTS = [{"uuid": "p-1", "name": "Shop / web", "description": "The shop", "docs": [{"content": "long"}]}]
 CONVERSATIONS = [
     {
         "uuid": "c-1", "name": "Dinner", "summary": "About dinner", "created_at": "2025-06-01T10:00:00.000000Z",
@@ -46,7 +46,7 @@ def test_memories_are_taken_apart_and_nothing_of_them_is_kept_twice() -> None:
     assert ships.fields["scope"] == "projects/Shop - web"
     assert ships.fields["x-claude"]["project"] == {"uuid": "p-1", "name": "Shop / web", "description": "The shop"}
     assert [problem.field for problem in problems(found)] == ["project_memories"]
-    assert losses(found) == ["claude.conversations"]
+    assert losses(found) == ["claude.projects", "claude.conversations"]
     assert all("is vegan" not in str(record.fields) for record in (work, nuts, ships))
 
 

@@ -26,6 +26,8 @@ def read(source: Source, options: Options) -> Iterator[Item]:
         if memories is None and conversations is None:
             raise InvalidRequestError(f"{source.name}: has no memories.json: is no archive of data from Claude")
         projects = _projects(archive)
+        if any(project.get("docs") or project.get("prompt_template") for project in projects.values()):
+            yield Loss(f"{_FORMAT}.projects", "documents and prompts of projects are no memories")
         if memories is not None:
             for row in table(archive, memories):
                 yield from [row] if isinstance(row, Problem) else account(*row, projects)

@@ -25,18 +25,22 @@ query AS MATERIALIZED (
     SELECT {reach} AS reach
 ),
 {words},
--- What the ranking needs of a memory: one row per row of searched, about {exact_scan_limit} at most.
+-- What the ranking needs of a memory: one row per row of searched, about {exact_scan_limit} at most. The id comes last:
+-- PostgreSQL finds a column sooner if those before it have one length in all rows.
 features AS MATERIALIZED (
-    SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+    SELECT {term_mask} AS term_mask,
         {distance} AS distance,
-        {term_mask} AS term_mask
+        m.ordinal, m.valid_from IS NOT NULL AS is_dated, coalesce(m.valid_from, m.created_at) AS moment, m.id
     FROM searched m
     UNION ALL
     -- No rows, though the planner expects 1,000. It cannot know how many memories a user has. If it guesses few, it
     -- joins features with others by a nested loop, which compares all with all.
-    SELECT NULL::text, NULL::int, NULL::timestamptz, NULL::boolean, NULL::float8, NULL::bigint
+    SELECT NULL::bigint, NULL::float8, NULL::int, NULL::boolean, NULL::timestamptz, NULL::text
     FROM generate_series(1, 1000)
     WHERE :limit::bigint < 0
+    -- Masks are then counted without a hash table. And what a sort returns are rows that a CTE only copies. It would make
+    -- each of other ones twice: to keep it, and for the first that reads it.
+    ORDER BY term_mask
 ),
 -- One row per different mask. Memories with equal masks have equal coverages, so those are computed per mask.
 mask_counts AS MATERIALIZED (
@@ -63,10 +67,11 @@ top_k AS MATERIALIZED (
     FROM (
         SELECT *, {similarity} AS similarity
         FROM (
-            SELECT id, ordinal, moment, is_dated, distance, term_mask, coverage,
+            SELECT
                 {own_score}
                     * {question_share}
-                    * {recency} AS score
+                    * {recency} AS score,
+                term_mask, distance, coverage, ordinal, is_dated, moment, id
             FROM compared
             ORDER BY score DESC, id DESC
             LIMIT greatest({seeds}, :limit::bigint)
