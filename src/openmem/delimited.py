@@ -169,6 +169,11 @@ def delimit_notes(
     given = list(notes)
     if token_budget is None:
         return _delimited(given)
+    if count_tokens is estimate_tokens and 2 * sum(len(note.content) for note in given) <= token_budget:
+        whole = _delimited(given)
+        most = most_of_one if most_of_one is not None and len(given) > 1 else token_budget
+        if _is_short(whole.text, token_budget) and all(_is_short(line, most) for line in whole.text.split("\n")):
+            return whole
     left = token_budget - count_tokens(delimit("-"))
     shown: list[Note] = []
     for note in given:
@@ -215,6 +220,11 @@ def show_hidden(text: str) -> str:
         parts.append(character)
     parts.append(_shown(hidden))
     return "".join(parts)
+
+
+def _is_short(text: str, token_budget: int) -> bool:
+    """Whether a text is within a budget whatever it says: an estimate has at most twice as many tokens as bytes."""
+    return 2 * len(text.encode()) + text.count("\n") < token_budget
 
 
 def _delimited(notes: Sequence[Note]) -> Delimited:

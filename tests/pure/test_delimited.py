@@ -86,6 +86,26 @@ def test_notes_keep_to_their_budget(contents: list[str], token_budget: int) -> N
         assert len(inner(result.text).split("\n")) == len(result.notes)
 
 
+@given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from("abAB 'mem_0.\n\t"))))
+def test_an_estimate_is_at_most_twice_the_bytes(text: str) -> None:
+    """Short notes are not counted, since this holds."""
+    assert estimate_tokens(text) <= 2 * len(text.encode(errors="surrogatepass")) + text.count("\n") + 1
+
+
+@pytest.mark.parametrize("most_of_one", [None, 60])
+@pytest.mark.parametrize("token_budget", [100, 300, 1_000, 5_000])
+def test_notes_that_need_no_counting_are_those_that_counting_lets_in(
+    token_budget: int, most_of_one: int | None
+) -> None:
+    def counted(text: str) -> int:
+        return estimate_tokens(text)
+
+    for length in (1, 5, 20, 60, 200):
+        notes = [Note(f"mem_{number}", "<tea> and milk " * length) for number in range(5)]
+        counting = delimit_notes(notes, token_budget=token_budget, most_of_one=most_of_one, count_tokens=counted)
+        assert delimit_notes(notes, token_budget=token_budget, most_of_one=most_of_one) == counting
+
+
 @pytest.mark.parametrize(
     "text",
     [
