@@ -3,8 +3,8 @@
 The rounds of the three alternate, so that a machine that is busy with something else slows all of them alike; the ratio
 counts. Beside each rate stands the processor time of this process for a memory, without that of the database server.
 
-With ``--sizes`` it is measured instead how much memory a process takes at most that imports and exports so many. No search
-finds those, since vectors and words cost an import what they cost `add_many`.
+With ``--sizes`` it is measured instead how much memory a process takes at most that imports and exports so many. No
+search finds those, since vectors and words cost an import what they cost `add_many`.
 
     python -m benchmarks.moving [--embedder NAME] [--memories 10000] [--rounds 5]
     python -m benchmarks.moving --sizes 10000 500000
