@@ -85,7 +85,7 @@ def lost(source: object, found: Iterable[SourceRecord]) -> list[object]:
         for leaf in leaves(source)
         if leaf not in (None, "")
         and _comparable(leaf) not in kept
-        and not (isinstance(leaf, float | int) and leaf >= 1e9 and parse_time(leaf) in kept)
+        and not (isinstance(leaf, float | int) and not isinstance(leaf, bool) and parse_time(leaf) in kept)
         and not (isinstance(leaf, str) and any(leaf in text for text in texts))
         and str(leaf) not in kept
     ]

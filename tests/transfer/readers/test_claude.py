@@ -20,7 +20,7 @@ MEMORIES: list[Any] = [
     }
 ]
 PROJECTS = [{"uuid": "p-1", "name": "Shop / web", "description": "The shop", "docs": [{"content": "long"}]}]
-CONVERSATIONS = [
+CONVERSATIONS: list[Any] = [
     {
         "uuid": "c-1", "name": "Dinner", "summary": "About dinner", "created_at": "2025-06-01T10:00:00.000000Z",
         "account": {"uuid": "acc-1"},

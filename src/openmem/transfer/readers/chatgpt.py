@@ -125,7 +125,7 @@ def _message(place: Place, message: Row, conversation: Row, before: datetime | N
         return Loss(f"{_FORMAT}.mapping", "messages without text, such as images", place)
     if content:
         fields.left["content"] = content | ({"parts": others} if others else {})
-    if not fields.left.get("create_time"):
+    if message.get("create_time") == 0 and message["create_time"] is not False:
         fields.drop("create_time")
     said = fields.time("create_time")
     source_id = fields.name("id")

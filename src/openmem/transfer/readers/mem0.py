@@ -15,7 +15,7 @@ from ..formats import Options, Reader
 from ..records import Item, Place, Problem
 from ..sources import Source
 from .enveloped import open_envelope, without_envelope
-from .fields import Fields, earliest, end_of_day, record, scope_of
+from .fields import Fields, earliest, end_of_day, record, scope_of, time_of
 from .mem0_history import History
 from .rows import rows_of
 
@@ -94,7 +94,7 @@ def memory(place: Place, row: dict[str, Any], entity: str = "user") -> Item:
     user_id = fields.name(*_ENTITIES[entity])
     agent, run = (_peek(fields, name) for name in ("agent", "run"))
     scope = scope_of(*(("agents", agent) if agent else ()), *(("runs", run) if run else ()))
-    expires = end_of_day(fields.time("expiration_date"))
+    expires = end_of_day(time_of(fields.left.get("expiration_date")))
     return record(
         _FORMAT,
         fields,
@@ -117,7 +117,7 @@ def _ours(
     extension = kept.pop(f"x-{_FORMAT}", {})
     if isinstance(extension, dict):
         fields.left |= extension
-    kept["valid_to"] = earliest(kept.get("valid_to"), end_of_day(fields.time("expiration_date")))
+    kept["valid_to"] = earliest(kept.get("valid_to"), end_of_day(time_of(fields.left.get("expiration_date"))))
     return record(_FORMAT, fields, place, content, source_id=source_id, user_id=user, **kept)
 
 

@@ -54,7 +54,8 @@ def memory(
     if app is not None:
         fields.left["app"] = app
         fields.drop("app_id")
-    named = [(categories or {}).get(str(id)) for id in row.get("category_ids") or () if isinstance(id, str)]
+    ids = row.get("category_ids")
+    named = [(categories or {}).get(str(id)) for id in ids] if isinstance(ids, list) else []
     tags = names_of(category.get("name") for category in named if category is not None)
     if named and None not in named:
         fields.drop("category_ids")
@@ -64,7 +65,7 @@ def memory(
     fields.left |= {"access_controls": access} if access else {}
     state = fields.left.get("state")
     ended = None
-    if state in _STATES:
+    if isinstance(state, str) and state in _STATES:
         since = [time_of(change.get("changed_at")) for change in history or () if change.get("new_state") == state]
         own = fields.time(_STATES[state])
         ended = own or max((moment for moment in since if moment is not None), default=None)
