@@ -84,13 +84,16 @@ def test_a_report_says_what_was_not_stored_and_where(profiles: Path) -> None:
 
 
 def test_wrong_usage_is_refused_before_anything_is_read(profiles: Path) -> None:
-    shell = Shell()
+    shell, file = Shell(), write(profiles / "f", [])
     for arguments in (
         ("import", "omp", "none such"),
-        ("import", "none", "f"),
-        ("import", "omp", "f", "-o", "turns"),
-        ("import", "omp", "f", "--user-map", "none"),
-        ("import", "omp", "f", "--limit", "0"),
+        ("import", "omp", str(profiles)),
+        ("import", "none", str(file)),
+        ("import", "omp", str(file), "-o", "turns"),
+        ("import", "omp", str(file), "-o", "none=1"),
+        ("import", "omp", str(file), "--user-map", "none"),
+        ("import", "omp", str(file), "--limit", "0"),
+        ("verify", "none such"),
         ("migrate", "--from", "old", "--to", "none"),
         ("export", str(profiles / "no" / "f"), "-p", "old"),
     ):
@@ -98,6 +101,7 @@ def test_wrong_usage_is_refused_before_anything_is_read(profiles: Path) -> None:
         assert ran.status == 2, ran
         assert ran.out == ""
         assert ran.err.count("\n") == 1
+    assert not (profiles / "data").exists()
 
 
 def test_a_target_that_dies_is_told_with_how_to_go_on(profiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:

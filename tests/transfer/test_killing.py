@@ -15,8 +15,8 @@ from openmem.transfer import Choice
 from ..properties.strategies import new_user
 from ..servers import Server
 
-MEMORIES: Final = int(os.environ.get("OPENMEM_KILLED_MEMORIES", "1500"))
-KILLS: Final = int(os.environ.get("OPENMEM_KILLS", "2"))
+MEMORIES: Final = int(os.environ.get("OPENMEM_KILLED_MEMORIES", "1000"))
+KILLS: Final = int(os.environ.get("OPENMEM_KILLS", "1"))
 BATCH: Final = max(50, MEMORIES // 50)
 
 

@@ -49,13 +49,21 @@ class Reader:
         Raises:
             InvalidRequestError: an option is unknown, the source cannot be opened, or is not of this format.
         """
+        self.check(source, options)
+        return self.read(source, options)
+
+    def check(self, source: Source, options: Options) -> None:
+        """Refuse options that there are not, and a folder where there must be a file.
+
+        Raises:
+            InvalidRequestError: that is so.
+        """
         for name in options:
             if name not in self.options:
                 known = ", ".join(sorted(self.options)) or "none"
                 raise InvalidRequestError(f"option {name!r}: format {self.format!r} does not have it; it has {known}")
         if source.is_folder and not self.takes_folder:
             raise InvalidRequestError(f"{source.name} is a folder; a source of format {self.format!r} is one file")
-        return self.read(source, options)
 
 
 def flag(options: Options, name: str) -> bool:

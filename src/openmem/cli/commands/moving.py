@@ -56,6 +56,13 @@ def _settings(session: Session | None, given: dict[str, Any]) -> ImportSettings:
     )
 
 
+def _checked(session: Session, format: str, file: str, given: dict[str, Any]) -> tuple[ImportSettings, Source]:
+    """What is asked for, as far as it can be known to be right before a backend is reached."""
+    reader, settings, source = reader_for(format), _settings(session, given), _source(file)
+    reader.check(source, settings.options)
+    return settings, source
+
+
 def _pair(option: str) -> tuple[str, str]:
     name, equals, value = option.partition("=")
     if not equals:
@@ -108,17 +115,16 @@ def _export_pam(session: Session, file: str, choice: Choice) -> None:
 
 
 def import_memories(session: Session, format: str, file: str, report_path: str | None, **given: Any) -> int:
-    reader_for(format)
-    settings = _settings(session, given)
+    settings, source = _checked(session, format, file, given)
     with session.memory() as memory, session.progress("read") as progress:
-        report = session.run(import_source(memory.client, format, _source(file), settings, _shown(progress)))
+        report = session.run(import_source(memory.client, format, source, settings, _shown(progress)))
     return _tell(session, report, report_path, EXIT_PARTLY if report.invalid or report.failed else 0)
 
 
 def verify_memories(session: Session, file: str, format: str, report_path: str | None, **given: Any) -> int:
-    settings = _settings(session, given)
+    settings, source = _checked(session, format, file, given)
     with session.memory() as memory, session.progress("compared") as progress:
-        report = session.run(verify_source(memory.client, format, _source(file), settings, _shown(progress)))
+        report = session.run(verify_source(memory.client, format, source, settings, _shown(progress)))
     is_same = report.is_complete and not report.written
     return _tell(session, report, report_path, 0 if is_same else EXIT_FAILED)
 
