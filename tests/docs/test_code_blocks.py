@@ -84,7 +84,7 @@ def pages_that_run() -> Iterator[Any]:
             yield pytest.param(page, marks=[pytest.mark.filterwarnings(warning) for warning in ignored])
 
 
-@pytest.mark.parametrize("page", pages_that_run())
+@pytest.mark.parametrize("page", list(pages_that_run()))
 def test_code_runs(page: str, server: Server, user_directories: None) -> None:
     if page in FRAMEWORKS_APART:
         pytest.importorskip(FRAMEWORKS_APART[page])
