@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -32,12 +33,12 @@ def lines(*messages: object) -> str:
     return "".join(f"{json.dumps(message)}\n" for message in messages)
 
 
-def started(*arguments: str, **variables: str) -> subprocess.Popen[str]:
-    """The command, with pipes."""
+def started(*arguments: str, before: Sequence[str] = (), **variables: str) -> subprocess.Popen[str]:
+    """The command, with pipes; behind another one that starts it."""
     host = command(*arguments, **variables)
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        [host.command, *host.args], env=host.env, cwd="/", stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        [*before, host.command, *host.args], env=host.env, cwd="/", stdin=pipe, stdout=pipe, stderr=pipe, text=True
     )
 
 

@@ -18,6 +18,7 @@ from ..access import Grants
 from ..call import Call
 from ..errors import OMPError, ProviderError
 from .callers import Caller, RequestContext, name_of_client
+from .reading import Requests
 from .server import MemoryServer
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ async def _serve(backend: Backend, for_chatgpt: bool) -> int:
 
 async def _answer(server: Server[Any]) -> None:
     async with stdio_server() as (incoming, outgoing):
-        await server.run(incoming, outgoing, server.create_initialization_options())
+        await server.run(Requests(incoming, outgoing), outgoing, server.create_initialization_options())
 
 
 def _tell(told: asyncio.Future[int], number: int) -> None:
