@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo bench bench-http test test-quick coverage test-lowest test-letta test-mcp test-pgbouncer lint format clean constraints
 
 help:  ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-31s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.installed  ## Run a guided tour: no server, no key, no network
 	@$(BIN)/python examples/demo/run.py
@@ -54,6 +54,12 @@ test-letta: $(VENV)/.installed  ## Install a real Letta server, and run the test
 test-mcp: $(VENV)/.installed  ## Run the official conformance suite and the Inspector of MCP, which need npm
 	@$(BIN)/python -m tests.mcp_suites.real
 
+test-frameworks: $(VENV)/.installed  ## Test the integrations, each framework in an environment of its own; FRAMEWORKS="langgraph"
+	@$(BIN)/python -m tests.frameworks.run $(FRAMEWORKS)
+
+test-frameworks-latest: $(VENV)/.installed  ## The same with the newest version of each framework
+	@$(BIN)/python -m tests.frameworks.run --latest $(FRAMEWORKS)
+
 test-pgbouncer: $(VENV)/.installed  ## Test clients behind a real PgBouncer, which must be installed
 	@PATH="$$PATH:/usr/sbin" command -v "$${PGBOUNCER:-pgbouncer}" >/dev/null || { \
 		echo "PgBouncer is not installed; on Debian and Ubuntu: apt install pgbouncer," \
@@ -73,7 +79,7 @@ constraints: $(VENV)/.installed  ## Write the files with the versions of depende
 	@$(BIN)/python tools/constraints.py --group bench constraints-bench.txt
 
 clean:  ## Remove what the other targets made
-	rm -rf .venv .venv-bench .venv-lowest .venv-letta .mcp-tools bench-results .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* build dist
+	rm -rf .venv .venv-frameworks-* .venv-bench .venv-lowest .venv-letta .mcp-tools bench-results .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* build dist
 	find src tests examples tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
