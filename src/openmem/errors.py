@@ -19,6 +19,7 @@ The driver's or vendor's own exception is the ``__cause__``. Misuse of an object
 
 from __future__ import annotations
 
+import traceback
 from copy import copy
 from typing import ClassVar, TypeVar
 
@@ -159,3 +160,17 @@ def copied(error: E) -> E:
 def unavailable(message: str) -> ProviderError:
     """A `ProviderError` that a later retry may cure."""
     return ProviderError(message, code="provider_unavailable")
+
+
+def origin(error: BaseException) -> str:
+    """Types and stack frames of an error and its causes for a log, without any message, since those hold values."""
+    parts: list[str] = []
+    current: BaseException | None = error
+    while current is not None and len(parts) < 5:
+        frames = traceback.extract_tb(current.__traceback__)[-6:]
+        stack = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+        state = getattr(current, "sqlstate", None)
+        kind = type(current).__qualname__ + (f" (SQLSTATE {state})" if state else "")
+        parts.append(f"{kind} at {stack}")
+        current = current.__cause__ or current.__context__
+    return "; caused by ".join(parts)

@@ -46,7 +46,9 @@ def test_hostile_memories_stay_data(mode: Mode) -> None:
             await memory.add(content="the root's secret", user_id="root")
             async with in_process(memory, mode=mode) as client:
                 for content in HOSTILE:
-                    await check_calls(client, content)
+                    await check_call(client, "search_memories", query=content, limit=25)
+                await check_call(client, "get_context", query=" ".join(HOSTILE), token_budget=4_000)
+                await check_call(client, "list_memories", limit=50)
                 listed = (await answer(client, "list_memories", limit=50))["memories"]
                 assert len(listed) == len(HOSTILE)
                 for item in listed:
@@ -54,16 +56,11 @@ def test_hostile_memories_stay_data(mode: Mode) -> None:
                 assert {record.user_id for record in await memory.list("maya", limit=100)} == {"maya"}
                 assert await memory.count("root") == 1
 
-    async def check_calls(client: Client, content: str) -> None:
-        for tool, arguments in (
-            ("search_memories", {"query": content, "limit": 25}),
-            ("get_context", {"query": content, "token_budget": 2_000}),
-            ("list_memories", {"limit": 50}),
-        ):
-            result = await client.call_tool(tool, arguments)
-            check_data(text_of(result))
-            assert not UNSEEN.search(json.dumps(result.structured_content, ensure_ascii=False).replace("\n", ""))
-            assert "root's secret" not in text_of(result)
+    async def check_call(client: Client, tool: str, **arguments: Any) -> None:
+        result = await client.call_tool(tool, arguments)
+        check_data(text_of(result))
+        assert not UNSEEN.search(json.dumps(result.structured_content, ensure_ascii=False).replace("\n", ""))
+        assert "root's secret" not in text_of(result)
 
     asyncio.run(main())
 
@@ -132,6 +129,24 @@ def test_no_log_has_a_text(settings: dict[str, object], mode: Mode) -> None:
     ours = [line for line in logged if not line.startswith(("httpcore", "httpx", "mcp.client", "client"))]
     assert any(line.startswith("openmem") for line in ours)
     assert [line for line in ours if SECRET in line] == []
+
+
+def test_a_defect_over_standard_output_is_logged_without_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    from openmem.mcp import tools  # noqa: PLC0415 - the module is patched
+
+    async def broken(caller: object, given: object) -> tools.Answer:
+        raise ValueError(f"about {SECRET}")
+
+    monkeypatch.setattr(tools, "TOOLS", {"search_memories": broken})
+
+    async def main() -> None:
+        async with AsyncMemory(provider="memory", embedder="hashing") as memory, in_process(memory) as client:
+            assert "internal error" in await refusal(client, "search_memories", {"query": "q"})
+
+    with everything_logged() as logged:
+        asyncio.run(main())
+    assert any("internal error: ValueError" in line for line in logged)
+    assert [line for line in logged if SECRET in line] == []
 
 
 @pytest.mark.parametrize("mode", MODES)

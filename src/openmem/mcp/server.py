@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
@@ -54,10 +53,6 @@ CALL_SECONDS: Final = 50.0
 PROGRESS_SECONDS: Final = 2.0
 """How often a host that asks for it is told that a call goes on."""
 LISTS_ARE_FRESH_MILLISECONDS: Final = 60_000
-
-logger = logging.getLogger("openmem.mcp")
-
-Handler = Callable[[RequestContext, Any], Awaitable[Any]]
 
 
 class MemoryServer:

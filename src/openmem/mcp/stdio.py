@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from mcp.server.stdio import stdio_server
 from .._ids import new_request_id
 from ..access import Grants
 from ..call import Call
-from ..errors import OMPError, ProviderError
+from ..errors import OMPError, ProviderError, origin
 from .callers import Caller, RequestContext, name_of_client
 from .reading import Requests
 from .server import MemoryServer
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from ..operations import Operation
 
 R = TypeVar("R")
+
+logger = logging.getLogger("openmem.mcp")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -82,7 +85,8 @@ class OneUser:
             return error
         if isinstance(error, ImportError):
             return OMPError(str(error), code="missing_extra")
-        return OMPError(f"this is a defect of openmem ({type(error).__name__})", code="internal_error")
+        logger.error("internal error: %s", origin(error))
+        return OMPError("internal error; the log of this host's server tells more", code="internal_error")
 
     def _opened(self) -> AsyncMemory:
         if self._memory is None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import math
-import traceback
 from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
+from ..errors import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError, origin
 from ..wire.errors import STATUS_OF_CODE, error_body
 
 logger = logging.getLogger("openmem.server")
@@ -97,17 +96,3 @@ def for_clients(error: BaseException, request_id: str) -> OMPError:
             return error
     logger.error("request %s: internal error: %s", request_id, origin(error))
     return InternalError("internal error; the server's log tells more under this request id")
-
-
-def origin(error: BaseException) -> str:
-    """Types and stack frames of an error and its causes, without any message, since those hold values."""
-    parts: list[str] = []
-    current: BaseException | None = error
-    while current is not None and len(parts) < 5:
-        frames = traceback.extract_tb(current.__traceback__)[-6:]
-        stack = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
-        state = getattr(current, "sqlstate", None)
-        kind = type(current).__qualname__ + (f" (SQLSTATE {state})" if state else "")
-        parts.append(f"{kind} at {stack}")
-        current = current.__cause__ or current.__context__
-    return "; caused by ".join(parts)

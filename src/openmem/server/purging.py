@@ -10,9 +10,8 @@ from typing import Final
 from .._ids import new_request_id
 from ..call import Call
 from ..client import Client
-from ..errors import InvalidRequestError, OMPError
+from ..errors import InvalidRequestError, OMPError, origin
 from ..operations import Purge
-from .errors import origin
 
 APP: Final = "omp-server"
 

@@ -18,9 +18,9 @@ from typing import Any, cast
 import uvicorn
 from fastapi import FastAPI
 
+from ..errors import origin
 from .accepting import Acceptor, connections_allowed, raise_descriptor_limit
 from .config import OmpServerConfig
-from .errors import origin
 from .slow_clients import SlowClientProtocol
 
 BACKLOG = 512
