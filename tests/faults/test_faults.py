@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from openmem import AsyncMemory, InvalidRequestError, Memory, ProviderError, UnauthorizedError
+from openmem.drivers.postgres import asyncpg_connection
 from openmem.embedders.hashing import HashingEmbedder
 
 from ..proxy import Proxy
@@ -305,7 +306,12 @@ def test_a_frozen_server_is_given_up_after_timeout(db: Database, proxy: Proxy) -
         mem.get(db.id)
 
 
-def test_a_statement_given_up_after_timeout_is_stopped(db: Database) -> None:
+@pytest.mark.parametrize("silence", [0.05, 2.0], ids=["silent before the limit", "limit before that"])
+def test_a_statement_given_up_after_timeout_is_stopped(
+    db: Database, silence: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asyncpg_connection, "SILENCE_SECONDS", silence)
+
     async def main() -> None:
         async with db.async_open(timeout=0.2, pool_max_size=1) as mem:
             with db.locked():
