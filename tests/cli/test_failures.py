@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from openmem import Memory
@@ -154,3 +156,34 @@ def test_status_of_what_is_not_healthy(shell: Shell) -> None:
 @pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish", "powershell"])
 def test_completion(shell: Shell, shell_name: str) -> None:
     assert "_OPENMEM_COMPLETE" in shell.ok("completion", shell_name).out
+
+
+def test_wrong_settings_of_serve(shell: Shell) -> None:
+    for arguments, told in (
+        (["--port", "x"], "openmem: bad config: --port: "),
+        (["--provider", "passthrough"], "openmem: missing config: provider 'passthrough' needs OMP_BASE_URL"),
+    ):
+        ran = shell("serve", *arguments)
+        assert (ran.status, ran.out) == (2, "")
+        assert ran.err.startswith(told)
+
+
+def test_keys(shell: Shell, tmp_path: Path) -> None:
+    file = str(tmp_path / "keys.json")
+    made = shell.ok("keys", "create", "--app", "chat", "--user", "maya", "--expires", "90d", "--file", file)
+    [key] = made.lines
+    assert key.startswith("omk_")
+    assert key not in made.err
+    [entry] = shell("keys", "list", "--json", env={"OMP_KEYS_FILE": file}).json["keys"]
+    assert (entry["app"], entry["users"]) == ("chat", ["maya"])
+    assert "sha256" not in entry
+    assert shell.ok("keys", "list", "-q", "--file", file).lines == [entry["id"]]
+    assert shell.ok("keys", "list", "--file", file).lines[1].split()[:4] == [entry["id"], "chat", "maya", "all"]
+    shell.ok("keys", "revoke", entry["id"], "--file", file)
+    assert shell("keys", "revoke", entry["id"], "--file", file).status == 2
+    wrong = shell("keys", "create", "--app", "x", "--expires", "soon", "--file", file)
+    assert wrong.err == "openmem: --expires: 'soon' is not a time such as 90d, 12h or 2027-01-31\n"
+    assert (
+        shell("keys", "list").err
+        == "openmem: missing config: the file of API keys; pass --file, or set OMP_KEYS_FILE\n"
+    )

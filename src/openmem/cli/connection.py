@@ -87,7 +87,7 @@ class Connection:
             ImportError: an extra is not installed; the message has the command.
         """
         try:
-            return kind(self.provider, **self.arguments())
+            return kind(self.provider, **{"app": APP, **self.arguments()})
         except InvalidRequestError as error:
             raise self.given.refusal(error) from None
         except TypeError as error:
