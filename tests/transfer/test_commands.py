@@ -118,6 +118,16 @@ def test_a_target_that_dies_is_told_with_how_to_go_on(profiles: Path, monkeypatc
     assert "run the same command again" in ran.err
 
 
+def test_who_interrupts_is_told_how_to_go_on(profiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("openmem.providers.postgres.provider.PostgresProvider.restore", interrupted)
+    ran = Shell()("import", "omp", str(write(profiles / "f", [memory("a")])), "-p", "new")
+    assert ran.status == 130
+    assert "run the same command again" in ran.err
+
+
 def test_a_file_comes_from_standard_input(profiles: Path) -> None:
     user = new_user()
     path = write(profiles / "f", [memory("a", user)])

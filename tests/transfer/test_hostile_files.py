@@ -284,3 +284,14 @@ def test_a_pipe_is_read_once(target: Memory) -> None:
         report = transfer.import_(target, "omp", Source(None, stream, "standard input"))
     sender.join()
     assert (report.written, report.invalid) == (1, 1)
+
+
+def test_a_report_does_not_grow_with_what_a_file_makes_up(target: Memory, tmp_path: Path) -> None:
+    user = new_user()
+    lines = [{**memory(f"m{number}", user), f"field {number}": 1} for number in range(1200)]
+    lines += [{**memory("x" * 100_000 + str(number), user), "content": 7} for number in range(1200)]
+    report = transfer.verify(target, "omp", write(tmp_path / "f", lines))
+    assert (sum(report.lost().values()), len(report.losses)) == (1200, 1001)
+    assert (report.invalid, len(report.problems)) == (1201, 1000)
+    assert max(len(problem.source_id or "") for problem in report.problems) == 512
+    assert any(line == "and 201 more" for line in report.lines())

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from ..errors import OMPError
 from .records import Loss, Place, Problem
 
 MAX_LISTED: Final = 1000
-"""How many problems, failures and changes are listed; all are counted."""
+"""How many problems, failures, changes and kinds of losses are listed; all are counted."""
+MAX_NAME: Final = 512
+"""Characters of an id or of the name of a field in a report, at most: those of a source may be of any length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +134,10 @@ class ImportReport:
 
     def note_loss(self, loss: Loss) -> None:
         """Count a loss."""
-        counted = self.losses.setdefault((loss.field, loss.reason), LossCount(first=loss.place))
-        counted.count += 1
+        name = loss.field[:MAX_NAME], loss.reason
+        if name not in self.losses and len(self.losses) >= MAX_LISTED:
+            name = "other fields", "there are too many to list"
+        self.losses.setdefault(name, LossCount(first=loss.place)).count += 1
 
     def lost(self) -> Mapping[str, int]:
         """How many records lost something of a field, by field."""
@@ -196,7 +200,8 @@ class ImportReport:
 
     def _list(self, problem: Problem) -> None:
         if len(self.problems) < MAX_LISTED:
-            self.problems.append(problem)
+            id = problem.source_id
+            self.problems.append(replace(problem, source_id=id[:MAX_NAME]) if id else problem)
 
 
 def _shown(place: Place | None) -> str | None:

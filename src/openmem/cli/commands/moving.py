@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -70,6 +71,19 @@ def _pair(option: str) -> tuple[str, str]:
     return name, value
 
 
+GO_ON: Final = "run the same command again to go on; what is there already is not stored twice"
+
+
+@contextmanager
+def _resumable(session: Session) -> Iterator[None]:
+    """Tell who interrupts the block how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        session.output.note(GO_ON)
+        raise
+
+
 def _tell(session: Session, report: ImportReport, path: str | None, status: int) -> int:
     """Write a report, and return the exit status."""
     document = report.to_json()
@@ -79,7 +93,7 @@ def _tell(session: Session, report: ImportReport, path: str | None, status: int)
     session.output.document(document, text=lambda: "\n".join(map(one_line, report.lines())))
     if report.stopped is not None:
         session.say_error(report.stopped)
-        session.output.note("run the same command again to go on; what is there already is not stored twice")
+        session.output.note(GO_ON)
         return exit_status(report.stopped)
     return status
 
@@ -116,7 +130,7 @@ def _export_pam(session: Session, file: str, choice: Choice) -> None:
 
 def import_memories(session: Session, format: str, file: str, report_path: str | None, **given: Any) -> int:
     settings, source = _checked(session, format, file, given)
-    with session.memory() as memory, session.progress("read") as progress:
+    with _resumable(session), session.memory() as memory, session.progress("read") as progress:
         report = session.run(import_source(memory.client, format, source, settings, _shown(progress)))
     return _tell(session, report, report_path, EXIT_PARTLY if report.invalid or report.failed else 0)
 
@@ -143,6 +157,7 @@ def migrate_memories(
     settings = _settings(None, given)
     choice = Choice(users or None, scopes or None)
     with (
+        _resumable(session),
         connection_of_profile(source).open() as old,
         connection_of_profile(target).open() as new,
         session.progress("exported") as exported,
