@@ -10,16 +10,17 @@ import pytest
 
 from openmem.testing import ConformanceSuite, requires
 
-SERVERS = {"postgres18": "server", "postgres16": "server_16"}
+from ..servers import Server
+from .one_mode import AsyncOnly
 
 
 class TestPostgres(ConformanceSuite):
     url: ClassVar[str]
 
-    @pytest.fixture(scope="class", params=list(SERVERS))
+    @pytest.fixture(scope="class")
     @classmethod
-    def backend(cls, request: pytest.FixtureRequest) -> None:
-        cls.url = request.getfixturevalue(SERVERS[request.param]).create_database()
+    def backend(cls, server: Server) -> None:
+        cls.url = server.create_database()
 
     def make(self, **settings: Any) -> dict[str, Any]:
         return {"url": self.url, "embedder": "hashing", **settings}
@@ -47,3 +48,10 @@ class TestPostgres(ConformanceSuite):
         finally:
             with psycopg.connect(self.url, autocommit=True) as connection:
                 connection.execute(f"ALTER DATABASE {connection.info.dbname} RESET debug_parallel_query")
+
+
+class TestOldestPostgres(AsyncOnly, TestPostgres):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls, server_16: Server) -> None:
+        cls.url = server_16.create_database()

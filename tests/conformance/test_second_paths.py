@@ -22,9 +22,10 @@ from openmem.testing.contracts.text import TextContract
 
 from ..http.test_conformance import OverHttp
 from ..servers import Server, Standby
+from .one_mode import AsyncOnly, BlockingOnly
 
 
-class TestReplica(ConformanceSuite):
+class TestReplica(AsyncOnly, ConformanceSuite):
     """A write returns once the replica has it too, as ``synchronous_commit = remote_apply`` promises."""
 
     url: ClassVar[str]
@@ -93,7 +94,7 @@ BY_RERANKER: Final = {
 }
 
 
-class TestReranked(Searches):
+class TestReranked(BlockingOnly, Searches):
     deviations = BY_RERANKER
     url: ClassVar[str]
 
@@ -106,14 +107,14 @@ class TestReranked(Searches):
         return {"url": self.url, "embedder": "hashing", "reranker": WordsInCommon(), **settings}
 
 
-class TestRerankedOverHttp(OverHttp, Searches):
+class TestRerankedOverHttp(AsyncOnly, OverHttp, Searches):
     deviations = BY_RERANKER
 
     def make(self, **settings: Any) -> dict[str, Any]:
         return super().make(**{"reranker": WordsInCommon(), **settings})
 
 
-class TestCounted(OverHttp, Contexts):
+class TestCounted(BlockingOnly, OverHttp, Contexts):
     """The client searches, and makes the context by itself."""
 
     def make(self, **settings: Any) -> dict[str, Any]:

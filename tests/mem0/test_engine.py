@@ -18,6 +18,7 @@ from openmem import AsyncMemory, InvalidRequestError, Memory, NotFoundError, Pro
 from openmem.embedders.hashing import HashingEmbedder
 from openmem.testing import ConformanceSuite
 
+from ..conformance.one_mode import BlockingOnly
 from .stores import new_store
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def store() -> Iterator[QdrantClient]:
     client.close()
 
 
-class TestEngine(ConformanceSuite):
+class TestEngine(BlockingOnly, ConformanceSuite):
     store: ClassVar[QdrantClient]
 
     @pytest.fixture(scope="class", params=["engine"])
