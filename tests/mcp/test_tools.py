@@ -182,6 +182,18 @@ def test_long_memories_are_quoted_in_part() -> None:
     tell(story)
 
 
+def test_large_fields_leave_room_for_the_content() -> None:
+    async def story(client: Client, memory: AsyncMemory) -> None:
+        metadata = {"dump": "1,{}" * 3_900}
+        added = await memory.add(content="Maya is vegan", user_id="maya", metadata=metadata, tags=["#!" * 250] * 60)
+        result = await client.call_tool("get_memory", {"id": added.id})
+        assert estimate_tokens(text_of(result)) <= MEMORY_TOKENS
+        assert "Maya is vegan" in text_of(result)
+        assert result.structured_content["memory"]["metadata"] == metadata
+
+    tell(story)
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "message"),
     [

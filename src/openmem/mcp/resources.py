@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..delimited import Note, delimit_notes
+from ..delimited import Note
 from ..errors import InvalidRequestError
 from ..models import AuditEntries
 from ..operations import Audit, Context, Get, List
 from .callers import Caller
-from .shapes import seen, shown_fields
+from .shapes import quoted, seen, shown_fields
 
 RESOURCE_TOKENS: Final = 5_000
 RECENT: Final = 20
@@ -29,9 +29,8 @@ async def read_resource(caller: Caller, name: str) -> tuple[str, str]:
         case "recent":
             page = await caller.run(List(user_id=caller.user_id, limit=RECENT))
             notes = [Note.of(record) for record in page.items]
-            budget = RESOURCE_TOKENS
-            quoted = delimit_notes(notes, token_budget=budget, most_of_one=budget // 4)
-            return quoted.text or "Nothing is remembered.", "text/plain"
+            shown = await quoted(notes, RESOURCE_TOKENS, most_of_one=RESOURCE_TOKENS // 4)
+            return shown.text or "Nothing is remembered.", "text/plain"
         case "capabilities":
             return _json((await caller.capabilities()).to_wire())
         case "audit":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
-from ..delimited import Note, show_hidden
+from ..delimited import Delimited, Note, delimit_notes, show_hidden
 from ..models import MemoryRecord
 
 Json: TypeAlias = dict[str, Any]
@@ -13,6 +15,21 @@ _LISTED: Final = ("created_at", "scope", "confidence", "valid_from", "valid_to",
 _WITHHELD: Final = frozenset(("user_id", "embedding_model", "content"))
 MAX_LISTED_TAGS: Final = 8
 MAX_TAG_CHARACTERS: Final = 64
+
+
+LARGE_CHARACTERS: Final = 20_000
+"""Of notes that are quoted in a thread, since that takes longer than others may wait."""
+
+
+async def quoted(
+    notes: Sequence[Note], token_budget: int, *, query: str = "", most_of_one: int | None = None
+) -> Delimited:
+    """What `delimit_notes` returns, without holding up the event loop."""
+    if sum(len(note.content) for note in notes) <= LARGE_CHARACTERS:
+        return delimit_notes(notes, query=query, token_budget=token_budget, most_of_one=most_of_one)
+    return await asyncio.to_thread(
+        delimit_notes, notes, query=query, token_budget=token_budget, most_of_one=most_of_one
+    )
 
 
 def listed(record: MemoryRecord, note: Note, score: float | None = None) -> Json:

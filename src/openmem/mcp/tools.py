@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from ..delimited import Delimited, Note, delimit_notes, show_hidden
+from ..delimited import Delimited, Note, show_hidden
 from ..models import MemoryRecord, MemorySource
 from ..operations import Add, Context, Delete, Get, History, List, Search, Update
 from .callers import Caller
-from .shapes import listed, shown_fields
+from .shapes import listed, quoted, shown_fields
 
 Json: TypeAlias = dict[str, Any]
 
@@ -23,6 +23,8 @@ MOST_OF_ONE: Final = LIST_TOKENS // 4
 TOKENS_OF_REMARKS: Final = 160
 """Of what is said about the memories, beside them, at most."""
 TITLE_CHARACTERS: Final = 80
+FIELD_CHARACTERS: Final = 1_000
+"""Of a field beside the content as the text has it; the data have all of it."""
 
 NOTHING: Final = "Nothing is remembered that bears on this."
 
@@ -43,11 +45,11 @@ async def search_memories(caller: Caller, given: Json) -> Answer:
     op = Search(user_id=caller.user_id, **given)
     results = await caller.run(op)
     notes = [Note.of(result.memory, result.score) for result in results]
-    quoted = _several(notes, op.query)
-    left_out = len(notes) - len(quoted.notes)
-    memories = [listed(result.memory, note, result.score) for result, note in zip(results, quoted.notes, strict=False)]
+    shown = await _several(notes, op.query)
+    left_out = len(notes) - len(shown.notes)
+    memories = [listed(result.memory, note, result.score) for result, note in zip(results, shown.notes, strict=False)]
     remark = f"{left_out} more did not fit; ask for fewer." if left_out else ""
-    return Answer(_joined(quoted.text, remark) or NOTHING, {"memories": memories})
+    return Answer(_joined(shown.text, remark) or NOTHING, {"memories": memories})
 
 
 async def get_context(caller: Caller, given: Json) -> Answer:
@@ -63,17 +65,17 @@ async def get_context(caller: Caller, given: Json) -> Answer:
 async def list_memories(caller: Caller, given: Json) -> Answer:
     op = List(user_id=caller.user_id, **_with_times(given))
     page = await caller.run(op)
-    quoted = _several([Note.of(record) for record in page.items], "")
-    if len(quoted.notes) < len(page.items):
+    shown = await _several([Note.of(record) for record in page.items], "")
+    if len(shown.notes) < len(page.items):
         # What the text has no room for is on the next page.
-        page = await caller.run(op.model_copy(update={"limit": max(1, len(quoted.notes))}))
-    memories = [listed(record, note) for record, note in zip(page.items, quoted.notes, strict=False)]
+        page = await caller.run(op.model_copy(update={"limit": max(1, len(shown.notes))}))
+    memories = [listed(record, note) for record, note in zip(page.items, shown.notes, strict=False)]
     data: Json = {"memories": memories}
     remark = ""
     if page.next_cursor is not None:
         data["next_cursor"] = page.next_cursor
         remark = f'There are more: cursor="{page.next_cursor}"'
-    return Answer(_joined(quoted.text, remark) or "There are no such memories.", data)
+    return Answer(_joined(shown.text, remark) or "There are no such memories.", data)
 
 
 async def get_memory(caller: Caller, given: Json) -> Answer:
@@ -88,15 +90,15 @@ async def get_memory(caller: Caller, given: Json) -> Answer:
         *(_related(other, "replaced by it") for other in earlier),
         *(_related(other, "replaced it") for other in later),
     ]
-    quoted = delimit_notes(notes, token_budget=MEMORY_TOKENS - TOKENS_OF_REMARKS)
-    memory, *related = quoted.notes
+    shown = await quoted(notes, MEMORY_TOKENS - TOKENS_OF_REMARKS)
+    memory, *related = shown.notes
     data: Json = {"memory": shown_fields(record, memory)}
     for name, records in (("earlier", earlier), ("later", later)):
         told = [listed(other, note) for other in records for note in related if note.id == other.id]
         if told:
             data[name] = told
     remark = "Only a part of it fits here." if memory.is_excerpt else ""
-    return Answer(_joined(quoted.text, remark), data)
+    return Answer(_joined(shown.text, remark), data)
 
 
 async def add_memory(caller: Caller, given: Json) -> Answer:
@@ -139,7 +141,7 @@ async def search(caller: Caller, given: Json) -> Answer:
 
 async def fetch(caller: Caller, given: Json) -> Answer:
     record = await caller.run(Get(user_id=caller.user_id, **given))
-    text = delimit_notes([Note.of(record)], token_budget=MEMORY_TOKENS).text
+    text = (await quoted([Note.of(record)], MEMORY_TOKENS)).text
     return _as_json({"id": record.id, "title": _title(record), "text": text, "url": f"memory://{record.id}"})
 
 
@@ -160,9 +162,8 @@ TOOLS: Final[Mapping[str, Callable[[Caller, Json], Awaitable[Answer]]]] = {
 """What each tool does, by its name."""
 
 
-def _several(notes: list[Note], query: str) -> Delimited:
-    budget = LIST_TOKENS - TOKENS_OF_REMARKS
-    return delimit_notes(notes, query=query, token_budget=budget, most_of_one=MOST_OF_ONE)
+async def _several(notes: list[Note], query: str) -> Delimited:
+    return await quoted(notes, LIST_TOKENS - TOKENS_OF_REMARKS, query=query, most_of_one=MOST_OF_ONE)
 
 
 def _in_full(record: MemoryRecord) -> Note:
@@ -173,7 +174,7 @@ def _in_full(record: MemoryRecord) -> Note:
         "key": record.key,
         "metadata": None if record.metadata is None else json.dumps(record.metadata, ensure_ascii=False),
     }
-    told = tuple(f"{name} {value}" for name, value in more.items() if value is not None)
+    told = tuple(f"{name} {_cut(str(value), FIELD_CHARACTERS)}" for name, value in more.items() if value is not None)
     return Note(note.id, note.content, (*note.details, *told))
 
 
@@ -199,8 +200,11 @@ _TIMES: Final = frozenset(("since", "until", "valid_from", "valid_to"))
 
 
 def _title(record: MemoryRecord) -> str:
-    line = show_hidden(" ".join(record.content.split()))
-    return line if len(line) <= TITLE_CHARACTERS else f"{line[:TITLE_CHARACTERS]}\u2026"
+    return _cut(show_hidden(" ".join(record.content.split())), TITLE_CHARACTERS)
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[:characters]}\u2026"
 
 
 def _as_json(data: Json) -> Answer:
