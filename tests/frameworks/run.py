@@ -44,11 +44,12 @@ FRAMEWORKS: Final = {
         ("integrations/test_langchain.py", "frameworks/test_langchain_standard.py"),
     ),
     "langgraph": Framework(
-        ("langgraph==1.2.24", "langmem==0.0.30", "deepagents==0.7.32"),
+        ("langgraph==1.2.24", "langmem==0.0.30", "deepagents==0.7.32", "langgraph-checkpoint-postgres==3.2.0"),
         (
             "integrations/test_langgraph.py",
             "integrations/test_langgraph_oracle.py",
             "frameworks/test_langgraph_consumers.py",
+            "frameworks/test_langgraph_migration.py",
         ),
     ),
     "llama-index": Framework(("llama-index-core==0.14.25",), ("integrations/test_llama_index.py",)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -127,6 +128,25 @@ class OpenmemStore(BaseStore, Sweeping):
         await _all([partial(self._write, put, self._runner.arun) for put in writes])
         return found
 
+    def fields_of(self, op: PutOp, now: datetime) -> dict[str, Any]:
+        """The arguments of `openmem.operations.Put` for an item, which take its time to live from `now`.
+
+        Raises:
+            InvalidNamespaceError: LangGraph does not allow its namespace.
+            InvalidRequestError: the value is no JSON, or the time to live is no number.
+        """
+        validate_op_namespace(op)
+        names = {
+            "key": encoded(op.key),
+            "user_id": self._user_of(op.namespace),
+            "scope": self._scope(op.namespace),
+        }
+        return names | record_fields(op, self._fields, now)
+
+    def perform(self, op: Operation[R]) -> R:
+        """Perform an operation of openmem with the store's client."""
+        return self._runner.run(op)
+
     def close(self) -> None:
         """Stop sweeping, and close what the store opened itself. Idempotent."""
         self.stop_ttl_sweeper()
@@ -184,11 +204,11 @@ class OpenmemStore(BaseStore, Sweeping):
         return item_of(record, self._root)
 
     async def _write(self, op: PutOp, perform: Perform) -> None:
-        where = {"user_id": self._user_of(op.namespace), "scope": self._scope(op.namespace)}
         if op.value is None:
-            await perform(DeleteMany(keys=[encoded(op.key)], **where))
+            user_id, scope = self._user_of(op.namespace), self._scope(op.namespace)
+            await perform(DeleteMany(keys=[encoded(op.key)], user_id=user_id, scope=scope))
         else:
-            await perform(Put(key=encoded(op.key), **where, **record_fields(op, self._fields, utc_now())))
+            await perform(Put(**self.fields_of(op, utc_now())))
 
     async def _search(self, op: SearchOp, perform: Perform) -> list[SearchItem]:
         if op.limit < 0 or op.offset < 0:
