@@ -47,7 +47,7 @@ class Shell:
     def __call__(self, *arguments: str, input: str | bytes = "", env: Mapping[str, str | None] = {}) -> Ran:
         with CliRunner().isolation(input=input, env=env) as (out, err, _):
             status = main(arguments)
-        return Ran(status, out.getvalue().decode(), err.getvalue().decode())
+            return Ran(status, out.getvalue().decode(), err.getvalue().decode())
 
     def ok(self, *arguments: str, input: str | bytes = "") -> Ran:
         """Run a command that must succeed."""
