@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-TOOLS: Final = ("hypothesis", "pytest", "pytest-xdist")
+TOOLS: Final = ("hypothesis", "pytest", "pytest-asyncio", "pytest-xdist")
 OPTIONS: Final = (
     # Plugins that come with LangChain's tests; those tests have coroutines.
     *("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"),
