@@ -18,6 +18,7 @@ import pytest
 from openmem import InvalidRequestError, Memory, transfer
 from openmem.transfer import json_items, sources
 from openmem.transfer.json_items import items_of
+from openmem.transfer.preparing import EXTENSION
 from openmem.transfer.records import Place, Problem
 from openmem.transfer.sources import Line, Source
 from openmem.transfer.times import parse_time
@@ -295,3 +296,32 @@ def test_a_report_does_not_grow_with_what_a_file_makes_up(target: Memory, tmp_pa
     assert (report.invalid, len(report.problems)) == (1201, 1000)
     assert max(len(problem.source_id or "") for problem in report.problems) == 512
     assert any(line == "and 201 more" for line in report.lines())
+
+
+@pytest.mark.parametrize("user", ["", " ", "u" * 513, "a\0b", "\ud800"])
+def test_a_line_of_a_user_whom_nobody_can_be_is_told_and_the_rest_is_read(
+    target: Memory, tmp_path: Path, user: str
+) -> None:
+    path = write(tmp_path / "f", [memory("a", user), memory("b", new_user())])
+    report = transfer.import_(target, "omp", path)
+    assert report.written == 1
+    assert [problem.field for problem in report.problems if problem.place.line == 2] == ["user_id"]
+
+
+@pytest.mark.parametrize("origin", ["text", None, [], 1, {}, {"key": "k" * 32, "id": 1, "record": {EXTENSION: "text"}}])
+def test_an_import_of_another_shape_is_carried_to_a_backend_that_adds(tmp_path: Path, origin: object) -> None:
+    user = new_user()
+    path = write(tmp_path / "f", [memory("a", user, **{EXTENSION: origin})])
+    with Memory("memory", embedder="hashing", grants=["read:*", "write:*"]) as limited:
+        assert transfer.import_(limited, "omp", path).written == 1
+        assert transfer.import_(limited, "omp", path).equal == 1
+
+
+def test_times_without_an_offset_are_taken_to_a_backend_that_adds(tmp_path: Path) -> None:
+    user = new_user()
+    times = {"created_at": "2026-01-31T12:00:00", "valid_to": "2026-02-01T00:00:00Z"}
+    path = write(tmp_path / "f", [memory("a", user, **times)])
+    with Memory("memory", embedder="hashing", grants=["read:*", "write:*"]) as limited:
+        assert transfer.import_(limited, "omp", path).written == 1
+        [record] = limited.list(user)
+        assert str(record.valid_from) == "2026-01-31 12:00:00+00:00"

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from .._ids import bucket_in, bucket_of, memory_id_of
 from ..errors import OMPError
-from ..models import CapabilityFeatures, MemoryRecord
+from ..models import CapabilityFeatures, MemoryRecord, as_utc
 from ..operations import Add, Count, RestoredMemory
 from .omp_format import FORMAT as OMP
 from .omp_format import SET_BY_BACKEND
@@ -102,6 +102,9 @@ def prepare(source: SourceRecord, format: str, changes: Changes) -> Prepared | P
     user_id = changes.user if source.user_id is None else changes.users.get(source.user_id, source.user_id)
     if user_id is None:
         return Problem("has no user; say whose it is with --user", source.place, "user_id", source.source_id)
+    refusal = _refusal_of_user(user_id)
+    if refusal is not None:
+        return Problem(refusal, source.place, "user_id", source.source_id)
     id, key = _identity(source, format, fields)
     losses = list(source.losses)
     unknown = {name: fields.pop(name) for name in [*fields] if name not in RECORD_FIELDS and not name.startswith("x-")}
@@ -130,6 +133,15 @@ def prepare(source: SourceRecord, format: str, changes: Changes) -> Prepared | P
         superseded,
         tuple(losses),
     )
+
+
+def _refusal_of_user(user_id: str) -> str | None:
+    """Why nobody can have this id; None if somebody can."""
+    try:
+        Count(user_id=user_id)
+    except OMPError as error:
+        return error.message.removeprefix("user_id: ")
+    return None
 
 
 def _format_of(id: str, format: str) -> str:
@@ -213,7 +225,7 @@ def as_added(
         ids: the ids there of the memories that it supersedes, by their ids in the source.
     """
     fields = {name: value for name, value in prepared.fields.items() if name != EXTENSION}
-    origin = prepared.fields.get(EXTENSION, {})
+    origin = prepared.fields.get(EXTENSION)
     kept: dict[str, Any] = {name: fields.pop(name) for name in _ONLY_RESTORED if name in fields}
     left_out = dict.fromkeys(kept, f"{provider} sets it")
     if prepared.superseded:
@@ -236,11 +248,11 @@ def as_added(
         fields["valid_from"] = created_at
         kept["valid_from"] = None
         left_out["valid_from"] = f"it holds created_at, which {provider} sets"
-    if origin:
+    if EXTENSION in prepared.fields:
         kept[EXTENSION] = origin
     kept["id"] = prepared.id
-    id = origin.get("id", prepared.id)
-    extension = {"key": prepared.key, "format": origin.get("format", OMP), "id": id, "record": kept}
+    told = {"format": OMP, "id": prepared.id, **(origin if isinstance(origin, dict) else {})}
+    extension = {"key": prepared.key, "format": told["format"], "id": told["id"], "record": kept}
     operation = _operation(Add, prepared, {**fields, EXTENSION: extension})
     return operation if isinstance(operation, Problem) else Addition(operation, left_out)
 
@@ -257,7 +269,7 @@ def _may_begin(created_at: object, fields: Mapping[str, Any]) -> bool:
 
 
 def _moment(value: object) -> datetime:
-    return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return as_utc(value if isinstance(value, datetime) else datetime.fromisoformat(str(value)))
 
 
 def _operation(kind: type[Any], prepared: Prepared, fields: Mapping[str, Any]) -> Any:
