@@ -19,7 +19,8 @@ from tests.servers import Server, free_port
 def serving(config: OmpServerConfig) -> Iterator[str]:
     """A server in a thread of its own; its URL."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(create_app(config), host="127.0.0.1", port=port, log_config=None))
+    config_of_uvicorn = uvicorn.Config(create_app(config), host="127.0.0.1", port=port, log_config=None, ws="none")
+    server = uvicorn.Server(config_of_uvicorn)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
