@@ -63,6 +63,7 @@ def test_from_one_profile_to_the_other_and_back_to_a_file(profiles: Path) -> Non
     assert shell.ok("verify", str(path), "-p", "old").status == 0
     shell.ok("add", "more", "-u", user, "-p", "old")
     assert shell.ok("verify", str(path), "-p", "old", "--json").json["extra"] == 1
+    assert shell.ok("verify", str(path), "-p", "old").lines[0] == "3 read, 0 missing, 3 there already"
     plain = shell.ok("export", "-", "-p", "new")
     assert json.loads(plain.lines[-1])["memories"] == 3
     assert shell("migrate", "--from", "old", "--to", "old").status == 2
@@ -126,6 +127,29 @@ def test_who_interrupts_is_told_how_to_go_on(profiles: Path, monkeypatch: pytest
     ran = Shell()("import", "omp", str(write(profiles / "f", [memory("a")])), "-p", "new")
     assert ran.status == 130
     assert "run the same command again" in ran.err
+
+
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_stored(profiles: Path) -> None:
+    shell, user = Shell(), new_user()
+    path, report = write(profiles / "f", [memory("a", user)]), profiles / "no" / "report.json"
+    ran = shell("import", "omp", str(path), "-p", "new", "--report", str(report))
+    assert ran.status == 2
+    assert "report.json" in ran.err
+    assert shell.ok("count", "-u", user, "-p", "new").lines == ["0"]
+    path_of_report = profiles / "report.json"
+    shell("import", "omp", str(path), "-p", "new", "--report", str(path_of_report))
+    assert json.loads(path_of_report.read_text())["written"] == 1
+
+
+def test_an_interrupt_before_the_work_begins_says_nothing_else(
+    profiles: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("openmem.ports.run_blocking", interrupted)
+    assert Shell()("import", "omp", str(write(profiles / "f", [memory("a")])), "-p", "new").status == 130
+    assert not [warning for warning in recwarn if "never awaited" in str(warning.message)]
 
 
 def test_a_file_comes_from_standard_input(profiles: Path) -> None:

@@ -103,13 +103,17 @@ class Session:
         Raises:
             OMPError: it was refused or failed; the message names parameters as the command line does.
         """
-        from ..ports import run_blocking  # noqa: PLC0415 - comes with the client
-        from .fields import in_flags  # noqa: PLC0415
-
         try:
-            return run_blocking(work)
-        except InvalidRequestError as error:
-            raise in_flags(error) from None
+            from ..ports import run_blocking  # noqa: PLC0415 - comes with the client
+            from .fields import in_flags  # noqa: PLC0415
+
+            try:
+                return run_blocking(work)
+            except InvalidRequestError as error:
+                raise in_flags(error) from None
+        finally:
+            # Who interrupts before it has begun would else be told that it was never awaited.
+            work.close()
 
     def progress(self, what: str) -> Progress:
         """Shows how far long work is; see `Progress`."""

@@ -173,10 +173,12 @@ class ImportReport:
 
     def lines(self) -> Iterator[str]:
         """All of it for people, a line each."""
-        verb = "would be written" if self.dry_run else "written"
+        is_verification = self.extra is not None
+        verb = "missing" if is_verification else "would be written" if self.dry_run else "written"
+        kept = "" if is_verification else ", and left as they are"
         yield f"{self.read} read, {self.written} {verb}, {self.equal} there already"
         for count, what in (
-            (self.changed, "there already with other values, and left as they are"),
+            (self.changed, f"there already with other values{kept}"),
             (self.invalid, "invalid"),
             (self.failed, "refused by the backend"),
             (self.expired, "have expired, and were left out"),

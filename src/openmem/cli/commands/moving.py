@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import click
 
@@ -84,13 +84,23 @@ def _resumable(session: Session) -> Iterator[None]:
         raise
 
 
-def _tell(session: Session, report: ImportReport, path: str | None, status: int) -> int:
-    """Write a report, and return the exit status."""
-    document = report.to_json()
-    if path is not None:
-        with atomic_file(Path(path)) as file:
-            file.write(json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n")
-    session.output.document(document, text=lambda: "\n".join(map(one_line, report.lines())))
+@contextmanager
+def _report_file(path: str | None) -> Iterator[Callable[[ImportReport], None]]:
+    """What writes a report to a file. That it cannot be written there is known before the work begins."""
+    if path is None:
+        yield lambda report: None
+        return
+    with atomic_file(Path(path)) as file:
+        yield lambda report: _write_json(report, file)
+
+
+def _write_json(report: ImportReport, file: BinaryIO) -> None:
+    file.write(json.dumps(report.to_json(), indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+def _tell(session: Session, report: ImportReport, status: int) -> int:
+    """Tell a report, and return the exit status."""
+    session.output.document(report.to_json(), text=lambda: "\n".join(map(one_line, report.lines())))
     if report.stopped is not None:
         session.say_error(report.stopped)
         session.output.note(GO_ON)
@@ -130,17 +140,24 @@ def _export_pam(session: Session, file: str, choice: Choice) -> None:
 
 def import_memories(session: Session, format: str, file: str, report_path: str | None, **given: Any) -> int:
     settings, source = _checked(session, format, file, given)
-    with _resumable(session), session.memory() as memory, session.progress("read") as progress:
+    with (
+        _report_file(report_path) as write,
+        _resumable(session),
+        session.memory() as memory,
+        session.progress("read") as progress,
+    ):
         report = session.run(import_source(memory.client, format, source, settings, _shown(progress)))
-    return _tell(session, report, report_path, EXIT_PARTLY if report.invalid or report.failed else 0)
+        write(report)
+    return _tell(session, report, EXIT_PARTLY if report.invalid or report.failed else 0)
 
 
 def verify_memories(session: Session, file: str, format: str, report_path: str | None, **given: Any) -> int:
     settings, source = _checked(session, format, file, given)
-    with session.memory() as memory, session.progress("compared") as progress:
+    with _report_file(report_path) as write, session.memory() as memory, session.progress("compared") as progress:
         report = session.run(verify_source(memory.client, format, source, settings, _shown(progress)))
+        write(report)
     is_same = report.is_complete and not report.written
-    return _tell(session, report, report_path, 0 if is_same else EXIT_FAILED)
+    return _tell(session, report, 0 if is_same else EXIT_FAILED)
 
 
 def migrate_memories(
@@ -157,6 +174,7 @@ def migrate_memories(
     settings = _settings(None, given)
     choice = Choice(users or None, scopes or None)
     with (
+        _report_file(report_path) as write,
         _resumable(session),
         connection_of_profile(source).open() as old,
         connection_of_profile(target).open() as new,
@@ -164,7 +182,8 @@ def migrate_memories(
         session.progress("read") as imported,
     ):
         _, report = session.run(migrate(old.client, new.client, choice, settings, _shown(exported), _shown(imported)))
-    return _tell(session, report, report_path, EXIT_PARTLY if report.invalid or report.failed else 0)
+        write(report)
+    return _tell(session, report, EXIT_PARTLY if report.invalid or report.failed else 0)
 
 
 def _choice_options() -> list[click.Parameter]:
