@@ -247,6 +247,8 @@ def test_arguments_as_models_write_them() -> None:
         record = await memory.get(added["id"])
         assert (record.tags, record.confidence, record.scope, record.valid_to) == (["diet", "health"], 0.5, None, None)
         assert (await memory.get((await answer(client, "add_memory", content="c", tags="one"))["id"])).tags == ["one"]
+        added = await answer(client, "add_memory", content="d", tags="null", confidence="null")
+        assert ((await memory.get(added["id"])).tags, (await memory.get(added["id"])).confidence) == (None, None)
         found = await answer(client, "search_memories", query="vegan", limit="1", min_score="0.1", scope=None)
         assert len(found["memories"]) == 1
         assert len((await answer(client, "list_memories", limit=1.0, tag="", cursor=""))["memories"]) == 1

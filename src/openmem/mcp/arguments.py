@@ -31,7 +31,9 @@ def arguments_of(definition: Definition, given: Mapping[str, Any] | None) -> dic
             raise _unknown(definition, name, properties)
         if value is None or (value == "" and name not in required and name != "content"):
             continue
-        found[name] = _bounded(name, _typed(properties[name], value), properties[name])
+        typed = _typed(properties[name], value)
+        if typed is not None:
+            found[name] = _bounded(name, typed, properties[name])
     for name, property in properties.items():
         if name not in found and "default" in property:
             found[name] = property["default"]
@@ -50,8 +52,13 @@ def _unknown(definition: Definition, name: str, properties: Mapping[str, Schema]
 
 
 def _typed(schema: Schema, value: Any) -> Any:
-    """The value in the type of the schema if it is written as text; as it is if it stands for none."""
+    """The value in the type of the schema if it is written as text; as it is if it stands for none.
+
+    None if it is the text ``null``.
+    """
     match schema["type"]:
+        case "array" | "number" | "integer" if isinstance(value, str) and value.strip() == "null":
+            return None
         case "array" if isinstance(value, str):
             parsed = _parsed(value)
             return parsed if isinstance(parsed, list) else [value]
