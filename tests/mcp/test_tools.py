@@ -285,6 +285,7 @@ def test_tools_that_the_grants_forbid_are_not_listed(grants: list[str], hidden: 
             assert "grants do not include" in await refusal(client, name, arguments)
         prompts = {prompt.name for prompt in (await client.list_prompts()).prompts}
         assert ("remember" in prompts) == ("add_memory" in names)
+        assert ("recall" in prompts) == ("search_memories" in names)
 
     tell(story, grants=grants)
 

@@ -158,8 +158,8 @@ class MemoryServer:
 
     async def list_prompts(self, context: RequestContext, params: PaginatedRequestParams | None) -> ListPromptsResult:
         """The prompts that a person can choose."""
-        may_write = self._callers.grants(context).allow("write")
-        prompts = [prompt for prompt in PROMPTS if may_write or prompt.name != "remember"]
+        grants = self._callers.grants(context)
+        prompts = [prompt for prompt in PROMPTS if grants.allow("write" if prompt.name == "remember" else "read")]
         return ListPromptsResult(prompts=prompts, ttl_ms=LISTS_ARE_FRESH_MILLISECONDS)
 
     async def get_prompt(self, context: RequestContext, params: GetPromptRequestParams) -> GetPromptResult:
