@@ -11,8 +11,11 @@ import pytest
 from mcp import Client, MCPError
 
 from openmem import AsyncMemory
+from openmem.access import Grants
+from openmem.mcp.callers import Caller
 from openmem.mcp.definitions import DEFINITIONS
-from openmem.mcp.tools import LIST_TOKENS, MEMORY_TOKENS, TOOLS
+from openmem.mcp.tools import LIST_TOKENS, MEMORY_TOKENS, TOOLS, list_memories
+from openmem.operations import Operation
 from openmem.tokens import estimate_tokens
 
 from .hosts import MODES, Mode, answer, in_process, refusal, text_of
@@ -148,6 +151,37 @@ def test_a_list_goes_on_where_its_text_ended() -> None:
                 break
             assert cursor in text_of(result)
         assert seen == [f"note {number}" for number in reversed(range(60))]
+
+    tell(story)
+
+
+def test_a_list_is_right_while_others_write() -> None:
+    async def story(client: Client, memory: AsyncMemory) -> None:
+        for number in range(20):
+            await memory.add(content=f"note {number}: {'about the garden ' * 200}", user_id="maya")
+
+        async def run(op: Operation[Any]) -> Any:
+            page = await memory.client.run(op)
+            await memory.add(content="written meanwhile", user_id="maya")
+            return page
+
+        caller = Caller("maya", Grants(), "host", run, memory.capabilities)
+        listed = (await list_memories(caller, {"limit": 20})).data["memories"]
+        assert len(listed) < 20
+        for item in listed:
+            assert (await memory.get(item["id"])).content.startswith(item["content"][:12].strip("\u2026"))
+
+    tell(story)
+
+
+def test_what_has_no_room_beside_a_memory_is_said() -> None:
+    async def story(client: Client, memory: AsyncMemory) -> None:
+        old = await memory.add(content="beans " * 8_000, user_id="maya")
+        new = await memory.add(content="beans " * 9_000, user_id="maya", supersedes=[old.id])
+        huge = await memory.add(content="<beans> " * 8_000, user_id="maya", supersedes=[new.id])
+        result = await client.call_tool("get_memory", {"id": huge.id})
+        assert text_of(result).endswith("fits here. 2 of what it replaced or what replaced it did not fit.")
+        assert estimate_tokens(text_of(result)) <= MEMORY_TOKENS
 
     tell(story)
 

@@ -66,9 +66,10 @@ async def list_memories(caller: Caller, given: Json) -> Answer:
     op = List(user_id=caller.user_id, **_with_times(given))
     page = await caller.run(op)
     shown = await _several([Note.of(record) for record in page.items], "")
-    if len(shown.notes) < len(page.items):
-        # What the text has no room for is on the next page.
+    while len(shown.notes) < len(page.items) > 1:
+        # What the text has no room for is on the next page. Others may have written in between.
         page = await caller.run(op.model_copy(update={"limit": max(1, len(shown.notes))}))
+        shown = await _several([Note.of(record) for record in page.items], "")
     memories = [listed(record, note) for record, note in zip(page.items, shown.notes, strict=False)]
     data: Json = {"memories": memories}
     remark = ""
@@ -97,7 +98,13 @@ async def get_memory(caller: Caller, given: Json) -> Answer:
         told = [listed(other, note) for other in records for note in related if note.id == other.id]
         if told:
             data[name] = told
-    remark = "Only a part of it fits here." if memory.is_excerpt else ""
+    left_out = len(notes) - len(shown.notes)
+    remark = " ".join(
+        [
+            *(["Only a part of it fits here."] if memory.is_excerpt else []),
+            *([f"{left_out} of what it replaced or what replaced it did not fit."] if left_out else []),
+        ]
+    )
     return Answer(_joined(shown.text, remark), data)
 
 
