@@ -89,8 +89,9 @@ def test_what_is_refused_is_not_touched(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "mcp.json"
     path.write_bytes(content)
     before = path.stat()
-    with pytest.raises(HostConfigError, match=str(path)):
+    with pytest.raises(HostConfigError, match=str(path)) as refused:
         install(CURSOR, STDIO, path)
+    assert str(refused.value).count(str(path)) == 1
     after = path.stat()
     assert (path.read_bytes(), after.st_mtime_ns, after.st_ino) == (content, before.st_mtime_ns, before.st_ino)
     assert names(tmp_path) == ["mcp.json"]

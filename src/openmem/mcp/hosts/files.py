@@ -29,7 +29,7 @@ def read(path: Path) -> bytes | None:
         raise HostConfigError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def decoded(path: Path, content: bytes | None) -> str | None:
+def decoded(content: bytes | None) -> str | None:
     """The text of a file, with its byte order mark and its line ends.
 
     Raises:
@@ -38,7 +38,7 @@ def decoded(path: Path, content: bytes | None) -> str | None:
     try:
         return None if content is None else content.decode()
     except UnicodeDecodeError as error:
-        raise HostConfigError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+        raise HostConfigError(f"byte {error.start} is not UTF-8; save the file as UTF-8") from None
 
 
 def replace(path: Path, before: bytes | None, after: bytes) -> Path | None:

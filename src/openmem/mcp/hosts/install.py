@@ -149,7 +149,7 @@ def fragment(host: Host, entry: Entry) -> str:
 
 def _changed(path: Path, before: bytes | None, change: Callable[[str | None], str | None]) -> bytes | None:
     try:
-        after = change(files.decoded(path, before))
+        after = change(files.decoded(before))
     except HostConfigError as error:
         raise HostConfigError(f"{path}: {error}") from None
     return None if after is None else after.encode()
