@@ -34,10 +34,12 @@ def home(tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return tmp_path
 
 
-def openmem(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def openmem(
+    home: Path, *arguments: str, run: tuple[str, ...] = ("-m", "openmem.cli"), **environment: str
+) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "OPENMEM_", "XDG_"))}
     return subprocess.run(
-        [sys.executable, "-m", "openmem.cli", "mcp", *arguments],
+        [sys.executable, *run, "mcp", *arguments],
         env=kept | {"HOME": str(home), "PYTHONPATH": SOURCE, **environment},
         cwd=home,
         stdin=subprocess.DEVNULL,
@@ -123,6 +125,14 @@ def test_what_is_refused_writes_nothing(home: Path, arguments: tuple[str, ...], 
     assert done.returncode == 2
     assert message in done.stderr
     assert files(home) == []
+
+
+def test_a_program_without_its_extra_is_not_put_in(home: Path) -> None:
+    code = "import sys; sys.modules['mcp'] = None; from openmem.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = openmem(home, "install", "cursor", "-u", "maya", "--force", run=("-c", code))
+    assert done.returncode == 1
+    assert "pip install 'openmem[mcp]'" in done.stderr
+    assert not (home / ".cursor").exists()
 
 
 def test_a_file_of_a_project(home: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from ...errors import InvalidRequestError
+from ...mcp import require_mcp_extra
 from ...mcp.hosts.entries import DEFAULT_NAME, KEY_VARIABLE, PROFILE_VARIABLE, USER_VARIABLE, Entry, mcp_url
 from ...mcp.hosts.install import Outcome, configuration_file, executable, fragment, host_named, this_place
 from ...mcp.hosts.install import install as put_in
@@ -67,6 +68,7 @@ def uninstall(host: str, name: str, file: Path | None) -> None:
 
 def _program(user: str | None, profile: str | None, name: str) -> Entry:
     """The entry of the program, with what the host's environment will not have."""
+    require_mcp_extra("openmem mcp")
     user = user or os.environ.get(USER_VARIABLE) or None
     profile = profile or os.environ.get(PROFILE_VARIABLE) or None
     if find_connection({"user": user}, profile).user is None:
