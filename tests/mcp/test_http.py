@@ -150,7 +150,10 @@ def test_calls_are_counted_like_others(settings: dict[str, object]) -> None:
 
 def test_the_path_is_there_if_asked_for(settings: dict[str, object]) -> None:
     with running(OmpServerConfig(settings=settings)) as server, server.client() as client:
-        envelope(client.post("/mcp", json=LIST), 404, "not_found")
+        for path in ("/mcp", "/mcp/"):
+            refused = client.post(path, json=LIST)
+            envelope(refused, 404, "not_found")
+            assert "omp-server --mcp has /mcp, without a slash" in refused.text
 
 
 @pytest.mark.parametrize("mode", MODES)

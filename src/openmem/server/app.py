@@ -258,7 +258,8 @@ async def _reference(request: Request) -> Response:
 
 
 async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
-    raise NotFoundError("there is no such path")
+    off = scope["path"].rstrip("/") == MCP_PATH and "; omp-server --mcp has /mcp, without a slash at its end"
+    raise NotFoundError(f"there is no such path{off or ''}")
 
 
 def _idempotency_key(request: Request, client: str | None) -> str | None:
