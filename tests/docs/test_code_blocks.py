@@ -20,6 +20,7 @@ from .pages import PAGES, ROOT, Block, Notebook, blocks
 RUN = ("python", "sql")
 FRAMEWORKS_APART = {
     "docs/frameworks/agent-framework.md": "agent_framework",
+    "docs/frameworks/anthropic.md": "anthropic",
     "docs/frameworks/google-adk.md": "google.adk",
     "docs/frameworks/llama-index.md": "llama_index.core",
     "docs/frameworks/strands.md": "strands",

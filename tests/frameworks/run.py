@@ -38,6 +38,7 @@ class Framework:
 
 FRAMEWORKS: Final = {
     "agent-framework": Framework(("agent-framework-core==1.23.0",), ("integrations/test_agent_framework.py",)),
+    "anthropic": Framework(("anthropic==2.14.0",), ("integrations/test_anthropic.py",)),
     "google-adk": Framework(("google-adk==2.13.0",), ("integrations/test_google_adk.py",)),
     "langchain": Framework(
         ("langchain==1.5.2", "langchain-tests==1.1.9"),

@@ -16,7 +16,8 @@ from langgraph.store.memory import InMemoryStore
 
 from openmem.integrations import MemoryClients
 from openmem.integrations.langgraph import OpenmemStore
-from openmem.integrations.langgraph.names import decoded, encoded, namespace_of, scope_of
+from openmem.integrations.langgraph.names import namespace_of, scope_of
+from openmem.integrations.segments import decoded, encoded
 
 MOST = 1000
 MORE = int(os.environ.get("OPENMEM_TEST_MORE", "1"))

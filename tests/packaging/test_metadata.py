@@ -27,6 +27,7 @@ PROJECT: dict[str, Any] = PYPROJECT["project"]
 GROUPS: dict[str, Any] = PYPROJECT["dependency-groups"]
 FRAMEWORKS_APART = {
     "agent_framework": "agent-framework-core",
+    "anthropic": "anthropic",
     "google": "google-adk",
     "llama_index": "llama-index-core",
     "strands": "strands-agents",
@@ -97,6 +98,7 @@ def test_all_is_the_sum_of_the_extras_but_for_heavy_models_and_agent_frameworks(
         *("all", "testing", "multilingual", "sentence-transformers", "fastembed"),
         *(
             "agent-framework",
+            "anthropic",
             "google-adk",
             "langchain",
             "langgraph",

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from google.adk.events.event import Event
 from google.adk.memory.base_memory_service import BaseMemoryService, SearchMemoryResponse
@@ -31,6 +31,7 @@ from ..models import MemoryRecord, MemorySource
 from ..operations import Add, DeleteMany, GetByKey, List, Put, Search
 from .clients import AnyClient, MemoryClients, runner_of
 from .rules import as_query
+from .segments import encoded
 
 __all__ = ["OpenmemMemoryService"]
 
@@ -178,7 +179,7 @@ def _clients_of(uri: str) -> MemoryClients:
 
 def _scope_of(app_name: str) -> str:
     """The scope of an application: its name as one segment."""
-    return quote(app_name, safe=" ")
+    return encoded(app_name)
 
 
 def _text_of(content: types.Content | None) -> str:

@@ -16,7 +16,8 @@ from langgraph.store.base import Item, PutOp, SearchItem, get_text_at_path
 from ...errors import InvalidRequestError
 from ...models import MemoryRecord
 from ...operations.fields import MAX_METADATA_BYTES, check_json
-from .names import decoded, namespace_of
+from ..segments import decoded
+from .names import namespace_of
 
 EXTENSION: Final = "x-langgraph"
 

@@ -29,9 +29,10 @@ from ...operations import DeleteMany, Facets, GetByKey, List, Operation, Put, Se
 from ...ports import run_blocking
 from ..clients import AnyClient, MemoryClients, Runner, runner_of
 from ..rules import as_query
+from ..segments import encoded
 from .conditions import where_of
 from .items import WHOLE_VALUE, expiry, item_of, record_fields, search_item_of, time_to_live, updated_at, utc_now
-from .names import Namespace, encoded, meets, namespace_of, plain_prefix, scope_of
+from .names import Namespace, meets, namespace_of, plain_prefix, scope_of
 from .sweeping import Sweeping
 
 R = TypeVar("R")
