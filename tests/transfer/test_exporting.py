@@ -32,6 +32,26 @@ def test_only_this_user_may_read_it(store: Memory, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["memories.omp.jsonl"]
 
 
+@pytest.mark.parametrize("name", ["", "folder", "device", "to-device"])
+def test_what_is_no_file_stays_what_it_is(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "device")
+    (tmp_path / "to-device").symlink_to("device")
+    with Memory("memory", embedder="hashing") as memory, pytest.raises(InvalidRequestError, match="name a file"):
+        transfer.export(memory, tmp_path / name, Choice(users=[new_user()]))
+    assert stat.S_ISFIFO((tmp_path / "device").stat().st_mode)
+    assert sorted(os.listdir(tmp_path)) == ["device", "folder", "to-device"]
+
+
+def test_a_symbolic_link_leads_to_the_new_file(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.gz").symlink_to("folder/memories")
+    with Memory("memory", embedder="hashing") as memory:
+        transfer.export(memory, tmp_path / "link.gz", Choice(users=[new_user()]))
+    assert (tmp_path / "link.gz").is_symlink()
+    assert gzip.decompress((tmp_path / "folder" / "memories").read_bytes()).startswith(b'{"type":"omp-export"')
+
+
 def test_one_that_fails_leaves_what_was_there(store: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     user = new_user()
     store.add(content="tea", user_id=user)

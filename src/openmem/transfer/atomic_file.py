@@ -22,12 +22,17 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file to be written, compressed by gzip if its name ends in ``.gz``.
 
     It takes its name when the block ends and it is on the disk, and replaces a file of that name. If the block raises,
-    nothing is left of it.
+    nothing is left of it. A symbolic link stays, and leads to the new file.
 
     Raises:
-        InvalidRequestError: it cannot be written there.
+        InvalidRequestError: it cannot be written there, or what is there is no file, such as a folder or a device.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    place = Path(os.path.realpath(path))
+    if place.is_dir():
+        raise InvalidRequestError(f"{path}: is a folder; name a file in it")
+    if place.exists() and not place.is_file():
+        raise InvalidRequestError(f"{path}: is no file, and would be replaced by one; name a file")
+    part = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
     except OSError as error:
@@ -41,11 +46,11 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
                 yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+        os.replace(part, place)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    _sync_folder(place.parent)
 
 
 def _sync_folder(folder: Path) -> None:
