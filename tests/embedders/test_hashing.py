@@ -100,9 +100,9 @@ def test_another_process_gives_the_same_vector() -> None:
 
 @pytest.mark.parametrize("text", ["word " * 13_107, "x" * 65_536, "東" * 65_536, "".join(map(chr, range(65_536)))])
 def test_the_longest_content_takes_no_time(text: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     HashingEmbedder().embed([text])
-    assert time.perf_counter() - started < 1.0
+    assert time.thread_time() - started < 1.0
 
 
 @pytest.mark.parametrize("dim", [0, -1, 16_001, True, 2.5, "256", None])
