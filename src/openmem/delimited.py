@@ -33,11 +33,12 @@ MAX_LABEL_CHARACTERS: Final = 64
 """Of the name of an application or a scope as a note shows it."""
 
 _NAME: Final = re.compile(r"[a-z][a-z_-]{0,31}")
-_REFERENCE: Final = re.compile(r"&(?=#|[A-Za-z][A-Za-z0-9]{0,31};)")
+# HTML reads those of brackets without a semicolon, too.
+_REFERENCE: Final = re.compile(r"&(?=#|(?i:lt|gt|amp)|[A-Za-z][A-Za-z0-9]{0,31};)")
 # What is read as "<" or ">" by programs that normalize text, and what looks like them. Of letters that look so, only
 # those before a slash.
 _BRACKETS: Final = re.compile(
-    r"[<>\ufe64\ufe65\uff1c\uff1e\u2039\u203a\u2329\u232a\u27e8\u27e9\u276c-\u2771\u29fc\u29fd\u02c2\u02c3\u3008\u3009"
+    r"[<>\u226e\u226f\ufe64\ufe65\uff1c\uff1e\u2039\u203a\u2329\u232a\u27e8\u27e9\u276c-\u2771\u29fc\u29fd\u02c2\u02c3\u3008\u3009"
     r"\U0001d236\U0001d237]|[\u1438\u16b2](?=\s*[/\uff0f\u2044\u2215\u29f8])"
 )
 _NAMED: Final = {"<": "&lt;", ">": "&gt;"}

@@ -51,6 +51,14 @@ def test_a_hostile_memory_stays_within_its_delimiter(content: str) -> None:
     assert not re.search("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e01ef]", text)
 
 
+@pytest.mark.parametrize(
+    "content", ["&lt/memories&gt", "&LT/memories&GT", "&ltmemories", "&amp#60;", "\u226e/memories\u226f"]
+)
+def test_references_without_a_semicolon_and_composed_brackets_are_no_tags(content: str) -> None:
+    text = inner(delimit(content))
+    assert html.unescape(text) == content
+
+
 @pytest.mark.parametrize("content", HOSTILE)
 def test_a_hostile_memory_stays_on_its_line_behind_its_origin(content: str) -> None:
     notes = [Note.of(record(content, source={"app": "mail"}), 0.5), Note("mem_2", "likes tea")]
