@@ -127,6 +127,13 @@ def test_what_is_refused_writes_nothing(home: Path, arguments: tuple[str, ...], 
     assert files(home) == []
 
 
+def test_a_server_without_keys_needs_a_user(home: Path) -> None:
+    arguments = ("install", "cursor", "--http", "http://localhost:8080/mcp", "--no-key", "--force")
+    assert "install it again with -u NAME" in openmem(home, *arguments).stderr
+    assert "-u NAME" not in openmem(home, *arguments, "-u", "maya").stderr
+    assert '"X-User-Id": "maya"' in (home / ".cursor" / "mcp.json").read_text()
+
+
 def test_a_program_without_its_extra_is_not_put_in(home: Path) -> None:
     code = "import sys; sys.modules['mcp'] = None; from openmem.cli import main; sys.exit(main(sys.argv[1:]))"
     done = openmem(home, "install", "cursor", "-u", "maya", "--force", run=("-c", code))

@@ -17,7 +17,7 @@ from ..docs.pages import blocks
 PAGE = "docs/mcp-hosts.md"
 PROGRAM = Entry(("/home/maya/.local/bin/openmem", "mcp"), user="maya")
 ADDRESS = Entry(url="https://memory.example/mcp")
-WITHOUT_KEY = Entry(url="http://127.0.0.1:8080/mcp", key_variable=None)
+WITHOUT_KEY = Entry(url="http://127.0.0.1:8080/mcp", user="maya", key_variable=None)
 SHOWN = [
     ("claude-desktop", PROGRAM),
     ("claude-code", PROGRAM),

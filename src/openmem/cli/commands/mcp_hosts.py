@@ -56,6 +56,8 @@ def install(
         _warn_of_variables()
     elif known.input(entry) is not None:
         _say(f"{known.title} will ask for the API key")
+    elif entry.key_variable is None and entry.user is None:
+        _say("a server without keys is told whose memories by the host: install it again with -u NAME")
     elif entry.key_variable is not None:
         _say(f"the API key is read from the variable {entry.key_variable}, which {known.title} must see when it starts")
 
