@@ -68,6 +68,15 @@ def test_a_store_comes_back_byte_for_byte(
     assert (again.written, again.equal, again.read) == (0, report.read, report.read)
 
 
+def test_the_lines_are_the_same_whatever_backend_they_are_from(store: Memory) -> None:
+    user = new_user()
+    others: dict[str, Any] = {"x-b": 1, "x-a": 2}
+    store.add(content="tea", user_id=user, key="k", metadata={"a": 1}, source={"app": "notes"}, **others)
+    with Memory("memory", embedder="hashing") as target:
+        moved(store, target, user)
+        assert lines(target, user) == lines(store, user)
+
+
 def test_a_field_of_a_newer_protocol_is_kept_and_told(store: Memory, other: Memory, tmp_path: Path) -> None:
     user = new_user()
     store.add(content="tea", user_id=user)

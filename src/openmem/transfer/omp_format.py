@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from ..errors import InvalidRequestError
-from ..models import OMP_VERSION, AuditEntry, MemoryRecord
+from ..models import OMP_VERSION, AuditEntry, MemoryRecord, construct_record
 from ..wire.strict_json import Json
 from .formats import Options, Reader
 from .records import Item, Loss, Place, Problem, SourceRecord
@@ -26,6 +26,10 @@ VERSION: Final = 1
 HEADER: Final = "omp-export"
 SET_BY_BACKEND: Final = frozenset({"embedding_model", "status"})
 """Fields of a memory that a backend finds out anew."""
+
+
+_ORDER: Final = (*(name for name in MemoryRecord.model_fields if name != "status"), "status")
+"""In which order a line has the fields of a memory: that of the records of PostgreSQL."""
 
 
 @dataclass(slots=True)
@@ -121,7 +125,13 @@ def audit_lines(user_id: str, entries: Iterable[AuditEntry], tally: Tally) -> by
 
 
 def _memory_json(record: MemoryRecord) -> str:
-    """What `to_wire` gives, as JSON: in one step, unless there is a null that the step would leave out."""
+    """What `to_wire` gives, as JSON: in one step, unless there is a null that the step would leave out.
+
+    Its members have the same order, whatever backend the memory is from.
+    """
+    fields = vars(record)
+    if next(reversed(fields)) != _ORDER[-1]:
+        record = construct_record({name: fields[name] for name in _ORDER}, record.model_extra or {})
     source = record.source
     if None in (record.model_extra or {}).values() or (
         source is not None and None in (source.model_extra or {}).values()
