@@ -52,6 +52,8 @@ def test_each_kind_of_error_has_its_status(error: OMPError, status: int) -> None
         (["search", "x", "--where", "{"], "--where: is not valid JSON: "),
         (["search", "x", "--recency", "soon"], "--recency: 'soon' is not a time such as '30m', '1h' or '7d'"),
         (["search", " "], "QUERY: is empty; give some text"),
+        (["add", " "], "TEXT: is empty; give some text"),
+        (["put", " ", "text"], "KEY: is empty; give some text"),
         (["search", "x", "--json", "-q"], "--json, --jsonl and -q exclude each other"),
         (["list", "--cursor", "nonsense"], "--cursor: "),
         (["add", "x", "--supersedes", "nowhere"], "--supersedes: "),

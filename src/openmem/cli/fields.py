@@ -194,8 +194,16 @@ def operation(verb: type[Op], given: Mapping[str, Any], **fixed: Any) -> Op:
 
 def in_flags(error: InvalidRequestError) -> InvalidRequestError:
     """The same error, which names parameters as the command line does."""
+    context = click.get_current_context(silent=True)
+    arguments = {
+        parameter.name: str(parameter.metavar).strip("[].")
+        for parameter in (context.command.params if context is not None else ())
+        if isinstance(parameter, click.Argument)
+    }
 
     def flag(found: re.Match[str]) -> str:
+        if found[1] in arguments:
+            return arguments[found[1]]
         field = FIELDS.get(found[1])
         return found[1] if field is None else field.flag
 
