@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -147,6 +148,9 @@ def test_an_interrupt_before_the_work_begins_says_nothing_else(
     def interrupted(_: object) -> None:
         raise KeyboardInterrupt
 
+    # A module that is imported meanwhile would keep what interrupts.
+    for name in ("blocking", "postgres.psycopg", "remote"):
+        importlib.import_module(f"openmem.drivers.{name}")
     monkeypatch.setattr("openmem.ports.run_blocking", interrupted)
     assert Shell()("import", "omp", str(write(profiles / "f", [memory("a")])), "-p", "new").status == 130
     assert not [warning for warning in recwarn if "never awaited" in str(warning.message)]
