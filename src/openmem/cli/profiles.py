@@ -6,7 +6,7 @@
 
     [profiles.work]
     base_url = "https://memories.example.com"
-    api_key_command = "op read op://work/openmem/key"
+    api_key_command = "op read op://Private/openmem/key"
     user = "maya"
 
 It is read from the user's configuration directory only. A file in the current directory would let whoever wrote it,
