@@ -21,7 +21,7 @@ from anthropic.tools import BetaAbstractMemoryTool, BetaAsyncAbstractMemoryTool,
 
 from ..errors import ConflictError, InvalidRequestError, NotFoundError
 from ..models import MemoryRecord, MemorySource
-from ..operations import DeleteMany, GetByKey, History, List, Operation, Put
+from ..operations import Count, DeleteMany, GetByKey, History, List, Operation, Put
 from ..ports import run_blocking
 from .clients import AnyClient, runner_of
 from .segments import encoded
@@ -220,16 +220,16 @@ class Files:
             return None
 
     async def _is_folder(self, place: Place) -> bool:
-        return bool(await self._files(place, limit=1))
+        return bool(await self.perform(Count(user_id=self.user_id, scope=[self._below(place)])))
 
-    async def _files(self, place: Place, *, limit: int | None = None) -> list[MemoryRecord]:
+    async def _files(self, place: Place) -> list[MemoryRecord]:
         """The files in a folder and below, without their earlier versions, which have no key."""
         op = List(user_id=self.user_id, scope=[self._below(place)], limit=500)
         found: list[MemoryRecord] = []
         while True:
             page = await self.perform(op)
             found += [record for record in page.items if record.key is not None]
-            if page.next_cursor is None or (limit is not None and len(found) >= limit):
+            if page.next_cursor is None:
                 return found
             op = op.model_copy(update={"cursor": page.next_cursor})
 
