@@ -142,7 +142,7 @@ def serve_here(url: str, embedder: str) -> None:
     app.router.routes.append(Route("/tasks", tasks))
     listener = listen(config.host, config.port)
     print(url_of(listener), flush=True)
-    serve(app, config, listener)
+    serve(app, config, listener, print)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from openmem.cli.main import application
+from openmem.cli.application import application
 from openmem.cli.session import SECTION_OF_BACKEND, SECTION_OF_OUTPUT, SharedOption, shared_options
 from openmem.cli.table import COMMANDS
 

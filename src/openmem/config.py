@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from os import PathLike
@@ -126,7 +126,9 @@ class ClientConfig:
             )
         return config
 
-    def refuse_unread(self, provider: str, reads: frozenset[str]) -> None:
+    def refuse_unread(
+        self, provider: str, reads: frozenset[str], readers: Callable[[str], Sequence[str]] = lambda name: ()
+    ) -> None:
         """Raise `UnreadSettingError` if a setting is given that this provider does not read.
 
         A setting is given if it has another value than its default.
@@ -134,12 +136,13 @@ class ClientConfig:
         Args:
             provider: the provider's name, for the message.
             reads: the settings that the provider reads.
+            readers: the names of the providers that read a setting, for the message.
         """
         for name in sorted(PROVIDER_SETTINGS - reads):
             value, setting = getattr(self, name), SETTINGS[name]
             is_default = value is setting.default or (not isinstance(setting.kind, Part) and value == setting.default)
             if not is_default:
-                raise UnreadSettingError.of(setting, provider, reads)
+                raise UnreadSettingError.of(setting, provider, reads, readers(name))
 
     def refuse_options(self, known_options: frozenset[str] = frozenset()) -> None:
         """Raise `TypeError`, as Python does, if there is an argument that nobody knows.
@@ -170,21 +173,41 @@ class UnreadSettingError(InvalidRequestError):
         setting: the setting.
         refused_by: name of the provider.
         reads: names of the settings that the provider reads.
+        readers: names of the providers that read the setting.
     """
 
     setting: Setting
     refused_by: str
     reads: frozenset[str]
+    readers: Sequence[str]
 
     @classmethod
-    def of(cls, setting: Setting, refused_by: str, reads: frozenset[str]) -> UnreadSettingError:
+    def of(
+        cls, setting: Setting, refused_by: str, reads: frozenset[str], readers: Sequence[str] = ()
+    ) -> UnreadSettingError:
         """The error for this setting."""
+        error = cls("")
+        error.setting, error.refused_by, error.reads, error.readers = setting, refused_by, reads, readers
         names = " or ".join((setting.name, *setting.aliases))
-        error = cls(
-            f"{names}: provider {refused_by!r} does not read it; it reads {', '.join(sorted(reads)) or 'none of these'}"
-        )
-        error.setting, error.refused_by, error.reads = setting, refused_by, reads
+        error.message = error.told(names, "provider=", sorted(reads))
+        error.args = (error.message,)
         return error
+
+    def told(self, name: str, choice: str, reads: Sequence[str]) -> str:
+        """The message, in the words of whoever gave the setting.
+
+        Args:
+            name: what the setting is called there.
+            choice: what goes before the name of a provider to choose it.
+            reads: what the settings that the provider reads are called there.
+        """
+        *others, last = map(repr, self.readers or ("",))
+        either = f"{', '.join(others)} or {last}" if others else last
+        does = f" ({choice}{either} does)" if self.readers else ""
+        return (
+            f"{name}: provider {self.refused_by!r} does not read it{does}; "
+            f"it reads {', '.join(reads) or 'none of these'}"
+        )
 
 
 def _checked(setting: Setting, value: Any) -> Any:

@@ -86,10 +86,9 @@ class Given:
         """The error of a client, in the words of whoever gave the settings."""
         if isinstance(error, UnreadSettingError):
             reads = [self.spelled(name) for name in sorted(error.reads & self._of_client)]
-            return InvalidRequestError(
-                f"bad config: {self.spelled(error.setting.name)}: provider {error.refused_by!r} does not read it; "
-                f"it reads {', '.join(reads) or 'none of these'}"
-            )
+            word = self.spelled("provider").partition(" ")[0]
+            choice = f"{word} " if word.startswith("-") else f"{word}="
+            return InvalidRequestError(f"bad config: {error.told(self.spelled(error.setting.name), choice, reads)}")
         name = error.message.partition(":")[0]
         is_missing = name in self._of_client and name not in self.values
         return InvalidRequestError(f"{'missing' if is_missing else 'bad'} config: {self.translated(error.message)}")

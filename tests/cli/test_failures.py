@@ -177,20 +177,20 @@ def test_wrong_settings_of_serve(shell: Shell) -> None:
 
 def test_keys(shell: Shell, tmp_path: Path) -> None:
     file = str(tmp_path / "keys.json")
-    made = shell.ok("keys", "create", "--app", "chat", "--user", "maya", "--expires", "90d", "--file", file)
+    made = shell.ok("keys", "create", "--app", "chat", "--user", "maya", "--expires", "90d", "--keys-file", file)
     [key] = made.lines
     assert key.startswith("omk_")
     assert key not in made.err
     [entry] = shell("keys", "list", "--json", env={"OMP_KEYS_FILE": file}).json["keys"]
     assert (entry["app"], entry["users"]) == ("chat", ["maya"])
     assert "sha256" not in entry
-    assert shell.ok("keys", "list", "-q", "--file", file).lines == [entry["id"]]
-    assert shell.ok("keys", "list", "--file", file).lines[1].split()[:4] == [entry["id"], "chat", "maya", "all"]
-    shell.ok("keys", "revoke", entry["id"], "--file", file)
-    assert shell("keys", "revoke", entry["id"], "--file", file).status == 2
-    wrong = shell("keys", "create", "--app", "x", "--expires", "soon", "--file", file)
+    assert shell.ok("keys", "list", "-q", "--keys-file", file).lines == [entry["id"]]
+    assert shell.ok("keys", "list", "--keys-file", file).lines[1].split()[:4] == [entry["id"], "chat", "maya", "all"]
+    shell.ok("keys", "revoke", entry["id"], "--keys-file", file)
+    assert shell("keys", "revoke", entry["id"], "--keys-file", file).status == 2
+    wrong = shell("keys", "create", "--app", "x", "--expires", "soon", "--keys-file", file)
     assert wrong.err == "openmem: --expires: 'soon' is not a time such as 90d, 12h or 2027-01-31\n"
     assert (
         shell("keys", "list").err
-        == "openmem: missing config: the file of API keys; pass --file, or set OMP_KEYS_FILE\n"
+        == "openmem: missing config: the file of API keys; pass --keys-file, or set OMP_KEYS_FILE\n"
     )

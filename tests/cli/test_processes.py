@@ -95,6 +95,27 @@ def test_an_interrupt_ends_it_without_a_traceback(environment: Mapping[str, str]
     assert errors.decode().strip() == "openmem: interrupted"
 
 
+@pytest.mark.parametrize("name", ["click", "openmem.memory"])
+def test_an_interrupt_while_it_starts_is_told_as_any_other(
+    environment: Mapping[str, str], tmp_path: Path, name: str
+) -> None:
+    tmp_path.joinpath("sitecustomize.py").write_text(
+        f"""
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == {name!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+"""
+    )
+    path = os.pathsep.join(filter(None, [str(tmp_path), environment.get("PYTHONPATH")]))
+    done = run({**environment, "PYTHONPATH": path}, "count", "-u", "maya")
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "openmem: interrupted")
+
+
 def test_several_at_once(environment: Mapping[str, str]) -> None:
     processes = [start(environment, "add", f"text {n}", "-u", "many at once", "-q") for n in range(3)]
     done = [process.communicate(timeout=60) for process in processes]
@@ -124,7 +145,7 @@ def test_serve(environment: Mapping[str, str]) -> None:
     assert process.stderr is not None
     try:
         line = process.stderr.readline().decode()
-        assert "serving memory at http://127.0.0.1:" in line
+        assert line.startswith("openmem serve: serving memory at http://127.0.0.1:")
         url = line.split()[-1]
         assert httpx.get(f"{url}/capabilities", trust_env=False).status_code == 200
         done = run({**environment, "OMP_BASE_URL": url}, "add", "Maya is vegan", "-u", "maya", "--json")

@@ -141,7 +141,7 @@ def test_a_file_of_another_account_is_refused_unless_it_is_roots(bare: Shell, no
         ("[profiles.default]\npath = 'here'", "bad config: path in profile default: it is relative"),
         ("[profiles.default]\nprovider = 'oracle'", "bad config: provider in profile default: there is no provider"),
         ("[profiles.default]\nbase_url = 'https://a.example'\nschema = 'x'",
-         "bad config: schema in profile default: provider 'passthrough' does not read it; it reads OMP_API_KEY"),
+         "bad config: schema in profile default: provider 'passthrough' does not read it (--provider 'local' or"),
         ("[profiles.default]\noptions = 1", "options is not a table"),
         ("[profiles.default.options]\nfoo = 1", "bad config: unexpected keyword argument 'foo'"),
         ("[profiles.default]\nuser = 3", "bad config: user in profile default: must be text"),

@@ -8,7 +8,7 @@ import sys
 import click
 import pytest
 
-from openmem.cli.main import application
+from openmem.cli.application import application
 from openmem.cli.table import COMMANDS
 
 UNNEEDED = ("openmem", "pydantic", "httpx", "asyncio", "json", "difflib", "unicodedata", "tomllib")
@@ -38,7 +38,7 @@ def test_the_help_imports_no_command() -> None:
     own = {"openmem", "openmem.errors"}
     assert {name for name in imported if not name.startswith("openmem.cli")} == own
     assert {name for name in imported if name.startswith("openmem.cli.")} == {
-        f"openmem.cli.{name}" for name in ("failures", "group", "main", "streams", "table")
+        f"openmem.cli.{name}" for name in ("application", "failures", "group", "streams", "table")
     }
     for name, row in COMMANDS.items():
         assert name in done.stdout

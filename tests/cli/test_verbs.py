@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from openmem.cli.application import application
 from openmem.cli.fields import FIELDS
-from openmem.cli.main import application
 from openmem.cli.table import COMMANDS
 from openmem.operations import VERBS
 
@@ -124,6 +124,18 @@ def test_what_is_done_in_part_is_told(shell: Shell) -> None:
     assert shell("get", "one", "two", "--jsonl").status == 3
 
 
+def test_several_ids_are_one_document(shell: Shell) -> None:
+    ids = [shell.ok("add", text, "-q").lines[0] for text in ("a", "b")]
+    assert [found["id"] for found in shell.ok("get", *ids, "--json").json] == ids
+    assert shell.ok("get", ids[0], "--json").json["id"] == ids[0]
+    assert [json.loads(line)["id"] for line in shell.ok("get", *ids, "--jsonl").lines] == ids
+    assert [found["id"] for found in shell.ok("get", "-", "--json", input=f"{ids[1]}\n").json] == ids[1:]
+    assert shell.ok("get", "-", "--json", input="").json == []
+    ran = shell("forget", ids[0], "nowhere", "--json")
+    assert (ran.status, [found["id"] for found in ran.json], ran.error["code"]) == (5, ids[:1], "not_found")
+    assert shell.ok("delete", *ids, "--yes", "--json").json == [{"deleted": id} for id in ids]
+
+
 def test_delete_by_filter(shell: Shell) -> None:
     shell.ok("add", "a", "-t", "x")
     shell.ok("add", "b")
@@ -143,6 +155,7 @@ def test_list_goes_through_pages(shell: Shell, tmp_path: Path) -> None:
     batch = tmp_path / "batch.jsonl"
     batch.write_text("".join(f'{{"content": "note {n}"}}\n' for n in range(7)))
     assert shell.ok("add", "--batch", str(batch)).out == "added 7 memories\n"
+    assert shell.ok("add", "--batch", "-", "-u", "one", input='{"content": "x"}').out == "added 1 memory\n"
     first = shell.ok("list", "-n", "3", "--json").json
     second = shell.ok("list", "-n", "3", "--cursor", first["next_cursor"], "--json").json
     assert [m["content"] for m in first["items"] + second["items"]] == [f"note {n}" for n in (6, 5, 4, 3, 2, 1)]
@@ -206,7 +219,7 @@ def test_audit_users_and_forgetting_one(shell: Shell) -> None:
     assert shell.ok("users", "-n", "1").err.startswith("there are more: pass --all, or --cursor ")
     assert shell.ok("users", "-n", "1", "--all", "-q").lines == ["ben", "maya"]
     assert shell("forget-user", "ben").status == 2
-    assert shell.ok("forget-user", "ben", "--yes").out == "removed 1 memories and 1 audit entries\n"
+    assert shell.ok("forget-user", "ben", "--yes").out == "removed 1 memory and 1 audit entry\n"
 
 
 def test_what_looks_after_a_store(shell: Shell) -> None:

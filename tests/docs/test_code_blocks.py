@@ -11,7 +11,7 @@ from typing import Any
 import click
 import pytest
 
-from openmem.cli.main import application
+from openmem.cli.application import application
 from openmem.server.cli import command_line
 
 from ..servers import Server

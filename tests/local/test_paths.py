@@ -98,7 +98,10 @@ def test_a_path_that_is_no_name_is_refused(path: Any) -> None:
 
 
 def test_a_url_is_refused() -> None:
-    with pytest.raises(InvalidRequestError, match=r"^url or dsn: provider 'local' does not read it; it reads .*path"):
+    with pytest.raises(
+        InvalidRequestError,
+        match=r"^url or dsn: provider 'local' does not read it \(provider='postgres' does\); it reads .*path",
+    ):
         Memory("local", url="postgresql://localhost/openmem")
 
 

@@ -84,7 +84,8 @@ def test_a_setting_is_refused_exactly_where_it_is_not_read(
         with pytest.raises(UnreadSettingError) as refusal:
             client(provider, **given)
         assert refusal.value.message.startswith(name)
-        assert f"provider '{provider}' does not read it; it reads " in refusal.value.message
+        assert f": provider '{provider}' does not read it (provider='" in refusal.value.message
+        assert f"; it reads {', '.join(sorted(READ[provider]))}" in refusal.value.message
 
 
 def _not_refused_as_unread(client: type[Memory | AsyncMemory], provider: str, given: Mapping[str, Any]) -> None:

@@ -26,6 +26,7 @@ FOUNDATION: Final = frozenset(
 )
 """Modules that every room of the package may use and no application."""
 PRIVATE_USES: Final[Mapping[str, str]] = {
+    "openmem.cli: os._exit": "an interrupt while modules are imported ends the process without a traceback",
     "openmem.server.strict_http: buffer._data": "h11 does not tell otherwise what it has received and not yet read",
 }
 """What edges may touch all the same, and why."""

@@ -106,13 +106,14 @@ def test_wrong_settings(
         (
             ["--provider", "passthrough", "--base-url", "http://localhost:1", "--schema", "mine"],
             {},
-            "bad config: --schema: provider 'passthrough' does not read it; it reads OMP_API_KEY, --base-url, "
+            "bad config: --schema: provider 'passthrough' does not read it (--provider 'local' or 'postgres' does); "
+            "it reads OMP_API_KEY, --base-url, "
             "--pool-max-size, --timeout\n",
         ),
         (
             ["--provider", "local", "--postgres-url", NOWHERE],
             {},
-            "bad config: --postgres-url: provider 'local' does not read it; it reads --audit, --embedder, ",
+            "bad config: --postgres-url: provider 'local' does not read it (--provider 'postgres' does); ",
         ),
         (["--postgres", NOWHERE], {}, "there is no flag '--postgres'; did you mean --postgres-url?"),
         (["--port=1", "--pool-max=3"], {}, "there is no flag '--pool-max'; did you mean --pool-max-size?"),

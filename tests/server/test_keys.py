@@ -68,7 +68,7 @@ def test_the_file_has_no_key_in_it_and_is_the_owners(file: KeysFile) -> None:
 def test_keys_made_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
     file = KeysFile(tmp_path / "new" / "keys.json")
     threads = [threading.Thread(target=file.create, kwargs={"app": f"a{number}"}) for number in range(8)]
-    command = [sys.executable, "-m", "openmem.server.cli", "keys", "create", "--file", str(file.path), "--app"]
+    command = [sys.executable, "-m", "openmem.server.cli", "keys", "create", "--keys-file", str(file.path), "--app"]
     processes = [subprocess.Popen([*command, f"b{number}"], stdout=subprocess.DEVNULL) for number in range(3)]
     for thread in threads:
         thread.start()
@@ -348,7 +348,7 @@ def test_idempotency_keys_of_different_clients_do_not_meet(stranger: httpx.Clien
 
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "keys.json"
-    create = ["keys", "create", "--file", str(path), "--app", "chat"]
+    create = ["keys", "create", "--keys-file", str(path), "--app", "chat"]
     assert main([*create, "--user", "u1", "--user", "u2", "--grant", "read:coding/*", "--expires", "90d"]) == 0
     made = capsys.readouterr()
     key = made.out.strip()
@@ -384,7 +384,7 @@ def test_commands_that_cannot_be_carried_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     path = tmp_path / "keys.json"
-    assert main(["keys", *arguments, "--file", str(path)]) == 2
+    assert main(["keys", *arguments, "--keys-file", str(path)]) == 2
     assert capsys.readouterr().err.startswith("omp-server: ")
     assert not path.exists()
 
@@ -392,7 +392,7 @@ def test_commands_that_cannot_be_carried_out(
 def test_a_command_without_a_file(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_KEYS_FILE", raising=False)
     assert main(["keys", "list"]) == 2
-    assert "--file" in capsys.readouterr().err
+    assert "--keys-file" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")

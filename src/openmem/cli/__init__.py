@@ -7,6 +7,41 @@ client, the output and the progress, as the shared options say.
 
 from __future__ import annotations
 
-from .main import main
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
+from typing import Any
 
 __all__ = ["main"]
+
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status; `openmem.cli.failures` has what each of them means."""
+    # What is imported here, and Python at its end, would answer an interrupt with a traceback.
+    _at_interrupt(_leave)
+    from .application import main as run  # noqa: PLC0415 - it imports much
+
+    _at_interrupt(signal.default_int_handler)
+    try:
+        return run(arguments)
+    finally:
+        if arguments is None:
+            _at_interrupt(_leave)
+
+
+def _at_interrupt(handler: Any) -> None:
+    """Choose what happens at SIGINT, unless whoever started the process has: a shell ignores it in the background."""
+    if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, _leave):
+        # Only the main thread can choose.
+        with suppress(ValueError):
+            signal.signal(signal.SIGINT, handler)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    with suppress(OSError):
+        os.write(2, b"openmem: interrupted\n")
+    os._exit(EXIT_INTERRUPTED)

@@ -24,6 +24,7 @@ from typing import Final
 import click
 
 from ..errors import InvalidRequestError, OMPError
+from . import EXIT_INTERRUPTED as EXIT_INTERRUPTED
 
 EXIT_FAILED: Final = 1
 EXIT_MISUSED: Final = 2
@@ -31,7 +32,6 @@ EXIT_NOT_FOUND: Final = 3
 EXIT_UNAUTHORIZED: Final = 4
 EXIT_PARTLY: Final = 5
 EXIT_TRY_AGAIN: Final = 75
-EXIT_INTERRUPTED: Final = 130
 EXIT_CLOSED_PIPE: Final = 141
 
 _STATUS_OF_CODE: Final[Mapping[str, int]] = {

@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import click
 
@@ -37,6 +37,20 @@ class Column:
     read: Callable[[Any], object]
     is_flexible: bool = False
     is_right: bool = False
+
+
+class Answer(NamedTuple):
+    """One thing to write.
+
+    Attributes:
+        document: it as JSON.
+        ids: what ``-q`` writes of it.
+        text: it for people; None for its members, one a line.
+    """
+
+    document: Json
+    ids: Iterable[str]
+    text: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

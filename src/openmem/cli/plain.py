@@ -27,6 +27,11 @@ def safe_json(text: str) -> str:
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """A number of things, as in ``1 memory`` and ``1,200 memories``."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
 def width(text: str) -> int:
     """How many columns a terminal needs for a text without control characters."""
     return len(text) if text.isascii() else sum(map(_width, text))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .output import Column
+from .plain import counted
+
+if TYPE_CHECKING:
+    from ..models import Erased, Purged
 
 Json: TypeAlias = Any
 
@@ -55,6 +59,17 @@ USER_SUMMARIES: Final = (
     Column("COUNT", lambda user: user["count"], is_right=True),
     Column("NEWEST", _day("newest")),
 )
+
+
+def memories(number: int) -> str:
+    """As in ``1 memory``."""
+    return counted(number, "memory", "memories")
+
+
+def removed(found: Erased | Purged) -> str:
+    """What was removed of a user, or of all."""
+    entries = counted(found.audit_entries, "audit entry", "audit entries")
+    return f"removed {memories(found.memories)} and {entries}"
 
 
 def id_of(record: Mapping[str, Json]) -> str:

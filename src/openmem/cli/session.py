@@ -12,10 +12,10 @@ import click
 from ..errors import InvalidRequestError, OMPError
 from .connection import FLAGS, Connection, find_connection
 from .failures import EXIT_PARTLY, exit_status, say_error
-from .output import Output
+from .output import Answer, Output
 from .profiles import read_config
 from .progress import Progress
-from .streams import is_terminal
+from .streams import Names, is_terminal
 
 if TYPE_CHECKING:
     from ..memory import Memory
@@ -119,24 +119,38 @@ class Session:
         """Shows how far long work is; see `Progress`."""
         return Progress(what)
 
-    def each(self, values: Sequence[str], work: Callable[[str], None]) -> int:
-        """Do something for each of several values, and tell of each that fails.
+    def each(self, names: Names, work: Callable[[str], Answer]) -> int:
+        """Do something for each of several ids, write what comes of it, and tell of each that fails.
+
+        As one JSON document it is an array, but for a single id on the command line. What was done is written also
+        where something else than `OMPError` ends it.
 
         Returns:
             The exit status: 0, that of the first error if all failed, or the one for what is done in part.
         """
         errors: list[OMPError] = []
-        for value in values:
-            try:
-                work(value)
-            except OMPError as error:
-                if len(values) == 1:
-                    raise
-                errors.append(error)
-                self.say_error(error)
+        is_array = self.output.format == "json" and not names.is_single
+        documents: list[Any] = []
+        try:
+            for name in names.values:
+                try:
+                    answer = work(name)
+                except OMPError as error:
+                    if names.is_single:
+                        raise
+                    errors.append(error)
+                    self.say_error(error)
+                    continue
+                if is_array:
+                    documents.append(answer.document)
+                else:
+                    self.output.document(*answer)
+        finally:
+            if is_array:
+                self.output.document(documents)
         if not errors:
             return 0
-        return exit_status(errors[0]) if len(errors) == len(values) else EXIT_PARTLY
+        return exit_status(errors[0]) if len(errors) == len(names.values) else EXIT_PARTLY
 
     def say_error(self, error: OMPError) -> None:
         """Tell an error that does not end the command."""

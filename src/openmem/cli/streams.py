@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from ..errors import InvalidRequestError
 
@@ -67,7 +67,19 @@ def text_of(argument: str) -> str:
     return read_input().rstrip("\r\n") if argument == "-" else argument
 
 
-def names_of(arguments: Sequence[str]) -> list[str]:
+class Names(NamedTuple):
+    """What a command is to be done for.
+
+    Attributes:
+        values: the names.
+        is_single: whether it is one that stands on the command line.
+    """
+
+    values: list[str]
+    is_single: bool
+
+
+def names_of(arguments: Sequence[str]) -> Names:
     """Arguments, with the lines of standard input in place of ``-``.
 
     Raises:
@@ -79,4 +91,4 @@ def names_of(arguments: Sequence[str]) -> list[str]:
             names += [line.strip() for line in read_lines() if line.strip()]
         else:
             names.append(argument)
-    return names
+    return Names(names, len(arguments) == 1 and arguments[0] != "-")

@@ -6,8 +6,10 @@ entry point's name is the provider's, its value a subclass of `openmem.providers
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from .._plugins import BuiltIn, Registry
@@ -58,13 +60,23 @@ def create_provider(name: str, config: ClientConfig, ports: Ports) -> Provider:
         config.refuse_options(provider.options)
 
     def make(config: ClientConfig, ports: Ports) -> Provider:
-        config.refuse_unread(name, provider.settings)
+        config.refuse_unread(name, provider.settings, readers_of)
         return provider(config, ports)
 
     if config.base_url is not None and name != PassthroughProvider.name:
-        config.refuse_unread(name, provider.settings | PassthroughProvider.settings)
+        config.refuse_unread(name, provider.settings | PassthroughProvider.settings, readers_of)
         return AutoDetectProvider(name, make, config, ports)
     return make(config, ports)
+
+
+def readers_of(setting: str) -> list[str]:
+    """The providers of this package that read a setting, also those whose extras are not installed."""
+    found = []
+    for name, choice in sorted(BUILT_IN.items()):
+        with suppress(ImportError):
+            if setting in getattr(importlib.import_module(choice.module), choice.attribute).settings:
+                found.append(name)
+    return found
 
 
 def provider_class(name: str) -> type[Provider]:

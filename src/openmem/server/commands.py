@@ -70,7 +70,7 @@ def run_server(given: Given, backend_settings: Mapping[str, Any], say: Say) -> i
         raise given.refusal(error) from None
     _warn(config, say)
     try:
-        serve(app, config, listen(config.host, config.port))
+        serve(app, config, listen(config.host, config.port), say)
     except ListenError as error:
         say(str(error))
         return EXIT_FAILED
@@ -165,7 +165,7 @@ def _keys_path(file: str | None) -> Path:
     require_server_extra()
     path = file or os.environ.get("OMP_KEYS_FILE")
     if not path:
-        raise InvalidRequestError("missing config: the file of API keys; pass --file, or set OMP_KEYS_FILE")
+        raise InvalidRequestError("missing config: the file of API keys; pass --keys-file, or set OMP_KEYS_FILE")
     return Path(path)
 
 

@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import socket
-import sys
 from collections.abc import Callable, Collection, Iterator
 from types import FrameType
 from typing import Any, cast
@@ -166,8 +165,11 @@ class OmpServer(uvicorn.Server):
         yield
 
 
-def serve(app: FastAPI, config: OmpServerConfig, listener: socket.socket) -> None:
+def serve(app: FastAPI, config: OmpServerConfig, listener: socket.socket, say: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT.
+
+    Args:
+        say: told once, when requests are answered.
 
     Raises:
         OMPError: the backend could not be opened.
@@ -177,7 +179,7 @@ def serve(app: FastAPI, config: OmpServerConfig, listener: socket.socket) -> Non
         # What is loaded by now stays. The collector would go through it now and then, for tens of milliseconds.
         gc.collect()
         gc.freeze()
-        print(f"omp-server: serving {config.provider} at {url_of(listener)}", file=sys.stderr, flush=True)
+        say(f"serving {config.provider} at {url_of(listener)}")
 
     async def run() -> None:
         asyncio.get_running_loop().set_exception_handler(_log_without_values)

@@ -175,18 +175,18 @@ class ImportReport:
         """All of it for people, a line each."""
         is_verification = self.extra is not None
         verb = "missing" if is_verification else "would be written" if self.dry_run else "written"
-        kept = "" if is_verification else ", and left as they are"
+        kept = "" if is_verification else f", and left as {'it is' if self.changed == 1 else 'they are'}"
         yield f"{self.read} read, {self.written} {verb}, {self.equal} there already"
-        for count, what in (
-            (self.changed, f"there already with other values{kept}"),
-            (self.invalid, "invalid"),
-            (self.failed, "refused by the backend"),
-            (self.expired, "have expired, and were left out"),
-            (self.renamed, "have another id than in the source"),
-            (self.extra, "are in the target only"),
+        for count, one, many in (
+            (self.changed, f"there already with other values{kept}", None),
+            (self.invalid, "invalid", None),
+            (self.failed, "refused by the backend", None),
+            (self.expired, "has expired, and was left out", "have expired, and were left out"),
+            (self.renamed, "has another id than in the source", "have another id than in the source"),
+            (self.extra, "is in the target only", "are in the target only"),
         ):
             if count:
-                yield f"{count} {what}"
+                yield f"{count} {one if count == 1 or many is None else many}"
         for (name, reason), counted in sorted(self.losses.items()):
             yield f"lost: {name} of {counted.count}: {reason}"
         for problem in self.problems:

@@ -9,7 +9,7 @@ import click
 from ...operations import ForgetUser, Purge, Reembed, Reindex, Users, WaitForIngest
 from ...wire.routes import FORGET_USER, PURGE, USERS
 from ..fields import operation, options_of
-from ..records import USER_SUMMARIES
+from ..records import USER_SUMMARIES, memories, removed
 from ..session import Session, SessionCommand, confirm
 from ..streams import names_of
 
@@ -38,7 +38,7 @@ def forget_user(session: Session, user_id: str, is_sure: bool) -> None:
     session.output.document(
         FORGET_USER.reply.encode(erased),
         [user_id],
-        lambda: f"removed {erased.memories} memories and {erased.audit_entries} audit entries",
+        lambda: removed(erased),
     )
 
 
@@ -51,13 +51,13 @@ def capabilities(session: Session) -> None:
 def reembed(session: Session, **given: Any) -> None:
     with session.memory() as memory, session.progress("embedded") as progress:
         number = session.run(memory.client.run(operation(Reembed, given, progress=progress)))
-    session.output.document({"reembedded": number}, [str(number)], lambda: f"embedded {number:,} memories")
+    session.output.document({"reembedded": number}, [str(number)], lambda: f"embedded {memories(number)}")
 
 
 def reindex(session: Session, **given: Any) -> None:
     with session.memory() as memory, session.progress("analysed") as progress:
         number = session.run(memory.client.run(operation(Reindex, given, progress=progress)))
-    session.output.document({"reindexed": number}, [str(number)], lambda: f"analysed {number:,} memories")
+    session.output.document({"reindexed": number}, [str(number)], lambda: f"analysed {memories(number)}")
 
 
 def purge(session: Session, is_sure: bool, **given: Any) -> None:
@@ -68,12 +68,12 @@ def purge(session: Session, is_sure: bool, **given: Any) -> None:
     session.output.document(
         PURGE.reply.encode(purged),
         [str(purged.memories)],
-        lambda: f"removed {purged.memories} memories and {purged.audit_entries} audit entries",
+        lambda: removed(purged),
     )
 
 
 def wait(session: Session, ids: tuple[str, ...], **given: Any) -> None:
-    op = operation(WaitForIngest, given, ids=names_of(ids), user_id=session.require_user())
+    op = operation(WaitForIngest, given, ids=names_of(ids).values, user_id=session.require_user())
     with session.memory() as memory:
         session.run(memory.client.run(op))
     session.output.document({"ready": list(op.ids)}, op.ids, lambda: "ready")

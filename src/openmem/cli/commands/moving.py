@@ -15,6 +15,7 @@ from ...errors import InvalidRequestError
 from ...transfer import (
     Changes,
     Choice,
+    ExportReport,
     ImportReport,
     ImportSettings,
     Progress,
@@ -30,8 +31,9 @@ from ...transfer.migrating import migrate
 from ...transfer.readers.pam_export import export_pam
 from ..connection import connection_of_profile
 from ..failures import EXIT_FAILED, EXIT_PARTLY, exit_status
-from ..plain import one_line
+from ..plain import counted, one_line
 from ..progress import Progress as Shown
+from ..records import memories
 from ..session import Session, SessionCommand
 
 
@@ -121,11 +123,7 @@ def export_memories(
             session.run(export_stream(memory.client, sys.stdout.buffer, choice, shown))
             return
         report = session.run(export_file(memory.client, Path(file), choice, shown))
-    cut = f"; of {report.audit_cut} users only the newest entries of the audit log" if report.audit_cut else ""
-    moment = "" if report.consistent else ", which may have changed while they were read"
-    session.output.document(
-        report.to_json(), text=lambda: f"{report.memories} memories of {report.users} users{moment}{cut}"
-    )
+    session.output.document(report.to_json(), text=lambda: _exported(report))
 
 
 def _export_pam(session: Session, file: str, choice: Choice) -> None:
@@ -135,7 +133,19 @@ def _export_pam(session: Session, file: str, choice: Choice) -> None:
         raise InvalidRequestError("--format pam: takes the path of a file, and neither --scope nor --with-audit")
     with session.memory() as memory:
         report = session.run(export_pam(memory.client, Path(file), choice.users[0]))
-    session.output.document(report.to_json(), text=lambda: f"{report.memories} memories of {report.users} users")
+    session.output.document(report.to_json(), text=lambda: _exported(report))
+
+
+def _exported(report: ExportReport) -> str:
+    """What was exported, for people."""
+    said = f"{memories(report.memories)} of {counted(report.users, 'user', 'users')}"
+    if report.audit:
+        said += f", {counted(report.audit, 'audit entry', 'audit entries')}"
+    if not report.consistent:
+        said += ", which may have changed while they were read"
+    if report.audit_cut:
+        said += f"; of {counted(report.audit_cut, 'user', 'users')} only the newest entries of the audit log"
+    return said
 
 
 def import_memories(session: Session, format: str, file: str, report_path: str | None, **given: Any) -> int:

@@ -10,6 +10,7 @@ from ...errors import InvalidRequestError
 from ...operations import Audit, Context, Count, Facets, Get, GetByKey, History, List, Search
 from ...wire.routes import AUDIT, CONTEXT, COUNT, FACETS, HISTORY, LIST, SEARCH
 from ..fields import operation, options_of
+from ..output import Answer
 from ..plain import safe_text
 from ..records import AUDIT_ENTRIES, FACET_VALUES, MEMORIES, RESULTS, id_of, id_of_result
 from ..session import Session, SessionCommand
@@ -69,9 +70,9 @@ def get(session: Session, ids: tuple[str, ...], key: str | None, **given: Any) -
             session.output.document(record, [record["id"]])
             return 0
 
-        def show(id: str) -> None:
+        def show(id: str) -> Answer:
             found = session.run(memory.client.run(Get(id=id, user_id=session.user))).to_wire()
-            session.output.document(found, [found["id"]])
+            return Answer(found, [found["id"]])
 
         return session.each(names, show)
 

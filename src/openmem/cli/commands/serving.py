@@ -37,7 +37,11 @@ def _option(name: str, setting: Setting) -> click.Option:
 def _serve(session: Session, **given: Any) -> int:
     connection = session.connection
     settings = Given(OPTIONS, flags({**given, "provider": connection.provider}), environment(OPTIONS, os.environ))
-    return run_server(settings, connection.arguments(), _say)
+    return run_server(settings, connection.arguments(), _say_of_server)
+
+
+def _say_of_server(message: str) -> None:
+    click.echo(f"openmem serve: {message}", err=True)
 
 
 def _create(session: Session, file: str | None, app: str, **given: Any) -> None:
@@ -60,8 +64,15 @@ def _revoke(session: Session, file: str | None, id: str) -> None:
     revoke_key(file, id, _say)
 
 
-def _file() -> click.Option:
-    return click.Option(["--file"], metavar="FILE", help="File of API keys. [OMP_KEYS_FILE]")
+class _KeysFile(click.Option):
+    """The file of API keys, by the name that it has for the server, too. It is read as ``--file`` as well."""
+
+    def __init__(self) -> None:
+        super().__init__(["file", "--keys-file"], metavar="FILE", help="File of API keys. [OMP_KEYS_FILE]")
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        super().add_to_parser(parser, ctx)
+        parser.add_option(self, ["--file"], self.name)
 
 
 serve_command = SessionCommand(
@@ -85,7 +96,7 @@ keys_command = click.Group(
             callback=_create,
             has_backend=False,
             params=[
-                _file(),
+                _KeysFile(),
                 click.Option(["--app"], required=True, metavar="NAME", help="Application that will use it."),
                 click.Option(
                     ["users", "-u", "--user"], multiple=True, metavar="NAME",
@@ -99,14 +110,18 @@ keys_command = click.Group(
             ],
         ),
         SessionCommand(
-            "list", help="List the keys, without their secrets.", callback=_list, has_backend=False, params=[_file()]
+            "list",
+            help="List the keys, without their secrets.",
+            callback=_list,
+            has_backend=False,
+            params=[_KeysFile()],
         ),
         SessionCommand(
             "revoke",
             help="Make a key useless from now on.",
             callback=_revoke,
             has_backend=False,
-            params=[click.Argument(["id"], metavar="ID"), _file()],
+            params=[click.Argument(["id"], metavar="ID"), _KeysFile()],
         ),
     ],
 )  # fmt: skip

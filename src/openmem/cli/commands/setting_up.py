@@ -167,7 +167,7 @@ def _completion(session: Session, shell: str) -> None:
     found = get_completion_class(shell)
     if found is None:
         raise InvalidRequestError(f"the installed click knows no completion for {shell}: pip install 'click>=8.5'")
-    from ..main import application  # noqa: PLC0415 - it imports this module
+    from ..application import application  # noqa: PLC0415 - it imports this module
 
     click.echo(found(application, {}, "openmem", "_OPENMEM_COMPLETE").source())
 

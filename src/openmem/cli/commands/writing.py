@@ -14,7 +14,8 @@ from ...operations import CHANGEABLE, Add, Delete, DeleteMany, Put, Update
 from ...wire.routes import ADD, ADD_MANY, DELETE_MANY, PUT, UPDATE
 from ..fields import FIELDS, operation, options_of, values_of
 from ..lines import read_objects
-from ..records import MEMORIES, id_of
+from ..output import Answer
+from ..records import MEMORIES, id_of, memories
 from ..session import Session, SessionCommand, confirm
 from ..streams import names_of, text_of
 
@@ -58,7 +59,7 @@ def _add_many(session: Session, path: str, idempotency_key: str | None, given: d
             raise
     body = ADD_MANY.reply.encode(stored)
     if session.output.format == "table":
-        click.echo(f"added {len(stored)} memories")
+        click.echo(f"added {memories(len(stored))}")
     else:
         session.output.rows(body, body["memories"], MEMORIES, id_of)
 
@@ -88,10 +89,10 @@ def forget(session: Session, ids: tuple[str, ...], **given: Any) -> int:
     names = names_of(ids)
     with session.memory() as memory:
 
-        def end_one(id: str) -> None:
+        def end_one(id: str) -> Answer:
             op = Update(id=id, user_id=session.user, valid_to=end)
             record = session.run(memory.client.run(op))
-            session.output.document(UPDATE.reply.encode(record), [record.id], lambda: f"forgot {record.id}")
+            return Answer(UPDATE.reply.encode(record), [record.id], lambda: f"forgot {record.id}")
 
         return session.each(names, end_one)
 
@@ -104,12 +105,12 @@ def delete(session: Session, ids: tuple[str, ...], is_sure: bool, if_version: st
         return _delete_many(session, is_sure, given)
     names = names_of(ids)
     version = values_of(Delete, {"if_version": if_version})
-    confirm(session, f"Delete {_number(len(names))} for good?", is_sure)
+    confirm(session, f"Delete {memories(len(names.values))} for good?", is_sure)
     with session.memory() as memory:
 
-        def remove(id: str) -> None:
+        def remove(id: str) -> Answer:
             session.run(memory.client.run(Delete(id=id, user_id=session.user, **version)))
-            session.output.document({"deleted": id}, [id], lambda: f"deleted {id}")
+            return Answer({"deleted": id}, [id], lambda: f"deleted {id}")
 
         return session.each(names, remove)
 
@@ -120,15 +121,11 @@ def _delete_many(session: Session, is_sure: bool, given: dict[str, Any]) -> int:
     with session.memory() as memory:
         if not op.dry_run and not is_sure:
             number = session.run(memory.client.run(op.model_copy(update={"dry_run": True})))
-            confirm(session, f"Delete {_number(number)} of {user} for good?", is_sure)
+            confirm(session, f"Delete {memories(number)} of {user} for good?", is_sure)
         number = session.run(memory.client.run(op))
     did = "would delete" if op.dry_run else "deleted"
-    session.output.document(DELETE_MANY.reply.encode(number), [str(number)], lambda: f"{did} {_number(number)}")
+    session.output.document(DELETE_MANY.reply.encode(number), [str(number)], lambda: f"{did} {memories(number)}")
     return 0
-
-
-def _number(number: int) -> str:
-    return "1 memory" if number == 1 else f"{number:,} memories"
 
 
 _IDS: Final = click.Argument(["ids"], nargs=-1, required=True, metavar="ID...")
