@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from ._text import quoted
@@ -11,14 +11,15 @@ from ._text import quoted
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
 
 
-def read_moment(text: str, now: datetime, *, is_past: bool = False) -> datetime:
+def read_moment(text: str, now: datetime, *, is_past: bool = False, zone: tzinfo = UTC) -> datetime:
     """The moment that a text says, timezone-aware.
 
     Args:
-        text: a time in ISO 8601, such as ``2027-01-31``, which is in UTC unless it has an offset; a distance from now,
-            such as ``90d``, ``12h`` or ``30m``; or ``now``.
+        text: a time in ISO 8601, such as ``2027-01-31``, which is in `zone` unless it has an offset; a distance from
+            now, such as ``90d``, ``12h`` or ``30m``; or ``now``.
         now: the time in UTC.
         is_past: whether a distance goes back from now.
+        zone: the time zone of times without an offset.
 
     Raises:
         ValueError: it says none.
@@ -32,4 +33,4 @@ def read_moment(text: str, now: datetime, *, is_past: bool = False) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{quoted(text)} is not a time such as 90d, 12h or 2027-01-31") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment

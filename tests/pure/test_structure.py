@@ -19,10 +19,11 @@ LONGER_FILES: Final[Mapping[str, str]] = {
     "async_memory.py": "the signature and the documentation of every verb",
 }
 """Files that may be longer, and why."""
-EDGES: Final = ("server", "testing", "cli", "mcp", "integrations", "transfer")
+EDGES: Final = ("server", "testing", "cli", "mcp", "integrations", "transfer", "ui")
 """Rooms that see the others as a program of somebody else would."""
 FOUNDATION: Final = frozenset(
-    f"openmem.{name}" for name in ("_extras", "_forking", "_ids", "_network", "_plugins", "_suggestions", "_text")
+    f"openmem.{name}"
+    for name in ("_extras", "_forking", "_ids", "_network", "_plugins", "_suggestions", "_text", "_time_zones")
 )
 """Modules that every room of the package may use and no application."""
 PRIVATE_USES: Final[Mapping[str, str]] = {

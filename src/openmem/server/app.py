@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import logging
 import re
@@ -16,13 +17,14 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as PathRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..async_memory import AsyncMemory
 from ..errors import InvalidRequestError, NotFoundError, ProviderError
 from ..models import OMP_VERSION, MemoryPage, UserPage
 from ..operations import Add, AddMany, Operation
 from ..providers.base import Call
+from ..ui import require_ui_extra
 from ..wire import (
     APP_HEADER,
     CAPABILITIES_PATH,
@@ -50,6 +52,7 @@ from .request_parsing import app_of_header, read_operation
 from .telemetry import METRICS_CONTENT_TYPE, Metrics
 
 METRICS_PATH: Final = "/metrics"
+UI_PATH: Final = "/ui"
 LARGE_RESULT_ITEMS: Final = 50
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -89,10 +92,20 @@ class Server:
         if self.metrics is not None:
             self.metrics.watch_pool(self.memory.client.pool_usage)
         self.health = Health(self.memory.client.ping)
+        rate = config.rate_limit_per_minute
+        self.rate_limit = None if rate is None else RateLimit(rate)
         self.adds = IdempotencyStore()
         every = config.purge_every
         self.purging = None if every is None else Purging(self.memory.client, every)
         self.mcp = McpEndpoint(config, self.memory.client, self.in_flight, self.health) if config.mcp else None
+        self.ui = self._browser() if config.ui else None
+
+    def _browser(self) -> ASGIApp:
+        require_ui_extra(f"omp-server at {UI_PATH}")
+        application: ASGIApp = importlib.import_module("openmem.ui.application").Application(
+            self.config, self.memory.client, self.keys, self.in_flight, self.health, self.rate_limit
+        )
+        return application
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -194,7 +207,6 @@ def create_app(config: OmpServerConfig) -> FastAPI:
         ImportError: an extra is not installed.
     """
     server = Server(config)
-    rate = config.rate_limit_per_minute
     middleware = [
         Middleware(AccessLogMiddleware, metrics=server.metrics),
         *([_cors(config)] if config.cors_origins else []),
@@ -202,8 +214,9 @@ def create_app(config: OmpServerConfig) -> FastAPI:
             AdmissionMiddleware,
             keys=server.keys,
             in_flight=server.in_flight,
-            rate_limit=None if rate is None else RateLimit(rate),
+            rate_limit=server.rate_limit,
             loopback_only=config.loopback_only,
+            own_door=UI_PATH if config.ui else None,
         ),
     ]
     app = FastAPI(
@@ -230,6 +243,8 @@ def create_app(config: OmpServerConfig) -> FastAPI:
         app.router.routes.append(PathRoute(path, Endpoint(by_method)))
     if server.mcp is not None:
         app.router.routes.append(PathRoute(MCP_PATH, server.mcp))
+    if server.ui is not None:
+        app.router.routes += [PathRoute(UI_PATH, server.ui), PathRoute(f"{UI_PATH}/{{path:path}}", server.ui)]
     app.router.default = _no_such_path
     return app
 

@@ -47,6 +47,7 @@ class OmpServerConfig:
         metrics: whether to serve Prometheus metrics at ``/metrics``.
         mcp: whether to serve the Model Context Protocol at ``/mcp``, with the same keys and limits.
         mcp_chatgpt: whether it has the tools ``search`` and ``fetch``, too, which ChatGPT asks for by name.
+        ui: whether to serve the memory browser at ``/ui``, with the same keys and limits.
     """
 
     provider: Annotated[str, Setting(Text(), "backend behind the server", option="provider")] = "postgres"
@@ -95,6 +96,7 @@ class OmpServerConfig:
     mcp_chatgpt: Annotated[
         bool, Setting(Switch(), "offer ChatGPT's tools search and fetch at /mcp, too", option="mcp-chatgpt")
     ] = False
+    ui: Annotated[bool, Setting(Switch(), "serve the memory browser at /ui", option="ui")] = False
 
     @property
     def has_keys(self) -> bool:
@@ -108,16 +110,21 @@ class OmpServerConfig:
         return size
 
     def check_exposure(self) -> None:
-        """Refuse to serve other machines without keys, unless `no_auth` is set.
+        """Refuse to serve other machines without keys, unless `no_auth` is set, and the browser even then.
 
         Raises:
-            InvalidRequestError: the host is not loopback, there are no keys, and `no_auth` is off.
+            InvalidRequestError: the host is not loopback, there are no keys, and `no_auth` is off or `ui` is on.
         """
         if not self.has_keys and not self.no_auth and not is_loopback(self.host):
             raise InvalidRequestError(
                 f"host: without API keys the server only listens on loopback, not on {self.host!r}; make a key "
                 "with 'omp-server keys create' and pass --keys-file, or pass --no-auth if everyone who reaches "
                 "this port may read and write every memory"
+            )
+        if self.ui and not self.has_keys and not is_loopback(self.host):
+            raise InvalidRequestError(
+                f"ui: without API keys the memory browser is for this machine only, not for {self.host!r}; make a key "
+                "with 'omp-server keys create' and pass --keys-file, or leave out --no-auth and --host"
             )
 
 

@@ -60,11 +60,12 @@ def error_response(error: BaseException, request_id: str) -> Response:
     response = Response(
         json.dumps(error_body(shown)), STATUS_OF_CODE.get(shown.code, 502), media_type="application/json"
     )
-    response.headers.update(_headers(shown))
+    response.headers.update(headers_of(shown))
     return response
 
 
-def _headers(error: OMPError) -> Mapping[str, str]:
+def headers_of(error: OMPError) -> Mapping[str, str]:
+    """The headers that go with an error."""
     if isinstance(error, MethodNotAllowedError):
         return {"Allow": error.allowed}
     if isinstance(error, KeyRefusedError):

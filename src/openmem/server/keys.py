@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import fasteners
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
@@ -56,6 +56,31 @@ class Principal:
 
 
 ANYONE: Final = Principal()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PresentedKey:
+    """A key that somebody has shown, as far as it may be kept: it cannot be made from this.
+
+    Attributes:
+        id: its id; empty if it has none.
+        sha256: the hash of the whole key.
+    """
+
+    id: str
+    sha256: str
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """What may be kept of a key.
+
+        Raises:
+            KeyRefusedError: no key is written like this.
+        """
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise KeyRefusedError("the API key has white space around it, or characters no key has")
+        prefix, _, rest = key.partition("_")
+        return cls(rest.partition("_")[0] if prefix == PREFIX else "", _digest(key))
 
 
 class StoredKey(BaseModel):
@@ -210,13 +235,18 @@ class KeyRing:
         Raises:
             KeyRefusedError: a key is needed, and there is none or not a good one.
         """
-        if self.is_open:
-            return ANYONE
-        key = _presented(headers)
-        digest = _digest(key)
+        return ANYONE if self.is_open else self.holder(PresentedKey.of(_presented(headers)))
+
+    def holder(self, key: PresentedKey) -> Principal:
+        """Whom a key identifies, now.
+
+        Raises:
+            KeyRefusedError: the key is not known, not known any more, or expired.
+        """
+        digest = key.sha256
         # Every comparison is made, and each takes the same time, whatever the key has in common with a good one.
         matches = [hmac.compare_digest(digest, good) for good in self._unrestricted]
-        stored, principal = self._current().get(_id_of(key), (None, ANYONE))
+        stored, principal = self._current().get(key.id, (None, ANYONE))
         if any(matches):
             return Principal(id=f"{ENVIRONMENT_ID}-{matches.index(True)}")
         if stored is None or not hmac.compare_digest(digest, stored.sha256):
@@ -281,15 +311,7 @@ def _presented(headers: Iterable[tuple[bytes, bytes]]) -> str:
         raise KeyRefusedError("an API key is needed: send 'Authorization: Bearer <key>' or 'X-API-Key: <key>'")
     if len(found) > 1:
         raise KeyRefusedError("there are two different API keys in the request")
-    key = found.pop()
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise KeyRefusedError("the API key has white space around it, or characters no key has")
-    return key
-
-
-def _id_of(key: str) -> str:
-    prefix, _, rest = key.partition("_")
-    return rest.partition("_")[0] if prefix == PREFIX else ""
+    return found.pop()
 
 
 def _digest(key: str) -> str:

@@ -140,16 +140,28 @@ def _shown_path(scope: Scope) -> str:
 
 
 class AdmissionMiddleware:
-    """Lets in whom the keys and limits allow, and answers every error in the protocol's form."""
+    """Lets in whom the keys and limits allow, and answers every error in the protocol's form.
+
+    Args:
+        own_door: a path below which the application itself finds out who asks, and counts the requests.
+    """
 
     def __init__(
-        self, app: ASGIApp, *, keys: KeyRing, in_flight: InFlight, rate_limit: RateLimit | None, loopback_only: bool
+        self,
+        app: ASGIApp,
+        *,
+        keys: KeyRing,
+        in_flight: InFlight,
+        rate_limit: RateLimit | None,
+        loopback_only: bool,
+        own_door: str | None = None,
     ) -> None:
         self._app = app
         self._in_flight = in_flight
         self._keys = keys
         self._rate_limit = rate_limit
         self._loopback_only = loopback_only
+        self._own_door = own_door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -189,13 +201,13 @@ class AdmissionMiddleware:
         if len(scope["headers"]) > MAX_HEADERS:
             raise InvalidRequestError(f"there are more than {MAX_HEADERS} headers")
         check_path(scope.get("raw_path") or b"")
-        host = _host(scope["headers"])
+        host = requested_host(scope["headers"])
         if self._loopback_only and not is_loopback(host):
             raise ScopeDeniedError(
                 "Host: without API keys the server only answers to requests for localhost; "
                 "make a key with 'omp-server keys create', or start it with --no-auth"
             )
-        if scope["path"] in OPEN_PATHS:
+        if scope["path"] in OPEN_PATHS or self._has_own_door(scope["path"]):
             return
         self._in_flight.check()
         info = request_info(scope)
@@ -204,12 +216,18 @@ class AdmissionMiddleware:
             client = scope.get("client") or ("",)
             self._rate_limit.take(info.principal.id or f"address {client[0]}")
 
+    def _has_own_door(self, path: str) -> bool:
+        return self._own_door is not None and (path == self._own_door or path.startswith(f"{self._own_door}/"))
 
-def _host(headers: Iterable[tuple[bytes, bytes]]) -> str:
+
+def requested_host(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The name or address in the header ``Host``; empty if there is none.
 
     A web page may have a name of its own resolve to this machine, so that it matters that the name is read as the
     browser meant it.
+
+    Raises:
+        InvalidRequestError: it is not one host.
     """
     values = [value.decode("latin-1") for name, value in headers if name == b"host"]
     found = _HOST.fullmatch(values[0] if values else "")

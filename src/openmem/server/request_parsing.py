@@ -38,7 +38,7 @@ async def read_operation(route: Route[Any], request: Request, config: OmpServerC
         PayloadTooLargeError: the body is over the limit; it was not read to its end.
         ClientDisconnectedError: the client went away before the body was complete.
     """
-    query = _query_values(request.scope["query_string"])
+    query = query_values(request.scope["query_string"])
     body: dict[str, Any] | None = None
     if route.location == "body":
         body = _json_object(request, await read_body(request, config.max_body_bytes, config.read_timeout))
@@ -97,7 +97,12 @@ def _text_header(request: Request, name: str) -> str | None:
     return _decoded(values.pop().encode("latin-1"), name)
 
 
-def _query_values(query_string: bytes) -> dict[str, list[str]]:
+def query_values(query_string: bytes) -> dict[str, list[str]]:
+    """The values of a query string by name, or of a form, which is written alike.
+
+    Raises:
+        InvalidRequestError: it is not percent-encoded UTF-8.
+    """
     values: dict[str, list[str]] = {}
     for pair in query_string.replace(b"+", b" ").split(b"&"):
         if pair:

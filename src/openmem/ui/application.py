@@ -1,0 +1,216 @@
+"""The pages as an ASGI application: who asks, whether the request may be answered, and errors as pages."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, tzinfo
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from .._time_zones import name_of, time_zone
+from ..client import Client
+from ..errors import NotFoundError, OMPError
+from ..server.config import OmpServerConfig
+from ..server.disconnect import cancel_on_disconnect
+from ..server.errors import ClientDisconnectedError, KeyRefusedError, MethodNotAllowedError, for_clients, headers_of
+from ..server.health import Health
+from ..server.keys import ANYONE, KeyRing
+from ..server.limits import InFlight, RateLimit
+from ..server.middleware import request_info
+from ..server.request_parsing import query_values, read_body
+from ..wire.errors import STATUS_OF_CODE
+from .forms import Values
+from .page import Page
+from .rendering import url
+from .routes import HOME, PAGES
+from .safety import HEADERS, SAFE_METHODS, check_is_local, check_site, is_own_path, is_secure
+from .sessions import Sessions
+from .static_files import PREFIX, static_files
+from .visit import Site, Visit
+
+COOKIE: Final = "omp_ui"
+ZONE_COOKIE: Final = "omp_zone"
+SIGN_IN: Final = "login"
+SIGN_OUT: Final = "logout"
+
+_MEDIA_TYPE_OF_FORMS: Final = "application/x-www-form-urlencoded"
+_UTC: Final = ("UTC", UTC)
+
+
+class Application:
+    """Everything below ``/ui``.
+
+    Args:
+        config: how the server serves.
+        client: the core that performs the verbs.
+        keys: the keys that sign in; without any, the pages are for this machine only.
+        in_flight: the requests that are being worked on.
+        health: learns that the backend answers.
+        rate_limit: how many requests there may be; None for no limit.
+    """
+
+    def __init__(
+        self,
+        config: OmpServerConfig,
+        client: Client,
+        keys: KeyRing,
+        in_flight: InFlight,
+        health: Health,
+        rate_limit: RateLimit | None,
+    ) -> None:
+        self._site = Site(config, client, health, {page.path: page.link for page in PAGES if page.link is not None})
+        self._pages: Mapping[str, Page] = {
+            **{page.path: page for page in PAGES},
+            SIGN_IN: Page(SIGN_IN, self._ask_for_key, self._sign_in),
+            SIGN_OUT: Page(SIGN_OUT, None, self._sign_out),
+        }
+        self._keys = keys
+        self._sessions = Sessions(keys)
+        self._in_flight = in_flight
+        self._rate_limit = rate_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        path = scope["path"].removeprefix(PREFIX).removeprefix("/")
+        info = request_info(scope)
+        info.verb = "ui"
+        response = self._static(request, path)
+        if response is None:
+            try:
+                response = await self._answer(request, path)
+            except ClientDisconnectedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the boundary: told to the log, and to people as far as they may know
+                response = await self._error_page(request, path, for_clients(error, info.id))
+        await response(scope, receive, send)
+
+    def _static(self, request: Request, path: str) -> Response | None:
+        file = static_files().get(path)
+        if file is None or request.method not in SAFE_METHODS:
+            return None
+        headers = {**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(file.content, 200, headers, file.media_type)
+
+    async def _answer(self, request: Request, path: str) -> Response:
+        check_site(request)
+        if self._keys.is_open:
+            check_is_local(request)
+        info = request_info(request.scope)
+        page = self._pages.get(path)
+        if path not in (SIGN_IN, SIGN_OUT):
+            try:
+                info.principal = ANYONE if self._keys.is_open else self._sessions.principal(request.cookies.get(COOKIE))
+            finally:
+                self._count(request)
+        else:
+            self._count(request)
+        if path == "":
+            return RedirectResponse(url(HOME), 303, HEADERS)
+        if page is None:
+            raise NotFoundError("there is no such page")
+        info.route = f"{PREFIX}/{path}"
+        reads = request.method in SAFE_METHODS
+        handler = page.get if reads else page.post if request.method == "POST" else None
+        if handler is None:
+            allowed = ", ".join([*(["GET", "HEAD"] if page.get else []), *(["POST"] if page.post else [])])
+            raise MethodNotAllowedError("this page does not take such a request", allowed)
+        with self._in_flight.one():
+            visit = await self._visit(request, path, reads)
+            return await cancel_on_disconnect(request.receive, _as_coroutine(handler, visit))
+
+    def _count(self, request: Request) -> None:
+        if self._rate_limit is not None:
+            principal = request_info(request.scope).principal
+            self._rate_limit.take(principal.id or f"address {request.client.host if request.client else ''}")
+
+    async def _visit(self, request: Request, path: str, reads: bool) -> Visit:
+        query = Values(query_values(request.scope["query_string"]))
+        if reads:
+            return Visit(self._site, request, path, query, _zone(request))
+        config = self._site.config
+        body = await read_body(request, config.max_body_bytes, config.read_timeout)
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        form = Values(query_values(body)) if media_type == _MEDIA_TYPE_OF_FORMS else None
+        return Visit(self._site, request, path, query, _zone(request), form=form, body=body)
+
+    async def _error_page(self, request: Request, path: str, error: OMPError) -> Response:
+        if isinstance(error, KeyRefusedError):
+            if request.method in SAFE_METHODS and path not in (SIGN_IN, SIGN_OUT):
+                return _to_sign_in(request, path)
+            visit = Visit(self._site, request, SIGN_IN, Values({}), _zone(request))
+            return await self._key_form(visit, error, "")
+        visit = Visit(self._site, request, path, Values({}), _zone(request))
+        response = await visit.page("error.html", title="This did not work", error=error, status=_status(error))
+        if visit.is_partial:
+            # Whatever part was asked for, the error takes the place of the page's content.
+            response.headers.update({"HX-Retarget": "#content", "HX-Reselect": "#content", "HX-Reswap": "outerHTML"})
+        response.headers.update(headers_of(error))
+        return response
+
+    async def _ask_for_key(self, visit: Visit) -> Response:
+        if self._keys.is_open:
+            return visit.redirect(HOME)
+        return await self._key_form(visit, None, visit.query.one("next") or "")
+
+    async def _sign_in(self, visit: Visit) -> Response:
+        if self._keys.is_open:
+            return visit.redirect(HOME)
+        destination = visit.form.one("next") or ""
+        try:
+            token = self._sessions.start((visit.form.one("key") or "").strip())
+        except KeyRefusedError as error:
+            return await self._key_form(visit, error, destination)
+        self._sessions.end(visit.request.cookies.get(COOKIE))
+        response = visit.redirect_to(destination if is_own_path(destination, PREFIX) else url(HOME))
+        response.set_cookie(
+            COOKIE, token, path=PREFIX, secure=is_secure(visit.request), httponly=True, samesite="strict"
+        )
+        return response
+
+    async def _sign_out(self, visit: Visit) -> Response:
+        self._sessions.end(visit.request.cookies.get(COOKIE))
+        response = visit.redirect(SIGN_IN)
+        response.delete_cookie(COOKIE, path=PREFIX, httponly=True, samesite="strict")
+        return response
+
+    async def _key_form(self, visit: Visit, error: OMPError | None, destination: str) -> Response:
+        status = 200 if error is None else 401
+        response = await visit.page("login.html", title="Sign in", error=error, status=status, destination=destination)
+        if visit.is_partial:
+            response.headers["HX-Redirect"] = url(SIGN_IN)
+        return response
+
+
+def _as_coroutine(handler: Callable[[Visit], Awaitable[Response]], visit: Visit) -> Any:
+    async def handle() -> Response:
+        return await handler(visit)
+
+    return handle()
+
+
+def _to_sign_in(request: Request, path: str) -> Response:
+    """The way to the form for the key, and from there back to the page that was asked for."""
+    query = request.scope["query_string"].decode("latin-1")
+    destination = f"{PREFIX}/{quote(path)}" + (f"?{query}" if query else "")
+    address = url(SIGN_IN, next=destination if path and is_own_path(destination, PREFIX) else None)
+    if request.headers.get("hx-request") == "true":
+        return Response(status_code=401, headers={**HEADERS, "HX-Redirect": url(SIGN_IN)})
+    return RedirectResponse(address, 303, HEADERS)
+
+
+def _status(error: OMPError) -> int:
+    return STATUS_OF_CODE.get(error.code, 502)
+
+
+def _zone(request: Request) -> tuple[str, tzinfo]:
+    """The zone that the reader's browser told, as a name and as a zone; UTC if it told none."""
+    name = unquote(request.cookies.get(ZONE_COOKIE, ""))
+    try:
+        zone = time_zone(name)
+        return name_of(zone), zone
+    except ValueError:
+        return _UTC

@@ -1,0 +1,17 @@
+"""Which pages there are. Their order is that of the navigation."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .page import Page
+from .pages import memories, memory, users
+
+HOME: Final = "users"
+"""The page that the browser begins with."""
+
+PAGES: Final[tuple[Page, ...]] = (
+    *users.PAGES,
+    *memories.PAGES,
+    *memory.PAGES,
+)

@@ -1,0 +1,178 @@
+"""One request for a page: what it asks for, for whom, and what it is answered with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any, Final, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from ..call import Call
+from ..client import Client
+from ..errors import OMPError
+from ..models import Capabilities
+from ..operations import Operation
+from ..server.config import OmpServerConfig
+from ..server.health import Health
+from ..server.keys import Principal
+from ..server.middleware import request_info
+from ..wire.route import Route
+from .forms import Values
+from .navigation import Link, Place
+from .notices import notice
+from .rendering import render, url
+from .safety import HEADERS
+
+R = TypeVar("R")
+
+APP: Final = "omp-server ui"
+"""What the audit log calls the browser; behind it stands the application of the key that signed in."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Site:
+    """What all visits of one server share.
+
+    Attributes:
+        config: how the server serves; ``keys_file`` has its keys.
+        client: the core that performs the verbs.
+        health: learns that the backend answers.
+        links: the navigation, by the paths of the pages.
+    """
+
+    config: OmpServerConfig
+    client: Client
+    health: Health
+    links: Mapping[str, Link]
+
+
+class Visit:
+    """A request for a page.
+
+    Attributes:
+        site: what all visits share.
+        request: the request; its body has been read.
+        path: the path of the page behind ``/ui/``.
+        query: what the query string says.
+        form: what the form says that was sent; empty for a request that only reads.
+        body: the body as it came; empty for a request that only reads.
+        principal: whom the request comes from.
+        zone: the time zone of the reader.
+        zone_name: the zone's name.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        request: Request,
+        path: str,
+        query: Values,
+        zone: tuple[str, tzinfo],
+        *,
+        form: Values | None = None,
+        body: bytes = b"",
+    ) -> None:
+        self.site = site
+        self.request = request
+        self.path = path
+        self.query = query
+        self.form = Values({}) if form is None else form
+        self.body = body
+        self.zone_name, self.zone = zone
+
+    @property
+    def principal(self) -> Principal:
+        return request_info(self.request.scope).principal
+
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether it is known who visits, or nobody needs to."""
+        return not self.site.config.has_keys or self.principal.id is not None
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether the visitor may see and change everything."""
+        return self.principal.users is None and self.principal.grants.are_unrestricted
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether htmx asks, for a part of the page."""
+        return self.request.headers.get("hx-request") == "true"
+
+    async def run(self, op: Operation[R]) -> R:
+        """Perform a verb.
+
+        Raises:
+            OMPError: it was refused or failed.
+        """
+        info = request_info(self.request.scope)
+        app = APP if info.principal.app is None else f"{APP}: {info.principal.app}"[:512]
+        call = Call(request_id=info.id, app=app, grants=info.principal.grants, users=info.principal.users)
+        result = await self.site.client.run(op, call)
+        self.site.health.saw_answer()
+        return result
+
+    async def capabilities(self) -> Capabilities:
+        """What the backend can do; it is not asked again."""
+        return await self.site.client.capabilities()
+
+    def kept(self, route: Route[Any], op: Operation[Any]) -> dict[str, Sequence[str]]:
+        """What a link says that asks for the same again: times are moments, and there is no limit."""
+        return {name: texts for name, texts in route.request(op).query.items() if name != "limit"}
+
+    async def page(
+        self,
+        template: str,
+        *,
+        title: str,
+        user_id: str | None = None,
+        error: OMPError | None = None,
+        status: int = 200,
+        **values: Any,
+    ) -> Response:
+        """A page as the answer.
+
+        Args:
+            template: the template's file.
+            title: the heading.
+            user_id: whose page it is; None for a page of the site.
+            error: what went wrong, shown above the rest.
+            status: of the answer.
+            values: what the template shows.
+        """
+        shared = {
+            "title": title,
+            "user_id": user_id,
+            "error": error,
+            "request_id": request_info(self.request.scope).id,
+            "notice": notice(self.query.one("done"), self.query.one("n")) if error is None else None,
+            "zone": self.zone,
+            "zone_name": self.zone_name,
+            "path": self.path,
+            "site_links": self._links("site"),
+            "user_links": [] if user_id is None else self._links("user"),
+            "has_sessions": self.site.config.has_keys,
+            "is_signed_in": self.is_signed_in,
+            "may_reload": self.request.method == "GET",
+        }
+        # A memory may be long, and other requests are waiting.
+        return HTMLResponse(await asyncio.to_thread(render, template, shared | values), status, HEADERS)
+
+    def redirect(self, page: str, **query: Any) -> Response:
+        """An answer that sends the browser to another page, as after a change."""
+        return self.redirect_to(url(page, **query))
+
+    def redirect_to(self, path: str) -> Response:
+        """The same for an address of `openmem.ui.rendering.url`."""
+        return RedirectResponse(path, 303, HEADERS)
+
+    def _links(self, place: Place) -> list[tuple[str, Link]]:
+        return [
+            (path, link)
+            for path, link in self.site.links.items()
+            if link.place == place and (self.is_administrator or not link.is_administrative)
+        ]

@@ -1,0 +1,182 @@
+"""Who may see the pages: keys, sessions, other sites, other machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from openmem import InvalidRequestError, Memory
+from openmem.server import OmpServerConfig
+from openmem.server.errors import KeyRefusedError
+from openmem.server.keys import KeyRing, KeysFile
+from openmem.ui.sessions import IDLE_SECONDS, Sessions
+
+from ..server.harness import Running
+from .pages import parsed, post, sign_in
+
+SAME = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture
+def visitor(keyed_server: Running) -> Iterator[httpx.Client]:
+    with keyed_server.client(headers=SAME) as client:
+        yield client
+
+
+def test_pages_lead_to_the_key_and_back(visitor: httpx.Client, keys: KeysFile, memory: Memory) -> None:
+    memory.add(content="Maya is vegan", user_id="signs in")
+    asked = visitor.get("/ui/memories?user_id=signs%20in")
+    assert asked.status_code == 303
+    form = parsed(visitor.get(asked.headers["location"])).one("form", action="/ui/login")
+    destination = form.one("input", name="next").attributes["value"]
+    assert destination == "/ui/memories?user_id=signs%20in"
+    answer = post(visitor, "/ui/login", {"key": keys.create(app="maya's"), "next": destination})
+    assert answer.headers["location"] == destination
+    cookie = answer.headers["set-cookie"].lower()
+    assert {"httponly", "samesite=strict", "path=/ui"} <= set(cookie.split("; "))
+    assert "omk_" not in cookie
+    page = parsed(visitor.get(destination))
+    assert "Maya is vegan" in page.text
+    assert memory.audit("signs in", limit=1)[0].app == "omp-server ui: maya's"
+
+
+@pytest.mark.parametrize("key", ["", "omk_000000000000_x", "omk_", "a b", "ö", "omk_" + "x" * 100_000])
+def test_a_wrong_key_signs_nobody_in(visitor: httpx.Client, key: str) -> None:
+    page = parsed(post(visitor, "/ui/login", {"key": key}), 401)
+    assert page.one("div", role="alert").text.strip()
+    assert not visitor.cookies
+    assert visitor.get("/ui/users").status_code == 303
+
+
+@pytest.mark.parametrize(
+    "destination", ["//evil.example/", "https://evil.example/", "/ui/\\evil", "/memories", "/ui/\nx", "javascript:x"]
+)
+def test_a_sign_in_leads_to_no_other_place(visitor: httpx.Client, keys: KeysFile, destination: str) -> None:
+    answer = post(visitor, "/ui/login", {"key": keys.create(app="a"), "next": destination})
+    assert answer.headers["location"] == "/ui/users"
+
+
+def test_a_revoked_key_ends_its_page_at_the_next_click(visitor: httpx.Client, keys: KeysFile) -> None:
+    key = keys.create(app="a")
+    sign_in(visitor, key)
+    assert visitor.get("/ui/users").status_code == 200
+    keys.revoke(key.split("_")[1])
+    assert visitor.get("/ui/users").headers["location"].startswith("/ui/login")
+    page = parsed(post(visitor, "/ui/memories", {"user_id": "u", "ids": "mem_1", "action": "forget"}), 401)
+    assert page.one("div", role="alert").text.strip()
+
+
+def test_signing_out_ends_the_session(visitor: httpx.Client, keys: KeysFile) -> None:
+    sign_in(visitor, keys.create(app="a"))
+    stolen = dict(visitor.cookies)
+    assert post(visitor, "/ui/logout", {}).headers["location"] == "/ui/login"
+    assert visitor.get("/ui/users", headers={"Cookie": f"omp_ui={stolen['omp_ui']}"}).status_code == 303
+
+
+def test_signing_in_again_makes_a_new_session(visitor: httpx.Client, keys: KeysFile) -> None:
+    fields = {"key": keys.create(app="a")}
+    chosen = {"Cookie": "omp_ui=chosen_by_somebody_else"}
+    assert "chosen" not in post(visitor, "/ui/login", fields, chosen).headers["set-cookie"]
+    first = visitor.cookies["omp_ui"]
+    sign_in(visitor, keys.create(app="a"))
+    assert visitor.cookies["omp_ui"] != first
+    assert visitor.get("/ui/users", headers={"Cookie": f"omp_ui={first}"}).status_code == 303
+
+
+def test_an_api_key_opens_no_page(visitor: httpx.Client, keys: KeysFile) -> None:
+    headers = {"Authorization": f"Bearer {keys.create(app='a')}"}
+    assert visitor.get("/ui/users", headers=headers).status_code == 303
+
+
+def test_a_session_opens_no_route_of_the_api(visitor: httpx.Client, keys: KeysFile) -> None:
+    sign_in(visitor, keys.create(app="a"))
+    cookie = {"Cookie": f"omp_ui={visitor.cookies['omp_ui']}"}
+    assert visitor.get("/users", headers=cookie).status_code == 401
+
+
+def test_a_session_ends_when_nobody_uses_it(keys: KeysFile) -> None:
+    now = 0.0
+    sessions = Sessions(KeyRing(keys.path, ()), lambda: now)
+    token = sessions.start(keys.create(app="a"))
+    now += IDLE_SECONDS - 1
+    assert sessions.principal(token).app == "a"
+    now += IDLE_SECONDS - 1
+    assert sessions.principal(token).app == "a"
+    now += IDLE_SECONDS + 1
+    with pytest.raises(KeyRefusedError, match="sign in"):
+        sessions.principal(token)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
+@pytest.mark.parametrize("path", ["/ui/login", "/ui/logout", "/ui/memories"])
+def test_forms_of_other_sites_are_refused(browser: httpx.Client, site: str, path: str) -> None:
+    headers = {"Sec-Fetch-Site": site, "Content-Type": "application/x-www-form-urlencoded"}
+    page = parsed(browser.post(path, content="user_id=u&ids=1&action=forget", headers=headers), 403)
+    assert "was not sent by a page of this server" in page.text
+
+
+@pytest.mark.parametrize("origin", [None, "null", "http://evil.example", "https://127.0.0.1.evil.example"])
+def test_without_fetch_metadata_the_origin_decides(open_server: Running, origin: str | None) -> None:
+    with open_server.client() as client:
+        own = {"Origin": open_server.url}
+        assert (
+            client.post("/ui/memories", data={"user_id": "u", "ids": "x", "action": "?"}, headers=own).status_code
+            == 400
+        )
+        other = {} if origin is None else {"Origin": origin}
+        assert client.post("/ui/memories", data={"user_id": "u"}, headers=other).status_code == 403
+
+
+@pytest.mark.parametrize("destination", ["image", "iframe", "script", "empty"])
+def test_other_sites_cannot_read_pages(browser: httpx.Client, destination: str) -> None:
+    mode = "navigate" if destination == "iframe" else "no-cors"
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": destination}
+    assert browser.get("/ui/users", headers=headers).status_code == 403
+
+
+def test_links_of_other_sites_may_be_followed(browser: httpx.Client) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert browser.get("/ui/users", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/ui/login", "/ui/users", "/ui/nothing", "/ui/memories"])
+def test_every_reply_forbids_what_it_does_not_need(browser: httpx.Client, path: str) -> None:
+    headers = browser.get(path).headers
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self';")
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert len(headers.get_list("content-security-policy")) == 1
+    assert headers.get_list("cache-control") == ["no-store"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "same-origin"
+
+
+def test_without_keys_the_pages_are_for_this_machine_only(open_server: Running) -> None:
+    with open_server.client() as client:
+        assert client.get("/ui/users", headers={"Host": "rebound.example"}).status_code == 403
+    with pytest.raises(InvalidRequestError, match="ui: without API keys the memory browser is for this machine only"):
+        OmpServerConfig(ui=True, no_auth=True, host="0.0.0.0").check_exposure()
+
+
+@pytest.mark.parametrize(
+    "path", ["/ui/static/../../config.py", "/ui/static/%2e%2e/sessions.py", "/ui/static/ui.css", "/ui/static/", "/ui//"]
+)
+def test_no_other_file_is_served(browser: httpx.Client, path: str) -> None:
+    assert browser.get(path).status_code in (303, 404)
+    assert "import" not in browser.get(path).text
+
+
+def test_files_are_kept_by_browsers(browser: httpx.Client) -> None:
+    page = parsed(browser.get("/ui/users"))
+    paths = [*(element.attributes["src"] for element in page.all("script"))]
+    paths += [element.attributes["href"] for element in page.all("link")]
+    assert len(paths) == 4
+    for path in paths:
+        answer = browser.get(path)
+        assert answer.status_code == 200
+        assert answer.headers.get_list("cache-control") == ["public, max-age=31536000, immutable"]
+        assert answer.content
