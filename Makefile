@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench bench-http test test-quick coverage test-lowest test-letta test-mcp test-pgbouncer lint format clean constraints
+.PHONY: help demo bench bench-http test test-quick coverage test-lowest test-letta test-mcp test-ui browser test-pgbouncer lint format clean constraints
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-31s %s\n", $$1, $$2 }'
@@ -59,6 +59,12 @@ test-frameworks: $(VENV)/.installed  ## Test the integrations, each framework in
 
 test-frameworks-latest: $(VENV)/.installed  ## The same with the newest version of each framework
 	@$(BIN)/python -m tests.frameworks.run --latest $(FRAMEWORKS)
+
+browser: $(VENV)/.installed  ## Install what tests in a browser need: Chromium, by apt, and Playwright
+	@$(BIN)/python -m tests.browser.run --install-only
+
+test-ui: $(VENV)/.installed  ## Install a browser, and test the memory browser in it in every look; UI="-k flows"
+	@$(BIN)/python -m tests.browser.run $(UI)
 
 test-pgbouncer: $(VENV)/.installed  ## Test clients behind a real PgBouncer, which must be installed
 	@PATH="$$PATH:/usr/sbin" command -v "$${PGBOUNCER:-pgbouncer}" >/dev/null || { \

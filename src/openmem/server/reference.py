@@ -51,10 +51,10 @@ def reference_page() -> str:
     schemas = "".join(_schema(name, schema) for name, schema in sorted(document["components"]["schemas"].items()))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>omp-server</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body><main>'
         f"<h1>omp-server</h1><p>The Open Memory Protocol {escape(document['info']['version'])}. "
         'The same for programs: <a href="openapi.json">openapi.json</a>.</p>'
-        f"<nav><ul>{links}</ul></nav>{sections}{schemas}</body></html>"
+        f"<nav><ul>{links}</ul></nav>{sections}{schemas}</main></body></html>"
     )
 
 
