@@ -52,6 +52,7 @@ SAMPLES: Final = {
     "later": "''",
     "limit": "10",
     "model": "'hashing:256'",
+    "only_indexed": "true",
     **{name: "NULL" if value is None else f"'{value}'" for name, value in mask_values(WORDS).items()},
     **{name: f"ARRAY{value}" for name, value in counted_values(WORDS).items()},
     "request_id": "'a request'",

@@ -1,6 +1,7 @@
 -- Made by tools/sql.py; what is changed here is lost.
 \set bucket 677
 \set user_id '''maya'''
+\set only_indexed true
 \set selected_paths NULL
 \set selected_prefixes NULL
 \set at_any_time NULL
@@ -39,15 +40,15 @@ size AS MATERIALIZED (
         WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.ordinal > 1000
     ) AS is_large_user
 ),
--- One row per memory of the user that has expired or is not indexed; none for most users. The columns that say so are at
--- the end of a row. They are read here only, where an index has the few memories that have an end or are not indexed: a
--- search would take 6 % longer if it read them of every memory.
+-- One row per memory of the user that has expired, or is not indexed where only those that are may be selected; none for
+-- most users. The columns that say so are at the end of a row. They are read here only, where an index has the few
+-- memories that have an end or are not indexed: a search would take 6 % longer if it read them of every memory.
 hidden AS MATERIALIZED (
     SELECT m.id
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
         AND (m.expires_at IS NOT NULL OR NOT m.indexed)
-        AND NOT ((m.expires_at IS NULL OR m.expires_at > now()) AND m.indexed)
+        AND NOT ((m.expires_at IS NULL OR m.expires_at > now()) AND (m.indexed OR NOT :only_indexed::boolean))
 ),
 -- One row per memory of the user that may be in the result; none for a large user. Each use reads the table: NOT
 -- MATERIALIZED.

@@ -21,7 +21,8 @@ from openmem.providers.postgres.session import DIRECT, POOLED
 from openmem.providers.postgres.statements import Statements
 from openmem.selection import Order, Position
 
-from .plans import rows_read
+from ..servers import Server
+from .plans import nodes, rows_read
 
 MANY = 1500
 FEW = 20
@@ -65,6 +66,13 @@ def test_counts_and_facets_read_each_memory_once(admin: psycopg.Connection[Any])
         SQL.counting.facets(Facets(user_id=USER, by="metadata.n"), CALL),
     ):
         assert rows_read(admin, statement, tables=["memories"]) <= MANY, statement.sql
+
+
+def test_facets_without_filters_do_not_look_at_the_columns_of_filters(admin: psycopg.Connection[Any]) -> None:
+    for filters, looks in ({}, False), ({"app": "crm"}, True):
+        statement = SQL.counting.facets(Facets(user_id=USER, by="tag", **filters), CALL)
+        conditions = " ".join(node.get("Filter", "") for node in nodes(admin, statement) if node["Actual Rows"] > FEW)
+        assert ("metadata" in conditions or not conditions) is looks
 
 
 def test_bounds_of_time_are_where_reading_begins_and_ends(admin: psycopg.Connection[Any]) -> None:
@@ -156,3 +164,18 @@ def moments(admin: psycopg.Connection[Any], *ordinals: int) -> list[Any]:
         [USER, list(ordinals)],
     ).fetchall()
     return [moment for (moment,) in rows]
+
+
+def test_an_index_counts_the_memories_of_a_user(server: Server) -> None:
+    """And what hides some of them is read where an index has those few."""
+    url = server.create_database()
+    with Memory(url=url, embedder=EMBEDDER) as memory, psycopg.connect(url, autocommit=True) as admin:
+        memory.add_many([{"content": f"tea {number}", "user_id": USER} for number in range(MANY)])
+        admin.execute("UPDATE openmem.memories SET expires_at = created_at WHERE ordinal <= %s", [FEW])
+        admin.execute("VACUUM openmem.memories")
+        admin.execute(DIRECT.on_connect.encode())
+        statement = SQL.counting.count(Count(user_id=USER), CALL)
+        scans = [node for node in nodes(admin, statement) if node.get("Relation Name") == "memories"]
+        kinds = {node["Index Name"]: node["Node Type"] for node in scans}
+        assert kinds == {"memories_in_order": "Index Only Scan", "memories_conditional": "Index Scan"}
+        assert memory.count(USER) == MANY - FEW

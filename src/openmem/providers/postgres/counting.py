@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from ...filters import parse_path
 from ...models import Facet
@@ -20,8 +20,17 @@ from .sql import Catalog, parts, read
 NAMED: Final[Mapping[Kind, str]] = {"ids": "with_ids", "keys": "with_keys"}
 """The parts that look at the memories that are named."""
 
-# Whether only those between bounds of time are read. The index in the order of time takes longer for each memory.
-_OF_USER: Final = {False: "of_user", True: "of_user_within"}
+Filters: TypeAlias = Literal["every", "in_view", "filtered", "within"]
+
+# The parts that look at the memories of a user. Where there are no filters, the columns of filters are not read. The
+# index in the order of time takes longer for each memory, so only bounds of time are looked for there.
+_OF_USER: Final[Mapping[Filters, str]] = {
+    "every": "every_of_user",
+    "in_view": "of_user_in_view",
+    "filtered": "of_user",
+    "within": "of_user_within",
+}
+_READ_HIDDEN: Final = frozenset({"every", "in_view"})
 
 _METADATA: Final = "metadata."
 _SAME: Final = {"values_held": "SELECT counted.held", "text_of_value": "value"}
@@ -50,22 +59,43 @@ class Counting:
     """The statements of `count` and `facets`."""
 
     def __init__(self, catalog: Catalog) -> None:
-        def query(file: str, name: str, part: str, **further: str) -> Query:
-            return catalog.query(name, further={"candidates": read(parts.__name__, part), **further}, file=file)
+        def query(file: str, name: str, part: str, *, hidden: bool = False, **further: str) -> Query:
+            first = "{hidden},\n" if hidden else ""
+            included = {
+                "candidates": read(parts.__name__, part),
+                "hidden_first": first,
+                "number": "count(*)",
+                **further,
+            }
+            return catalog.query(name, further=included, file=file)
 
-        self._counts = {within: query("count", f"count{_suffix(within)}", part) for within, part in _OF_USER.items()}
+        # An index says how many memories there are, and none of them is read.
+        every = {"number": "count(*) - (SELECT count(*) FROM hidden)"}
+        self._counts = {
+            filters: query(
+                "count",
+                f"count_{filters}",
+                part,
+                hidden=filters in _READ_HIDDEN,
+                **(every if filters == "every" else {}),
+            )
+            for filters, part in _OF_USER.items()
+        }
         self._counts_of_named = {kind: query("count", f"count_{part}", part) for kind, part in NAMED.items()}
         self._facets = {
-            (field, within): query("facets", f"facets_by_{field}{_suffix(within)}", part, **parts_of_field)
+            (field, filters): query(
+                "facets", f"facets_by_{field}_{filters}", part, hidden=filters in _READ_HIDDEN, **parts_of_field
+            )
             for field, parts_of_field in _FIELDS.items()
-            for within, part in _OF_USER.items()
+            for filters, part in _OF_USER.items()
+            if filters != "every"
         }
 
     def count(self, op: Count | DeleteMany, call: Call) -> Statement[int]:
         """How many memories are selected; of a `delete_many`, how many it would remove."""
         kind, names, rest = candidates_of(op.selection(call.grants))
         values = {**selection_values(rest), "ids": names, "keys": names, **_values_of_call(op, call)}
-        query = self._counts_of_named.get(kind) or self._counts[_has_bounds(rest)]
+        query = self._counts_of_named.get(kind) or self._counts[_filters_of(rest, values)]
         return query.bind(values, lambda rows: int(rows[0][0]))
 
     def facets(self, op: Facets, call: Call) -> Statement[FacetList]:
@@ -87,16 +117,19 @@ class Counting:
             "limit": op.limit,
             **_values_of_call(op, call),
         }
-        return self._facets["metadata" if is_metadata else op.by, _has_bounds(selection)].bind(values, decode)
+        filters = _filters_of(selection, values)
+        if filters == "every":
+            filters = "in_view"
+        return self._facets["metadata" if is_metadata else op.by, filters].bind(values, decode)
 
 
 def _values_of_call(op: Count | DeleteMany | Facets, call: Call) -> dict[str, object]:
     return {"verb": op.verb, "scope": op.scope_text, "app": call.app, "request_id": call.request_id}
 
 
-def _has_bounds(selection: Selection) -> bool:
-    return selection.since is not None or selection.until is not None
-
-
-def _suffix(within: bool) -> str:
-    return "_within" if within else ""
+def _filters_of(selection: Selection, values: Mapping[str, object]) -> Filters:
+    if selection.since is not None or selection.until is not None:
+        return "within"
+    if values["is_filtered"]:
+        return "filtered"
+    return "every" if values["at_any_time"] and selection.scopes is None else "in_view"

@@ -10,7 +10,7 @@ size AS MATERIALIZED (
         SELECT FROM {schema}.memories m
         WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text AND m.ordinal > {exact_scan_limit}
     ) AS is_large_user
-){hidden},
+){and_hidden},
 -- One row per memory of the user that may be in the result; none for a large user. Each use reads the table: NOT
 -- MATERIALIZED.
 searched AS NOT MATERIALIZED (

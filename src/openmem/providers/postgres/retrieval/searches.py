@@ -83,13 +83,9 @@ class Searches:
         return self._indexed[is_long(words)].bind(values, lambda rows: _results(rows, 0, _min_score(op)))
 
 
-# How an exact search knows which memories are selected. Without a filter it does not read the columns of filters:
-# PostgreSQL takes a row apart up to the last column that a condition mentions, also where the condition is not reached.
-_UNFILTERED: Final = {
-    "hidden": ",\n" + read(__package__, "hidden"),
-    "is_searched": "{is_in_view(m)}\nAND m.id NOT IN (SELECT id FROM hidden)",
-}
-_FILTERED: Final = {"hidden": "", "is_searched": "{is_selected(m)}"}
+# How an exact search knows which memories are selected.
+_UNFILTERED: Final = {"and_hidden": ",\n{hidden}", "is_searched": "{is_not_hidden(m)}"}
+_FILTERED: Final = {"and_hidden": "", "is_searched": "{is_selected(m)}"}
 
 
 def _for_queries(catalog: Catalog, name: str, *, are_long: bool, filters: Mapping[str, str] = _UNFILTERED) -> Query:

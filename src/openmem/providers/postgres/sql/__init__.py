@@ -13,6 +13,11 @@ Comments stay in the rendered text, which ``docs/sql`` shows, and are left out o
 * ``{is_selected(m)}``: whether a row of ``memories`` passes all filters of a selection but for the user and the cursor.
   The row is the argument. `openmem.providers.postgres.selection` gives the values of the parameters that it mentions.
 * ``{is_in_view(m)}``: the first part of that: whether the row is in a scope that is asked for, and valid.
+* ``{hidden}``: the CTE ``hidden``: the memories of the user that have expired, or are not indexed and therefore not
+  selected.
+* ``{is_not_hidden(m)}``: the same as ``{is_selected(m)}`` for a selection without filters, in a statement with the CTE
+  ``hidden``. It does not read the columns of filters: PostgreSQL takes a row apart up to the last column that a
+  condition mentions, also where the condition is not reached.
 * ``{created_within}``: the bounds of time of a selection, for statements that read ``m`` in the order of time.
 * ``{is_granted(m.scope)}``, ``{is_readable(m.scope)}``: whether a scope is among those that the caller may do this
   with, and those that it may read. The column is the argument. They mention ``:granted_paths``,
@@ -82,6 +87,8 @@ class Catalog:
             "readable_columns": parts.columns(supersedes=read(parts.__name__, "readable_supersedes")),
             "is_in_view": parts.of_row("m", read(parts.__name__, "is_in_view")),
             "is_selected": parts.of_row("m", read(parts.__name__, "is_selected")),
+            "is_not_hidden": parts.of_row("m", read(parts.__name__, "is_not_hidden")),
+            "hidden": read(parts.__name__, "hidden"),
             "created_within": read(parts.__name__, "created_within"),
             "is_granted": parts.scope_condition("granted"),
             "is_readable": parts.scope_condition("readable"),

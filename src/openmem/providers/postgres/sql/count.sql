@@ -1,7 +1,7 @@
 -- How many memories of a user are selected. One row.
 WITH
-counted AS (
-    SELECT count(*) AS memories
+{hidden_first}counted AS (
+    SELECT {number} AS memories
     FROM {schema}.memories m
     WHERE m.bucket = :bucket::smallint
         AND {candidates}

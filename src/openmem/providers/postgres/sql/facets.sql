@@ -1,7 +1,7 @@
 -- The values of a field among the selected memories of a user, and how many have each, the most frequent first. Up to
 -- :limit rows: the value, as JSON if it is one of metadata; the memories; when the newest of them was created.
 WITH
--- One row per different value of the field: of tags, per list of them.
+{hidden_first}-- One row per different value of the field: of tags, per list of them.
 counted AS (
     SELECT {field} AS held, count(*) AS memories, max(m.created_at) AS newest
     FROM {schema}.memories m

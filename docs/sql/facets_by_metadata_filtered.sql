@@ -1,11 +1,13 @@
 -- Made by tools/sql.py; what is changed here is lost.
+\set path NULL
+\set name NULL
 \set bucket 677
 \set user_id '''maya'''
 \set selected_paths NULL
 \set selected_prefixes NULL
 \set at_any_time NULL
 \set as_of NULL
-\set only_indexed NULL
+\set only_indexed true
 \set is_filtered NULL
 \set selected_since NULL
 \set selected_until NULL
@@ -27,7 +29,7 @@ BEGIN;
 WITH
 -- One row per different value of the field: of tags, per list of them.
 counted AS (
-    SELECT m.scope AS held, count(*) AS memories, max(m.created_at) AS newest
+    SELECT (CASE WHEN :path::jsonpath IS NULL THEN m.metadata -> :name::text ELSE jsonb_path_query_first(m.metadata, :path::jsonpath, '{}', true) END)::text COLLATE "C" AS held, count(*) AS memories, max(m.created_at) AS newest
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint
         AND m.user_id = :user_id::text
@@ -66,10 +68,10 @@ audit AS (
 )
 SELECT value::text, sum(counted.memories)::bigint AS memories, max(counted.newest) AS newest
 FROM counted CROSS JOIN LATERAL (
-    SELECT counted.held
+    SELECT nullif(counted.held, 'null')::jsonb
 ) AS f (value)
 GROUP BY value
-ORDER BY memories DESC, newest DESC, value COLLATE "C" NULLS LAST
+ORDER BY memories DESC, newest DESC, (value #>> '{}') COLLATE "C" NULLS LAST
 LIMIT :limit::bigint;
 
 ROLLBACK;

@@ -5,7 +5,7 @@
 \set selected_prefixes NULL
 \set at_any_time NULL
 \set as_of NULL
-\set only_indexed NULL
+\set only_indexed true
 \set is_filtered NULL
 \set selected_since NULL
 \set selected_until NULL
@@ -16,16 +16,18 @@
 \set selected_keys NULL
 \set selected_where NULL
 \set app NULL
-\set verb '''search'''
 \set scope NULL
 \set request_id '''a request'''
+\set limit 10
 
 BEGIN;
 
--- How many memories of a user are selected. One row.
+-- The values of a field among the selected memories of a user, and how many have each, the most frequent first. Up to
+-- :limit rows: the value, as JSON if it is one of metadata; the memories; when the newest of them was created.
 WITH
+-- One row per different value of the field: of tags, per list of them.
 counted AS (
-    SELECT count(*) AS memories
+    SELECT m.source ->> 'app' AS held, count(*) AS memories, max(m.created_at) AS newest
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint
         AND m.user_id = :user_id::text
@@ -47,9 +49,10 @@ counted AS (
             AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
             AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
         ))
+    GROUP BY held
 ),
 audit_entry AS (
-    SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, :verb::text AS action,
+    SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, 'facets' AS action,
         NULL AS memory_id, :scope::text AS scope
 ),
 -- One row. A reader does not wait until its audit entry is on the disk: before the entry is written, this switches
@@ -61,6 +64,12 @@ audit AS (
     SELECT e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text
     FROM async_commit, audit_entry e
 )
-SELECT memories FROM counted;
+SELECT value::text, sum(counted.memories)::bigint AS memories, max(counted.newest) AS newest
+FROM counted CROSS JOIN LATERAL (
+    SELECT counted.held
+) AS f (value)
+GROUP BY value
+ORDER BY memories DESC, newest DESC, value COLLATE "C" NULLS LAST
+LIMIT :limit::bigint;
 
 ROLLBACK;

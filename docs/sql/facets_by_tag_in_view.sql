@@ -1,20 +1,11 @@
 -- Made by tools/sql.py; what is changed here is lost.
 \set bucket 677
 \set user_id '''maya'''
+\set only_indexed true
 \set selected_paths NULL
 \set selected_prefixes NULL
 \set at_any_time NULL
 \set as_of NULL
-\set only_indexed NULL
-\set is_filtered NULL
-\set selected_since NULL
-\set selected_until NULL
-\set selected_tags NULL
-\set selected_any_tags NULL
-\set selected_app NULL
-\set selected_ids NULL
-\set selected_keys NULL
-\set selected_where NULL
 \set app NULL
 \set scope NULL
 \set request_id '''a request'''
@@ -25,9 +16,19 @@ BEGIN;
 -- The values of a field among the selected memories of a user, and how many have each, the most frequent first. Up to
 -- :limit rows: the value, as JSON if it is one of metadata; the memories; when the newest of them was created.
 WITH
+-- One row per memory of the user that has expired, or is not indexed where only those that are may be selected; none for
+-- most users. The columns that say so are at the end of a row. They are read here only, where an index has the few
+-- memories that have an end or are not indexed: a search would take 6 % longer if it read them of every memory.
+hidden AS MATERIALIZED (
+    SELECT m.id
+    FROM openmem.memories m
+    WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
+        AND (m.expires_at IS NOT NULL OR NOT m.indexed)
+        AND NOT ((m.expires_at IS NULL OR m.expires_at > now()) AND (m.indexed OR NOT :only_indexed::boolean))
+),
 -- One row per different value of the field: of tags, per list of them.
 counted AS (
-    SELECT m.source ->> 'app' AS held, count(*) AS memories, max(m.created_at) AS newest
+    SELECT m.tags AS held, count(*) AS memories, max(m.created_at) AS newest
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint
         AND m.user_id = :user_id::text
@@ -36,19 +37,7 @@ counted AS (
         AND (:at_any_time::boolean
             OR (m.valid_from IS NULL OR m.valid_from <= coalesce(:as_of::timestamptz, now()))
             AND (m.valid_to IS NULL OR m.valid_to > coalesce(:as_of::timestamptz, now())))
-        AND (m.expires_at IS NULL OR m.expires_at > now())
-        AND (m.indexed OR NOT :only_indexed::boolean)
-        -- One look where nothing else is asked for.
-        AND (NOT :is_filtered::boolean OR (
-            (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
-            AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
-            AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
-            AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])
-            AND (:selected_app::text IS NULL OR m.source ->> 'app' = :selected_app::text)
-            AND (:selected_ids::text[] IS NULL OR m.id = ANY (:selected_ids::text[]))
-            AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
-            AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
-        ))
+        AND m.id NOT IN (SELECT id FROM hidden)
     GROUP BY held
 ),
 audit_entry AS (
@@ -66,7 +55,7 @@ audit AS (
 )
 SELECT value::text, sum(counted.memories)::bigint AS memories, max(counted.newest) AS newest
 FROM counted CROSS JOIN LATERAL (
-    SELECT counted.held
+    SELECT DISTINCT unnest(counted.held)
 ) AS f (value)
 GROUP BY value
 ORDER BY memories DESC, newest DESC, value COLLATE "C" NULLS LAST

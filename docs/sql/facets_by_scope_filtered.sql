@@ -5,7 +5,7 @@
 \set selected_prefixes NULL
 \set at_any_time NULL
 \set as_of NULL
-\set only_indexed NULL
+\set only_indexed true
 \set is_filtered NULL
 \set selected_since NULL
 \set selected_until NULL
@@ -27,7 +27,7 @@ BEGIN;
 WITH
 -- One row per different value of the field: of tags, per list of them.
 counted AS (
-    SELECT m.tags AS held, count(*) AS memories, max(m.created_at) AS newest
+    SELECT m.scope AS held, count(*) AS memories, max(m.created_at) AS newest
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint
         AND m.user_id = :user_id::text
@@ -66,7 +66,7 @@ audit AS (
 )
 SELECT value::text, sum(counted.memories)::bigint AS memories, max(counted.newest) AS newest
 FROM counted CROSS JOIN LATERAL (
-    SELECT DISTINCT unnest(counted.held)
+    SELECT counted.held
 ) AS f (value)
 GROUP BY value
 ORDER BY memories DESC, newest DESC, value COLLATE "C" NULLS LAST

@@ -1,0 +1,66 @@
+-- Made by tools/sql.py; what is changed here is lost.
+\set bucket 677
+\set user_id '''maya'''
+\set selected_paths NULL
+\set selected_prefixes NULL
+\set at_any_time NULL
+\set as_of NULL
+\set only_indexed true
+\set is_filtered NULL
+\set selected_since NULL
+\set selected_until NULL
+\set selected_tags NULL
+\set selected_any_tags NULL
+\set selected_app NULL
+\set selected_ids NULL
+\set selected_keys NULL
+\set selected_where NULL
+\set app NULL
+\set verb '''search'''
+\set scope NULL
+\set request_id '''a request'''
+
+BEGIN;
+
+-- How many memories of a user are selected. One row.
+WITH
+counted AS (
+    SELECT count(*) AS memories
+    FROM openmem.memories m
+    WHERE m.bucket = :bucket::smallint
+        AND m.user_id = :user_id::text
+        AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+            OR m.scope ^@ ANY (:selected_prefixes::text[]))
+        AND (:at_any_time::boolean
+            OR (m.valid_from IS NULL OR m.valid_from <= coalesce(:as_of::timestamptz, now()))
+            AND (m.valid_to IS NULL OR m.valid_to > coalesce(:as_of::timestamptz, now())))
+        AND (m.expires_at IS NULL OR m.expires_at > now())
+        AND (m.indexed OR NOT :only_indexed::boolean)
+        -- One look where nothing else is asked for.
+        AND (NOT :is_filtered::boolean OR (
+            (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
+            AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
+            AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
+            AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])
+            AND (:selected_app::text IS NULL OR m.source ->> 'app' = :selected_app::text)
+            AND (:selected_ids::text[] IS NULL OR m.id = ANY (:selected_ids::text[]))
+            AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
+            AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
+        ))
+),
+audit_entry AS (
+    SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, :verb::text AS action,
+        NULL AS memory_id, :scope::text AS scope
+),
+-- One row. A reader does not wait until its audit entry is on the disk: before the entry is written, this switches
+-- synchronous commit off for the running transaction. MATERIALIZED, so that it runs once.
+async_commit AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
+-- The entries in the audit log, one row per row of audit_entry.
+audit AS (
+    INSERT INTO openmem.audit_log (bucket, user_id, app, action, memory_id, scope, request_id)
+    SELECT e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text
+    FROM async_commit, audit_entry e
+)
+SELECT memories FROM counted;
+
+ROLLBACK;

@@ -1,0 +1,1 @@
+m.user_id = :user_id::text

@@ -1,0 +1,2 @@
+{is_in_view({m})}
+AND {m}.id NOT IN (SELECT id FROM hidden)

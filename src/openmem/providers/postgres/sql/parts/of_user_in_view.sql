@@ -1,0 +1,2 @@
+m.user_id = :user_id::text
+AND {is_not_hidden(m)}
