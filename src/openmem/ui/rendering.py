@@ -92,7 +92,11 @@ def shown_time(context: Context, moment: datetime) -> Markup:
 @pass_context
 def local_time(context: Context, moment: datetime | None) -> str:
     """A time as a form field has it, in the reader's zone; empty for none."""
-    zone: tzinfo = context["zone"]
+    return local_text(moment, context["zone"])
+
+
+def local_text(moment: datetime | None, zone: tzinfo) -> str:
+    """A time as a form field has it; empty for none."""
     return "" if moment is None else _in_zone(moment, zone).replace(tzinfo=None).isoformat(timespec="seconds")
 
 

@@ -1,7 +1,113 @@
-"""One memory."""
+"""One memory: all of it, what it replaced and what replaced it, and what was done with it."""
 
 from __future__ import annotations
 
-from ..page import Page
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
 
-PAGES: tuple[Page, ...] = ()
+from starlette.responses import Response
+
+from ...errors import ConflictError, InvalidRequestError, OMPError
+from ...models import AuditEntry, MemoryRecord
+from ...operations import Add, Audit, Get, History, Put, Update
+from ...selection import is_valid
+from ..changes import changed_fields, shown_fields
+from ..page import Page
+from ..visit import APP, Visit
+
+MAX_AUDIT_ENTRIES: Final = 1000
+"""Of the user, among which those of the memory are looked for."""
+
+_COPIED: Final = ("scope", "tags", "confidence", "valid_from", "valid_to", "metadata", "expires_at", "indexed")
+"""What a memory that replaces another one has of it, where the form does not say otherwise."""
+
+
+async def show(visit: Visit) -> Response:
+    """The memory with its history and its audit entries."""
+    id, user_id = visit.query.require("id"), visit.query.one("user_id")
+    capabilities = await visit.capabilities()
+    if "history" in capabilities.verbs:
+        history = await visit.run(History(id=id, user_id=user_id))
+    else:
+        history = [await visit.run(Get(id=id, user_id=user_id))]
+    memory = next(record for record in history if record.id == id)
+    entries: list[AuditEntry] | None = None
+    looked_at = 0
+    if capabilities.features.supports_audit:
+        found = await visit.run(Audit(user_id=memory.user_id, since=memory.created_at, limit=MAX_AUDIT_ENTRIES))
+        looked_at = len(found)
+        entries = [entry for entry in found if entry.memory_id == id]
+    return await visit.page(
+        "memory.html",
+        title="Memory",
+        user_id=memory.user_id,
+        memory=memory,
+        history=history,
+        entries=entries,
+        is_log_cut=looked_at == MAX_AUDIT_ENTRIES,
+        now=datetime.now(UTC),
+        is_valid=is_valid,
+    )
+
+
+async def edit(visit: Visit) -> Response:
+    """The form that changes the memory."""
+    memory = await visit.run(Get(id=visit.query.require("id"), user_id=visit.query.one("user_id")))
+    return await _form(visit, memory, shown_fields(memory, visit.zone))
+
+
+async def save(visit: Visit) -> Response:
+    """Change the memory, or store another one that replaces it."""
+    memory = await visit.run(Get(id=visit.form.require("id"), user_id=visit.form.require("user_id")))
+    try:
+        changes = changed_fields(memory, visit.form, visit.zone)
+        if not changes:
+            return visit.redirect("memory", id=memory.id, user_id=memory.user_id)
+        version = visit.form.one("version")
+        if visit.form.one("action") == "replace":
+            stored = await visit.run(_replacement(memory, changes, _number(version)))
+        else:
+            condition = {} if version is None else {"if_version": _number(version)}
+            stored = await visit.run(Update(id=memory.id, user_id=memory.user_id, **changes, **condition))
+    except (InvalidRequestError, ConflictError) as error:
+        typed = {name: visit.form.many(name) for name in shown_fields(memory, visit.zone)}
+        fields = {name: texts if name == "tags" else "".join(texts) for name, texts in typed.items()}
+        return await _form(visit, memory, fields, error)
+    return visit.redirect("memory", id=stored.id, user_id=stored.user_id, done="saved")
+
+
+async def _form(
+    visit: Visit, memory: MemoryRecord, fields: Mapping[str, Any], error: OMPError | None = None
+) -> Response:
+    return await visit.page(
+        "edit.html",
+        title="Edit",
+        user_id=memory.user_id,
+        error=error,
+        status=200 if error is None else 409 if isinstance(error, ConflictError) else 400,
+        memory=memory,
+        fields=fields,
+        version=visit.form.one("version") or memory.version,
+    )
+
+
+def _replacement(memory: MemoryRecord, changes: Mapping[str, Any], version: int | None) -> Add:
+    """The memory that replaces `memory`: with its fields, changed."""
+    fields = {name: getattr(memory, name) for name in _COPIED} | dict(changes)
+    shared = {**fields, "user_id": memory.user_id, "source": {"app": APP, "type": "explicit"}}
+    shared.setdefault("content", memory.content)
+    if memory.key is not None and "scope" not in changes:
+        return Put(**shared, key=memory.key, keep_history=True, if_version=version)
+    return Add(**shared, supersedes=[memory.id])
+
+
+def _number(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal() or len(text) > 10:
+        raise InvalidRequestError("version: it is not a whole number")
+    return int(text)
+
+
+PAGES = (Page("memory", show), Page("edit", edit, save))
