@@ -93,7 +93,11 @@ def page(name: str, query: Query) -> str:
 
 def pages() -> dict[str, str]:
     """The files, by their names."""
-    queries = Statements("openmem", "public", "all").catalog.queries
+    statements = Statements("openmem", "public", "all")
+    for statement in ("search_exact", "search_indexed"):
+        for are_long in (False, True):
+            statements.searches.explained(statement, are_long)
+    queries = statements.catalog.queries
     return {f"{name}.sql": page(name, queries[name]) for name in sorted(queries)}
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         UnsupportedCapabilityError,
         UnsupportedProviderError,
     )
+    from .explanations import ExplainedTerm, Explanation
     from .memory import Memory
     from .models import (
         AuditEntry,
@@ -50,6 +51,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "AsyncMemory": "async_memory",
     "Memory": "memory",
+    "ExplainedTerm": "explanations",
+    "Explanation": "explanations",
     "Embedder": "embedders",
     "MemoryInput": "operations",
     "Reranker": "rerankers",
@@ -82,6 +85,8 @@ __all__ = [
     "ContextBlock",
     "Embedder",
     "Erased",
+    "ExplainedTerm",
+    "Explanation",
     "Facet",
     "InvalidRequestError",
     "Memory",

@@ -773,6 +773,7 @@ class Memory:
         min_score: float | None = None,
         timezone: tzinfo | str | None = None,
         recency: timedelta | float | None = None,
+        explain: bool = False,
     ) -> SearchResults:
         """The user's memories that best answer `query` and are valid now, best first.
 
@@ -786,6 +787,7 @@ class Memory:
             timezone: in which the query names days, such as "yesterday"; None for the client's own.
             recency: a half-life, in seconds or as a timedelta: of two equally good memories the newer one comes first.
                 An old one loses up to a fifth of its score, and half of that at this age. None if age does not matter.
+            explain: whether each result says what its score is made of, in ``result.explanation``. It costs a little.
 
         Raises:
             InvalidRequestError: an argument is wrong.
@@ -811,6 +813,7 @@ class Memory:
                 min_score=min_score,
                 timezone=timezone,
                 recency=recency,
+                explain=explain,
             )
         )
 

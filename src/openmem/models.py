@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from pydantic import ConfigDict, Field
 
 from .delimited import Note, delimit_notes, origin_of
+from .explanations import EXTENSION, Explanation
 from .tokens import TokenCounter, estimate_tokens
 from .wire_model import Timestamp as Timestamp
 from .wire_model import WireModel as WireModel
@@ -109,9 +110,9 @@ def construct_record(fields: dict[str, Any], extra: dict[str, Any]) -> MemoryRec
     return _trusted(MemoryRecord, _RECORD_FIELDS, fields, extra)
 
 
-def construct_result(memory: MemoryRecord, score: float) -> SearchResult:
+def construct_result(memory: MemoryRecord, score: float, extra: dict[str, Any] | None = None) -> SearchResult:
     """A search result of values that are known to be valid, without a look at them."""
-    return _trusted(SearchResult, _RESULT_FIELDS, {"memory": memory, "score": score}, {})
+    return _trusted(SearchResult, _RESULT_FIELDS, {"memory": memory, "score": score}, extra or {})
 
 
 def _trusted(model: type[W], names: set[str], fields: dict[str, Any], extra: dict[str, Any]) -> W:
@@ -162,6 +163,11 @@ class SearchResult(WireModel):
 
     memory: MemoryRecord
     score: float = Field(ge=0.0, le=1.0)
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """What its score is made of, which is in its field ``x-openmem``; None without ``explain=True``."""
+        return Explanation.in_extension((self.model_extra or {}).get(EXTENSION))
 
 
 SearchResults: TypeAlias = list[SearchResult]
@@ -280,6 +286,7 @@ class CapabilityFeatures(WireModel):
         versions: changes count in ``version``, and writes take ``if_version``; None if it is not known.
         expiry: memories can expire; None if it is not known.
         unindexed: memories can be kept out of searches with ``indexed``; None if it is not known.
+        explanations: `search` takes ``explain``; None if it is not known.
     """
 
     vector_search: bool = False
@@ -302,6 +309,7 @@ class CapabilityFeatures(WireModel):
     versions: bool | None = None
     expiry: bool | None = None
     unindexed: bool | None = None
+    explanations: bool | None = None
 
 
 class CapabilityLimits(WireModel):

@@ -26,11 +26,15 @@ SHOW_THE_MEMORY = {
     "get",
     "list",
     "search_exact",
+    "search_exact_explained",
     "search_exact_filtered",
     "search_exact_long",
+    "search_exact_long_explained",
     "search_exact_long_filtered",
     "search_indexed",
+    "search_indexed_explained",
     "search_indexed_long",
+    "search_indexed_long_explained",
     "update",
 }
 

@@ -18,12 +18,13 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from openmem import Memory
-from openmem.analysis import QueryWord
+from openmem import Explanation, Memory, SearchResult
+from openmem.analysis import QueryWord, SpelledWord
 from openmem.analysis.analyzer import Analyzer
 from openmem.ranking import constants as c
 from openmem.ranking.calibration import reach
-from openmem.ranking.reference import Candidate, Ranked, Recency, rank
+from openmem.ranking.evidence import explained
+from openmem.ranking.reference import Candidate, Ranked, Recency, rank, rank_with_evidence
 
 from .strategies import new_user
 
@@ -43,7 +44,12 @@ AGES: Final = [timedelta(seconds=seconds) for seconds in (0, 0, 0, 0.3, 1, 1.5, 
 PHASES: Final = (Phase.explicit, Phase.generate)
 """Stores are small from the start. To shrink one that fails takes minutes, since all tries go to a database."""
 
+PARTS: Final = (
+    "score", "meaning", "words", "dates", "neighbor", "similarity", "coverage", "question_factor", "recency_factor",
+)  # fmt: skip
 TOLERANCE: Final = 1e-9
+TOLERANCE_OF_PARTS: Final = 1e-5
+"""Smaller boosts than this are not told."""
 TOLERANCE_OF_INDEXED: Final = 1e-5
 """Its weights of words are in single precision."""
 
@@ -238,10 +244,26 @@ class Database:
             )
 
     def search(self, user: str, words: Sequence[QueryWord], vector: Sequence[float], **options: Any) -> list[Ranked]:
+        return [Ranked(hit.memory.id, hit.score) for hit in self._search(user, words, vector, options)]
+
+    def explain(
+        self, user: str, words: Sequence[QueryWord], vector: Sequence[float], **options: Any
+    ) -> dict[str, Explanation]:
+        """The explanations of a search by the ids of the memories, the best first."""
+        found = {}
+        for hit in self._search(user, words, vector, {**options, "explain": True}):
+            assert hit.explanation is not None
+            assert hit.explanation.score == hit.score
+            found[hit.memory.id] = hit.explanation
+        return found
+
+    def _search(
+        self, user: str, words: Sequence[QueryWord], vector: Sequence[float], options: dict[str, Any]
+    ) -> list[SearchResult]:
         self._embedder.following = [vector]
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(Analyzer, "query", lambda *_: words)
-            return [Ranked(hit.memory.id, hit.score) for hit in self._memory.search("?", user, **options)]
+            return self._memory.search("?", user, **options)
 
 
 @pytest.fixture(scope="module")
@@ -272,6 +294,35 @@ def check_same(found: list[Ranked], expected: list[Ranked], limit: int, min_scor
     for (id, score), (_, next_best) in zip(found, expected, strict=False):
         assert score == pytest.approx(scores[id], abs=tolerance)
         assert score == pytest.approx(next_best, abs=tolerance)
+
+
+def check_explained(
+    found: dict[str, Explanation],
+    expected: dict[str, Explanation],
+    tolerance: float,
+) -> None:
+    """Both explain the scores of the same memories in the same way.
+
+    Args:
+        expected: the explanations of all memories.
+    """
+    for id, one in found.items():
+        other = expected[id]
+        assert one.meaning + one.words + one.dates + one.neighbor == pytest.approx(one.score, abs=TOLERANCE)
+        for part in PARTS:
+            assert getattr(one, part) == pytest.approx(getattr(other, part), abs=tolerance), part
+        assert [(term.text, term.kind) for term in one.terms] == [(term.text, term.kind) for term in other.terms]
+        for term, same in zip(one.terms, other.terms, strict=True):
+            assert (term.weight, term.found) == pytest.approx((same.weight, same.found), abs=tolerance)
+        if max(one.neighbor, other.neighbor) > tolerance:
+            assert one.neighbor_id == other.neighbor_id
+
+
+def explained_by_reference(words: Sequence[QueryWord], *asked: Any) -> dict[str, Explanation]:
+    memories, *rest = asked
+    spelled = [SpelledWord(word.alternatives[0], "word") for word in words]
+    ranked = rank_with_evidence(memories, words, *rest)
+    return {found.id: explained(evidence, spelled, found.score) for found, evidence in ranked}
 
 
 @settings(max_examples=100, phases=PHASES)
@@ -308,10 +359,17 @@ def test_sql_scores_and_orders_as_the_reference(
     found = database.search(user, words, vector, **options)
     check_same(found, expected, limit, min_score, TOLERANCE)
     assert [id for id, _ in found] == [id for id, _ in rank(memories, words, vector, limit, min_score, 1.0, recency)]
+    explanations = database.explain(user, words, vector, **options)
+    assert list(explanations) == [id for id, _ in found]
+    known = explained_by_reference(words, memories, vector, len(memories), 0.0, 1.0, recency)
+    check_explained(explanations, known, TOLERANCE_OF_PARTS)
     if is_stable(memories, words, vector, recency):
         database.use_index(user)
         found = database.search(user, words, vector, **options)
         check_same(found, expected, limit, min_score, TOLERANCE_OF_INDEXED)
+        explanations = database.explain(user, words, vector, **options)
+        assert list(explanations) == [id for id, _ in found]
+        check_explained(explanations, known, TOLERANCE_OF_INDEXED)
 
 
 @settings(max_examples=40, phases=PHASES)
@@ -335,6 +393,8 @@ def test_similarities_are_measured_from_the_baselines(
     try:
         found = database.search(user, words, vector, limit=100)
         check_same(found, expected, 100, 0.0, TOLERANCE)
+        known = explained_by_reference(words, memories, vector, 100, 0.0, reach(vector, baselines))
+        check_explained(database.explain(user, words, vector, limit=100), known, TOLERANCE_OF_PARTS)
     finally:
         database.calibrate([])
 
@@ -385,3 +445,9 @@ def test_of_many_words_the_rarest_count(
     memories = database.candidates(user, stored)
     found = database.search(user, words, vector, limit=100)
     check_same(found, rank(memories, words, vector, limit=len(memories)), 100, 0.0, TOLERANCE)
+    known = explained_by_reference(words, memories, vector, 100)
+    check_explained(database.explain(user, words, vector, limit=100), known, TOLERANCE_OF_PARTS)
+    database.use_index(user)
+    for one in database.explain(user, words, vector, limit=100).values():
+        assert one.meaning + one.words + one.neighbor == pytest.approx(one.score, abs=TOLERANCE)
+        assert (one.coverage or 0.0) <= sum(term.found for term in one.terms) + TOLERANCE_OF_INDEXED

@@ -99,7 +99,8 @@ def test_parameters_follow_the_protocol() -> None:
         "list": "user_id, *, scope=None, tag=None, tags=None, any_tags=None, where=None, since=None, until=None, "
         "app=None, as_of=None, order='newest', limit=50, cursor=None",
         "iterate": f"user_id, *, {SELECTION}, order='newest'",
-        "search": f"query, user_id, *, {SELECTION}, limit=10, min_score=None, timezone=None, recency=None",
+        "search": f"query, user_id, *, {SELECTION}, limit=10, min_score=None, timezone=None, recency=None, "
+        "explain=False",
         "context": f"query, user_id, *, {SELECTION}, token_budget=500, timezone=None, recency=None",
         "count": f"user_id, *, {SELECTION}",
         "facets": f"user_id, *, by, {SELECTION}, limit=100",
@@ -137,6 +138,8 @@ def test_exported_members() -> None:
         "ContextBlock",
         "Embedder",
         "Erased",
+        "ExplainedTerm",
+        "Explanation",
         "Facet",
         "InvalidRequestError",
         "Memory",

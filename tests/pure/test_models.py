@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from openmem.explanations import ExplainedTerm, Explanation
 from openmem.models import (
     AuditEntry,
     Capabilities,
@@ -108,6 +109,8 @@ def models() -> list[WireModel]:
         MemorySource(app="chat", **extra),
         MemoryPage(items=[record], **extra),
         SearchResult(memory=record, score=0.5, **extra),
+        ExplainedTerm(text="tea", kind="word", weight=1.0, found=1.0, **extra),
+        Explanation(score=0.5, words=0.5, **extra),
         citation,
         omitted,
         ContextBlock(text="", citations=[citation], token_count=0, omitted=[omitted], **extra),

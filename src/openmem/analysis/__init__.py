@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 from .languages import KNOWN as LANGUAGES
-from .terms import MAX_SPEAKERS, MemoryTerms, QueryWord
+from .terms import MAX_SPEAKERS, MemoryTerms, QueryWord, SpelledWord
 
 VERSION: Final = 1
 """Of the words that an analysis finds in a memory. Whoever changes them adds one, and `Memory.reindex` follows."""
 
-__all__ = ["LANGUAGES", "MAX_SPEAKERS", "VERSION", "MemoryTerms", "QueryWord"]
+__all__ = ["LANGUAGES", "MAX_SPEAKERS", "VERSION", "MemoryTerms", "QueryWord", "SpelledWord"]

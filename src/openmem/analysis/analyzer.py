@@ -56,20 +56,24 @@ class Analyzer:
             now: when it is asked.
             timezone: in which it names days; None for the analyzer's own.
         """
-        today = self._local(now, timezone).date()
+        today = self.today(now, timezone)
         weights: dict[tuple[str, ...], float] = {}
-        for sentence in _sentences(text, self.language):
+        for sentence in sentences_of(text, self.language):
             for word in self._words(sentence.text, today):
                 weight = word.weight * sentence.weight
                 weights[word.alternatives] = max(weight, weights.get(word.alternatives, 0.0))
         return tuple(map(QueryWord, weights, weights.values()))
+
+    def today(self, now: datetime, timezone: tzinfo | None = None) -> date:
+        """The day of a moment, in a time zone; None for the analyzer's own."""
+        return self._local(now, timezone).date()
 
     def asked(self, text: str) -> str:
         """The part of a query that is compared by its meaning: its questions, what short ones refer to, and no dates.
 
         A query that hardly says more than a date keeps it.
         """
-        found = _sentences(text, self.language)
+        found = sentences_of(text, self.language)
         sentences = [sentence.text for sentence in found if sentence.weight >= CONTEXT_WEIGHT]
         asked = text if len(sentences) == len(found) else " ".join(sentences)
         plain = normalized(asked)
@@ -102,6 +106,6 @@ class Analyzer:
 
 
 @lru_cache(64)
-def _sentences(text: str, language: str | None) -> list[Sentence]:
+def sentences_of(text: str, language: str | None) -> list[Sentence]:
     """The sentences of a query, which is embedded and then compared word by word."""
     return weighted_sentences(text, lambda part: sum(word.weight for word in query_words(part, language)))

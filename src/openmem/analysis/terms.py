@@ -34,3 +34,15 @@ class QueryWord(NamedTuple):
 
     alternatives: tuple[str, ...]
     weight: float = 1.0
+
+
+class SpelledWord(NamedTuple):
+    """How a query spells a word.
+
+    Attributes:
+        text: the part of the query.
+        kind: ``word``, or ``date`` for a date that the query names.
+    """
+
+    text: str
+    kind: str

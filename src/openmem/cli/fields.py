@@ -74,6 +74,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "dry_run": Field(("--dry-run",), "Only count them.", None),
     "ended_before": Field(("--ended-before",), "Also remove memories that ended before.", WHEN, _past),
     "everything": Field(("--all",), "All of them.", None),
+    "explain": Field(("--explain",), "Show what each score is made of.", None),
     "expires_at": Field(("--expires",), "No verb shows it from then on: 2027-01-31, or 90d from now.", WHEN, _future),
     "extensions": Field(("--extension",), "Field of a provider, as in x-mem0='{\"infer\": false}'.", "NAME=JSON"),
     "id": Field(("ID",), "The memory's id.", "ID"),

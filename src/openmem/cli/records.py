@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .output import Column
@@ -26,6 +26,30 @@ def _validity(record: Mapping[str, Json]) -> str:
     return f"{begin} - {end}" if end else begin and f"from {begin}"
 
 
+def _explanation(result: Mapping[str, Json]) -> Mapping[str, Json]:
+    explained: Mapping[str, Json] = (result.get("x-openmem") or {}).get("explanation") or {}
+    return explained
+
+
+def _terms(result: Mapping[str, Json]) -> Sequence[Mapping[str, Json]]:
+    terms: Sequence[Mapping[str, Json]] = _explanation(result).get("terms", ())
+    return terms
+
+
+def _part(name: str) -> Any:
+    def read(result: Mapping[str, Json]) -> str:
+        part = f"{_explanation(result).get(name, 0.0):.2f}"
+        return "" if part == "0.00" else part
+
+    return read
+
+
+def _kept(result: Mapping[str, Json]) -> str:
+    found = _explanation(result)
+    kept = found.get("question_factor", 1.0) * found.get("recency_factor", 1.0)
+    return "" if kept > 0.995 else f"{kept:.0%}"
+
+
 MEMORIES: Final = (
     Column("MEMORY", lambda record: record["content"], is_flexible=True),
     Column("SCOPE", lambda record: record.get("scope")),
@@ -41,6 +65,22 @@ RESULTS: Final = (
     Column("CREATED", lambda result: _day("created_at")(result["memory"])),
     Column("ID", lambda result: result["memory"]["id"]),
 )
+EXPLAINED_RESULTS: Final = (
+    RESULTS[0],
+    Column("MEANING", _part("meaning"), is_right=True),
+    Column("WORDS", _part("words"), is_right=True),
+    Column("DATES", _part("dates"), is_right=True),
+    Column("NEIGHBOR", _part("neighbor"), is_right=True),
+    Column("KEPT", _kept, is_right=True),
+    Column("FOUND", lambda result: [term["text"] or "(speaker)" for term in _terms(result) if term["found"]], True),
+    Column(
+        "MISSING", lambda result: [term["text"] or "(speaker)" for term in _terms(result) if not term["found"]], True
+    ),
+    Column("BESIDE", lambda result: _explanation(result).get("neighbor_id")),
+    RESULTS[1],
+    Column("ID", lambda result: result["memory"]["id"]),
+)
+"""Results with the parts of their scores, the words of the query, and the memory that a neighbor stands beside."""
 AUDIT_ENTRIES: Final = (
     Column("TIME", lambda entry: str(entry["timestamp"])[:19].replace("T", " ")),
     Column("APP", lambda entry: entry.get("app")),

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field, Strict, StrictInt
+from pydantic import BeforeValidator, Field, Strict, StrictBool, StrictInt
 from typing_extensions import TypeVar
 
 from .._cursor import decode_cursor, decode_user_cursor, encode_cursor, encode_user_cursor
@@ -118,6 +118,7 @@ class Search(RankedQuery[SearchResults]):
 
     limit: StrictInt = Field(default=10, ge=1, le=100)
     min_score: UnitInterval | None = None
+    explain: StrictBool = False
 
 
 class Context(RankedQuery[ContextBlock]):

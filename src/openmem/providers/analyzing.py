@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from .._time_zones import time_zone
-from ..analysis import MemoryTerms, QueryWord
+from ..analysis import MemoryTerms, QueryWord, SpelledWord
 from ..config import ClientConfig
 from ..ports import Ports
 from ..ranking.queries import compared_text, compared_words
@@ -66,6 +66,18 @@ class Analysis:
         now, compared = self._ports.now(), compared_text(text)
         zone = None if timezone is None else time_zone(timezone)
         return await self.run([compared], lambda: compared_words(self.analyzer.query(compared, now, zone)))
+
+    async def spelled(self, text: str, words: Sequence[QueryWord], timezone: str | None) -> tuple[SpelledWord, ...]:
+        """How a query that is asked now spells each of its words.
+
+        Args:
+            words: what `query` found in it.
+            timezone: as in `query`.
+        """
+        module = await self._ports.import_module("openmem.analysis.spelling")
+        now, compared = self._ports.now(), compared_text(text)
+        zone = None if timezone is None else time_zone(timezone)
+        return await self.run([compared], lambda: module.spelled(self.analyzer, compared, words, now, zone))
 
     async def asked(self, text: str) -> str:
         """The part of a query to embed: all of it, but for sentences of a message around the one that asks.

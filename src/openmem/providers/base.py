@@ -191,6 +191,7 @@ class Provider(Verbs):
             ("keys", features.keys),
             ("if_version", features.versions),
             ("expires_at", features.expiry),
+            ("explain", features.explanations),
         ):
             if not is_supported and given.get(field):
                 raise UnsupportedCapabilityError(f"{field}: provider {self.name!r} does not support it; leave it out")

@@ -19,10 +19,8 @@ from typing import Final, NamedTuple
 
 from ..analysis.terms import QueryWord
 from . import constants as c
+from .evidence import SPEAKER, Evidence, coverage, similarity
 from .scale import scaled
-
-SPEAKER: Final = -1
-"""Stands among the positions of the query's words that a memory has if the query names the memory's speaker."""
 
 _NEIGHBOR_GAP: Final = timedelta(seconds=c.NEIGHBOR_GAP_SECONDS)
 _AT_ONCE: Final = timedelta(seconds=c.STORED_AT_ONCE_SECONDS)
@@ -84,7 +82,7 @@ class _Scored:
     """A memory compared with a query.
 
     Attributes:
-        factor: the share of its score that the memory keeps, after what questions and old memories lose.
+        recency_factor: the share of its score that the memory keeps at its age.
         similarity, coverage: None where there is nothing to compare.
         boost_share: how much of a boost it may get, as far as it is near the query itself, 0 to 1.
         shared: the positions of the query's words that the memory has, and `SPEAKER`.
@@ -95,7 +93,17 @@ class _Scored:
     shared: AbstractSet[int]
     coverage: float | None
     boost_share: float
-    factor: float
+    recency_factor: float
+
+    @property
+    def question_factor(self) -> float:
+        """The share of its score that the memory keeps, if it is a question."""
+        return c.QUESTION_FACTOR if self.memory.is_question else 1.0
+
+    @property
+    def factor(self) -> float:
+        """The share of its score that the memory keeps, after what questions and old memories lose."""
+        return self.question_factor * self.recency_factor
 
     @property
     def own_score(self) -> float:
@@ -103,6 +111,19 @@ class _Scored:
         if self.similarity is not None and self.coverage is not None:
             return c.VECTOR_WEIGHT * self.similarity + c.WORDS_WEIGHT * self.coverage
         return self.coverage if self.coverage is not None else self.similarity or 0.0
+
+    def evidence(self, weights: Mapping[int, float], total: float, seed_id: str | None) -> Evidence:
+        """What the score `total` of the memory comes from."""
+        return Evidence(
+            self.similarity,
+            self.coverage,
+            self.shared,
+            weights,
+            self.question_factor,
+            self.recency_factor,
+            total,
+            seed_id,
+        )
 
     def is_below(self, other: _Scored) -> bool:
         return (self.own_score, self.memory.id) < (other.own_score, other.memory.id)
@@ -125,9 +146,23 @@ def rank(
         reach: that of the query; see `openmem.ranking.calibration`.
         recency: how newer memories count more; None if age does not matter.
     """
+    return [one for one, _ in rank_with_evidence(memories, words, vector, limit, min_score, reach, recency)]
+
+
+def rank_with_evidence(
+    memories: Sequence[Candidate],
+    words: Sequence[QueryWord],
+    vector: Sequence[float],
+    limit: int,
+    min_score: float = 0.0,
+    reach: float = 1.0,
+    recency: Recency | None = None,
+) -> list[tuple[Ranked, Evidence]]:
+    """The same as `rank`, and what each score comes from."""
     weights = word_weights(memories, words)
     scored = [_compared(memory, words, vector, weights, reach, recency) for memory in memories]
     best = {one.memory.id: one.factor * one.own_score for one in scored}
+    boosted_by: dict[str, str] = {}
     seeds = sorted(scored, key=lambda one: (best[one.memory.id], one.memory.id), reverse=True)[: c.SEEDS]
     pairs = list(_neighbors(seeds, scored))
     series_factor = _series_factor(pairs, scored)
@@ -144,10 +179,17 @@ def rank(
     for seed, one, score in boosts:
         if one.is_below(seed):
             score = min(score, one.own_score + c.GAP_SHARE * (ceilings[seed.memory.id] - one.own_score))
-        best[one.memory.id] = max(best[one.memory.id], one.factor * score)
+        # Of equal boosts that of the newer seed counts.
+        key, raised = one.memory.id, one.factor * score
+        if raised > best[key] or (raised == best[key] and seed.memory.id > boosted_by.get(key, seed.memory.id)):
+            best[key], boosted_by[key] = raised, seed.memory.id
     scored.sort(key=lambda one: (best[one.memory.id], one.own_score, one.memory.id), reverse=True)
-    ranked = [Ranked(one.memory.id, scaled(min(1.0, best[one.memory.id]))) for one in scored[:limit]]
-    return [one for one in ranked if one.score > 0 and one.score >= min_score]
+    ranked = [(Ranked(one.memory.id, scaled(min(1.0, best[one.memory.id]))), one) for one in scored[:limit]]
+    return [
+        (found, one.evidence(weights, min(1.0, best[found.id]), boosted_by.get(found.id)))
+        for found, one in ranked
+        if found.score > 0 and found.score >= min_score
+    ]
 
 
 def word_weights(memories: Sequence[Candidate], words: Sequence[QueryWord]) -> dict[int, float]:
@@ -197,28 +239,21 @@ def _compared(
     reach: float,
     recency: Recency | None,
 ) -> _Scored:
-    shared, similarity, boost_share = _shared(memory, words), None, 0.0
+    shared, near, boost_share = _shared(memory, words), None, 0.0
     if memory.vector is not None and any(vector):
         distance = 1 - _cosine(memory.vector, vector) if any(memory.vector) else 2.0
-        similarity = max(1 - distance / reach, c.DISTANT_SIMILARITY * (1 - distance / 2))
+        near = similarity(distance, reach)
         nearness = 1 - distance / min(1.0, c.NEIGHBOR_REACH_FACTOR * reach)
         boost_share = min(1.0, max(0.0, c.NEIGHBOR_DECAY * nearness))
-    coverage = None if memory.lexemes is None else _coverage(shared, weights)
-    factor = c.QUESTION_FACTOR if memory.is_question else 1.0
-    if recency is not None:
-        factor *= recency.share_kept(memory.moment)
-    return _Scored(memory, similarity, shared, coverage, boost_share, factor)
+    covered = None if memory.lexemes is None else coverage(shared, weights)
+    return _Scored(
+        memory, near, shared, covered, boost_share, 1.0 if recency is None else recency.share_kept(memory.moment)
+    )
 
 
 def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
     norms = math.sqrt(sum(map(mul, one, one)) * sum(map(mul, other, other)))
     return sum(map(mul, one, other)) / norms if norms else 0.0
-
-
-def _coverage(shared: AbstractSet[int], weights: dict[int, float]) -> float | None:
-    """The share of the weight of a query's words that these have; None for a query without words."""
-    total = sum(weights.values())
-    return sum(weight for position, weight in weights.items() if position in shared) / total if total else None
 
 
 def _neighbors(seeds: Sequence[_Scored], scored: Sequence[_Scored]) -> Iterator[tuple[_Scored, _Scored]]:
@@ -263,7 +298,7 @@ def _boosted(one: _Scored, seed: _Scored, weights: dict[int, float], factor: flo
     Args:
         factor: the share of the boost that passes between the two.
     """
-    new_coverage = _coverage(seed.shared - one.shared - {SPEAKER}, weights)
+    new_coverage = coverage(seed.shared - one.shared - {SPEAKER}, weights)
     if one.similarity is None or one.coverage is None or new_coverage is None:
         return one.own_score
     gap = max(0.0, (seed.similarity or 0.0) - one.similarity)

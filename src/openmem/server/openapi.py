@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
-from ..models import OMP_VERSION, Capabilities, MemoryRecord
+from ..explanations import EXTENSION, Explanation
+from ..models import OMP_VERSION, Capabilities, MemoryRecord, SearchResult, WireModel
 from ..operations import Add, AddMany, Audit, Put
 from ..wire import CAPABILITIES_PATH, HEALTH_PATH, IDEMPOTENCY_HEADER, REQUEST_ID_HEADER, USER_ID_HEADER
 from ..wire.parameters import schema_of
@@ -70,12 +71,15 @@ def openapi_document() -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    replies = {model for route in ROUTES for model in route.reply.models} | {Capabilities}
+    replies: set[type[WireModel]] = {model for route in ROUTES for model in route.reply.models}
+    replies |= {Capabilities, Explanation}
     _, definitions = models_json_schema(
         [(model, "serialization") for model in sorted(replies, key=lambda model: model.__name__)],
         ref_template=_REF,
     )
     schemas: dict[str, Any] = definitions["$defs"]
+    explained = {"explanation": {"$ref": _REF.format(model=Explanation.__name__)}}
+    schemas[SearchResult.__name__]["properties"][EXTENSION] = {"type": "object", "properties": explained}
     for item in (item for route in ROUTES for item in route.items.values()):
         schemas[item.operation_type.__name__] = _body(item, item.operation_type.model_json_schema(ref_template=_REF))
     return schemas

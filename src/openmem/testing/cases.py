@@ -82,6 +82,7 @@ FEATURE_USES: Final[dict[str, list[tuple[str, dict[str, Any]]]]] = {
     "versions": [("update", {"if_version": 1}), ("delete", {"if_version": 1})],
     "expiry": [("add", {"expires_at": datetime(9000, 1, 1, tzinfo=UTC)})],
     "unindexed": [("add", {"indexed": False})],
+    "explanations": [("search", {"explain": True})],
 }
 
 HOSTILE: Final[dict[str, str]] = {
@@ -202,6 +203,7 @@ _NUMBERS: Final[dict[tuple[str, str], tuple[Any, ...]]] = {
     ("update", "supersede_ended"): (None, "yes", 1),
     ("update", "confidence"): (-0.01, 1.01, math.nan, "0.5", True),
     ("search", "min_score"): (-0.01, 1.01, math.nan, "0.5", True),
+    ("search", "explain"): (1, "true", None),
     ("search", "recency"): (0, -1.0, 1e13, math.nan, "3600", True, timedelta(0), 10**5000),
     ("context", "recency"): (0, math.inf, "3600", True, timedelta(days=-1)),
     ("wait_for_ingest", "timeout"): (-1.0, math.nan, "5", True),

@@ -12,7 +12,7 @@ from ...wire.routes import AUDIT, CONTEXT, COUNT, FACETS, HISTORY, LIST, SEARCH
 from ..fields import operation, options_of
 from ..output import Answer
 from ..plain import safe_text
-from ..records import AUDIT_ENTRIES, FACET_VALUES, MEMORIES, RESULTS, id_of, id_of_result
+from ..records import AUDIT_ENTRIES, EXPLAINED_RESULTS, FACET_VALUES, MEMORIES, RESULTS, id_of, id_of_result
 from ..session import Session, SessionCommand
 from ..streams import names_of, text_of
 
@@ -21,7 +21,8 @@ def search(session: Session, query: str, **given: Any) -> None:
     op = operation(Search, given, query=text_of(query), user_id=session.require_user())
     with session.memory() as memory:
         body = SEARCH.reply.encode(session.run(memory.client.run(op)))
-    session.output.rows(body, body["results"], RESULTS, id_of_result)
+    columns = EXPLAINED_RESULTS if op.explain else RESULTS
+    session.output.rows(body, body["results"], columns, id_of_result)
 
 
 def context(session: Session, query: str, **given: Any) -> None:

@@ -50,6 +50,7 @@ class StoreProvider(Provider):
         versions=True,
         expiry=True,
         unindexed=True,
+        explanations=True,
     )
     limits = CapabilityLimits(max_search_results=100)
 

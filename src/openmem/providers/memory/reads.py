@@ -17,13 +17,15 @@ from ...models import (
     SearchResults,
     UserPage,
     UserSummary,
+    construct_result,
 )
 from ...models import Facets as FacetList
 from ...operations import Audit, Count, Facets, Get, GetByKey, History, List, ScopedQuery, Search, Users, WaitForIngest
 from ...ports import Ports
 from ...ports.models import Vectors
 from ...ranking.calibration import reach
-from ...ranking.reference import Recency, rank
+from ...ranking.evidence import explained
+from ...ranking.reference import Recency, rank_with_evidence
 from ...selection import Position, Selection
 from ..base import Call, no_such_key
 from ..calibration import STOPPED_RETRY_SECONDS, learn
@@ -91,6 +93,7 @@ class Reads(StoreProvider):
         selection, model = op.selection(call.grants), self._embedder.model
 
         words = await self._analysis.query(op.query, op.timezone)
+        spelled = await self._analysis.spelled(op.query, words, op.timezone) if op.explain else None
         baselines = await self._baselines()
         recency = None if op.recency is None else Recency(op.recency, self.ports.now())
 
@@ -100,9 +103,17 @@ class Reads(StoreProvider):
                 self._log_read(op.verb, op.user_id, call, scope=op.scope_text)
             candidates = [stored.candidate(model) for stored in selected]
             records = {one.id: stored.record for one, stored in zip(candidates, selected, strict=True)}
-            best = rank(candidates, words, vector, op.limit, op.min_score or 0.0, reach(vector, baselines), recency)
+            best = rank_with_evidence(
+                candidates, words, vector, op.limit, op.min_score or 0.0, reach(vector, baselines), recency
+            )
             with self._store.exclusive():
-                return [SearchResult(memory=self._shown(records[id], call), score=score) for id, score in best]
+                shown = {found.id: self._shown(records[found.id], call) for found, _ in best}
+            if spelled is None:
+                return [SearchResult(memory=shown[id], score=score) for (id, score), _ in best]
+            return [
+                construct_result(shown[id], score, explained(why, spelled, score).extension)
+                for (id, score), why in best
+            ]
 
         return await self._run(self._store.size_of(op.user_id), ranked)
 

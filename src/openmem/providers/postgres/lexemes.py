@@ -188,5 +188,15 @@ def mask_values(words: tuple[QueryWord, ...]) -> Values:
     }
 
 
+def flags_of(words: Iterable[QueryWord]) -> list[int]:
+    """The bits that `mask_values` gives each word of a query."""
+    bits: dict[int, int] = {}
+    flags = []
+    for word in words:
+        own = {bits.setdefault(id, layout.FIRST_LEXEME_BIT + len(bits)) for id in map(lexeme_id, word.alternatives)}
+        flags.append(sum(1 << bit for bit in own))
+    return flags
+
+
 QUESTION_ID: Final = lexeme_id(_QUESTION)
 """The entry of a memory that is a question."""

@@ -112,6 +112,7 @@ class PostgresProvider(Provider):
         versions=True,
         expiry=True,
         unindexed=True,
+        explanations=True,
     )
     limits = CapabilityLimits(max_search_results=100)
 
@@ -359,7 +360,10 @@ class PostgresProvider(Provider):
         words = await self._analysis.query(op.query, op.timezone)
         # Remembered until the statement needs it: the numbers of the words of a very long query take their time.
         await self._analysis.run([op.query], lambda: query_values(words))
-        return await Retriever(self._db).search(op, call, words, self._embedder.model, vector, limit)
+        spelled = None
+        if isinstance(op, Search) and op.explain:
+            spelled = await self._analysis.spelled(op.query, words, op.timezone)
+        return await Retriever(self._db).search(op, call, words, self._embedder.model, vector, limit, spelled)
 
     async def _read_new(self, op: Add) -> Read:
         return await self._read(op.content, op.valid_from or self.ports.now()) if op.indexed else Read()

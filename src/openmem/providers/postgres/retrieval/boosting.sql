@@ -54,11 +54,11 @@ ceiling AS (
 -- The result: up to :limit rows, one per memory. Of several scores of a memory the best counts. A boost closes no more
 -- than a share of the gap to the ceiling, so that the memory stays behind its seed.
 ranked AS (
-    SELECT id, least(score, 1) AS score, own_score
+    SELECT id, least(score, 1) AS score, own_score{shown_seed}
     FROM (
-        SELECT id, max(score) AS score, max(own_score) AS own_score
+        SELECT id, max(score) AS score, max(own_score) AS own_score{best_seed}
         FROM (
-            SELECT id, score, own_score FROM top_k
+            SELECT id, score, own_score{no_seed} FROM top_k
             UNION ALL
             SELECT n.id,
                 {question_share}
@@ -67,7 +67,7 @@ ranked AS (
                     THEN least(boosted_score, own_score + {gap_share} * (greatest(seed_own_score, ceiling.score) - own_score))
                     ELSE boosted_score
                 END,
-                own_score
+                own_score{shown_seed}
             FROM neighbor n LEFT JOIN ceiling USING (seed_id)
         ) scored
         GROUP BY id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ....analysis import QueryWord
+from ....analysis import QueryWord, SpelledWord
 from ....models import SearchResults
 from ....operations import Context, Search
 from ...base import Call
@@ -45,6 +45,7 @@ class Retriever:
         model: str,
         vector: Sequence[float],
         limit: int,
+        spelled: Sequence[SpelledWord] | None = None,
     ) -> SearchResults:
         """Up to `limit` of the user's memories, the best first.
 
@@ -56,12 +57,16 @@ class Retriever:
             model: the name of the embedder's model. Vectors of others are not compared.
             vector: the query's.
             limit: from 1 to 100.
+            spelled: how the query spells its words, to explain the scores; None not to.
         """
+        asked = (op, call, words, model, vector, limit, spelled)
         large_users = self._db.io.cache.of(LargeUsers)
         user = (self._db.sql.catalog.schema, op.user_id)
         if user not in large_users:
-            results = await self._db.read(lambda sql: sql.searches.exact(op, call, words, model, vector, limit))
+            results = await self._db.read(
+                lambda sql: sql.searches.exact(op, call, words, model, vector, limit, spelled)
+            )
             if results is not None:
                 return results
             large_users.add(user)
-        return await self._db.read(lambda sql: sql.searches.indexed(op, call, words, model, vector, limit))
+        return await self._db.read(lambda sql: sql.searches.indexed(*asked))

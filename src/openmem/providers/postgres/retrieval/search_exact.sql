@@ -102,7 +102,7 @@ audit_entry AS (
         NULL AS memory_id, :scope::text AS scope
     FROM size WHERE NOT is_large_user
 ){audit_read}
-SELECT size.is_large_user, ranked.score,
+SELECT size.is_large_user, ranked.score{explained},
     {readable_columns}
 FROM size LEFT JOIN (
     ranked CROSS JOIN LATERAL (

@@ -189,7 +189,7 @@ audit_entry AS (
     SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, :verb::text AS action,
         NULL AS memory_id, :scope::text AS scope
 ){audit_read}
-SELECT ranked.score,
+SELECT ranked.score{explained},
     {readable_columns}
 FROM ranked CROSS JOIN LATERAL (
     -- A fence: each memory is looked up by its id.

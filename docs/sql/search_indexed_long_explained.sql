@@ -1,0 +1,771 @@
+-- Made by tools/sql.py; what is changed here is lost.
+\set word_weights 'ARRAY[1.0, 1.0]'
+\set word_chunks 'ARRAY[0, 0]'
+\set word_flags 'ARRAY[8, 16]'
+\set lexeme_words 'ARRAY[0, 1]'
+\set lexeme_ids 'ARRAY[395445800, 49467353]'
+\set lexeme_bits 'ARRAY[3, 4]'
+\set vector 'array_fill(0.1::real, ARRAY[256])'
+\set model '''hashing:256'''
+\set bucket 677
+\set user_id '''maya'''
+\set selected_paths NULL
+\set selected_prefixes NULL
+\set at_any_time NULL
+\set as_of NULL
+\set only_indexed NULL
+\set is_filtered NULL
+\set selected_since NULL
+\set selected_until NULL
+\set selected_tags NULL
+\set selected_any_tags NULL
+\set selected_app NULL
+\set selected_ids NULL
+\set selected_keys NULL
+\set selected_where NULL
+\set speaker_ids 'ARRAY[108004706, 134019540]'
+\set recency NULL
+\set limit 10
+\set min_score NULL
+\set app NULL
+\set verb '''search'''
+\set scope NULL
+\set request_id '''a request'''
+\set readable_paths NULL
+\set readable_prefixes NULL
+
+BEGIN;
+
+-- The best memories for a query of a user with many: those of the first 1000, and of the others those that
+-- an index of lexemes finds. Up to :limit rows, the best first. `openmem.providers.postgres.retrieval` explains the
+-- terms.
+--
+-- A sample estimates how rare a lexeme is. So the weights are known before memories are read, and one inner product gives
+-- a memory's coverage. What takes masks is only computed for the best.
+WITH
+-- One row per word of the query. A memory has the word if its mask of the chunk has one of the flags.
+-- weight: what the word counts in weights of one that as many memories have.
+query_word AS MATERIALIZED (
+    SELECT position - 1 AS word, weight, chunk, flags
+    FROM unnest(:word_weights::float8[], :word_chunks::int[], :word_flags::bigint[]) WITH ORDINALITY
+        AS words (weight, chunk, flags, position)
+),
+-- One row per lexeme of a word, of which any will do.
+-- bit: the bit of a mask that is set if a memory has it. lexeme_id: the index of its entry in memories.terms.
+query_lexeme AS MATERIALIZED (
+    SELECT * FROM unnest(:lexeme_words::int[], :lexeme_ids::int[], :lexeme_bits::int[]) AS lexemes (word, lexeme_id, bit)
+),
+-- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
+-- has_words: whether it has any. has_alternatives: whether a memory may have several lexemes of a word.
+query AS MATERIALIZED (
+    SELECT least(1, greatest(0.02, 1.2 * (1 - coalesce((
+        SELECT max((b.vector OPERATOR(public.<#>) :vector::public.halfvec)
+            / -nullif(public.l2_norm(:vector::public.halfvec), 0))
+        FROM openmem.baselines b
+        WHERE b.embedding_model = :model::text
+            AND public.vector_dims(b.vector) = public.vector_dims(:vector::public.halfvec)
+    ), 0)))) AS reach, true AS has_words, (SELECT count(*) FROM query_word) < count(*) AS has_alternatives
+    FROM query_lexeme
+),
+-- One row per memory of the user that may be in the result. Each use reads some of them: NOT MATERIALIZED.
+searched AS NOT MATERIALIZED (
+    SELECT m.*
+    FROM openmem.memories m
+    WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
+        AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+            OR m.scope ^@ ANY (:selected_prefixes::text[]))
+        AND (:at_any_time::boolean
+            OR (m.valid_from IS NULL OR m.valid_from <= coalesce(:as_of::timestamptz, now()))
+            AND (m.valid_to IS NULL OR m.valid_to > coalesce(:as_of::timestamptz, now())))
+        AND (m.expires_at IS NULL OR m.expires_at > now())
+        AND (m.indexed OR NOT :only_indexed::boolean)
+        -- One look where nothing else is asked for.
+        AND (NOT :is_filtered::boolean OR (
+            (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
+            AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
+            AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
+            AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])
+            AND (:selected_app::text IS NULL OR m.source ->> 'app' = :selected_app::text)
+            AND (:selected_ids::text[] IS NULL OR m.id = ANY (:selected_ids::text[]))
+            AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
+            AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
+        ))
+),
+-- One row: the first and the last ordinal of the user's memories, about how many there are, and how many ordinals each
+-- of 16 strata has. No rows for a user without memories. Not min() and max(): a planner that expects few
+-- memories of a user reads them all for those.
+ordinals AS MATERIALIZED (
+    SELECT first, last, last - first + 1 AS memories, (last - first) / 16 + 1 AS stratum_length
+    FROM (
+        SELECT m.ordinal AS first FROM openmem.memories m
+        WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text ORDER BY m.ordinal LIMIT 1
+    ) oldest,
+    (
+        SELECT m.ordinal AS last FROM openmem.memories m
+        WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text ORDER BY m.ordinal DESC LIMIT 1
+    ) newest
+),
+-- One row per sampled memory: up to 24 from the beginning of each stratum.
+sample AS MATERIALIZED (
+    SELECT m.*
+    FROM ordinals CROSS JOIN generate_series(first, last, stratum_length) AS start
+    CROSS JOIN LATERAL (
+        SELECT m.terms,
+            -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+            -- PostgreSQL orders above all numbers.
+            CASE WHEN m.embedding_model = :model::text
+                THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
+            END AS distance
+        FROM searched m
+        WHERE m.ordinal >= start AND m.ordinal < start + stratum_length
+        ORDER BY m.ordinal LIMIT 24
+    ) m
+),
+lexeme_vectors AS MATERIALIZED (
+    -- One row per 24 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
+    -- sum of powers of two: the bits of the lexemes that the memory has. 24 bits, since a sum of single-precision
+    -- numbers is exact up to 24. The entries are negative, since the operator <#> gives the negative inner product.
+    SELECT chunk,
+        ('{' || coalesce(string_agg(lexeme_id || ':-' || flags, ',') FILTER (WHERE flags <> 0), '') || '}/536870912')
+            ::public.sparsevec AS vector
+    FROM (
+        -- Two lexemes may have the same id, which is a hash: its entry is the union of their bits.
+        SELECT lexeme_id, bit / 24 AS chunk, bit_or(1::bigint << (bit % 24)) AS flags
+        FROM (
+            SELECT lexeme_id, bit FROM query_lexeme
+            UNION ALL SELECT unnest(:speaker_ids::int[]), 1
+            UNION ALL SELECT 359682810, 0
+        ) entries
+        GROUP BY lexeme_id, chunk
+    ) numbered
+    GROUP BY chunk
+),
+sample_mask_counts AS MATERIALIZED (
+    -- One row per chunk and combination of its bits that a memory has.
+    SELECT chunk, chunk_mask, count(*)::float8 AS memories
+    FROM (
+        SELECT chunk, (m.terms OPERATOR(public.<#>) v.vector)::bigint AS chunk_mask
+        FROM sample m CROSS JOIN lexeme_vectors v
+    ) compared
+    WHERE chunk_mask <> 0
+    GROUP BY chunk, chunk_mask
+),
+-- One row per lexeme of the query, and how many memories of the sample have it.
+lexeme_frequency AS MATERIALIZED (
+    SELECT l.bit, l.lexeme_id, coalesce(sum(c.memories), 0) AS memories
+    FROM query_lexeme l
+    LEFT JOIN sample_mask_counts c
+        ON c.chunk = l.bit / 24 AND c.chunk_mask & (1::bigint << (l.bit % 24)) <> 0
+    GROUP BY l.bit, l.lexeme_id
+),
+-- One row per word of the query, and one for the speaker.
+weighted_word AS MATERIALIZED (
+    SELECT word, flag,
+        -- The inverse document frequency of what memories of total have. The speaker counts nothing if no memory has one
+        -- whom the query names.
+        CASE WHEN flag = 6::bigint AND memories = 0 THEN 0 ELSE factor END * ln(1 + (1 + total) / (1 + memories))
+        AS weight
+    FROM (
+        SELECT w.word, w.flags AS flag, w.factor, coalesce(sum(c.memories), 0) AS memories,
+            (SELECT count(*)::float8 FROM sample) AS total
+        FROM (
+            SELECT word, weight AS factor, chunk, flags FROM query_word
+            UNION ALL SELECT NULL, 1.5, 0, 6::bigint
+        ) w
+        LEFT JOIN sample_mask_counts c ON c.chunk = w.chunk AND c.chunk_mask & w.flags <> 0
+        GROUP BY w.word, w.flags, w.factor
+    ) counted
+),
+-- One row per lexeme and word that it is of, and per speaker whom the query names. value: the share of the query's weight.
+weighted_lexeme AS (
+    SELECT lexeme_id, weight / (SELECT sum(weight) FROM weighted_word) AS value
+    FROM (
+        SELECT l.lexeme_id, w.weight FROM query_lexeme l JOIN weighted_word w USING (word)
+        UNION ALL
+        SELECT unnest(:speaker_ids::int[]), (SELECT weight FROM weighted_word WHERE word IS NULL)
+    ) weighted
+),
+-- One row. The inner product of vector and memories.terms is the coverage of a memory, if it has no two alternatives of
+-- a word, and 4 more for a question. The entries are negative, since the operator <#> gives the negative
+-- inner product.
+query_weights AS MATERIALIZED (
+    SELECT ('{' || coalesce(string_agg(lexeme_id || ':-' || value, ',') FILTER (WHERE value <> 0), '')
+        || '}/536870912')::public.sparsevec AS vector
+    FROM (
+        -- Two lexemes may have the same id, which is a hash: its entry is the sum of their weights.
+        SELECT lexeme_id, sum(value) AS value
+        FROM (
+            SELECT lexeme_id, value FROM weighted_lexeme
+            UNION ALL SELECT 359682810, 4
+        ) entries
+        GROUP BY lexeme_id
+    ) valued
+),
+-- One row per different lexeme of the query, and how many memories are expected to have it; none if all memories are to
+-- be read. is_rare: whether all that have it are read: the rarest of the sample, those that are not in it, and those
+-- after them that add up to 300 memories.
+rare_lexeme AS MATERIALIZED (
+    SELECT openmem.word_key(:user_id::text, lexeme_id::bigint) AS key, expected, row_number() OVER rarest AS position,
+        sum(memories) OVER rarest = memories OR sum(expected) OVER rarest <= 300 AS is_rare
+    FROM (
+        SELECT f.bit, f.lexeme_id, f.memories,
+            f.memories * ordinals.memories / greatest((SELECT count(*) FROM sample), 1) + 1 AS expected
+        FROM (
+            SELECT min(bit) AS bit, lexeme_id, max(memories) AS memories FROM lexeme_frequency GROUP BY lexeme_id
+        ) f CROSS JOIN ordinals
+        WHERE ordinals.memories > 1000
+    ) lexemes
+    WINDOW rarest AS (ORDER BY expected, bit)
+),
+-- Up to 3 rows: the lexemes behind those.
+next_lexeme AS (
+    SELECT * FROM rare_lexeme WHERE NOT is_rare ORDER BY position LIMIT 3
+),
+-- Up to 3 rows: two of next_lexeme each, if about 300 memories at most have both.
+lexeme_pair AS MATERIALIZED (
+    SELECT ARRAY[one.key, other.key] AS keys, row_number() OVER () AS number
+    FROM next_lexeme one JOIN next_lexeme other ON one.position < other.position CROSS JOIN ordinals
+    WHERE one.expected * other.expected / ordinals.memories <= 300
+),
+-- The memories that have a rare lexeme or both of a pair, of those with an ordinal that is indexed. The conditions on
+-- lexeme_keys and ordinal are as the index memories_lexemes has them. CASE hides the user from the index by user_id and
+-- ordinal, which a planner that expects few memories of a user would prefer. The keys are salted with the user's id, so
+-- that the index finds hardly a memory of anybody else.
+index_match AS (
+    SELECT m.*
+    FROM openmem.memories m
+    WHERE m.ordinal > 1000
+        AND (
+            openmem.lexeme_keys(m.user_id, m.terms)
+                 && ARRAY(SELECT key FROM rare_lexeme WHERE is_rare)
+            OR openmem.lexeme_keys(m.user_id, m.terms)
+                 @> (SELECT keys FROM lexeme_pair WHERE number = 1)
+            OR openmem.lexeme_keys(m.user_id, m.terms)
+                 @> (SELECT keys FROM lexeme_pair WHERE number = 2)
+            OR openmem.lexeme_keys(m.user_id, m.terms)
+                 @> (SELECT keys FROM lexeme_pair WHERE number = 3)
+        )
+        AND m.bucket = :bucket::smallint
+        AND CASE WHEN m.user_id = :user_id::text THEN
+            (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+                OR m.scope ^@ ANY (:selected_prefixes::text[]))
+            AND (:at_any_time::boolean
+                OR (m.valid_from IS NULL OR m.valid_from <= coalesce(:as_of::timestamptz, now()))
+                AND (m.valid_to IS NULL OR m.valid_to > coalesce(:as_of::timestamptz, now())))
+            AND (m.expires_at IS NULL OR m.expires_at > now())
+            AND (m.indexed OR NOT :only_indexed::boolean)
+            -- One look where nothing else is asked for.
+            AND (NOT :is_filtered::boolean OR (
+                (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
+                AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
+                AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
+                AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])
+                AND (:selected_app::text IS NULL OR m.source ->> 'app' = :selected_app::text)
+                AND (:selected_ids::text[] IS NULL OR m.id = ANY (:selected_ids::text[]))
+                AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
+                AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
+            ))
+        END
+),
+index_candidates AS MATERIALIZED (
+    -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
+    SELECT id, ordinal, moment, is_dated, terms, score,
+        greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+        -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+        CASE WHEN found IS NOT NULL AND (SELECT has_words FROM query) THEN
+            least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+        END AS coverage
+    FROM (
+        SELECT id, ordinal, moment, is_dated, terms, distance, found,
+            coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
+                * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END
+                * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+                -- too small.
+                CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                    1 - 0.15 * (1 - power(0.5::float8, least(
+                        greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                        100
+                    )))
+                END AS score
+        FROM (
+            SELECT *,
+                greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+                -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+                CASE WHEN found IS NOT NULL AND (SELECT has_words FROM query) THEN
+                    least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+                END AS coverage
+            FROM (
+                SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+                    m.terms,
+                    -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+                    -- PostgreSQL orders above all numbers.
+                    CASE WHEN m.embedding_model = :model::text
+                        THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
+                    END AS distance,
+                    m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
+                FROM index_match m
+                -- A fence: without it the products would be computed once for each of their uses above.
+                OFFSET 0
+            ) compared
+        ) covered
+        ORDER BY score DESC, id DESC
+        LIMIT greatest(30, :limit::bigint)
+    ) best
+),
+first_memory AS (
+    SELECT m.* FROM searched m WHERE m.ordinal <= 1000
+),
+first_candidates AS MATERIALIZED (
+    -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
+    SELECT id, ordinal, moment, is_dated, terms, score,
+        greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+        -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+        CASE WHEN found IS NOT NULL AND (SELECT has_words FROM query) THEN
+            least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+        END AS coverage
+    FROM (
+        SELECT id, ordinal, moment, is_dated, terms, distance, found,
+            coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
+                * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END
+                * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+                -- too small.
+                CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                    1 - 0.15 * (1 - power(0.5::float8, least(
+                        greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                        100
+                    )))
+                END AS score
+        FROM (
+            SELECT *,
+                greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+                -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+                CASE WHEN found IS NOT NULL AND (SELECT has_words FROM query) THEN
+                    least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+                END AS coverage
+            FROM (
+                SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+                    m.terms,
+                    -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+                    -- PostgreSQL orders above all numbers.
+                    CASE WHEN m.embedding_model = :model::text
+                        THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
+                    END AS distance,
+                    m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
+                FROM first_memory m
+                -- A fence: without it the products would be computed once for each of their uses above.
+                OFFSET 0
+            ) compared
+        ) covered
+        ORDER BY score DESC, id DESC
+        LIMIT greatest(30, :limit::bigint)
+    ) best
+),
+-- One row. is_enough: whether the other memories of the user need not be read. The index must have found enough, and it
+-- and the first memories together as many as are asked for: a scope may have few of the first.
+found AS MATERIALIZED (
+    SELECT memories >= 30
+        AND memories + (SELECT count(*) FROM first_candidates WHERE score > 0) >= :limit::bigint AS is_enough
+    FROM (SELECT count(*) AS memories FROM index_candidates) indexed
+),
+-- All but the first memories of the user, if that is not so.
+other_memory AS (
+    SELECT m.* FROM searched m
+    WHERE m.ordinal > (
+        SELECT CASE WHEN is_enough THEN last ELSE 1000 END FROM found CROSS JOIN ordinals
+    )
+),
+other_candidates AS MATERIALIZED (
+    -- One row per memory, up to as many as may be seeds or in the result. While memories are read, no more are kept.
+    SELECT id, ordinal, moment, is_dated, terms, score,
+        greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+        -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+        CASE WHEN found IS NOT NULL AND (SELECT has_words FROM query) THEN
+            least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+        END AS coverage
+    FROM (
+        SELECT id, ordinal, moment, is_dated, terms, distance, found,
+            coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
+                * CASE WHEN found >= 4 THEN 0.85::float8 ELSE 1 END
+                * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+                -- too small.
+                CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                    1 - 0.15 * (1 - power(0.5::float8, least(
+                        greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                        100
+                    )))
+                END AS score
+        FROM (
+            SELECT *,
+                greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+                -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+                CASE WHEN found IS NOT NULL AND (SELECT has_words FROM query) THEN
+                    least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+                END AS coverage
+            FROM (
+                SELECT m.id, m.ordinal, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+                    m.terms,
+                    -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+                    -- PostgreSQL orders above all numbers.
+                    CASE WHEN m.embedding_model = :model::text
+                        THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
+                    END AS distance,
+                    m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
+                FROM other_memory m
+                -- A fence: without it the products would be computed once for each of their uses above.
+                OFFSET 0
+            ) compared
+        ) covered
+        ORDER BY score DESC, id DESC
+        LIMIT greatest(30, :limit::bigint)
+    ) best
+),
+-- The best of all, as many. If all memories are read, those of the index are among the others.
+candidates AS MATERIALIZED (
+    SELECT * FROM first_candidates
+    UNION ALL SELECT * FROM other_candidates
+    UNION ALL SELECT * FROM index_candidates WHERE (SELECT is_enough FROM found)
+    ORDER BY score DESC, id DESC
+    LIMIT greatest(30, :limit::bigint)
+),
+best_candidate AS (
+    SELECT terms FROM candidates ORDER BY score DESC, id DESC LIMIT 30
+),
+seed_mask_counts AS MATERIALIZED (
+    -- One row per chunk and combination of its bits that a memory has.
+    SELECT chunk, chunk_mask, count(*)::float8 AS memories
+    FROM (
+        SELECT chunk, (m.terms OPERATOR(public.<#>) v.vector)::bigint AS chunk_mask
+        FROM best_candidate m CROSS JOIN lexeme_vectors v
+    ) compared
+    WHERE chunk_mask <> 0
+    GROUP BY chunk, chunk_mask
+),
+-- One row per lexeme of the query. The first 60 have bits of their own, those of words with the most
+-- weight first that any seed has. The others share the bit 63, which no term_mask has.
+scored_lexeme AS MATERIALIZED (
+    SELECT lexeme_id, word, weight,
+        least(3 - 1 + row_number() OVER (ORDER BY memories IS NULL, weight DESC, bit), 63)::int
+            AS bit
+    FROM (
+        SELECT l.bit, l.lexeme_id, l.word, w.weight, sum(c.memories) AS memories
+        FROM query_lexeme l
+        JOIN weighted_word w USING (word)
+        LEFT JOIN seed_mask_counts c
+            ON c.chunk = l.bit / 24 AND c.chunk_mask & (1::bigint << (l.bit % 24)) <> 0
+        GROUP BY l.bit, l.lexeme_id, l.word, w.weight
+    ) counted
+),
+masked_lexeme AS (
+    SELECT lexeme_id, bit FROM scored_lexeme WHERE bit < 63
+),
+mask_vectors AS MATERIALIZED (
+    -- One row per 24 bits, a chunk. The inner product of vector and memories.terms, whose entries are all 1, is a
+    -- sum of powers of two: the bits of the lexemes that the memory has. 24 bits, since a sum of single-precision
+    -- numbers is exact up to 24. The entries are negative, since the operator <#> gives the negative inner product.
+    SELECT chunk,
+        ('{' || coalesce(string_agg(lexeme_id || ':-' || flags, ',') FILTER (WHERE flags <> 0), '') || '}/536870912')
+            ::public.sparsevec AS vector
+    FROM (
+        -- Two lexemes may have the same id, which is a hash: its entry is the union of their bits.
+        SELECT lexeme_id, bit / 24 AS chunk, bit_or(1::bigint << (bit % 24)) AS flags
+        FROM (
+            SELECT lexeme_id, bit FROM masked_lexeme
+            UNION ALL SELECT unnest(:speaker_ids::int[]), 1
+            UNION ALL SELECT 359682810, 0
+        ) entries
+        GROUP BY lexeme_id, chunk
+    ) numbered
+    GROUP BY chunk
+),
+-- One row: the vectors of mask_vectors.
+masks AS MATERIALIZED (
+    SELECT (SELECT vector FROM mask_vectors WHERE chunk = 0) AS first,
+        (SELECT vector FROM mask_vectors WHERE chunk = 1) AS second,
+        (SELECT vector FROM mask_vectors WHERE chunk = 2) AS third
+),
+-- One row per set of bits that has a weight: those of a word. The weights add up to that of the whole query.
+bit_weight AS MATERIALIZED (
+    SELECT flag, sum(weight) AS weight
+    FROM (
+        SELECT weight, coalesce(bit_or(1::bigint << bit) FILTER (WHERE bit < 63), 0) AS flag
+        FROM scored_lexeme GROUP BY word, weight
+        UNION ALL SELECT weight, flag FROM weighted_word WHERE word IS NULL
+    ) weighted
+    GROUP BY flag
+),
+-- One row per row of candidates. own_score: before questions and old memories lose a part.
+-- score: after that.
+top_k AS MATERIALIZED (
+    SELECT *,
+        coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0)
+            * CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+            * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+            -- too small.
+            CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                1 - 0.15 * (1 - power(0.5::float8, least(
+                    greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                    100
+                )))
+            END AS score,
+        coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score
+    FROM (
+        SELECT id, ordinal, moment, is_dated, similarity, term_mask,
+            -- The coverage, also of a memory that has several alternatives of a word.
+            CASE WHEN coverage IS NULL OR NOT (SELECT has_alternatives FROM query) THEN coverage ELSE
+                (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE term_mask & flag <> 0)
+                    / (SELECT sum(weight) FROM bit_weight)
+            END AS coverage
+        FROM (
+            SELECT m.id, m.ordinal, m.moment, m.is_dated, m.similarity, m.coverage,
+                -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
+                -- least number for a memory without terms.
+                CASE WHEN (SELECT second IS NULL FROM masks)
+                    -- One inner product is enough for most queries.
+                    THEN coalesce((m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint, (-9223372036854775808)::bigint)
+                    ELSE coalesce(
+                        (m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint
+                            | ((m.terms OPERATOR(public.<#>) (SELECT second FROM masks))::bigint << 24)
+                            | coalesce((m.terms OPERATOR(public.<#>) (SELECT third FROM masks))::bigint << (2 * 24), 0),
+                        (-9223372036854775808)::bigint
+                    )
+                END AS term_mask
+            FROM candidates m
+            OFFSET 0
+        ) masked
+    ) covered
+),
+-- The memories that boost their neighbors: up to 30 rows, the best of top_k.
+seed AS (
+    SELECT id, ordinal, moment, is_dated, similarity, greatest(term_mask, 0) AS term_mask,
+        CASE WHEN term_mask < 0 THEN 0 ELSE coverage END AS coverage, own_score
+    FROM top_k
+    ORDER BY score DESC, id DESC
+    LIMIT 30
+),
+-- One row per seed and memory that was added up to 2 positions before or after it, and is from less
+-- than 3600 seconds before or after it. is_stored_at_once: whether only their order says that the two
+-- belong together, which it would also say of notes stored in bulk.
+near_seed AS MATERIALIZED (
+    SELECT id, moment, similarity, distance, term_mask, seed_id, seed_own_score, seed_similarity, seed_term_mask, seed_coverage,
+        is_stored_at_once,
+        -- The coverage, also of a memory that has several alternatives of a word.
+        CASE WHEN coverage IS NULL OR NOT (SELECT has_alternatives FROM query) THEN coverage ELSE
+            (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE term_mask & flag <> 0)
+                / (SELECT sum(weight) FROM bit_weight)
+        END AS coverage
+    FROM (
+        SELECT m.id, m.moment, m.distance, m.term_mask,
+            greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity,
+            -- NULL without lexemes of the query or without terms of the memory. least() ignores NULL.
+            CASE WHEN found IS NOT NULL AND (SELECT has_words FROM query) THEN
+                least(CASE WHEN found < 4 THEN found ELSE found - 4 END, 1)
+            END AS coverage,
+            seed.id AS seed_id, seed.own_score AS seed_own_score, seed.similarity AS seed_similarity,
+            seed.term_mask AS seed_term_mask, seed.coverage AS seed_coverage,
+            NOT (seed.is_dated AND m.is_dated)
+                AND m.moment > seed.moment - interval '1 seconds'
+                AND m.moment < seed.moment + interval '1 seconds' AS is_stored_at_once
+        FROM seed CROSS JOIN LATERAL (
+            SELECT m.id, coalesce(m.valid_from, m.created_at) AS moment, m.valid_from IS NOT NULL AS is_dated,
+                -- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+                -- PostgreSQL orders above all numbers.
+                CASE WHEN m.embedding_model = :model::text
+                    THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
+                END AS distance,
+                -- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
+                -- least number for a memory without terms.
+                CASE WHEN (SELECT second IS NULL FROM masks)
+                    -- One inner product is enough for most queries.
+                    THEN coalesce((m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint, (-9223372036854775808)::bigint)
+                    ELSE coalesce(
+                        (m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint
+                            | ((m.terms OPERATOR(public.<#>) (SELECT second FROM masks))::bigint << 24)
+                            | coalesce((m.terms OPERATOR(public.<#>) (SELECT third FROM masks))::bigint << (2 * 24), 0),
+                        (-9223372036854775808)::bigint
+                    )
+                END AS term_mask,
+                m.terms OPERATOR(public.<#>) (SELECT vector FROM query_weights) AS found
+            FROM searched m
+            WHERE m.ordinal <> seed.ordinal
+                AND m.ordinal >= seed.ordinal - 2 AND m.ordinal <= seed.ordinal + 2
+            -- A fence: the few memories near a seed are read by the index, and compared once.
+            OFFSET 0
+        ) m
+        WHERE m.moment > seed.moment - interval '3600 seconds'
+            AND m.moment < seed.moment + interval '3600 seconds'
+    ) near
+),
+mean_similarity AS MATERIALIZED (
+    SELECT avg(greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2))) AS mean FROM sample
+),
+-- One row. factor: how much of a boost passes between memories that were stored at once, 0 to 1, by the autocorrelation
+-- of the similarities: whether neighbors of seeds are more like the query than other memories are.
+series AS MATERIALIZED (
+    SELECT coalesce(least(1, greatest(0,
+        sum(of_seed * of_neighbor) / greatest(sum(of_seed * of_seed), 1e-9) / 0.1
+    )), 0) AS factor
+    FROM (
+        SELECT seed_similarity - mean AS of_seed, similarity - mean AS of_neighbor
+        FROM near_seed CROSS JOIN mean_similarity
+        WHERE is_stored_at_once AND similarity IS NOT NULL
+    ) deviations
+),
+-- The neighbors that may get into the result: one row per row of near_seed, without those that cannot reach the cutoff,
+-- which is the score of the last memory of the result, if there were no boosts. Boosts only raise it.
+-- is_below_seed: whether the seed is better by itself; of equal own scores that of the newer memory is the better. Own
+-- scores, so before questions lose a part of theirs: the reply to a question may overtake it.
+-- boosted_score: without that loss, and before the ceiling.
+neighbor AS MATERIALIZED (
+    SELECT id, moment, term_mask, own_score, seed_id, seed_own_score, is_below_seed,
+        own_score + coalesce(
+            boost_factor * (
+                0.35 * 0.9 * greatest(seed_similarity - similarity, 0)
+                + 0.65 * 0.6 * new_coverage
+            ), 0
+        ) AS boosted_score
+    FROM (
+        SELECT *,
+            -- A boost decays for memories that have little to do with the query themselves. greatest() ignores NULL.
+            least(1, greatest(0,
+                4.0 * (1 - distance / least(1, 1.3 * (SELECT reach FROM query)))
+            ))
+                * CASE WHEN is_stored_at_once THEN (SELECT factor FROM series) ELSE 1 END AS boost_factor,
+            -- What the seed has and the memory does not, of lexemes alone.
+            seed_term_mask & ~(term_mask | 6::bigint | 1::bigint) AS new_term_mask
+        FROM near_seed
+        WHERE term_mask >= 0
+    ) m
+    CROSS JOIN LATERAL (
+        SELECT coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score
+    ) own_scores
+    CROSS JOIN LATERAL (SELECT (own_score, id) < (seed_own_score, seed_id) AS is_below_seed) compared
+    CROSS JOIN LATERAL (
+        SELECT (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE new_term_mask & flag <> 0 AND term_mask & flag = 0)
+            / (SELECT sum(weight) FROM bit_weight) AS new_coverage
+    ) coverages
+    WHERE (seed_similarity > similarity OR new_term_mask <> 0)
+        -- Before coverages are computed, pairs are left out that cannot reach the cutoff even with all of the seed's
+        -- coverage. Of those above their seed, the score before the loss of questions counts, since it may raise the
+        -- ceiling of others.
+        AND (own_score + coalesce(
+            boost_factor * (
+                0.35 * 0.9 * greatest(seed_similarity - similarity, 0)
+                + 0.65 * 0.6 * seed_coverage
+            ), 0
+        ))
+            * CASE WHEN is_below_seed AND term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+            -- The cutoff.
+            >= coalesce((SELECT score FROM top_k ORDER BY score DESC, id DESC OFFSET :limit::bigint - 1 LIMIT 1), 0)
+),
+-- Up to which score a seed can boost memories below itself, if that is more than its own score: what it gets from such
+-- memories itself. One row per memory that gets something from one below itself.
+ceiling AS (
+    SELECT id AS seed_id, max(boosted_score) AS score FROM neighbor WHERE NOT is_below_seed GROUP BY id
+),
+-- The result: up to :limit rows, one per memory. Of several scores of a memory the best counts. A boost closes no more
+-- than a share of the gap to the ceiling, so that the memory stays behind its seed.
+ranked AS (
+    SELECT id, least(score, 1) AS score, own_score, seed_id
+    FROM (
+        SELECT id, max(score) AS score, max(own_score) AS own_score, (array_agg(seed_id ORDER BY score DESC, seed_id DESC NULLS FIRST))[1] AS seed_id
+        FROM (
+            SELECT id, score, own_score, NULL AS seed_id FROM top_k
+            UNION ALL
+            SELECT n.id,
+                CASE WHEN term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+                * -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+                -- too small.
+                CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+                    1 - 0.15 * (1 - power(0.5::float8, least(
+                        greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+                        100
+                    )))
+                END
+                * CASE WHEN is_below_seed
+                    THEN least(boosted_score, own_score + 0.9 * (greatest(seed_own_score, ceiling.score) - own_score))
+                    ELSE boosted_score
+                END,
+                own_score, seed_id
+            FROM neighbor n LEFT JOIN ceiling USING (seed_id)
+        ) scored
+        GROUP BY id
+        ORDER BY score DESC, own_score DESC, id DESC
+        LIMIT :limit::bigint
+    ) best
+    -- Out here, since most searches have no :min_score.
+    WHERE score > 0 AND score >= coalesce(:min_score::float8, 0)
+),
+audit_entry AS (
+    SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, :verb::text AS action,
+        NULL AS memory_id, :scope::text AS scope
+),
+-- One row. A reader does not wait until its audit entry is on the disk: before the entry is written, this switches
+-- synchronous commit off for the running transaction. MATERIALIZED, so that it runs once.
+async_commit AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
+-- The entries in the audit log, one row per row of audit_entry.
+audit AS (
+    INSERT INTO openmem.audit_log (bucket, user_id, app, action, memory_id, scope, request_id)
+    SELECT e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text
+    FROM async_commit, audit_entry e
+)
+SELECT ranked.score,
+-- What the score of a memory comes from, as `openmem.ranking.evidence` reads it.
+ranked.seed_id,
+-- 1 less the cosine, up to 2; NULL if another model embedded the memory. From or to a vector of zeros it is NaN, which
+-- PostgreSQL orders above all numbers.
+CASE WHEN m.embedding_model = :model::text
+    THEN least(m.embedding OPERATOR(public.<=>) :vector::public.halfvec, 2)
+END AS distance,
+-- The lexemes of the query that a memory has, as bits, and more bits for its speaker and for being a question; the
+-- least number for a memory without terms.
+CASE WHEN (SELECT second IS NULL FROM masks)
+    -- One inner product is enough for most queries.
+    THEN coalesce((m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint, (-9223372036854775808)::bigint)
+    ELSE coalesce(
+        (m.terms OPERATOR(public.<#>) (SELECT first FROM masks))::bigint
+            | ((m.terms OPERATOR(public.<#>) (SELECT second FROM masks))::bigint << 24)
+            | coalesce((m.terms OPERATOR(public.<#>) (SELECT third FROM masks))::bigint << (2 * 24), 0),
+        (-9223372036854775808)::bigint
+    )
+END AS term_mask,
+(SELECT -- The share of its score that a memory keeps for its age. The exponent is bounded, since power() fails where a result is
+-- too small.
+CASE WHEN :recency::float8 IS NULL THEN 1 ELSE
+    1 - 0.15 * (1 - power(0.5::float8, least(
+        greatest(extract(epoch FROM now())::float8 - extract(epoch FROM moment)::float8, 0) / :recency::float8,
+        100
+    )))
+END FROM (SELECT coalesce(m.valid_from, m.created_at) AS moment) dated) AS recency_factor,
+(SELECT reach FROM query) AS reach,
+ARRAY(SELECT flag FROM bit_weight ORDER BY flag) AS flags,
+ARRAY(SELECT weight::float8 FROM bit_weight ORDER BY flag) AS weights,
+-- Of a long query, the words that count and the bits of each.
+ARRAY(SELECT word FROM scored_lexeme GROUP BY word ORDER BY word) AS words,
+ARRAY(
+    SELECT coalesce(bit_or(1::bigint << bit) FILTER (WHERE bit < 63), 0)
+    FROM scored_lexeme GROUP BY word ORDER BY word
+) AS flags_of_words,
+    m.id, m.content, m.user_id, m.created_at, m.scope, m.tags, m.source::text, m.confidence,
+    m.valid_from, m.valid_to,
+    CASE WHEN :readable_paths::text[] IS NULL OR m.supersedes = '{}' THEN m.supersedes ELSE (
+        -- The ids of m.supersedes in their order, without those of memories that the caller may not read.
+        SELECT array_agg(named.id ORDER BY named.position)
+        FROM unnest(m.supersedes) WITH ORDINALITY AS named (id, position)
+        CROSS JOIN LATERAL (
+            SELECT FROM openmem.memories s
+            WHERE s.id = named.id AND s.bucket = :bucket::smallint AND s.user_id = m.user_id
+                AND (:readable_paths::text[] IS NULL OR s.scope = ANY (:readable_paths::text[])
+                    OR s.scope ^@ ANY (:readable_prefixes::text[])) AND (s.expires_at IS NULL OR s.expires_at > now())
+            -- A fence: without it the planner may read all memories of the user, and join them.
+            OFFSET 0
+        ) s
+    ) END AS supersedes,
+    m.embedding_model, m.updated_at, m.metadata::text, m.key, m.version, m.expires_at, m.indexed,
+    m.extensions::text
+FROM ranked CROSS JOIN LATERAL (
+    -- A fence: each memory is looked up by its id.
+    SELECT * FROM openmem.memories m WHERE m.id = ranked.id AND m.bucket = :bucket::smallint OFFSET 0
+) m
+ORDER BY ranked.score DESC, ranked.own_score DESC, ranked.id DESC;
+
+ROLLBACK;
