@@ -55,6 +55,16 @@ def test_search_is_ordered_anew(store: str) -> None:
     assert [result.score for result in results] == sorted((len(text) / 20 for text in texts), reverse=True)[:3]
 
 
+def test_an_explanation_is_of_the_score_before(store: str) -> None:
+    with Memory(url=store, embedder="hashing") as memory:
+        before = {result.memory.id: result.score for result in memory.search("tea", "maya", limit=100)}
+    with Memory(url=store, embedder="hashing", reranker=Longest()) as memory:
+        [result] = memory.search("tea", "maya", limit=1, explain=True)
+    assert result.score == 0.8
+    assert result.explanation is not None
+    assert result.explanation.score == pytest.approx(before[result.memory.id], abs=1e-6)
+
+
 def test_equal_scores_keep_the_order_of_the_search(store: str) -> None:
     with Memory(url=store, embedder="hashing") as memory:
         plain = [result.memory.content for result in memory.search("tea number", "maya", limit=50)]

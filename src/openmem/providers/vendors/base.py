@@ -58,6 +58,7 @@ FEATURES: Final = CapabilityFeatures(
     versions=False,
     expiry=False,
     unindexed=False,
+    explanations=False,
 )
 """What all vendors' providers can do."""
 

@@ -102,3 +102,26 @@ class SearchContract(Contract):
         await self.add_corpus()
         hits = await self.memory.search(query, self.user, limit=100)
         assert all(0.0 <= hit.score <= 1.0 for hit in hits)
+
+    @requires("add", "search", "explanations", "scores")
+    async def test_an_explanation_adds_up_to_the_score(self) -> None:
+        await self.add_corpus()
+        query = "Which sister of mine has cats?"
+        plain = await self.memory.search(query, self.user)
+        hits = await self.memory.search(query, self.user, explain=True)
+        assert [hit.memory for hit in hits] == [hit.memory for hit in plain]
+        assert all(hit.explanation is None and not hit.model_extra for hit in plain)
+        for hit, same in zip(hits, plain, strict=True):
+            explained = hit.explanation
+            assert explained is not None
+            parts = explained.meaning + explained.words + explained.dates + explained.neighbor
+            assert parts == pytest.approx(hit.score)
+            assert explained.score == hit.score
+            assert hit.score == pytest.approx(same.score, abs=1e-6)
+            assert sum(term.weight for term in explained.terms) == pytest.approx(1)
+            assert sum(term.found for term in explained.terms) == pytest.approx(explained.coverage)
+        best = hits[0].explanation
+        assert best is not None
+        found = {term.text for term in best.terms if term.found}
+        assert {"sister", "cats"} <= found
+        assert (hits[0].model_extra or {})["x-openmem"]["explanation"]["score"] == hits[0].score
