@@ -5,7 +5,7 @@
 \set selected_prefixes NULL
 \set at_any_time NULL
 \set as_of NULL
-\set only_indexed NULL
+\set only_indexed true
 \set is_filtered NULL
 \set selected_since NULL
 \set selected_until NULL
