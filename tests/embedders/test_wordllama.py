@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import numpy as np
 import pytest
 import wordllama
 
+import openmem
 from openmem._model_calls import CheckedEmbedder
 from openmem.embedders import resolve_embedder
+from openmem.embedders import wordllama as embedder_module
 from openmem.embedders.wordllama import WordLlamaEmbedder
 
 OFFLINE = """
@@ -25,7 +30,7 @@ from openmem.embedders import resolve_embedder
 embedder = resolve_embedder("wordllama")
 assert "numpy" not in sys.modules and "wordllama" not in sys.modules, "loaded too early"
 [vector] = embedder.embed(["user prefers dark mode"])
-assert "wordllama" in sys.modules
+assert "numpy" in sys.modules and not {"wordllama", "requests"} & set(sys.modules), "more than needed"
 assert logging.root.handlers == [] and logging.root.level == logging.WARNING, "the root logger was set up"
 print(len(vector))
 """
@@ -37,7 +42,8 @@ def cosine(one: str, other: str) -> float:
 
 
 def test_it_is_offline_and_lazy_and_leaves_logging_alone(tmp_path: object) -> None:
-    environment = {"HOME": str(tmp_path), "PATH": "", "XDG_CACHE_HOME": str(tmp_path)}
+    source = str(Path(openmem.__file__).parents[1])
+    environment = {"HOME": str(tmp_path), "PATH": "", "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": source}
     run = subprocess.run([sys.executable, "-c", OFFLINE], env=environment, capture_output=True, text=True, check=False)
     assert (run.stdout, run.returncode) == ("256\n", 0), run.stderr
 
@@ -51,11 +57,25 @@ def test_applications_keep_their_own_logging_setup() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def library() -> Any:
+    """The model as wordllama loads it."""
+    package = Path(wordllama.__file__).parent
+    return wordllama.WordLlama.load(cache_dir=package, disable_download=True)
+
+
 def test_the_vectors_are_those_of_the_library() -> None:
     texts = ["user prefers dark mode", "日本語", "a", "the meeting moved to Tuesday " * 40]
-    package = wordllama.__file__.rpartition("/")[0]
-    library = wordllama.WordLlama.load(cache_dir=package, disable_download=True).embed(texts, norm=True)
-    assert np.allclose(WordLlamaEmbedder().embed(texts), library, atol=1e-5)
+    assert np.allclose(WordLlamaEmbedder().embed(texts), library().embed(texts, norm=True), atol=1e-5)
+
+
+def test_tokens_and_their_vectors_are_those_of_the_library() -> None:
+    WordLlamaEmbedder().warm_up()
+    [own], model = embedder_module._loaded, library()
+    assert own.table.dtype == model.embedding.dtype
+    assert own.table.tobytes() == model.embedding.tobytes()
+    model.tokenizer.no_padding()
+    ours, theirs = (json.loads(tokenizer.to_str()) for tokenizer in (own.tokenizer, model.tokenizer))
+    assert ours == theirs
 
 
 def test_meaning_counts() -> None:
@@ -103,10 +123,10 @@ def test_threads_load_it_once() -> None:
     script = (
         "import threading\n"
         "from concurrent.futures import ThreadPoolExecutor\n"
-        "import wordllama\n"
+        "from openmem.embedders import wordllama\n"
         "loads = []\n"
-        "real = wordllama.WordLlama.load\n"
-        "wordllama.WordLlama.load = lambda *a, **k: (loads.append(1), real(*a, **k))[1]\n"
+        "real = wordllama._load\n"
+        "wordllama._load = lambda: (loads.append(1), real())[1]\n"
         "from openmem.embedders.wordllama import WordLlamaEmbedder\n"
         "barrier = threading.Barrier(6)\n"
         "def embed(n):\n"

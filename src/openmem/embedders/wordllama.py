@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-import logging
+import importlib.util
+import json
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .._forking import PerProcess
 from ..errors import InvalidRequestError
 
 CONFIG: Final = "l2_supercat"
 DIM: Final = 256
+WEIGHTS: Final = f"weights/{CONFIG}_{DIM}.safetensors"
+TOKENIZER: Final = f"tokenizers/{CONFIG}_tokenizer_config.json"
+"""Files of the package."""
+TENSOR: Final = "embedding.weight"
 
 QUICK_CHARACTERS: Final = 512
 
 _BATCH_CHARACTERS: Final = 65_536
 _SLICE_TOKENS: Final = 4096
 
+
+class _Model(NamedTuple):
+    tokenizer: Any
+    table: Any
+    """A row of 32-bit numbers for each word piece."""
+
+
 _loading = PerProcess(threading.Lock)
-_loaded: list[Any] = []
+_loaded: list[_Model] = []
 
 
 @cache
@@ -64,7 +75,7 @@ class WordLlamaEmbedder:
         vectors: list[list[float]] = []
         for batch in _batches(texts):
             encodings = model.tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-            vectors.extend(_average(model.embedding, encoding.ids) for encoding in encodings)
+            vectors.extend(_average(model.table, encoding.ids) for encoding in encodings)
         return vectors
 
 
@@ -92,7 +103,7 @@ def _average(table: Any, ids: list[int]) -> list[float]:
     return vector
 
 
-def _model() -> Any:
+def _model() -> _Model:
     if not _loaded:
         with _loading.get():
             if not _loaded:
@@ -100,31 +111,30 @@ def _model() -> Any:
     return _loaded[0]
 
 
-def _load() -> Any:
-    with _root_logger_left_alone():
-        import wordllama  # noqa: PLC0415 - it takes seconds, and logs while it does
+def _load() -> _Model:
+    # Importing wordllama itself would take longer than all the rest, as it imports what downloads and trains models.
+    import numpy  # noqa: PLC0415 - it takes a tenth of a second
+    from tokenizers import Tokenizer  # noqa: PLC0415
 
-    # The weights are found by themselves, but the tokenizer, in the same package, only as a cached file.
-    package = Path(wordllama.__file__).parent
-    model = wordllama.WordLlama.load(CONFIG, cache_dir=package, dim=DIM, disable_download=True)
-    model.tokenizer.no_padding()
+    package = _package()
+    tokenizer = Tokenizer.from_file(str(package / TOKENIZER))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
     # This tokenizer takes a whole text for one word, and would keep the last 10,000 in each thread that embeds.
     # The public way, `cache_capacity`, is for a tokenizer that is built anew, not for one that is loaded.
-    model.tokenizer.model._resize_cache(0)
-    return model
+    tokenizer.model._resize_cache(0)
+    with open(package / WEIGHTS, "rb") as file:
+        # https://huggingface.co/docs/safetensors has the format: a length, a header of this length, the numbers.
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))[TENSOR]
+        begin, end = header["data_offsets"]
+        numbers = numpy.fromfile(file, "<f2", (end - begin) // 2, offset=begin)
+    table = numbers.astype(numpy.float32).reshape(header["shape"])
+    return _Model(tokenizer, table)
 
 
-@contextmanager
-def _root_logger_left_alone() -> Iterator[None]:
-    """Keep `logging.basicConfig`, which wordllama calls when imported, from setting up the application's logging.
-
-    It does nothing where a handler exists. The one added here is what Python uses when there is none.
-    """
-    root, handler = logging.getLogger(), logging.lastResort
-    if root.handlers or handler is None:
-        handler = logging.NullHandler()
-    root.addHandler(handler)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
+def _package() -> Path:
+    """The directory of the package ``wordllama``, which is not imported."""
+    found = importlib.util.find_spec("wordllama")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("No module named 'wordllama'", name="wordllama")
+    return Path(found.origin).parent
