@@ -28,7 +28,7 @@ Timestamp: TypeAlias = Annotated[datetime, AfterValidator(as_utc)]
 class WireModel(BaseModel):
     """Immutable, hashable, and preserves fields it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
     def __hash__(self) -> int:
         return hash((type(self), _hashable(vars(self)), _hashable(self.model_extra)))

@@ -28,7 +28,7 @@ R_co = TypeVar("R_co", covariant=True, default=Any)
 class Operation(BaseModel, Generic[R_co]):
     """Base of the verbs: immutable, strict about types, closed to unknown fields. `R_co` is the type of the result."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     verb: ClassVar[str]
     access: ClassVar[Access] = "read"

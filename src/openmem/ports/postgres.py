@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 R = TypeVar("R")
 
@@ -33,21 +33,55 @@ class Statement(Generic[R]):
     decode: Callable[[Sequence[Row]], R]
 
 
+class _Numbered(NamedTuple):
+    """A statement whose parameters have numbers, and what puts their values into this order."""
+
+    sql: str
+    parameters: tuple[str, ...]
+    arguments: Callable[[Mapping[str, object]], tuple[object, ...]]
+
+
 class Query:
     """A statement whose parameters have names.
 
     Args:
-        text: SQL with ``:name`` where the value of a parameter goes.
-
-    Attributes:
-        text: the same.
-        sql: what the server is sent: without comments, and with ``$1`` for the parameter that is mentioned first.
-        parameters: the names of the parameters, in the order of their numbers.
+        text: SQL with ``:name`` where the value of a parameter goes, or a function that returns it and is called at the
+            first use, since most programs use few of all statements.
     """
 
-    __slots__ = ("_arguments", "parameters", "sql", "text")
+    __slots__ = ("_numbered", "_text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str | Callable[[], str]) -> None:
+        self._text = text
+        self._numbered: _Numbered | None = None
+
+    @property
+    def text(self) -> str:
+        """SQL with the names of the parameters."""
+        if not isinstance(self._text, str):
+            self._text = self._text()
+        return self._text
+
+    @property
+    def sql(self) -> str:
+        """What the server is sent: without comments, and with ``$1`` for the parameter that is mentioned first."""
+        return (self._numbered or self._number()).sql
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the parameters, in the order of their numbers."""
+        return (self._numbered or self._number()).parameters
+
+    def bind(self, values: Mapping[str, object], decode: Callable[[Sequence[Row]], R]) -> Statement[R]:
+        """The statement with its arguments: of `values` those that the text mentions.
+
+        Args:
+            decode: what the rows mean.
+        """
+        numbered = self._numbered or self._number()
+        return Statement(numbered.sql, numbered.arguments(values), decode)
+
+    def _number(self) -> _Numbered:
         numbers: dict[str, int] = {}
 
         def sent(token: re.Match[str]) -> str:
@@ -57,22 +91,13 @@ class Query:
                 return token[0]
             return f"${numbers.setdefault(token['parameter'], len(numbers) + 1)}"
 
-        self.text = text
-        self.sql = _TOKEN.sub(sent, text)
-        self.parameters = tuple(numbers)
-        self._arguments: Callable[[Mapping[str, object]], tuple[object, ...]]
-        if len(self.parameters) > 1:
-            self._arguments = itemgetter(*self.parameters)
+        sql = _TOKEN.sub(sent, self.text)
+        parameters = tuple(numbers)
+        if len(parameters) > 1:
+            self._numbered = _Numbered(sql, parameters, itemgetter(*parameters))
         else:
-            self._arguments = lambda values: tuple(values[name] for name in self.parameters)
-
-    def bind(self, values: Mapping[str, object], decode: Callable[[Sequence[Row]], R]) -> Statement[R]:
-        """The statement with its arguments: of `values` those that the text mentions.
-
-        Args:
-            decode: what the rows mean.
-        """
-        return Statement(self.sql, self._arguments(values), decode)
+            self._numbered = _Numbered(sql, parameters, lambda values: tuple(values[name] for name in parameters))
+        return self._numbered
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -66,7 +66,7 @@ _INCLUDE: Final = re.compile(r"\{(?P<name>[a-z][a-z_]*)(?:\((?P<argument>[\w.]+)
 
 
 class Catalog:
-    """The statements over one schema, each rendered once.
+    """The statements over one schema, each rendered once, when it is first used.
 
     Args:
         schema: name of the schema that holds the tables, checked to need no quotes.
@@ -75,7 +75,7 @@ class Catalog:
 
     Attributes:
         parts: what every statement may include, by name.
-        queries: the statements rendered so far, by name.
+        queries: the statements asked for so far, by name.
     """
 
     def __init__(self, schema: str, vector_schema: str, audit: AuditMode) -> None:
@@ -121,7 +121,7 @@ class Catalog:
             package: where the file is.
             further: what this statement includes besides `parts`.
         """
-        self.queries[name] = Query(render(read(package, file or name), {**self.parts, **(further or {})}))
+        self.queries[name] = Query(lambda: render(read(package, file or name), {**self.parts, **(further or {})}))
         return self.queries[name]
 
 
