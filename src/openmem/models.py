@@ -7,16 +7,18 @@ through an older client. All timestamps are timezone-aware; a naive one is read 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import ConfigDict, Field
 
-from .delimited import Note, delimit_notes, origin_of
-from .explanations import EXTENSION, Explanation
 from .tokens import TokenCounter, estimate_tokens
 from .wire_model import Timestamp as Timestamp
 from .wire_model import WireModel as WireModel
 from .wire_model import as_utc as as_utc
+
+if TYPE_CHECKING:
+    from .delimited import Note
+    from .explanations import Explanation
 
 OMP_VERSION = "0.1"
 
@@ -167,6 +169,8 @@ class SearchResult(WireModel):
     @property
     def explanation(self) -> Explanation | None:
         """What its score is made of, which is in its field ``x-openmem``; None without ``explain=True``."""
+        from .explanations import EXTENSION, Explanation  # noqa: PLC0415
+
         return Explanation.in_extension((self.model_extra or {}).get(EXTENSION))
 
 
@@ -236,11 +240,15 @@ class ContextBlock(WireModel):
         Returns:
             The text; it is empty if there is no memory in it.
         """
+        from .delimited import delimit_notes  # noqa: PLC0415 - few programs use it, and it takes its time
+
         return delimit_notes(self.notes, token_budget=token_budget, count_tokens=count_tokens).text
 
     @property
     def notes(self) -> list[Note]:
         """The lines of `text` as notes. Where they are not one for each citation, nothing is said of their origin."""
+        from .delimited import Note, origin_of  # noqa: PLC0415
+
         lines = self.text.split("\n") if self.text.strip() else []
         ends = [f" [{citation.memory_id}]" for citation in self.citations]
         if len(lines) != len(ends) or not all(map(str.endswith, lines, ends)):
@@ -341,7 +349,7 @@ class Capabilities(WireModel):
     provider: str
     verbs: list[str]
     features: CapabilityFeatures
-    limits: CapabilityLimits = CapabilityLimits()
+    limits: CapabilityLimits = Field(default_factory=CapabilityLimits)
 
 
 class AuditEntry(WireModel):

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import VERSION, AfterValidator, BaseModel, ConfigDict
+
+DEFERS_BUILDING: Final = tuple(map(int, VERSION.split(".")[:2])) >= (2, 14)
+"""Whether the validation of a model is built at its first use, since most programs use few of all models.
+
+Earlier versions of pydantic let threads build a model at once, and serialize no value of one that is not built.
+"""
 
 
 def as_utc(moment: datetime) -> datetime:
@@ -28,7 +34,7 @@ Timestamp: TypeAlias = Annotated[datetime, AfterValidator(as_utc)]
 class WireModel(BaseModel):
     """Immutable, hashable, and preserves fields it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=DEFERS_BUILDING)
 
     def __hash__(self) -> int:
         return hash((type(self), _hashable(vars(self)), _hashable(self.model_extra)))

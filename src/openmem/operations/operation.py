@@ -7,7 +7,7 @@ unchanged to the provider. Making an invalid one raises `InvalidRequestError` na
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar, Generic
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from typing_extensions import TypeVar
@@ -19,6 +19,7 @@ from ..call import Call
 from ..errors import InvalidRequestError, ScopeDeniedError
 from ..filters import parse_filter
 from ..selection import Selection
+from ..wire_model import DEFERS_BUILDING
 from .fields import Name, ScopePatterns, Tags, TimeInput, Where
 from .messages import explain
 
@@ -28,7 +29,7 @@ R_co = TypeVar("R_co", covariant=True, default=Any)
 class Operation(BaseModel, Generic[R_co]):
     """Base of the verbs: immutable, strict about types, closed to unknown fields. `R_co` is the type of the result."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=DEFERS_BUILDING)
 
     verb: ClassVar[str]
     access: ClassVar[Access] = "read"
@@ -40,6 +41,12 @@ class Operation(BaseModel, Generic[R_co]):
     """Whether only callers who are limited to no users and scopes may do it."""
     alternative: ClassVar[str] = ""
     """What to do with a backend that does not have the verb."""
+
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, result: object) -> type[Self]:
+            """The class itself, since the type of the result is for type checkers only."""
+            return cls
 
     def __init__(self, /, **fields: Any) -> None:
         try:
