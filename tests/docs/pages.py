@@ -21,9 +21,6 @@ from typing import Any, Self
 
 import psycopg
 
-from openmem.server import OmpServerConfig
-
-from ..server.harness import running
 from ..servers import Server
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -32,6 +29,16 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md")
     for path in ROOT.glob(pattern)
 )
+
+FRAMEWORKS_APART = {
+    "docs/frameworks/agent-framework.md": "agent_framework",
+    "docs/frameworks/anthropic.md": "anthropic",
+    "docs/frameworks/crewai.md": "crewai",
+    "docs/frameworks/google-adk.md": "google.adk",
+    "docs/frameworks/llama-index.md": "llama_index.core",
+    "docs/frameworks/strands.md": "strands",
+}
+"""Pages about frameworks that are tested in environments of their own, and what these import."""
 
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\S*)[^\n]*\n(?P<source>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
@@ -96,6 +103,11 @@ class Notebook:
     def omp_url(self) -> str:
         """An omp-server over that database, from the first time it is asked for to the end."""
         if self._omp_url is None:
+            # A framework's environment has no server, and its page asks for none.
+            from openmem.server import OmpServerConfig  # noqa: PLC0415
+
+            from ..server.harness import running  # noqa: PLC0415
+
             config = OmpServerConfig(settings={"url": self.url, "embedder": "hashing"})
             self._omp_url = self._stack.enter_context(running(config)).url
         return self._omp_url

@@ -15,17 +15,11 @@ from openmem.cli.application import application
 from openmem.server.cli import command_line
 
 from ..servers import Server
-from .pages import PAGES, ROOT, Block, Notebook, blocks
+from .pages import FRAMEWORKS_APART, PAGES, ROOT, Block, Notebook, blocks
 
 RUN = ("python", "sql")
-FRAMEWORKS_APART = {
-    "docs/frameworks/agent-framework.md": "agent_framework",
-    "docs/frameworks/anthropic.md": "anthropic",
-    "docs/frameworks/google-adk.md": "google.adk",
-    "docs/frameworks/llama-index.md": "llama_index.core",
-    "docs/frameworks/strands.md": "strands",
-}
-"""Pages about frameworks that are tested in environments of their own, and what these import."""
+MOST_LINES_OF_AN_EXAMPLE = 25
+"""On a page about a framework."""
 WARNINGS_OF_LLAMA_INDEX = (
     "ignore::pydantic.warnings.PydanticDeprecationWarning",
     "ignore:<aiosqlite:ResourceWarning",
@@ -93,6 +87,18 @@ def test_code_runs(page: str, server: Server, user_directories: None) -> None:
         for block in blocks(page):
             if block.language in RUN:
                 notebook.run(block)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("docs/frameworks/")])
+def test_examples_of_frameworks_are_short_and_have_a_table_of_what_maps_to_what(page: str) -> None:
+    assert re.search(r"^\|(-+\|)+$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    lengths = [
+        len([line for line in block.source.splitlines() if line.strip()])
+        for block in blocks(page)
+        if block.language == "python"
+    ]
+    assert lengths
+    assert max(lengths) <= MOST_LINES_OF_AN_EXAMPLE
 
 
 @pytest.mark.parametrize(("block", "line"), [pytest.param(*case, id=f"{case[0]}:{case[1]}") for case in shell_lines()])

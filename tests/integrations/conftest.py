@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -13,9 +15,68 @@ import pytest
 
 from openmem.integrations import MemoryClients
 
-from ..servers import free_port
+from ..proxy import Proxy
+from ..servers import Server, free_port
 
-Connections = Callable[[], int]
+CANCEL_SECONDS = 0.05
+"""Within which a cancelled call ends, whatever the network does."""
+TRIES = 3
+"""The quickest of so many counts, since the processors are others' at times."""
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """Runs that are cancelled while the network to the server of their memories is stuck.
+
+    Attributes:
+        clients: what the runs have their memories from.
+        proxy: between the clients and the server.
+    """
+
+    clients: MemoryClients
+    proxy: Proxy
+
+    async def __call__(self, run: Callable[[], Awaitable[Any]]) -> None:
+        """Cancel a run once it waits for the server. It must end at once, and leave no task and a client that works."""
+        took = [await self._once(run) for _ in range(TRIES)]
+        assert min(took) < CANCEL_SECONDS, took
+
+    async def _once(self, run: Callable[[], Awaitable[Any]]) -> float:
+        loop = asyncio.get_running_loop()
+        await self.clients.current().count("nobody")
+        tasks = asyncio.all_tasks()
+
+        async def running() -> None:
+            await run()
+
+        self.proxy.freeze()
+        try:
+            asked = self.proxy.requests
+            task = loop.create_task(running())
+            while self.proxy.requests == asked:
+                assert not task.done(), task
+                await asyncio.sleep(0)
+            began = loop.time()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            took = loop.time() - began
+        finally:
+            self.proxy.thaw()
+        async with asyncio.timeout(5):
+            while left := asyncio.all_tasks() - tasks:
+                await asyncio.wait(left)
+        await self.clients.current().count("nobody")
+        return took
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_new_garbage() -> Iterator[None]:
+    """Let collections look at what tests make, and not at the frameworks, which takes more than a second each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +114,16 @@ def no_connections(database: str) -> Callable[[], None]:
                 left = connection.execute(count).fetchone()
 
     return wait
+
+
+@pytest.fixture
+def interrupted(server: Server, database: str, no_connections: Callable[[], None]) -> Iterator[Interruption]:
+    """Cancels runs in the middle; at the end nobody is connected."""
+    with Proxy(server.port) as proxy:
+        url = server.url(database.rpartition("/")[2], port=proxy.port)
+        with MemoryClients(url=url, embedder="hashing") as clients:
+            yield Interruption(clients, proxy)
+        no_connections()
 
 
 @pytest.fixture

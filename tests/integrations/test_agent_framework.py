@@ -26,6 +26,8 @@ from openmem.delimited import NOTICE
 from openmem.integrations import AnyClient, MemoryClients
 from openmem.integrations.agent_framework import OpenmemProvider
 
+from .conftest import TRIES, Interruption
+
 EGGS = "Maya is vegan and eats no eggs"
 QUESTION = "Does she eat eggs?"
 
@@ -132,3 +134,15 @@ def test_a_dead_backend(dead: MemoryClients, user: str, caplog: pytest.LogCaptur
 def test_a_run_without_user_is_refused(clients: MemoryClients) -> None:
     with pytest.raises(InvalidRequestError, match="user_id: this run has no user"):
         asyncio.run(say(Script(), clients, None, QUESTION))
+
+
+def test_a_cancelled_run_ends_at_once_and_leaves_nothing(interrupted: Interruption, user: str) -> None:
+    provider = OpenmemProvider(interrupted.clients, user)
+    remember = provider._tools(user)[0]
+
+    async def main() -> int:
+        await interrupted(lambda: say(Script(), interrupted.clients, user, QUESTION))
+        await interrupted(lambda: remember.invoke(arguments={"fact": EGGS}))
+        return await interrupted.clients.current().count(user)
+
+    assert asyncio.run(main()) <= TRIES

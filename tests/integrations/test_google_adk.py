@@ -29,6 +29,8 @@ from openmem import InvalidRequestError, ProviderError
 from openmem.integrations import MemoryClients
 from openmem.integrations.google_adk import OpenmemMemoryService
 
+from .conftest import Interruption
+
 APP = "cook"
 EGGS = "I am vegan and eat no eggs"
 
@@ -188,3 +190,22 @@ def test_a_dead_backend_ends_no_conversation_and_a_write_is_raised(dead: MemoryC
     assert "Do I eat eggs?" in sent
     with pytest.raises(ProviderError):
         asyncio.run(service.add_session_to_memory(session))
+
+
+def test_a_cancelled_run_ends_at_once_and_leaves_nothing_half_written(interrupted: Interruption, user: str) -> None:
+    service = OpenmemMemoryService(interrupted.clients)
+    turns = [event(f"e{number}", f"{EGGS}, number {number}") for number in range(3)]
+
+    async def main() -> list[str | None]:
+        await interrupted(lambda: converse(service, user, "Do I eat eggs?", "1"))
+        await interrupted(lambda: service.search_memory(app_name=APP, user_id=user, query="eggs"))
+        await interrupted(lambda: service.add_events_to_memory(app_name=APP, user_id=user, events=turns))
+        entry = MemoryEntry(id="m1", content=content(EGGS))
+        await interrupted(lambda: service.add_memory(app_name=APP, user_id=user, memories=[entry]))
+        await interrupted(lambda: service.delete_memory(app_name=APP, user_id=user, memory_id="e0"))
+        await service.add_events_to_memory(app_name=APP, user_id=user, events=turns)
+        return [record.key for record in await interrupted.clients.current().list(user)]
+
+    keys = asyncio.run(main())
+    assert len(keys) == len(set(keys))
+    assert {"e0", "e1", "e2"} <= set(keys) <= {"e0", "e1", "e2", "m1"}

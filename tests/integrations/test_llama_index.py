@@ -20,6 +20,8 @@ from openmem.delimited import NOTICE
 from openmem.integrations import AnyClient, MemoryClients
 from openmem.integrations.llama_index import OpenmemBlock, OpenmemRetriever
 
+from .conftest import Interruption
+
 # LlamaIndex itself uses what pydantic has deprecated, and leaves the database of its short-term memory open.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning"),
@@ -47,6 +49,23 @@ def test_what_is_remembered_is_shown_as_data_to_its_user(clients: MemoryClients,
         assert NOTICE in text
         assert EGGS in text
     assert EGGS not in asyncio.run(shown(clients, f"{user}-other"))
+
+
+def test_memories_are_read_once_a_run_and_stand_beside_the_text_of_the_user(clients: MemoryClients, user: str) -> None:
+    clients.blocking().add(content=EGGS, user_id=user)
+    block = OpenmemBlock(client=clients, user_id=user)
+    memory = LlamaMemory.from_defaults(session_id="s", memory_blocks=[block], insert_method="user")
+
+    async def main() -> None:
+        for role, text in (("user", QUESTION), ("assistant", "I ask a tool"), ("tool", "eggs are of hens")):
+            await memory.aput(ChatMessage(role=role, content=text))
+            first, *rest = await memory.aget()
+            assert (first.role.value, first.blocks[-1].text) == ("user", QUESTION)
+            assert EGGS in first.blocks[0].text
+            assert not any(EGGS in str(message.content) for message in rest)
+
+    asyncio.run(main())
+    assert [entry.action for entry in clients.blocking().audit(user)].count("context") == 1
 
 
 def test_a_client_of_one_loop(settings: dict[str, Any], user: str) -> None:
@@ -134,3 +153,19 @@ def test_wrong_arguments_are_refused_at_once(clients: MemoryClients) -> None:
         OpenmemRetriever(clients, "maya", similarity_top_k=0)
     with pytest.raises(InvalidRequestError, match="token_budget"):
         OpenmemBlock(client=clients, user_id="maya", token_budget=0)
+
+
+def test_a_cancelled_run_ends_at_once_and_leaves_nothing(interrupted: Interruption, user: str) -> None:
+    block = OpenmemBlock(client=interrupted.clients, user_id=user)
+    memory = LlamaMemory.from_defaults(session_id="s", memory_blocks=[block])
+    retriever = OpenmemRetriever(interrupted.clients, user)
+    said = [ChatMessage(role="user", content=f"{EGGS}, number {number}") for number in range(3)]
+
+    async def main() -> int:
+        await memory.aput(ChatMessage(role="user", content=QUESTION))
+        await interrupted(memory.aget)
+        await interrupted(lambda: retriever.aretrieve("eggs"))
+        await interrupted(lambda: block.aput(said))
+        return await interrupted.clients.current().count(user)
+
+    assert asyncio.run(main()) % len(said) == 0, "all messages of a flush are stored, or none"

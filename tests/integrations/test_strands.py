@@ -19,6 +19,8 @@ from openmem import AsyncMemory, InvalidRequestError, ProviderError
 from openmem.integrations import AnyClient, MemoryClients
 from openmem.integrations.strands import OpenmemStore
 
+from .conftest import TRIES, Interruption
+
 EGGS = "Maya is vegan and eats no eggs"
 QUESTION = "Does she eat eggs?"
 
@@ -125,3 +127,15 @@ def test_wrong_arguments_are_refused_at_once(clients: MemoryClients) -> None:
         OpenmemStore(clients, "maya", max_search_results=0)
     with pytest.raises(InvalidRequestError, match="scope"):
         OpenmemStore(clients, "maya", "a//b")
+
+
+def test_a_cancelled_run_ends_at_once_and_leaves_nothing(interrupted: Interruption, user: str) -> None:
+    store = OpenmemStore(interrupted.clients, user)
+
+    async def main() -> int:
+        await interrupted(lambda: agent_of(Script(), interrupted.clients, user).invoke_async(QUESTION))
+        await interrupted(lambda: store.search("eggs"))
+        await interrupted(lambda: store.add(EGGS))
+        return await interrupted.clients.current().count(user)
+
+    assert asyncio.run(main()) <= TRIES

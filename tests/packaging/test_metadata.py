@@ -28,6 +28,7 @@ GROUPS: dict[str, Any] = PYPROJECT["dependency-groups"]
 FRAMEWORKS_APART = {
     "agent_framework": "agent-framework-core",
     "anthropic": "anthropic",
+    "crewai": "crewai",
     "google": "google-adk",
     "llama_index": "llama-index-core",
     "strands": "strands-agents",
@@ -99,6 +100,7 @@ def test_all_is_the_sum_of_the_extras_but_for_heavy_models_and_agent_frameworks(
         *(
             "agent-framework",
             "anthropic",
+            "crewai",
             "google-adk",
             "langchain",
             "langgraph",

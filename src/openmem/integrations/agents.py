@@ -6,6 +6,7 @@ and what the model reads are here, once for all of them.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ RECALL: Final = (
 )
 FORGET: Final = "Stop using a memory that is wrong or that the user wants forgotten, by its id."
 NOTHING: Final = "Nothing is remembered that bears on this."
+MOST_RUNS: Final = 1_000
+"""Whose texts `OncePerRun` keeps at a time."""
 RECALL_TOKENS: Final = 2_000
 """Of the text that the tool ``recall`` returns, at most."""
 
@@ -160,3 +163,33 @@ class AgentMemory:
             return act.tell(await self.runner.arun(act.op))
         except CAUSED_BY_MODEL as error:
             return error.message
+
+
+class OncePerRun:
+    """Reads what bears on the latest text of the user when a run begins.
+
+    For frameworks that ask at each call of a model. What a run has read is kept until a thousand others have begun.
+    """
+
+    def __init__(self, memory: AgentMemory) -> None:
+        self._memory = memory
+        self._recent: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    async def arecollect(self, query: str | None, user_id: str, *, has_begun: bool) -> str:
+        """`AgentMemory.arecollect`, or what the run has read already.
+
+        Args:
+            query: the latest text of the user; None if there is none.
+            user_id: whose memories.
+            has_begun: whether something follows that text, such as the result of a tool.
+        """
+        if query is None:
+            return ""
+        found = self._recent.get((user_id, query)) if has_begun else None
+        if found is None:
+            found = await self._memory.arecollect(query, user_id)
+            self._recent[user_id, query] = found
+            self._recent.move_to_end((user_id, query))
+            if len(self._recent) > MOST_RUNS:
+                self._recent.popitem(last=False)
+        return found

@@ -3,7 +3,7 @@
 Install ``openmem[llama-index]``::
 
     block = OpenmemBlock(client=MemoryClients(), user_id="maya")
-    memory = Memory.from_defaults(session_id="1", memory_blocks=[block])
+    memory = Memory.from_defaults(session_id="1", memory_blocks=[block], insert_method="user")
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from ..models import MemorySource, SearchResults
 from ..operations import Add, AddMany, Search
 from ..tokens import estimate_tokens
-from .agents import AgentMemory
+from .agents import AgentMemory, OncePerRun
 from .clients import AnyClient, runner_of
 from .rules import OnError, as_query, latest_user_text
 
@@ -29,6 +29,9 @@ __all__ = ["OpenmemBlock", "OpenmemRetriever"]
 
 class OpenmemBlock(BaseMemoryBlock[str]):
     """Shows the model what is remembered about a user, and stores what the user said when short-term memory is full.
+
+    What bears on the latest text of the user is read once a run, delimited as data. Give LlamaIndex's memory
+    ``insert_method="user"``, so that it stands beside that text and not in the system's message.
 
     Attributes:
         client: an `openmem.MemoryClients`, which serves blocking code and any event loop; or an `openmem.AsyncMemory`
@@ -49,6 +52,7 @@ class OpenmemBlock(BaseMemoryBlock[str]):
     token_budget: int = 500
     on_error: OnError = "warn"
     _memory: AgentMemory = PrivateAttr()
+    _once: OncePerRun = PrivateAttr()
 
     def model_post_init(self, context: Any) -> None:
         """Check the arguments."""
@@ -56,10 +60,12 @@ class OpenmemBlock(BaseMemoryBlock[str]):
         self._memory = AgentMemory.of(
             self.client, scope=self.scope, app=self.app, token_budget=self.token_budget, on_error=self.on_error
         )
+        self._once = OncePerRun(self._memory)
 
     async def _aget(self, messages: list[ChatMessage] | None = None, **block_kwargs: Any) -> str:
-        query = latest_user_text((message.role.value, message.content or "") for message in messages or [])
-        return await self._memory.arecollect(query, self.user_id)
+        said = [(message.role.value, message.content or "") for message in messages or []]
+        has_begun = bool(said) and latest_user_text(said[-1:]) is None
+        return await self._once.arecollect(latest_user_text(said), self.user_id, has_begun=has_begun)
 
     async def _aput(self, messages: list[ChatMessage]) -> None:
         records = tuple(

@@ -11,23 +11,19 @@ It is no ``Session``: the SDK's own sessions hold the turns of a conversation.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from agents import Agent, FunctionTool, RunContextWrapper, TResponseInputItem, function_tool
 from agents.run_config import CallModelData, ModelInputData
 
-from .agents import FORGET, RECALL, REMEMBER, AgentMemory
+from .agents import FORGET, RECALL, REMEMBER, AgentMemory, OncePerRun
 from .clients import AnyClient
 from .rules import OnError, latest_user_text, user_of
 
 __all__ = ["OpenmemMemory"]
 
 ContextT = TypeVar("ContextT")
-
-MOST_RUNS: Final = 1_000
-"""Whose texts are kept at a time, until their next call of the model."""
 
 
 class OpenmemMemory(Generic[ContextT]):
@@ -63,7 +59,7 @@ class OpenmemMemory(Generic[ContextT]):
     ) -> None:
         self._memory = AgentMemory.of(client, scope=scope, app=app, token_budget=token_budget, on_error=on_error)
         self._user_id = user_id
-        self._recent: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._once = OncePerRun(self._memory)
         self.tools: list[FunctionTool] = self._tools()
 
     async def filter(self, data: CallModelData[ContextT]) -> ModelInputData:
@@ -93,23 +89,11 @@ class OpenmemMemory(Generic[ContextT]):
         return instructions
 
     async def _recollected(self, items: Sequence[TResponseInputItem], context: ContextT) -> str:
-        """What is remembered that bears on the latest text of the user, read once a run.
-
-        Where something follows that text, such as the result of a tool, the run is not at its beginning.
-        """
+        """What is remembered that bears on the latest text of the user, read once a run."""
         user_id = user_of(self._user_id, context)
         query = latest_user_text(("user", _user_text(item)) for item in items)
-        if query is None:
-            return ""
-        has_begun = not _user_text(items[-1]).strip()
-        found = self._recent.get((user_id, query)) if has_begun else None
-        if found is None:
-            found = await self._memory.arecollect(query, user_id)
-            self._recent[user_id, query] = found
-            self._recent.move_to_end((user_id, query))
-            if len(self._recent) > MOST_RUNS:
-                self._recent.popitem(last=False)
-        return found
+        has_begun = bool(items) and not _user_text(items[-1]).strip()
+        return await self._once.arecollect(query, user_id, has_begun=has_begun)
 
     def _tools(self) -> list[FunctionTool]:
         memory = self._memory

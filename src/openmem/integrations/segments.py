@@ -1,4 +1,4 @@
-"""Any text as a segment of a scope, or as a key, and back.
+"""Any text as a segment of a scope, or as a key, and back; and as a name in a filter.
 
 What a segment cannot have is written as in URLs: a percent sign and two hexadecimal digits for each byte. No two texts
 have one segment.
@@ -35,3 +35,9 @@ def decoded(text: str) -> str:
         lambda found: bytes.fromhex(found[0].replace("%", "")).decode("utf-8", "surrogatepass"),
         text,
     )
+
+
+def field_name(text: str) -> str:
+    """A name as a part of a path of a filter, in which dots, and a dollar sign at the beginning, mean something."""
+    escaped = text.replace("\\", "\\\\").replace(".", "\\.")
+    return f"\\{escaped}" if escaped.startswith("$") else escaped

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ...errors import InvalidRequestError
+from ..segments import field_name
 
 OPERATORS: Final = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists")
 
@@ -21,7 +22,7 @@ def where_of(filter: Mapping[str, Any] | None) -> dict[str, Any] | None:
         InvalidRequestError: an operator is unknown, or an empty object is asked for.
     """
     conditions = [
-        condition for name, wanted in (filter or {}).items() for condition in _conditions(_name(name), wanted)
+        condition for name, wanted in (filter or {}).items() for condition in _conditions(field_name(name), wanted)
     ]
     if len(conditions) < 2:
         return conditions[0] if conditions else None
@@ -35,7 +36,9 @@ def _conditions(path: str, wanted: Any) -> list[dict[str, Any]]:
         if not wanted:
             raise InvalidRequestError("filter: an empty object selects nothing in particular; use {'$exists': True}")
         return [
-            condition for name, value in wanted.items() for condition in _conditions(f"{path}.{_name(name)}", value)
+            condition
+            for name, value in wanted.items()
+            for condition in _conditions(f"{path}.{field_name(name)}", value)
         ]
     return [_condition(path, "$eq", wanted)]
 
@@ -50,9 +53,3 @@ def _condition(path: str, operator: str, value: Any) -> dict[str, Any]:
     if value is None and operator == "$ne":
         return {"$and": [{path: {"$exists": True}}, {path: {"$ne": None}}]}
     return {path: {operator: value}}
-
-
-def _name(name: str) -> str:
-    """A name as a part of a path, in which dots, and a dollar sign at the beginning, mean something."""
-    escaped = name.replace("\\", "\\\\").replace(".", "\\.")
-    return f"\\{escaped}" if escaped.startswith("$") else escaped
