@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -154,6 +155,28 @@ def test_serve(environment: Mapping[str, str]) -> None:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert process.returncode == 0
+
+
+def test_ui(environment: Mapping[str, str]) -> None:
+    """The address is on standard output, and what opens the web browser is told it."""
+    with tempfile.TemporaryDirectory() as directory:
+        opened, program = Path(directory, "opened"), Path(directory, "program")
+        os.mkfifo(opened)
+        program.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+        program.chmod(0o755)
+        asked = {"OMP_PROVIDER": "memory", "OMP_EMBEDDER": "hashing", "OMP_API_KEYS": "x" * 32, "OMP_HOST": "0.0.0.0"}
+        process = start({**environment, **asked, "BROWSER": str(program)}, "ui", "-u", "maya & co")
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().decode().rstrip()
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/ui/memories\?user_id=maya\+%26\+co", url)
+            assert "There are no memories of this user." in httpx.get(url, trust_env=False).text
+            assert opened.read_text().rstrip() == url
+        finally:
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert errors == b"openmem ui: serving until Ctrl+C, to this machine only and without a key\n"
 
 
 def test_serve_refuses_other_machines_without_keys(environment: Mapping[str, str]) -> None:

@@ -54,6 +54,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "migrate": Row(MOVE, "moving", "Store in the backend of one profile what that of another one holds."),
     "verify": Row(MOVE, "moving", "Compare a file with what the backend has, and store nothing."),
     "mcp": Row(SET_UP, "mcp", "Serve memories to Claude, Cursor and other hosts of MCP."),
+    "ui": Row(SERVE, "browsing", "Open the memory browser."),
     "serve": Row(SERVE, "serving", "Serve the backend over HTTP, as the Open Memory Protocol."),
     "keys": Row(SERVE, "serving", "Make, list and revoke the API keys of a server."),
     "config": Row(SET_UP, "setting_up", "Show and change settings."),

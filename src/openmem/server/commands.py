@@ -42,13 +42,16 @@ OPTIONS: Final[Mapping[str, Setting]] = {**SERVER_SETTINGS, **BACKEND_SETTINGS, 
 REQUIRED: Final[Mapping[str, str]] = {"postgres": "url", "passthrough": "base_url"}
 
 
-def run_server(given: Given, backend_settings: Mapping[str, Any], say: Say) -> int:
+def run_server(
+    given: Given, backend_settings: Mapping[str, Any], say: Say, *, announce: Callable[[str], None] | None = None
+) -> int:
     """Serve until a signal ends the process; the exit status.
 
     Args:
         given: the settings of `OPTIONS` that are given.
         backend_settings: arguments of the client behind the server.
         say: for warnings, and for what the server could not do.
+        announce: called once with the server's URL, when requests are answered; by default `say` is told.
 
     Raises:
         InvalidRequestError: a setting is missing or wrong.
@@ -70,7 +73,12 @@ def run_server(given: Given, backend_settings: Mapping[str, Any], say: Say) -> i
         raise given.refusal(error) from None
     _warn(config, say)
     try:
-        serve(app, config, listen(config.host, config.port), say)
+        serve(
+            app,
+            config,
+            listen(config.host, config.port),
+            announce or (lambda url: say(f"serving {config.provider} at {url}")),
+        )
     except ListenError as error:
         say(str(error))
         return EXIT_FAILED

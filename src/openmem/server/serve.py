@@ -165,21 +165,21 @@ class OmpServer(uvicorn.Server):
         yield
 
 
-def serve(app: FastAPI, config: OmpServerConfig, listener: socket.socket, say: Callable[[str], None]) -> None:
+def serve(app: FastAPI, config: OmpServerConfig, listener: socket.socket, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
-        say: told once, when requests are answered.
+        announce: called once with the server's URL, when requests are answered.
 
     Raises:
         OMPError: the backend could not be opened.
     """
 
-    def announce() -> None:
+    def begin() -> None:
         # What is loaded by now stays. The collector would go through it now and then, for tens of milliseconds.
         gc.collect()
         gc.freeze()
-        say(f"serving {config.provider} at {url_of(listener)}")
+        announce(url_of(listener))
 
     async def run() -> None:
         asyncio.get_running_loop().set_exception_handler(_log_without_values)
@@ -187,7 +187,7 @@ def serve(app: FastAPI, config: OmpServerConfig, listener: socket.socket, say: C
             await server.open_and_serve()
 
     raise_descriptor_limit()
-    server = OmpServer(app, config, listener, announce)
+    server = OmpServer(app, config, listener, begin)
     with listener, asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         runner.run(run())
 
