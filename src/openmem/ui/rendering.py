@@ -14,6 +14,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from ..delimited import parts_of
+from .charts import score_bar
 from .static_files import PREFIX, path_of
 
 EXCERPT_CHARACTERS: Final = 400
@@ -39,7 +40,7 @@ def templates() -> Environment:
         "pretty_json": pretty_json,
         "number": lambda value: f"{value:,}",
     }
-    environment.globals |= {"url": url, "static": path_of, "changed": changed}
+    environment.globals |= {"url": url, "static": path_of, "changed": changed, "score_bar": score_bar}
     return environment
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from .page import Page
-from .pages import facets, memories, memory, users
+from .pages import facets, memories, memory, search, users
 
 HOME: Final = "users"
 """The page that the browser begins with."""
@@ -14,5 +14,6 @@ PAGES: Final[tuple[Page, ...]] = (
     *users.PAGES,
     *memories.PAGES,
     *memory.PAGES,
+    *search.PAGES,
     *facets.PAGES,
 )
