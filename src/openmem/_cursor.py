@@ -36,7 +36,7 @@ def decode_cursor(cursor: str, fingerprint: str) -> Position:
         encoded, moment, id = _decode(cursor)
         position = Position(as_utc(datetime.fromisoformat(moment)), check_text(id))
     except (binascii.Error, UnicodeError, ValueError, TypeError, RecursionError):
-        raise _malformed() from None
+        raise malformed_cursor() from None
     _check_fingerprint(encoded, fingerprint)
     return position
 
@@ -56,7 +56,7 @@ def decode_user_cursor(cursor: str, fingerprint: str) -> str:
         encoded, user_id = _decode(cursor)
         checked = check_text(user_id)
     except (binascii.Error, UnicodeError, ValueError, TypeError, RecursionError):
-        raise _malformed() from None
+        raise malformed_cursor() from None
     _check_fingerprint(encoded, fingerprint)
     return checked
 
@@ -69,7 +69,8 @@ def _decode(cursor: str) -> Any:
     return json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
 
 
-def _malformed() -> InvalidRequestError:
+def malformed_cursor() -> InvalidRequestError:
+    """The error for what is no cursor."""
     return InvalidRequestError("cursor: this is not a cursor; pass next_cursor of the previous page unchanged")
 
 

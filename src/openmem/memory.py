@@ -881,6 +881,7 @@ class Memory:
         app: str | None = None,
         since: datetime | str | None = None,
         limit: int = 100,
+        cursor: str | None = None,
     ) -> AuditEntries:
         """What was done with a user's memories, newest first.
 
@@ -889,6 +890,7 @@ class Memory:
             app: only calls of this application.
             since: only calls at or after this moment.
             limit: entries at most, 1 to 1000.
+            cursor: ``next_cursor`` of the entries before, with the same other arguments.
 
         Raises:
             InvalidRequestError: an argument is wrong.
@@ -898,7 +900,7 @@ class Memory:
             ProviderError: the backend failed or cannot be reached, or all its connections were busy for
                 `pool_timeout` seconds.
         """
-        return self._run(Audit(user_id=user_id, app=app, since=since, limit=limit))
+        return self._run(Audit(user_id=user_id, app=app, since=since, limit=limit, cursor=cursor))
 
     def capabilities(self) -> Capabilities:
         """What the backend is and can do. Asked once, then remembered.

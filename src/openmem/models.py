@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
+from .audit_entries import AuditEntries as AuditEntries
+from .audit_entries import AuditEntry as AuditEntry
 from .tokens import TokenCounter, estimate_tokens
 from .wire_model import Timestamp as Timestamp
 from .wire_model import WireModel as WireModel
@@ -268,6 +270,7 @@ class CapabilityFeatures(WireModel):
             succeed; None if it is not known.
         audits_reads: whether `search`, `context`, `get` and `list` leave an audit entry; None if it is
             not known.
+        audit_pages: `audit` takes ``cursor``; None if it is not known.
         timezones: `search` and `context` take ``timezone``; None if it is not known.
         recency: `search` and `context` take ``recency``; None if it is not known.
         metadata: memories have ``metadata``, and queries filter by it with ``where``; None if it is not known.
@@ -292,6 +295,7 @@ class CapabilityFeatures(WireModel):
     scores: Literal["similarity", "rank"] | None = None
     atomic_supersession: bool | None = None
     audits_reads: bool | None = None
+    audit_pages: bool | None = None
     timezones: bool | None = None
     recency: bool | None = None
     metadata: bool | None = None
@@ -333,29 +337,6 @@ class Capabilities(WireModel):
     verbs: list[str]
     features: CapabilityFeatures
     limits: CapabilityLimits = Field(default_factory=CapabilityLimits)
-
-
-class AuditEntry(WireModel):
-    """One call of a verb, as the backend recorded it.
-
-    Attributes:
-        timestamp: when it was made, timezone-aware and in UTC.
-        app: the calling application: the client's ``app``, else the memory's ``source.app``.
-        action: the verb, such as ``add`` or ``search``.
-        memory_id: the memory that was written or read by its id; None for `list`, `search` and `context`.
-        scope: scope of that memory, or the one that was asked for.
-        request_id: id of the call, the same as on its errors; over HTTP the ``X-Request-Id``.
-    """
-
-    timestamp: Timestamp
-    app: str | None = None
-    action: str
-    memory_id: str | None = None
-    scope: str | None = None
-    request_id: str | None = None
-
-
-AuditEntries: TypeAlias = list[AuditEntry]
 
 
 class Facet(WireModel):

@@ -225,6 +225,11 @@ def test_audit_users_and_forgetting_one(shell: Shell) -> None:
     shell.ok("add", "y", "-u", "ben")
     [entry] = shell.ok("audit", "--json").json["entries"]
     assert (entry["action"], entry["app"], entry["memory_id"]) == ("add", "openmem-cli", id)
+    shell.ok("count")
+    assert shell.ok("audit", "-n", "1").err.startswith("there are more: pass --all, or --cursor ")
+    for output in ("--jsonl", "-q"):
+        assert len(shell.ok("audit", "-n", "1", "--all", output).lines) == 2
+    assert [e["action"] for e in shell.ok("audit", "-n", "1", "--all", "--json").json["entries"]] == ["count", "add"]
     assert shell.ok("users", "-q").lines == ["ben", "maya"]
     assert shell.ok("users", "-q", "--prefix", "m").lines == ["maya"]
     assert shell.ok("users", "-n", "1").err.startswith("there are more: pass --all, or --cursor ")

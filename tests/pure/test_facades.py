@@ -105,7 +105,7 @@ def test_parameters_follow_the_protocol() -> None:
         "count": f"user_id, *, {SELECTION}",
         "facets": f"user_id, *, by, {SELECTION}, limit=100",
         "history": "id, *, user_id=None",
-        "audit": "user_id, *, app=None, since=None, limit=100",
+        "audit": "user_id, *, app=None, since=None, limit=100, cursor=None",
         "users": "*, prefix=None, limit=100, cursor=None",
         "forget_user": "user_id",
         "restore": "records, *, progress=None",

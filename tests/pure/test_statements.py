@@ -17,6 +17,7 @@ from openmem._ids import bucket_in, bucket_of, new_memory_id
 from openmem.access import Grants
 from openmem.analysis import QueryWord
 from openmem.config import AuditMode
+from openmem.models import AuditEntry
 from openmem.operations import (
     Add,
     Audit,
@@ -94,6 +95,9 @@ def statements(
     yield "search indexed", sql.searches.indexed(search, CALL, WORDS, MARK, VECTOR, 5)
     yield "context", sql.searches.exact(context, CALL, WORDS, MARK, VECTOR, 5)
     yield "audit", sql.audit_log.audit(Audit(user_id=MARK, app=MARK, since=NOW), CALL)
+    log = Audit(user_id=MARK, app=MARK, limit=1)
+    behind = log.page([(7, AuditEntry(timestamp=NOW, action="add"))] * 2).next_cursor
+    yield "audit on", sql.audit_log.audit(log.model_copy(update={"cursor": behind}), CALL)
     deletions, filters = sql.deletions, {"where": {MARK: MARK}, "any_tags": [MARK], "app": MARK}
     forget, unlimited = ForgetUser(user_id=MARK), Call(f"{MARK}-request")
     yield "count", sql.counting.count(Count(user_id=MARK, **filters), CALL)

@@ -24,6 +24,7 @@ from openmem import (
     UserPage,
     UserSummary,
 )
+from openmem.models import AuditEntries
 from openmem.operations import (
     VERBS,
     Add,
@@ -101,7 +102,9 @@ RESULTS: Mapping[str, object] = {
     "forget_user": Erased(memories=3, audit_entries=4),
     "restore": [RECORD],
     "purge": Purged(memories=3, audit_entries=4),
-    "audit": [AuditEntry(timestamp=NOW, app=None, action="add", memory_id="mem_1", scope=None, request_id="r")],
+    "audit": AuditEntries(
+        [AuditEntry(timestamp=NOW, app=None, action="add", memory_id="mem_1", scope=None, request_id="r")], "c"
+    ),
 }
 
 

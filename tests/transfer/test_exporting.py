@@ -95,10 +95,21 @@ def test_every_user_s_export_is_in_the_audit_log(store: Memory, tmp_path: Path) 
     report = transfer.export(store, path, Choice(users=[user], with_audit=True))
     assert [entry.action for entry in store.audit(user)] == ["list", "add"]
     actions = [line["entry"]["action"] for line in map(json.loads, path.read_text().splitlines()) if "entry" in line]
-    assert actions == ["add", "list"]
+    assert actions == ["list", "add"]
     assert report.audit == 2
     imported = transfer.verify(store, "omp", path)
     assert imported.lost() == {"audit": 2}
+
+
+def test_an_audit_log_of_any_length_is_exported_as_a_whole(store: Memory, tmp_path: Path) -> None:
+    user, path = new_user(), tmp_path / "memories.omp.jsonl"
+    added = store.add_many({"content": f"note {number}", "user_id": user, "indexed": False} for number in range(2100))
+    report = transfer.export(store, path, Choice(users=[user], with_audit=True))
+    entries = [line["entry"] for line in map(json.loads, path.read_text().splitlines()) if "entry" in line]
+    assert (report.audit, report.audit_cut, len(entries)) == (2101, 0, 2101)
+    assert {entry.get("memory_id") for entry in entries} == {None, *(record.id for record in added)}
+    times = [entry["timestamp"] for entry in entries]
+    assert times == sorted(times, reverse=True)
 
 
 def test_scopes_are_chosen(store: Memory, tmp_path: Path) -> None:

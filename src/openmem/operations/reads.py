@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field, Strict, StrictBool, StrictInt
 from typing_extensions import TypeVar
 
-from .._cursor import decode_cursor, decode_user_cursor, encode_cursor, encode_user_cursor
+from .._cursor import decode_cursor, decode_user_cursor, encode_cursor, encode_user_cursor, malformed_cursor
 from ..access import Grants
 from ..models import (
     AuditEntries,
+    AuditEntry,
     ContextBlock,
     MemoryPage,
     MemoryRecord,
@@ -167,7 +171,7 @@ class History(Operation[MemoryRecords]):
 
 
 class Audit(Operation[AuditEntries]):
-    """The newest entries of a user's audit log."""
+    """One page of a user's audit log, the newest entries first."""
 
     verb: ClassVar[str] = "audit"
 
@@ -175,6 +179,39 @@ class Audit(Operation[AuditEntries]):
     app: Name | None = None
     since: TimeInput | None = None
     limit: StrictInt = Field(default=100, ge=1, le=1000)
+    cursor: Cursor | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest that the pages of one log share, and none with other filters has."""
+        return _digest(self)
+
+    @property
+    def behind(self) -> tuple[datetime, int] | None:
+        """The time and the number of the entry behind which the page begins; None for the first page.
+
+        Raises:
+            InvalidRequestError: the cursor is malformed, or was made by a log with other filters.
+        """
+        if self.cursor is None:
+            return None
+        position = decode_cursor(self.cursor, self.fingerprint)
+        if not re.fullmatch(r"[0-9]{1,18}", position.id):
+            raise malformed_cursor()
+        return position.moment, int(position.id)
+
+    def page(self, entries: Sequence[tuple[int, AuditEntry]]) -> AuditEntries:
+        """The entries of the page.
+
+        Args:
+            entries: they, and one more if there are more, each with its number.
+        """
+        page = entries[: self.limit]
+        if len(entries) <= self.limit:
+            return AuditEntries(entry for _, entry in page)
+        number, last = page[-1]
+        cursor = encode_cursor(self.fingerprint, Position(last.timestamp, str(number)))
+        return AuditEntries((entry for _, entry in page), cursor)
 
 
 class WaitForIngest(Operation[None]):

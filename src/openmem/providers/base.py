@@ -181,6 +181,7 @@ class Provider(Verbs):
             ("supersedes", features.supports_supersession),
             ("timezone", features.timezones),
             ("recency", features.recency),
+            ("cursor", features.audit_pages or not isinstance(op, Audit)),
             ("metadata", features.metadata),
             ("where", features.metadata),
             ("tags", features.filters or not isinstance(op, ScopedQuery)),

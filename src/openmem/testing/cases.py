@@ -51,6 +51,7 @@ FEATURE_USES: Final[dict[str, list[tuple[str, dict[str, Any]]]]] = {
         ("add", {"valid_from": datetime(2024, 1, 1, tzinfo=UTC)}),
         ("add", {"valid_to": datetime(2024, 1, 1, tzinfo=UTC)}),
     ],
+    "audit_pages": [("audit", {"cursor": "W10"})],
     "supports_supersession": [("add", {"supersedes": ["mem_unknown"]})],
     "recency": [("search", {"recency": 86_400}), ("context", {"recency": timedelta(days=30)})],
     "metadata": [

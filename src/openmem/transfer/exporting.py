@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 PAGE_MEMORIES: Final = 500
 AUDIT_ENTRIES: Final = 1000
-"""Entries of a user's audit log that can be read: the newest."""
+"""Entries of an audit log that are read at once."""
 
 
 class Run(Protocol):
@@ -41,7 +41,7 @@ class Choice:
     Attributes:
         users: whose memories; None for everybody's.
         scope: scope patterns; None for all.
-        with_audit: whether entries of the audit log are, too.
+        with_audit: whether the audit log is, too: of all calls on the users' memories, in whatever scope.
     """
 
     users: Sequence[str] | None = None
@@ -190,6 +190,18 @@ class _Writing:
                 if self._on_progress is not None:
                     self._on_progress(Progress(tally.memories, self._total))
         if self._choice.with_audit:
-            entries = await self._run(Audit(user_id=user_id, limit=AUDIT_ENTRIES))
-            self._report.audit_cut += len(entries) == AUDIT_ENTRIES
-            self._stream.write(omp_format.audit_lines(user_id, list(reversed(entries)), tally))
+            await self._write_audit(user_id)
+
+    async def _write_audit(self, user_id: str) -> None:
+        """Write a user's audit log, the newest entry first: it is read in this order, and may be of any length."""
+        ports, cursor = self._client.provider.ports, None
+        while True:
+            entries = await self._run(Audit(user_id=user_id, limit=AUDIT_ENTRIES, cursor=cursor))
+            lines = await ports.run_cpu(omp_format.audit_lines, user_id, entries, self._tally)
+            await ports.to_thread(self._stream.write, lines)
+            cursor = entries.next_cursor
+            if cursor is None:
+                break
+        # Other servers may have no pages.
+        features = (await self._client.capabilities()).features
+        self._report.audit_cut += len(entries) == AUDIT_ENTRIES and not features.audit_pages

@@ -47,7 +47,7 @@ class ExportReport:
         memories, users, audit: how many memories, users with memories, and entries of the audit log.
         sha256: digest of the lines between the first and the last one.
         consistent: whether all is of one moment.
-        audit_cut: users of whose audit log only the newest entries could be read.
+        audit_cut: users of whose audit log only the newest 1,000 entries could be read, since the backend has no pages.
     """
 
     memories: int = 0

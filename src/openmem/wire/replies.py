@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from ..models import WireModel
+from ..models import AuditEntries, AuditEntry, WireModel
 
 R = TypeVar("R")
 M = TypeVar("M", bound=WireModel)
@@ -83,6 +83,30 @@ class Many(Reply[list[M]]):
     def schema(self, ref_template: str) -> Json:
         items = {"type": "array", "items": {"$ref": ref_template.format(model=self.model.__name__)}}
         return {"type": "object", "required": [self.name], "properties": {self.name: items}}
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesOfLog(Reply[AuditEntries]):
+    """The result is a page of the audit log: ``entries``, and ``next_cursor`` if there are more."""
+
+    @property
+    def models(self) -> Sequence[type[WireModel]]:
+        return (AuditEntry,)
+
+    def encode(self, result: AuditEntries) -> Json:
+        entries = [entry.to_wire() for entry in result]
+        return {"entries": entries} | ({} if result.next_cursor is None else {"next_cursor": result.next_cursor})
+
+    def decode(self, reply: Json) -> AuditEntries:
+        cursor = reply.get("next_cursor")
+        if not isinstance(cursor, str | None):
+            raise TypeError("next_cursor is no text")
+        return AuditEntries((AuditEntry.model_validate(entry) for entry in reply["entries"]), cursor)
+
+    def schema(self, ref_template: str) -> Json:
+        entries = {"type": "array", "items": {"$ref": ref_template.format(model=AuditEntry.__name__)}}
+        properties = {"entries": entries, "next_cursor": {"anyOf": [{"type": "string"}, {"type": "null"}]}}
+        return {"type": "object", "required": ["entries"], "properties": properties}
 
 
 @dataclass(frozen=True, slots=True)

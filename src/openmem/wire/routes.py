@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..models import (
-    AuditEntry,
     ContextBlock,
     Erased,
     Facet,
@@ -39,7 +38,7 @@ from ..operations import (
     Users,
 )
 from ..operations.batch import SET_BY_BACKEND
-from .replies import Many, NoContent, Number, One
+from .replies import EntriesOfLog, Many, NoContent, Number, One
 from .route import Route
 
 ADD: Final = Route(Add, "POST", "/memories", "body", One(MemoryRecord), status=201, extra="extensions")
@@ -55,7 +54,7 @@ GET: Final = Route(Get, "GET", "/memories/{id}", "query", One(MemoryRecord))
 UPDATE: Final = Route(Update, "PATCH", "/memories/{id}", "body", One(MemoryRecord), null_clears=CHANGEABLE)
 DELETE: Final = Route(Delete, "DELETE", "/memories/{id}", "query", NoContent(), status=204)
 CONTEXT: Final = Route(Context, "POST", "/context", "body", One(ContextBlock))
-AUDIT: Final = Route(Audit, "GET", "/audit", "query", Many(AuditEntry, "entries"))
+AUDIT: Final = Route(Audit, "GET", "/audit", "query", EntriesOfLog())
 
 PUT: Final = Route(Put, "PUT", "/memories/by-key", "body", One(MemoryRecord), extra="extensions")
 GET_BY_KEY: Final = Route(GetByKey, "GET", "/memories/by-key", "query", One(MemoryRecord))

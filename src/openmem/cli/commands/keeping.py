@@ -9,6 +9,7 @@ import click
 from ...operations import ForgetUser, Purge, Reembed, Reindex, Users, WaitForIngest
 from ...wire.routes import FORGET_USER, PURGE, USERS
 from ..fields import operation, options_of
+from ..paging import show_pages
 from ..records import USER_SUMMARIES, memories, removed
 from ..session import Session, SessionCommand, confirm
 from ..streams import names_of
@@ -16,18 +17,7 @@ from ..streams import names_of
 
 def users(session: Session, is_all: bool, **given: Any) -> None:
     op = operation(Users, given)
-    items: list[Any] = []
-    with session.memory() as memory:
-        while True:
-            page = session.run(memory.client.run(op))
-            body = USERS.reply.encode(page)
-            items += body["items"]
-            if not is_all or page.next_cursor is None:
-                break
-            op = op.model_copy(update={"cursor": page.next_cursor})
-    session.output.rows({**body, "items": items}, items, USER_SUMMARIES, lambda user: str(user["user_id"]))
-    if page.next_cursor is not None:
-        session.output.note(f"there are more: pass --all, or --cursor {page.next_cursor}")
+    show_pages(session, op, USERS.reply, "items", USER_SUMMARIES, lambda user: str(user["user_id"]), is_all=is_all)
 
 
 def forget_user(session: Session, user_id: str, is_sure: bool) -> None:

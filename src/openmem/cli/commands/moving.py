@@ -251,7 +251,7 @@ export_command = _command(
     [
         click.Argument(["file"], metavar="FILE"),
         *_choice_options(),
-        click.Option(["with_audit", "--with-audit"], is_flag=True, help="Also the newest entries of the audit log."),
+        click.Option(["with_audit", "--with-audit"], is_flag=True, help="Also the audit log."),
         click.Option(
             ["format", "--format"],
             type=click.Choice(["omp", "pam"]),

@@ -11,6 +11,7 @@ from ...operations import Audit, Context, Count, Facets, Get, GetByKey, History,
 from ...wire.routes import AUDIT, CONTEXT, COUNT, FACETS, HISTORY, LIST, SEARCH
 from ..fields import operation, options_of
 from ..output import Answer
+from ..paging import show_pages
 from ..plain import safe_text
 from ..records import AUDIT_ENTRIES, EXPLAINED_RESULTS, FACET_VALUES, MEMORIES, RESULTS, id_of, id_of_result
 from ..session import Session, SessionCommand
@@ -38,24 +39,7 @@ def context(session: Session, query: str, **given: Any) -> None:
 
 def list_memories(session: Session, is_all: bool, **given: Any) -> None:
     op = operation(List, given, user_id=session.require_user())
-    in_pages = is_all and session.output.format in ("jsonl", "ids")
-    items: list[Any] = []
-    with session.memory() as memory:
-        while True:
-            page = session.run(memory.client.run(op))
-            body = LIST.reply.encode(page)
-            if in_pages:
-                session.output.rows(body, body["items"], MEMORIES, id_of)
-            else:
-                items += body["items"]
-            if not is_all or page.next_cursor is None:
-                break
-            op = op.model_copy(update={"cursor": page.next_cursor})
-    if in_pages:
-        return
-    session.output.rows({**body, "items": items}, items, MEMORIES, id_of)
-    if page.next_cursor is not None:
-        session.output.note(f"there are more: pass --all, or --cursor {page.next_cursor}")
+    show_pages(session, op, LIST.reply, "items", MEMORIES, id_of, is_all=is_all)
 
 
 def get(session: Session, ids: tuple[str, ...], key: str | None, **given: Any) -> int:
@@ -99,11 +83,13 @@ def facets(session: Session, by: str, **given: Any) -> None:
     session.output.rows(body, body["facets"], FACET_VALUES, lambda facet: str(facet.get("value", "")))
 
 
-def audit(session: Session, **given: Any) -> None:
+def audit(session: Session, is_all: bool, **given: Any) -> None:
     op = operation(Audit, given, user_id=session.require_user())
-    with session.memory() as memory:
-        body = AUDIT.reply.encode(session.run(memory.client.run(op)))
-    session.output.rows(body, body["entries"], AUDIT_ENTRIES, lambda entry: str(entry.get("memory_id") or ""))
+    show_pages(session, op, AUDIT.reply, "entries", AUDIT_ENTRIES, _id_of_entry, is_all=is_all)
+
+
+def _id_of_entry(entry: Any) -> str:
+    return str(entry.get("memory_id") or "")
 
 
 search_command = SessionCommand(
@@ -158,5 +144,5 @@ audit_command = SessionCommand(
     "audit",
     help="Show what was done with a user's memories. The newest first.",
     callback=audit,
-    params=options_of(Audit),
+    params=[*options_of(Audit), click.Option(["is_all", "--all"], is_flag=True, help="All pages.")],
 )

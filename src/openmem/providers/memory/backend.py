@@ -42,6 +42,7 @@ class StoreProvider(Provider):
         scores="similarity",
         atomic_supersession=True,
         audits_reads=True,
+        audit_pages=True,
         timezones=True,
         recency=True,
         metadata=True,

@@ -140,16 +140,17 @@ class Reads(StoreProvider):
             return [self._shown(record, call) for record in sorted(chain, key=Position.of)]
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
-        granted = call.grants.read
+        granted, behind = call.grants.read, op.behind
         with self._store.exclusive():
             entries = [
-                entry
-                for entry in self._store.audit_log(op.user_id)
+                (number, entry)
+                for number, entry in self._store.audit_log(op.user_id)
                 if (op.app is None or entry.app == op.app)
                 and (op.since is None or entry.timestamp >= op.since)
+                and (behind is None or number < behind[1])
                 and (granted is None or granted.matches(entry.scope))
             ]
-        return entries[: op.limit]
+        return op.page(entries)
 
     async def wait_for_ingest(self, op: WaitForIngest, call: Call) -> None:
         """Writes can be searched as soon as they return, so only the ids are checked."""

@@ -83,7 +83,8 @@ class MemoryStore:
         self._by_user: defaultdict[str, dict[str, Stored]] = defaultdict(dict)
         self._clock = IncreasingClock()
         self._by_key: dict[tuple[str, str | None, str], Stored] = {}
-        self._audit_log: defaultdict[str, list[AuditEntry]] = defaultdict(list)
+        self._audit_log: defaultdict[str, list[tuple[int, AuditEntry]]] = defaultdict(list)
+        self._entries_logged = 0
         self._added: dict[tuple[str, str], RememberedAdd] = {}
         self.baselines: dict[str, Vectors] = {}
         """Those of models that a search asked for; see `openmem.ranking.calibration`."""
@@ -198,17 +199,18 @@ class MemoryStore:
 
     def log(self, user_id: str, entry: AuditEntry) -> None:
         """Add to the audit log of a user."""
-        self._audit_log[user_id].append(entry)
+        self._entries_logged += 1
+        self._audit_log[user_id].append((self._entries_logged, entry))
 
-    def audit_log(self, user_id: str) -> list[AuditEntry]:
-        """The audit log of a user, newest first."""
+    def audit_log(self, user_id: str) -> list[tuple[int, AuditEntry]]:
+        """The audit log of a user, newest first, each entry with its number."""
         return self._audit_log.get(user_id, [])[::-1]
 
     def remove_audit_entries(self, before: datetime) -> int:
         """Remove what was logged before a moment, of all users; how many entries that was."""
         count = 0
         for user_id, entries in list(self._audit_log.items()):
-            kept = [entry for entry in entries if entry.timestamp >= before]
+            kept = [(number, entry) for number, entry in entries if entry.timestamp >= before]
             count += len(entries) - len(kept)
             self._audit_log[user_id] = kept
         return count

@@ -244,7 +244,11 @@ class PassthroughProvider(Provider):
         if granted is None:
             return await self._entries(op, call)
         entries = await self._entries(op.model_copy(update={"limit": MAX_AUDIT_LIMIT}), call)
-        return [entry for entry in entries if granted.matches(entry.scope)][: op.limit]
+        readable = [number for number, entry in enumerate(entries, 1) if granted.matches(entry.scope)]
+        if len(readable) > op.limit:
+            # A page that ends where this one must, so that the server's cursor is of there.
+            entries = await self._entries(op.model_copy(update={"limit": readable[op.limit - 1]}), call)
+        return AuditEntries((entry for entry in entries if granted.matches(entry.scope)), entries.next_cursor)
 
     async def _entries(self, op: Audit, call: Call) -> AuditEntries:
         entries = await self._exchange.perform(routes.AUDIT, op, call)

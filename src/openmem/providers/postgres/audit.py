@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from ..._ids import bucket_of
 from ...models import AuditEntries, AuditEntry
 from ...operations import Audit
-from ...ports.postgres import Row, Statement
+from ...ports.postgres import Statement
 from ..base import Call
 from .sql import Catalog
 from .sql.parts import scope_values
@@ -23,17 +22,20 @@ class AuditLog:
         self._audit = catalog.query("audit")
 
     def audit(self, op: Audit, call: Call) -> Statement[AuditEntries]:
-        """The newest entries of a user's log."""
+        """A page of a user's log, the newest entries first."""
+        before, before_id = op.behind or (None, None)
         values = {
             "bucket": bucket_of(op.user_id),
             "user_id": op.user_id,
             "app": op.app,
             "since": op.since,
-            "limit": op.limit,
+            "before": before,
+            "before_id": before_id,
+            "limit": op.limit + 1,
             **scope_values("readable", call.grants.read),
         }
-        return self._audit.bind(values, _entries)
+        return self._audit.bind(values, lambda rows: op.page([_entry(*row) for row in rows]))
 
 
-def _entries(rows: Sequence[Row]) -> AuditEntries:
-    return [AuditEntry(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
+def _entry(number: int, *fields: Any) -> tuple[int, AuditEntry]:
+    return number, AuditEntry(**dict(zip(_FIELDS, fields, strict=True)))

@@ -104,6 +104,7 @@ class PostgresProvider(Provider):
         scores="similarity",
         atomic_supersession=True,
         audits_reads=True,
+        audit_pages=True,
         timezones=True,
         recency=True,
         metadata=True,

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from ...errors import InvalidRequestError, ScopeDeniedError
+from ...models import AuditEntry
 from ..contract import Contract, requires
 
 
@@ -67,6 +68,51 @@ class AuditContract(Contract):
         since = entries[1].timestamp
         for given in (since, since.replace(tzinfo=None), since.isoformat()):
             assert await self.memory.audit(self.user, since=given) == [e for e in entries if e.timestamp >= since]
+
+    @requires("add", "add_many", "audit", "supports_audit", "audit_pages")
+    async def test_audit_has_pages(self) -> None:
+        await self.memory.add_many([{"content": f"tea {n}", "user_id": self.user} for n in range(5)])
+        async with self.client(app="other") as client:
+            await client.add(content="coffee", user_id=self.user)
+        whole = await self.memory.audit(self.user)
+        assert len(whole) == 6
+        assert whole.next_cursor is None
+        first = await self.memory.audit(self.user, limit=2)
+        await self.memory.add(content="later", user_id=self.user)
+        second = await self.memory.audit(self.user, limit=2, cursor=first.next_cursor)
+        third = await self.memory.audit(self.user, limit=2, cursor=second.next_cursor)
+        assert [*first, *second, *third] == whole
+        assert third.next_cursor is None
+        assert (await self.memory.audit(self.user, app="other", limit=1)).next_cursor is None
+
+    @requires("add", "audit", "supports_audit", "audit_pages")
+    async def test_a_cursor_of_another_log_is_refused(self) -> None:
+        for n in range(2):
+            await self.memory.add(content=f"tea {n}", user_id=self.user)
+        cursor = (await self.memory.audit(self.user, limit=1)).next_cursor
+        for user, app in ((self.other, None), (self.user, "x")):
+            with pytest.raises(InvalidRequestError, match="cursor"):
+                await self.memory.audit(user, app=app, cursor=cursor)
+        for wrong in ("", "x", "W10", f"{cursor}x"):
+            with pytest.raises(InvalidRequestError, match="cursor"):
+                await self.memory.audit(self.user, cursor=wrong)
+
+    @requires("add", "audit", "supports_audit", "audit_pages", "scopes")
+    async def test_pages_of_what_the_grants_cover(self) -> None:
+        for n in range(3):
+            await self.memory.add(content=f"mine {n}", user_id=self.user, scope="a")
+            await self.memory.add(content=f"not {n}", user_id=self.user, scope="b")
+        whole = [entry for entry in await self.memory.audit(self.user) if entry.scope == "a"]
+        found: list[AuditEntry] = []
+        cursor = None
+        async with self.client(grants=["read:a"]) as limited:
+            while True:
+                page = await limited.audit(self.user, limit=1, cursor=cursor)
+                found += page
+                cursor = page.next_cursor
+                if cursor is None:
+                    break
+        assert found == whole
 
     @requires("add", "get", "update", "delete", "audit", "supports_audit", "supports_supersession")
     async def test_what_fails_leaves_no_entry(self) -> None:
