@@ -160,14 +160,14 @@ class Session:
             operation = await self._ports.to_thread(restore_of, read_records(records), progress)
         return await self.run(operation, call)
 
-    async def at_one_moment(self, work: Callable[[Run], Awaitable[R]]) -> R:
+    async def at_one_moment(self, work: Callable[[Run], Awaitable[R]], call: Call | None = None) -> R:
         """What `work` returns, with what runs operations on what is stored at one moment, where the backend can."""
-        call = self._call()
+        call = call or self._call()
 
         async def within(verbs: object) -> R:
             async def run(op: Operation[Any]) -> Any:
                 self.provider.check(op, call)
-                return await op.apply(verbs, call)
+                return await op.apply(verbs, _of_one_user(op, call))
 
             return await work(run)
 

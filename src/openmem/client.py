@@ -9,6 +9,7 @@ The client of a `openmem.Memory` blocks and never suspends; its coroutines are r
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -54,6 +55,7 @@ class Client:
         self._owner = owner
         self._name = provider
         self._is_closed = False
+        self._call: Call | None = None
 
     def __repr__(self) -> str:
         """The owner, the provider and whether it is closed; no settings, since they hold credentials."""
@@ -69,6 +71,12 @@ class Client:
         """Whether the backend honours `Call.idempotency_key`, so that nobody else need do so."""
         return self.provider.remembers_keys
 
+    def on_behalf_of(self, call: Call) -> Client:
+        """This client, but with `call` for what is performed without a call of its own."""
+        client = copy.copy(self)
+        client._call = call
+        return client
+
     def pool_usage(self) -> tuple[int, int] | None:
         """Connections to the backend, as (busy, idle); None where there is no pool."""
         return self.provider.pool_usage()
@@ -80,13 +88,13 @@ class Client:
 
         Args:
             op: what to do.
-            call: on whose behalf; by default that of the client's own settings.
+            call: on whose behalf; by default that of `on_behalf_of`, else of the client's own settings.
             idempotency_key: see `Call`; only without `call`.
 
         Raises:
             OMPError: the operation was refused or failed; it has the call's request id.
         """
-        return self._usable().run(op, call, idempotency_key)
+        return self._usable().run(op, call or self._call, idempotency_key)
 
     def add_many(
         self, records: Iterable[object], progress: Progress | None, idempotency_key: str | None
@@ -116,7 +124,7 @@ class Client:
         Raises:
             OMPError: an operation was refused or failed.
         """
-        return self._usable().at_one_moment(work)
+        return self._usable().at_one_moment(work, self._call)
 
     def ping(self) -> Coroutine[Any, Any, None]:
         """Connect if need be, and raise `OMPError` unless the backend answers."""

@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as PathRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from ..async_memory import AsyncMemory
 from ..errors import InvalidRequestError, NotFoundError, ProviderError
@@ -100,12 +100,11 @@ class Server:
         self.mcp = McpEndpoint(config, self.memory.client, self.in_flight, self.health) if config.mcp else None
         self.ui = self._browser() if config.ui else None
 
-    def _browser(self) -> ASGIApp:
+    def _browser(self) -> Any:
         require_ui_extra(f"omp-server at {UI_PATH}")
-        application: ASGIApp = importlib.import_module("openmem.ui.application").Application(
+        return importlib.import_module("openmem.ui.application").Application(
             self.config, self.memory.client, self.keys, self.in_flight, self.health, self.rate_limit
         )
-        return application
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -122,6 +121,8 @@ class Server:
             async with nullcontext() if self.mcp is None else self.mcp.running():
                 yield
         finally:
+            if self.ui is not None:
+                await self.ui.close()
             if self.purging is not None:
                 await self.purging.close()
             await self.health.close()

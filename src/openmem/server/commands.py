@@ -98,6 +98,7 @@ def create_key(
     grants: Sequence[str] | None,
     expires: str | None,
     say: Say,
+    expires_label: str = "--expires",
 ) -> str:
     """Make an API key, and keep its hash in a file.
 
@@ -108,6 +109,7 @@ def create_key(
         grants: what it may do; None for everything.
         expires: when it ends, as `read_moment` takes it; None for never.
         say: for where it is kept.
+        expires_label: what a message about `expires` calls it.
 
     Returns:
         The key, which cannot be read anywhere afterwards.
@@ -122,7 +124,7 @@ def create_key(
     try:
         expires_at = None if expires is None else read_moment(expires, datetime.now(UTC)).astimezone(UTC)
     except ValueError as error:
-        raise InvalidRequestError(f"--expires: {error}") from None
+        raise InvalidRequestError(f"{expires_label}: {error}") from None
     key = KeysFile(path).create(app=app, users=users or None, grants=grants or None, expires_at=expires_at)
     say(f"added to {path}; this is the only time the key is shown:")
     return key

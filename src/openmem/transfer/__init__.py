@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ..ports import run_blocking
 from .exporting import EVERYTHING, Choice, export_file
-from .formats import Reader, format_names, reader_for
+from .formats import Reader, format_names, read_options, reader_for
 from .importing import AS_IT_IS, ImportSettings, import_source, verify_source
 from .migrating import migrate as migrate_clients
 from .preparing import Changes
@@ -60,6 +60,7 @@ __all__ = [
     "format_names",
     "import_",
     "migrate",
+    "read_options",
     "read_user_map",
     "reader_for",
     "verify",

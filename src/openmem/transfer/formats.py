@@ -6,7 +6,7 @@ the entry-point group ``openmem.readers``: the entry point's name is the format'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -15,7 +15,7 @@ from ..errors import InvalidRequestError
 from .records import Item
 from .sources import Source
 
-__all__ = ["Options", "Reader", "flag", "format_names", "reader_for"]
+__all__ = ["Options", "Reader", "flag", "format_names", "read_options", "reader_for"]
 
 ENTRY_POINT_GROUP: Final = "openmem.readers"
 
@@ -64,6 +64,21 @@ class Reader:
                 raise InvalidRequestError(f"option {name!r}: format {self.format!r} does not have it; it has {known}")
         if source.is_folder and not self.takes_folder:
             raise InvalidRequestError(f"{source.name} is a folder; a source of format {self.format!r} is one file")
+
+
+def read_options(texts: Iterable[str]) -> Options:
+    """Options that are written as ``NAME=VALUE``.
+
+    Raises:
+        InvalidRequestError: one is not.
+    """
+    options = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InvalidRequestError(f"option {name[:80]!r}: give it as NAME=VALUE")
+        options[name] = value
+    return options
 
 
 def flag(options: Options, name: str) -> bool:

@@ -36,4 +36,4 @@ __all__ = ["require_ui_extra"]
 
 def require_ui_extra(purpose: str) -> None:
     """Raise `ImportError` with the install command unless what the browser needs is installed."""
-    require_extra(purpose, "ui", ("fastapi", "uvicorn", "fasteners", "asyncpg", "httpx", "jinja2"))
+    require_extra(purpose, "ui", ("fastapi", "uvicorn", "fasteners", "asyncpg", "httpx", "jinja2", "python_multipart"))

@@ -24,6 +24,7 @@ from ..server.middleware import request_info
 from ..server.request_parsing import query_values, read_body
 from ..wire.errors import STATUS_OF_CODE
 from .forms import Values
+from .jobs import Jobs
 from .page import Page
 from .rendering import url
 from .routes import HOME, PAGES
@@ -62,7 +63,9 @@ class Application:
         health: Health,
         rate_limit: RateLimit | None,
     ) -> None:
-        self._site = Site(config, client, health, {page.path: page.link for page in PAGES if page.link is not None})
+        self._site = Site(
+            config, client, health, {page.path: page.link for page in PAGES if page.link is not None}, Jobs()
+        )
         self._pages: Mapping[str, Page] = {
             **{page.path: page for page in PAGES},
             SIGN_IN: Page(SIGN_IN, self._ask_for_key, self._sign_in),
@@ -72,6 +75,10 @@ class Application:
         self._sessions = Sessions(keys)
         self._in_flight = in_flight
         self._rate_limit = rate_limit
+
+    async def close(self) -> None:
+        """End what goes on behind the pages."""
+        await self._site.jobs.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -119,6 +126,8 @@ class Application:
             allowed = ", ".join([*(["GET", "HEAD"] if page.get else []), *(["POST"] if page.post else [])])
             raise MethodNotAllowedError("this page does not take such a request", allowed)
         with self._in_flight.one():
+            if page.takes_upload and not reads:
+                return await handler(Visit(self._site, request, path, Values({}), _zone(request)))
             visit = await self._visit(request, path, reads)
             return await cancel_on_disconnect(request.receive, _as_coroutine(handler, visit))
 

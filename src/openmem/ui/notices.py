@@ -12,6 +12,7 @@ NOTICES: Final[Mapping[str, tuple[str, str]]] = {
         "{n} memories are forgotten: they are not valid any more. Restore makes them valid again.",
     ),
     "restored": ("1 memory is valid again.", "{n} memories are valid again."),
+    "revoked": ("The key is revoked.", "The keys are revoked."),
     "saved": ("The memory is saved.", "The memory is saved."),
 }
 """By name: of one thing, and of several."""

@@ -23,9 +23,11 @@ class Page:
         get: answers a request that only reads; None if there is none.
         post: answers a form that changes something; None if there is none.
         link: its place in the navigation; None if it has none.
+        takes_upload: whether `post` reads the body of the request itself, as `openmem.ui.uploads` does.
     """
 
     path: str
     get: Handler | None = None
     post: Handler | None = None
     link: Link | None = None
+    takes_upload: bool = False

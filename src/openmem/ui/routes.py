@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from .page import Page
-from .pages import facets, memories, memory, search, users
+from .pages import facets, keys, memories, memory, search, status, transfer, users
 
 HOME: Final = "users"
 """The page that the browser begins with."""
@@ -16,4 +16,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *memory.PAGES,
     *search.PAGES,
     *facets.PAGES,
+    *transfer.PAGES,
+    *keys.PAGES,
+    *status.PAGES,
 )

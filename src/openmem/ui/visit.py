@@ -13,15 +13,17 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ..call import Call
 from ..client import Client
-from ..errors import OMPError
+from ..errors import OMPError, ScopeDeniedError
 from ..models import Capabilities
 from ..operations import Operation
 from ..server.config import OmpServerConfig
+from ..server.errors import for_clients
 from ..server.health import Health
 from ..server.keys import Principal
 from ..server.middleware import request_info
 from ..wire.route import Route
 from .forms import Values
+from .jobs import Jobs
 from .navigation import Link, Place
 from .notices import notice
 from .rendering import render, url
@@ -42,12 +44,14 @@ class Site:
         client: the core that performs the verbs.
         health: learns that the backend answers.
         links: the navigation, by the paths of the pages.
+        jobs: what goes on behind the pages.
     """
 
     config: OmpServerConfig
     client: Client
     health: Health
     links: Mapping[str, Link]
+    jobs: Jobs
 
 
 class Visit:
@@ -109,12 +113,28 @@ class Visit:
         Raises:
             OMPError: it was refused or failed.
         """
-        info = request_info(self.request.scope)
-        app = APP if info.principal.app is None else f"{APP}: {info.principal.app}"[:512]
-        call = Call(request_id=info.id, app=app, grants=info.principal.grants, users=info.principal.users)
-        result = await self.site.client.run(op, call)
+        result = await self.site.client.run(op, self.call())
         self.site.health.saw_answer()
         return result
+
+    def call(self) -> Call:
+        """Who performs a verb here, and on whose behalf."""
+        info = request_info(self.request.scope)
+        app = APP if info.principal.app is None else f"{APP}: {info.principal.app}"[:512]
+        return Call(request_id=info.id, app=app, grants=info.principal.grants, users=info.principal.users)
+
+    def require_administrator(self) -> None:
+        """Refuse a visitor who may not see and change everything.
+
+        Raises:
+            ScopeDeniedError: that is so.
+        """
+        if not self.is_administrator:
+            raise ScopeDeniedError("this is for API keys of all users with all grants; yours is limited")
+
+    def shown(self, error: OMPError) -> OMPError:
+        """An error as far as people may know it, for a page that shows it beside other things."""
+        return for_clients(error, request_info(self.request.scope).id)
 
     async def capabilities(self) -> Capabilities:
         """What the backend can do; it is not asked again."""

@@ -21,6 +21,7 @@ from ...transfer import (
     Progress,
     Source,
     format_names,
+    read_options,
     read_user_map,
     reader_for,
 )
@@ -46,7 +47,7 @@ def _source(path: str) -> Source:
 
 
 def _settings(session: Session | None, given: dict[str, Any]) -> ImportSettings:
-    options = dict(_pair(option) for option in given["options"])
+    options = dict(read_options(given["options"]))
     if given.get("turns"):
         options["turns"] = "true"
     users = {} if given["user_map"] is None else read_user_map(Path(given["user_map"]))
@@ -64,13 +65,6 @@ def _checked(session: Session, format: str, file: str, given: dict[str, Any]) ->
     reader, settings, source = reader_for(format), _settings(session, given), _source(file)
     reader.check(source, settings.options)
     return settings, source
-
-
-def _pair(option: str) -> tuple[str, str]:
-    name, equals, value = option.partition("=")
-    if not equals:
-        raise InvalidRequestError(f"--option {name[:80]!r}: give it as NAME=VALUE")
-    return name, value
 
 
 GO_ON: Final = "run the same command again to go on; what is there already is not stored twice"

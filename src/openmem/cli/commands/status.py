@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import platform
 import time
-from typing import Any, Final
+from typing import Any
 
 from ... import __version__
+from ...backend_report import ADVICE, backend_report
 from ...errors import OMPError
 from ...operations import Count
 from ...wire.errors import error_body
@@ -16,11 +17,6 @@ from ..plain import one_line
 from ..profiles import config_path
 from ..session import Session, client_command
 from ..settings_shown import SETTINGS_COLUMNS, shown_settings
-
-_ADVICE: Final = {
-    "to_reembed": "memories were embedded by another model and are found by their words only: run 'openmem reembed'",
-    "to_reindex": "memories were analysed by another version: run 'openmem reindex'",
-}
 
 
 @client_command("status", help="Check the settings and the backend. The exit status is not 0 if something is wrong.")
@@ -54,17 +50,8 @@ def _backend(session: Session) -> dict[str, Any]:
     began = time.perf_counter()
     with session.memory() as memory:
         opened = time.perf_counter()
-        session.run(memory.client.ping())
-        answered = time.perf_counter()
-        capabilities = session.run(memory.client.capabilities())
-        found: dict[str, Any] = {
-            "provider": capabilities.provider,
-            "omp_version": capabilities.omp_version,
-            "opened_in_ms": round((opened - began) * 1000),
-            "answered_in_ms": round((answered - opened) * 1000, 1),
-            **session.run(memory.client.details()),
-        }
-        if session.user is not None and "count" in capabilities.verbs:
+        found = {"opened_in_ms": round((opened - began) * 1000), **session.run(backend_report(memory.client))}
+        if session.user is not None and "count" in session.run(memory.client.capabilities()).verbs:
             found["memories_of_user"] = session.run(memory.client.run(Count(user_id=session.user)))
     return found
 
@@ -84,7 +71,7 @@ def _text(report: dict[str, Any]) -> str:
     backend = report.get("backend")
     if backend is not None:
         lines += ["", *(f"{name.replace('_', ' ')}: {value}" for name, value in backend.items())]
-        lines += [f"{backend[name]:,} {advice}" for name, advice in _ADVICE.items() if backend.get(name)]
+        lines += [f"{backend[name]:,} {advice}" for name, advice in ADVICE.items() if backend.get(name)]
     return "\n".join([*map(_printable, lines), "", _word(report)])
 
 
