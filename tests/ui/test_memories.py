@@ -240,10 +240,17 @@ def test_one_memory_with_history_and_audit(browser: httpx.Client, memory: Memory
     assert {link.attributes["href"] for link in page.one("ol", class_="timeline").all("a")} == {
         f"/ui/memory?id={id}&user_id=moves" for id in (first.id, third.id)
     }
-    rows = [row.text for row in page.one("tbody").all("tr")]
-    assert any("history" in row and "omp-server ui" in row for row in rows[:1])
-    assert any("add" in row and "tests" in row for row in rows)
     assert json.loads(page.one("pre", dir="ltr").text)["supersedes"] == [first.id]
+
+
+def test_the_audit_of_a_memory(browser: httpx.Client, memory: Memory) -> None:
+    record = memory.add(content="tea", user_id="audited")
+    memory.get(memory.add(content="coffee", user_id="audited").id)
+    page = parsed(browser.get("/ui/memory", params={"id": record.id, "user_id": "audited"}))
+    [path] = links(page, "What was done with this memory")
+    entries = parsed(browser.get(path)).one("div", id="entries")
+    rows = [[cell.text for cell in row.all("td")][1:3] for row in entries.one("tbody").all("tr")]
+    assert rows == [["history", "omp-server ui"], ["add", "tests"]]
 
 
 def test_a_memory_of_somebody_else_is_not_found(browser: httpx.Client, memory: Memory) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from ...errors import ConflictError, InvalidRequestError, OMPError
-from ...models import AuditEntry, MemoryRecord
+from ...models import MemoryRecord
 from ...operations import Add, Audit, Get, History, Put, Update
 from ...selection import is_valid
 from ..changes import changed_fields, shown_fields
@@ -24,7 +24,7 @@ _COPIED: Final = ("scope", "tags", "confidence", "valid_from", "valid_to", "meta
 
 
 async def show(visit: Visit) -> Response:
-    """The memory with its history and its audit entries."""
+    """The memory with its history."""
     id, user_id = visit.query.require("id"), visit.query.one("user_id")
     capabilities = await visit.capabilities()
     if "history" in capabilities.verbs:
@@ -32,22 +32,29 @@ async def show(visit: Visit) -> Response:
     else:
         history = [await visit.run(Get(id=id, user_id=user_id))]
     memory = next(record for record in history if record.id == id)
-    entries: list[AuditEntry] | None = None
-    looked_at = 0
-    if capabilities.features.supports_audit:
-        found = await visit.run(Audit(user_id=memory.user_id, since=memory.created_at, limit=MAX_AUDIT_ENTRIES))
-        looked_at = len(found)
-        entries = [entry for entry in found if entry.memory_id == id]
     return await visit.page(
         "memory.html",
         title="Memory",
         user_id=memory.user_id,
         memory=memory,
         history=history,
-        entries=entries,
-        is_log_cut=looked_at == MAX_AUDIT_ENTRIES,
+        has_audit=capabilities.features.supports_audit,
         now=datetime.now(UTC),
         is_valid=is_valid,
+    )
+
+
+async def show_audit(visit: Visit) -> Response:
+    """What was done with the memory by its id, as far as the newest entries of its user say it."""
+    id, user_id = visit.query.require("id"), visit.query.require("user_id")
+    entries = await visit.run(Audit(user_id=user_id, limit=MAX_AUDIT_ENTRIES))
+    return await visit.page(
+        "memory_audit.html",
+        title="Audit of a memory",
+        user_id=user_id,
+        id=id,
+        entries=[entry for entry in entries if entry.memory_id == id],
+        is_cut=len(entries) == MAX_AUDIT_ENTRIES,
     )
 
 
@@ -110,4 +117,4 @@ def _number(text: str | None) -> int | None:
     return int(text)
 
 
-PAGES = (Page("memory", show), Page("edit", edit, save))
+PAGES = (Page("memory", show), Page("memory_audit", show_audit), Page("edit", edit, save))
