@@ -6,10 +6,9 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ._ids import new_request_id
-from ._reranked import Reranked
 from ._text import MAX_NAME_CHARACTERS
 from .call import Call
 from .config import ClientConfig
@@ -17,11 +16,13 @@ from .errors import InvalidRequestError, OMPError, UnsupportedCapabilityError, c
 from .models import Capabilities, MemoryRecords
 from .operations import Operation, Progress, add_many_of, read_records, restore_of
 from .ports import Ports
+from .ports.models import RerankerIO
 from .providers import create_provider
-from .providers.autodetect import AutoDetectProvider
 from .providers.base import Provider
-from .rerankers import reranker_for
 from .settings import Text
+
+if TYPE_CHECKING:
+    from ._reranked import Reranked
 
 R = TypeVar("R")
 
@@ -38,7 +39,11 @@ class Session:
     """The provider of one process."""
 
     def __init__(self, provider: str, config: ClientConfig, ports: Ports) -> None:
-        self._reranker = None if config.reranker is None else reranker_for(config.reranker, ports)
+        self._reranker: RerankerIO | None = None
+        if config.reranker is not None:
+            from .rerankers import reranker_for  # noqa: PLC0415 - few clients have one
+
+            self._reranker = reranker_for(config.reranker, ports)
         self._config = config
         self._ports = ports
         self._opening = ports.lock()
@@ -51,7 +56,11 @@ class Session:
 
     def _use(self, provider: Provider) -> None:
         self.provider = provider
-        self._verbs: Provider | Reranked = provider if self._reranker is None else Reranked(provider, self._reranker)
+        self._verbs: Provider | Reranked = provider
+        if self._reranker is not None:
+            from ._reranked import Reranked  # noqa: PLC0415
+
+            self._verbs = Reranked(provider, self._reranker)
 
     def bind(self) -> None:
         """Raise `RuntimeError` where earlier calls came from another event loop than the running one."""
@@ -73,8 +82,7 @@ class Session:
         if self._attempts > attempts and self._failure is not None:
             raise copied(self._failure) from self._failure.__cause__
         try:
-            if isinstance(self.provider, AutoDetectProvider):
-                self._use(await self.provider.resolve())
+            self._use(await self.provider.resolve())
             await self.provider.open()
             if self._reranker is not None:
                 await self._reranker.load()

@@ -13,7 +13,6 @@ from ._extras import require_extra
 from .client import ITERATED_PAGE, Client
 from .config import AuditMode, ClientConfig
 from .drivers.asyncio import AsyncPorts
-from .embedders import Embedder
 from .models import (
     AuditEntries,
     Capabilities,
@@ -55,7 +54,7 @@ from .operations import (
     Users,
     WaitForIngest,
 )
-from .rerankers import Reranker
+from .ports.models import Embedder, Reranker
 from .selection import Order
 from .tokens import TokenCounter
 

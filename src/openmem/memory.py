@@ -11,7 +11,6 @@ from typing import Any, Self, TypeVar
 from .client import ITERATED_PAGE, Client
 from .config import AuditMode, ClientConfig
 from .drivers.blocking import BlockingPorts
-from .embedders import Embedder
 from .models import (
     AuditEntries,
     Capabilities,
@@ -55,7 +54,7 @@ from .operations import (
     WaitForIngest,
 )
 from .ports import run_blocking
-from .rerankers import Reranker
+from .ports.models import Embedder, Reranker
 from .selection import Order
 from .tokens import TokenCounter
 

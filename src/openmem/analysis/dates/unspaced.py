@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import cache
 from typing import Final, TypeVar
 
 from . import periods
@@ -82,8 +83,7 @@ _WRITTEN_YEAR: Final = r"(?:\d{4}|[\u3007零一二三四五六七八九]{4})"
 _THAI_WEEKDAY: Final = _any(*(names.split()[3] for names in _WEEKDAYS), "พฤหัส")
 _THAI_MONTH: Final = _any(*_THAI_MONTHS)
 
-UNSPACED: Final = re.compile(
-    rf"""
+_UNSPACED: Final = rf"""
     (?P<offset> {_any(*_OFFSETS.values())} )
     | (?P<ago> (?<!\d)(?P<ago_n>{_N}) \s? (?P<ago_u>{_UNIT}) \s? (?:之前|以前|前|전|ก่อน|ที่แล้ว) )
     | (?P<recent> (?:最近|过去|過去|近|ここ|この|지난|최근) \s? (?P<recent_n>{_N}) \s? (?P<recent_u>{_UNIT}) )
@@ -100,17 +100,21 @@ UNSPACED: Final = re.compile(
     | (?P<thai_step> (?P<tu>{_any("สัปดาห์ อาทิตย์ เดือน")})(?P<ts>{_any(*_THAI_STEPS.values())}) )
     | (?P<thai_date> (?: (?<!\d)(?P<td>\d\d?)\s? )? (?P<tm>{_THAI_MONTH})
         (?:\s?(?:[พค]\.ศ\.)?\s?(?P<ty>\d{{4}}))? )
-    """,
-    re.VERBOSE,
-)
+    """
 HINT: Final = re.compile(
     "[年月日天周週曜星礼禮春夏秋冬昨今明前去后後本翌월일주년달어오내그모엊작올봄여가겨해\u0e00-\u0e7f]|おととい|きのう|きょう|あした|あさって"
 )
-"""What every match of `UNSPACED` has."""
+"""What every match of `unspaced` has."""
+
+
+@cache
+def unspaced() -> re.Pattern[str]:
+    """The pattern of dates. It is compiled at the first text that may have one, since it takes its time."""
+    return re.compile(_UNSPACED, re.VERBOSE)
 
 
 def periods_of(found: re.Match[str], today: date) -> tuple[Periods, bool]:
-    """What a match of `UNSPACED` means, nothing if there is no such day, and whether that depends on today."""
+    """What a match of `unspaced` means, nothing if there is no such day, and whether that depends on today."""
     match found.lastgroup:
         case "offset":
             return periods.offset(today, _key(_OFFSETS, found["offset"])), True

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import TypeVar
 
 from ...config import ClientConfig
-from ...context import build_context
 from ...embedders import embedder_for
 from ...errors import ConflictError, NotFoundError
 from ...models import (
@@ -304,6 +303,8 @@ class PostgresProvider(Provider):
 
     async def context(self, op: Context, call: Call) -> ContextBlock:
         results = await self._ranked(op, call, CONTEXT_CANDIDATES)
+        from ...context import build_context  # noqa: PLC0415 - other verbs need none of it
+
         return await self.ports.run_cpu(build_context, results, op.query, op.token_budget, self.config.token_counter)
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
