@@ -11,11 +11,15 @@ import click
 from .failures import EXIT_CLOSED_PIPE, EXIT_INTERRUPTED, EXIT_MISUSED, report_failure
 from .group import LazyGroup
 from .streams import prepare_streams
+from .table import COMMANDS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; `openmem.cli.failures` has what each of them means."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None and _is_brief(given):
+        # To look for plugins, pydantic reads the metadata of all packages that are installed.
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     prepare_streams()
     try:
         status = run(given)
@@ -23,6 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _pipe_is_closed()
     return status
+
+
+def _is_brief(arguments: Sequence[str]) -> bool:
+    """Whether a command reads or writes some memories and ends."""
+    row = COMMANDS.get(arguments[0]) if arguments else None
+    return row is not None and row.module in ("reading", "writing")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from .._text import MAX_NAME_CHARACTERS
 from ..config import COMMON_SETTINGS, SETTINGS
+from ..embedders import resolve_embedder
 from ..errors import InvalidRequestError, OMPError
 from ..given import Given, Source, environment, flags
 from ..settings import Setting, Text
@@ -40,6 +42,7 @@ FLAGS: Final[Mapping[str, Setting]] = {
 PROVIDER_OF: Final[Mapping[str, str]] = {"base_url": "passthrough", "url": "postgres", "path": "local"}
 """Which provider a setting stands for where none is named."""
 
+_EMBEDDING_PROVIDERS: Final = ("local", "postgres")
 _OF_ANY_BACKEND: Final = COMMON_SETTINGS | {"user"}
 
 
@@ -94,8 +97,11 @@ class Connection:
             raise InvalidRequestError(f"bad config: {error}") from None
 
     @contextmanager
-    def open(self) -> Iterator[Memory]:
+    def open(self, *, embeds: bool = False) -> Iterator[Memory]:
         """The client, until the end of the block.
+
+        Args:
+            embeds: whether a text will be compared or stored. Then the model is loaded while the client connects.
 
         Raises:
             OMPError: a setting is wrong, or the backend cannot be reached.
@@ -104,6 +110,8 @@ class Connection:
         from ..memory import Memory  # noqa: PLC0415 - what needs no client starts without
 
         memory = self.client(Memory)
+        if embeds and self.provider in _EMBEDDING_PROVIDERS:
+            threading.Thread(target=_load_shared, args=(self.settings.get("embedder"),)).start()
         try:
             entered = memory.__enter__()
         except InvalidRequestError as error:
@@ -186,6 +194,16 @@ def _options(file: ConfigFile, values: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(options, dict):
         raise InvalidRequestError(f"{file.path}: options is not a table such as [profiles.work.options]")
     return options
+
+
+def _load_shared(embedder: str | None) -> None:
+    """Load the model of an embedder that all clients of a process share."""
+    try:
+        found = resolve_embedder(embedder)
+        if found is resolve_embedder(embedder) and hasattr(found, "warm_up"):
+            found.warm_up()
+    except Exception:  # noqa: BLE001 - the client meets it again, and tells it
+        return
 
 
 def _output_of(command: object) -> str:

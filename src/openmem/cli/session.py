@@ -87,14 +87,17 @@ class Session:
         return self.user
 
     @contextmanager
-    def memory(self) -> Iterator[Memory]:
+    def memory(self, *, embeds: bool = False) -> Iterator[Memory]:
         """The client, until the end of the block.
+
+        Args:
+            embeds: whether a text is going to be compared or stored, so that the embedder is needed.
 
         Raises:
             OMPError: a setting is wrong, or the backend cannot be reached.
             ImportError: an extra is not installed; the message has the command.
         """
-        with self.connection.open() as memory:
+        with self.connection.open(embeds=embeds) as memory:
             yield memory
 
     def run(self, work: Coroutine[Any, Any, R]) -> R:

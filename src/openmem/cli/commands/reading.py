@@ -20,7 +20,7 @@ from ..streams import names_of, text_of
 
 def search(session: Session, query: str, **given: Any) -> None:
     op = operation(Search, given, query=text_of(query), user_id=session.require_user())
-    with session.memory() as memory:
+    with session.memory(embeds=True) as memory:
         body = SEARCH.reply.encode(session.run(memory.client.run(op)))
     columns = EXPLAINED_RESULTS if op.explain else RESULTS
     session.output.rows(body, body["results"], columns, id_of_result)
@@ -28,7 +28,7 @@ def search(session: Session, query: str, **given: Any) -> None:
 
 def context(session: Session, query: str, **given: Any) -> None:
     op = operation(Context, given, query=text_of(query), user_id=session.require_user())
-    with session.memory() as memory:
+    with session.memory(embeds=True) as memory:
         block = session.run(memory.client.run(op))
     ids = [citation.memory_id for citation in block.citations]
     if block.text or session.output.format != "table":

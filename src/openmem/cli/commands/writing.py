@@ -32,7 +32,7 @@ def add(session: Session, content: str | None, batch: str | None, idempotency_ke
         _add_many(session, batch, idempotency_key, given)
         return
     op = operation(Add, given, content=text_of(str(content)), user_id=session.require_user())
-    with session.memory() as memory:
+    with session.memory(embeds=True) as memory:
         record = session.run(memory.client.run(op, idempotency_key=idempotency_key))
     session.output.document(ADD.reply.encode(record), [record.id], lambda: f"added {record.id}")
 
@@ -49,7 +49,7 @@ def _add_many(session: Session, path: str, idempotency_key: str | None, given: d
             lines.append(line)
             yield {**defaults, **record}
 
-    with session.memory() as memory, session.progress("added") as progress:
+    with session.memory(embeds=True) as memory, session.progress("added") as progress:
         try:
             stored = session.run(memory.client.add_many(records(), progress, idempotency_key))
         except OMPError as error:
@@ -66,7 +66,7 @@ def _add_many(session: Session, path: str, idempotency_key: str | None, given: d
 
 def put(session: Session, key: str, content: str, **given: Any) -> None:
     op = operation(Put, given, key=key, content=text_of(content), user_id=session.require_user())
-    with session.memory() as memory:
+    with session.memory(embeds=True) as memory:
         record = session.run(memory.client.run(op))
     session.output.document(PUT.reply.encode(record), [record.id], lambda: f"put {record.id}")
 
@@ -79,7 +79,7 @@ def update(session: Session, id: str, content: str | None, clear: tuple[str, ...
     if both:
         raise InvalidRequestError(f"--clear: {FIELDS[both[0]].flag} is given, too; pass only one of them")
     op = operation(Update, given, id=id, user_id=session.user, **changes)
-    with session.memory() as memory:
+    with session.memory(embeds=True) as memory:
         record = session.run(memory.client.run(op))
     session.output.document(UPDATE.reply.encode(record), [record.id], lambda: f"updated {record.id}")
 
