@@ -24,11 +24,20 @@ known_user AS (
     WHERE known_user.user_id ^@ coalesce(:prefix::text, '')
 )
 SELECT known_user.user_id, counted.memories, counted.newest
+-- An index says how many memories there are, and another one has the few that may have expired.
 FROM known_user CROSS JOIN LATERAL (
-    SELECT count(*) AS memories, max(m.created_at) AS newest
+    SELECT count(*) - (
+        SELECT count(*) FROM openmem.memories m
+        WHERE m.bucket = known_user.bucket AND m.user_id = known_user.user_id
+            AND (m.expires_at IS NOT NULL OR NOT m.indexed) AND NOT (m.expires_at IS NULL OR m.expires_at > now())
+    ) AS memories, (
+        SELECT m.created_at FROM openmem.memories m
+        WHERE m.bucket = known_user.bucket AND m.user_id = known_user.user_id
+            AND (m.expires_at IS NULL OR m.expires_at > now())
+        ORDER BY m.created_at DESC, m.id DESC LIMIT 1
+    ) AS newest
     FROM openmem.memories m
     WHERE m.bucket = known_user.bucket AND m.user_id = known_user.user_id
-        AND (m.expires_at IS NULL OR m.expires_at > now())
 ) counted
 WHERE known_user.user_id ^@ coalesce(:prefix::text, '') AND counted.memories > 0
 LIMIT :limit::bigint;

@@ -174,3 +174,17 @@ def test_what_modules_import_is_declared() -> None:
                 if not {canonicalize_name(name) for name in distributions.get(package, [package])} & declared:
                     missing.add((path.name, package))
     assert not missing
+
+
+def test_the_memory_browser_is_in_the_wheel_and_small(wheel: zipfile.ZipFile) -> None:
+    parts = [info for info in wheel.infolist() if info.filename.startswith("openmem/ui/")]
+    names = {info.filename.removeprefix("openmem/ui/") for info in parts}
+    assert {
+        "static/htmx.min.js",
+        "static/htmx.LICENSE",
+        "static/ui.css",
+        "static/ui.js",
+        "templates/base.html",
+    } <= names
+    assert sum(info.file_size for info in parts if not info.filename.endswith(".py")) <= 200_000
+    assert sum(info.compress_size for info in parts) <= 200_000

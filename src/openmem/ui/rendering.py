@@ -66,10 +66,11 @@ def changed(query: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
 
 def visible(text: object) -> Markup:
     """Text from memory for the content of an element: escaped, with what cannot be seen as marked code points."""
-    return Markup("").join(
+    parts = [
         escape(part) if shown is None else Markup('<span class="hidden-characters">{}</span>').format(shown)
         for part, shown in parts_of(str(text))
-    )
+    ]
+    return parts[0] if len(parts) == 1 else Markup("").join(parts)
 
 
 def excerpt(text: str) -> str:

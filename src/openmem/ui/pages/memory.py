@@ -10,13 +10,14 @@ from starlette.responses import Response
 
 from ...errors import ConflictError, InvalidRequestError, OMPError
 from ...models import MemoryRecord
-from ...operations import Add, Audit, Get, History, Put, Update
+from ...operations import Add, Get, History, Put, Update
 from ...selection import is_valid
+from ...wire.routes import AUDIT
 from ..changes import changed_fields, shown_fields
 from ..page import Page
 from ..visit import APP, Visit
 
-MAX_AUDIT_ENTRIES: Final = 1000
+MAX_AUDIT_ENTRIES: Final = "1000"
 """Of the user, among which those of the memory are looked for."""
 
 _COPIED: Final = ("scope", "tags", "confidence", "valid_from", "valid_to", "metadata", "expires_at", "indexed")
@@ -45,16 +46,19 @@ async def show(visit: Visit) -> Response:
 
 
 async def show_audit(visit: Visit) -> Response:
-    """What was done with the memory by its id, as far as the newest entries of its user say it."""
-    id, user_id = visit.query.require("id"), visit.query.require("user_id")
-    entries = await visit.run(Audit(user_id=user_id, limit=MAX_AUDIT_ENTRIES))
+    """What was done with the memory by its id: those of its entries that are on a page of the user's log."""
+    id = visit.query.require("id")
+    op = visit.query.operation(AUDIT, visit.zone, limit=MAX_AUDIT_ENTRIES)
+    entries = await visit.run(op)
+    query = visit.kept(AUDIT, op)
     return await visit.page(
         "memory_audit.html",
         title="Audit of a memory",
-        user_id=user_id,
+        user_id=query["user_id"][0],
         id=id,
         entries=[entry for entry in entries if entry.memory_id == id],
-        is_cut=len(entries) == MAX_AUDIT_ENTRIES,
+        query={**query, "id": [id]},
+        next_cursor=entries.next_cursor,
     )
 
 

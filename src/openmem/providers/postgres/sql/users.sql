@@ -17,11 +17,20 @@ known_user AS (
     WHERE known_user.user_id ^@ coalesce(:prefix::text, '')
 )
 SELECT known_user.user_id, counted.memories, counted.newest
+-- An index says how many memories there are, and another one has the few that may have expired.
 FROM known_user CROSS JOIN LATERAL (
-    SELECT count(*) AS memories, max(m.created_at) AS newest
+    SELECT count(*) - (
+        SELECT count(*) FROM {schema}.memories m
+        WHERE m.bucket = known_user.bucket AND m.user_id = known_user.user_id
+            AND (m.expires_at IS NOT NULL OR NOT m.indexed) AND NOT {not_expired(m)}
+    ) AS memories, (
+        SELECT m.created_at FROM {schema}.memories m
+        WHERE m.bucket = known_user.bucket AND m.user_id = known_user.user_id
+            AND {not_expired(m)}
+        ORDER BY m.created_at DESC, m.id DESC LIMIT 1
+    ) AS newest
     FROM {schema}.memories m
     WHERE m.bucket = known_user.bucket AND m.user_id = known_user.user_id
-        AND {not_expired(m)}
 ) counted
 WHERE known_user.user_id ^@ coalesce(:prefix::text, '') AND counted.memories > 0
 LIMIT :limit::bigint
