@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from markupsafe import Markup
@@ -76,15 +76,6 @@ def points(id: str, title: str, description: str, places: Iterable[tuple[float, 
         for x, y, series, link, name in places
     ]
     return _picture(id, title, description, shapes, 2 * HEIGHT)
-
-
-def legend(names: Mapping[int, str]) -> Markup:
-    """The names of series, beside their colors."""
-    items = (
-        Markup('<li><span class="key series-{}" aria-hidden="true"></span> <bdi>{}</bdi></li>').format(index, name)
-        for index, name in names.items()
-    )
-    return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))
 
 
 def _picture(id: str, title: str, description: str, shapes: Iterable[Markup], height: int = HEIGHT) -> Markup:

@@ -14,7 +14,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from ..delimited import parts_of
-from .charts import score_bar
+from .charts import columns, score_bar
 from .static_files import PREFIX, path_of
 
 EXCERPT_CHARACTERS: Final = 400
@@ -40,7 +40,13 @@ def templates() -> Environment:
         "pretty_json": pretty_json,
         "number": lambda value: f"{value:,}",
     }
-    environment.globals |= {"url": url, "static": path_of, "changed": changed, "score_bar": score_bar}
+    environment.globals |= {
+        "url": url,
+        "static": path_of,
+        "changed": changed,
+        "score_bar": score_bar,
+        "columns": columns,
+    }
     return environment
 
 
@@ -71,6 +77,11 @@ def visible(text: object) -> Markup:
         for part, shown in parts_of(str(text))
     ]
     return parts[0] if len(parts) == 1 else Markup("").join(parts)
+
+
+def visible_text(text: str) -> str:
+    """The same for a name within a picture, which has no elements."""
+    return "".join(part if shown is None else shown for part, shown in parts_of(text))
 
 
 def excerpt(text: str) -> str:
