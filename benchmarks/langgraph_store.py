@@ -2,8 +2,10 @@
 
 ``python -m benchmarks.langgraph_store [--items N] [--url URL]``
 
-All have the same embedder. What is timed is one call after another of the blocking interface, as medians. The end shows
-what a filter by a number finds, and how long the pages of a search are.
+All have the same embedder. What is timed is one call after another of the blocking interface. Each call is made on all
+stores in turn, beginning with another one each time, so that all meet the same moments of a busy machine. The table has
+medians; below it stands in how many of the pairs of calls `OpenmemStore` was quicker than `PostgresStore`. The end of a
+row shows what a filter by a number finds, and how long the pages of a search are.
 """
 
 from __future__ import annotations
@@ -63,30 +65,39 @@ def opened(url: str) -> Iterator[dict[str, BaseStore]]:
         yield {"OpenmemStore": ours, "PostgresStore": theirs, "InMemoryStore": InMemoryStore(index=index)}
 
 
-def median(call: Callable[[int], object], count: int) -> float:
-    """The median of one call, in milliseconds."""
-    times = []
+def timed(stores: dict[str, BaseStore], call: Callable[[BaseStore, int], object], count: int) -> dict[str, list[float]]:
+    """The times of a call on each store, in milliseconds, `count` times on all in turn."""
+    times: dict[str, list[float]] = {name: [] for name in stores}
+    names = list(stores)
     for number in range(count):
-        began = time.perf_counter()
-        call(number)
-        times.append(time.perf_counter() - began)
-    return statistics.median(times) * 1000
+        first = number % len(names)
+        for name in (*names[first:], *names[:first]):
+            began = time.perf_counter()
+            call(stores[name], number)
+            times[name].append((time.perf_counter() - began) * 1000)
+    return times
 
 
-def measure(store: BaseStore, items: int) -> list[float]:
-    """The medians of put, get, search and filtered search."""
+def measure(stores: dict[str, BaseStore], items: int) -> dict[str, dict[str, list[float]]]:
+    """The times of put, get, search and filtered search on each store."""
     chosen = random.Random(7)
     texts = [" ".join(chosen.sample(WORDS, 5)) + f" {number}" for number in range(items)]
 
-    def search(number: int, **filters: Any) -> object:
+    def search(store: BaseStore, number: int, **filters: Any) -> object:
         return store.search(NAMESPACE, query=texts[number * 7 % items], limit=10, **filters)
 
-    return [
-        median(lambda number: store.put(NAMESPACE, str(number), {"text": texts[number], "n": number}), items),
-        median(lambda number: store.get(NAMESPACE, str(number * 7 % items)), CALLS),
-        median(search, CALLS),
-        median(lambda number: search(number, filter={"n": {"$gt": items // 2}}), CALLS),
-    ]
+    def put(store: BaseStore, number: int) -> None:
+        store.put(NAMESPACE, str(number), {"text": texts[number], "n": number})
+
+    def filtered(store: BaseStore, number: int) -> object:
+        return search(store, number, filter={"n": {"$gt": items // 2}})
+
+    return {
+        "put": timed(stores, put, items),
+        "get": timed(stores, lambda store, number: store.get(NAMESPACE, str(number * 7 % items)), CALLS),
+        "search": timed(stores, search, CALLS),
+        "filtered search": timed(stores, filtered, CALLS),
+    }
 
 
 def faults(store: BaseStore) -> tuple[int, list[int]]:
@@ -104,12 +115,17 @@ def main() -> None:
     parser.add_argument("--url", help="of a server whose role may create databases; by default an embedded one")
     options = parser.parse_args()
     with database.server(options.url) as url, opened(url) as stores:
+        times = measure(stores, options.items)
         print("| store | put, ms | get, ms | search, ms | filtered search, ms | `$gt` finds of 50 | pages of 5 |")
         print("|---|---|---|---|---|---|---|")
         for name, store in stores.items():
-            times = " | ".join(f"{took:.2f}" for took in measure(store, options.items))
+            medians = " | ".join(f"{statistics.median(of[name]):.2f}" for of in times.values())
             found, pages = faults(store)
-            print(f"| {name} | {times} | {found} | {', '.join(map(str, pages))} |", flush=True)
+            print(f"| {name} | {medians} | {found} | {', '.join(map(str, pages))} |", flush=True)
+        for verb, of in times.items():
+            pairs = list(zip(of["OpenmemStore"], of["PostgresStore"], strict=True))
+            won = sum(ours < theirs for ours, theirs in pairs)
+            print(f"{verb}: OpenmemStore is quicker in {won} of {len(pairs)} pairs")
 
 
 if __name__ == "__main__":

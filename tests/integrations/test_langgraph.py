@@ -61,6 +61,28 @@ def test_what_is_put_again_keeps_its_beginning(store: OpenmemStore) -> None:
     assert first.created_at == first.updated_at == second.created_at < second.updated_at
 
 
+def test_what_is_put_again_can_be_kept(clients: MemoryClients) -> None:
+    user = f"user-{uuid.uuid4()}"
+    store = OpenmemStore(clients, user_id=user, keep_history=True)
+    for number in range(4):
+        store.put(("maya",), "diet", {"text": f"Maya eats {FOODS[number]}", "n": number})
+        store.put(("maya",), f"other {number}", {"text": FOODS[number]}, index=False)
+    item = store.get(("maya",), "diet")
+    assert item is not None
+    assert item.value["n"] == 3
+    memory = clients.blocking()
+    latest = memory.get_by_key("diet", user, scope="langgraph/maya")
+    assert [version.metadata and version.metadata["n"] for version in memory.history(latest.id)] == [0, 1, 2, 3]
+    found = [store.search(("maya",), query="What does Maya eat?", limit=2, offset=offset) for offset in (0, 2, 4)]
+    keys = [item.key for page in found for item in page]
+    assert sorted(keys) == ["diet", *(f"other {number}" for number in range(4))]
+    assert len(store.search(("maya",), limit=100)) == 5
+    store.delete(("maya",), "diet")
+    store.delete(("maya",), "diet")
+    assert store.get(("maya",), "diet") is None
+    assert memory.count(user) == 4, "the versions are erased, too"
+
+
 def test_numbers_are_compared_as_numbers(store: OpenmemStore) -> None:
     store.batch([PutOp(("n",), str(n), {"n": n}) for n in range(60)])
     found = store.search(("n",), filter={"n": {"$gt": 9}}, limit=100)

@@ -15,16 +15,17 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from posixpath import normpath
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from anthropic.tools import BetaAbstractMemoryTool, BetaAsyncAbstractMemoryTool, ToolError
 
 from ..errors import ConflictError, InvalidRequestError, NotFoundError
 from ..models import MemoryRecord, MemorySource
-from ..operations import Count, DeleteMany, GetByKey, History, List, Operation, Put
+from ..operations import Count, DeleteMany, GetByKey, List, Operation, Put
 from ..ports import run_blocking
 from .clients import AnyClient, runner_of
 from .segments import encoded
+from .versions import Perform, erase_with_versions
 
 __all__ = ["AsyncOpenmemMemoryTool", "OpenmemMemoryTool"]
 
@@ -41,12 +42,6 @@ TRIES: Final = 10
 """How often an edit begins anew because another one came first."""
 NOT_THERE: Final = "does not exist. Please provide a valid path."
 NO_FILE: Final = "is not a file."
-
-
-class Perform(Protocol):
-    """Performs an operation in the mode of a tool."""
-
-    async def __call__(self, op: Operation[R]) -> R: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +154,7 @@ class Files:
             raise ToolError(f"Cannot delete the {ROOT} directory itself")
         file = await self._file(place)
         if file is not None:
-            await self._erase(file)
+            await erase_with_versions(file, self.perform)
         elif not await self.perform(DeleteMany(user_id=self.user_id, scope=[self._below(place)])):
             raise ToolError(f"The path {path} does not exist")
         return f"Successfully deleted {path}"
@@ -181,7 +176,7 @@ class Files:
         for moved in files:
             inner = Place.of(f"{ROOT}/{moved.key}").segments[len(old.segments) :]
             await self._write(Place((*new.segments, *inner)), moved.content, if_version=0)
-            await self._erase(moved)
+            await erase_with_versions(moved, self.perform)
         return f"Successfully renamed {path} to {new_path}"
 
     async def clear(self) -> str:
@@ -246,10 +241,6 @@ class Files:
                 keep_history=True,
             )
         )
-
-    async def _erase(self, file: MemoryRecord) -> None:
-        versions = await self.perform(History(id=file.id, user_id=self.user_id))
-        await self.perform(DeleteMany(user_id=self.user_id, ids=[file.id, *(record.id for record in versions)]))
 
     async def _listing(self, place: Place, path: str) -> str:
         files = await self._files(place)

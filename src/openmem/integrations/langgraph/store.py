@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -30,15 +31,13 @@ from ...ports import run_blocking
 from ..clients import AnyClient, MemoryClients, Runner, runner_of
 from ..rules import as_query
 from ..segments import encoded
+from ..versions import Perform, erase_with_versions, is_earlier_version
 from .conditions import where_of
 from .items import WHOLE_VALUE, expiry, item_of, record_fields, search_item_of, time_to_live, updated_at, utc_now
 from .names import Namespace, meets, namespace_of, plain_prefix, scope_of
 from .sweeping import Sweeping
 
 R = TypeVar("R")
-
-Perform = Callable[[Operation[Any]], Awaitable[Any]]
-"""Performs an operation in one of the two modes; where it blocks, it never suspends."""
 
 MAX_RANKED: Final = 100
 """Items of one search that are ranked; those behind follow by time."""
@@ -71,6 +70,8 @@ class OpenmemStore(BaseStore, Sweeping):
         fields: paths of the texts in a value that are searched, such as ``text`` or ``sections[*].title``; ``$`` is the
             whole value. `put` can name others for an item, or ``index=False``.
         ttl: how long items live, as in LangGraph. Expired items are never shown.
+        keep_history: whether a put over an item keeps what it replaces. `openmem.Memory.history` shows all versions,
+            the store only the latest one, with its times. Deleting the item erases all of them.
         settings: arguments of `openmem.Memory`, such as ``url``; only without `client`.
 
     Raises:
@@ -90,6 +91,7 @@ class OpenmemStore(BaseStore, Sweeping):
         scope: str = "langgraph",
         fields: Sequence[str] = (WHOLE_VALUE,),
         ttl: TTLConfig | None = None,
+        keep_history: bool = False,
         **settings: Any,
     ) -> None:
         if client is not None and settings:
@@ -103,6 +105,7 @@ class OpenmemStore(BaseStore, Sweeping):
         self._user_label = user_label
         self._root = scope
         self._fields = tuple(fields)
+        self._keep_history = keep_history
         self.ttl_config = ttl
         Sweeping.__init__(self, self._runner, ttl)
 
@@ -206,10 +209,14 @@ class OpenmemStore(BaseStore, Sweeping):
 
     async def _write(self, op: PutOp, perform: Perform) -> None:
         if op.value is None:
-            user_id, scope = self._user_of(op.namespace), self._scope(op.namespace)
-            await perform(DeleteMany(keys=[encoded(op.key)], user_id=user_id, scope=scope))
+            name = {"user_id": self._user_of(op.namespace), "scope": self._scope(op.namespace)}
+            if self._keep_history:
+                with suppress(NotFoundError):
+                    await erase_with_versions(await perform(GetByKey(key=encoded(op.key), **name)), perform)
+            else:
+                await perform(DeleteMany(keys=[encoded(op.key)], **name))
         else:
-            await perform(Put(**self.fields_of(op, utc_now())))
+            await perform(Put(**self.fields_of(op, utc_now()), keep_history=self._keep_history))
 
     async def _search(self, op: SearchOp, perform: Perform) -> list[SearchItem]:
         if op.limit < 0 or op.offset < 0:
@@ -248,8 +255,9 @@ class OpenmemStore(BaseStore, Sweeping):
                 page = await perform(
                     List(user_id=user, order="updated", limit=min(left, PAGE), cursor=cursor, **chosen)
                 )
-                found += page.items
-                left -= len(page.items)
+                items = [record for record in page.items if not is_earlier_version(record)]
+                found += items
+                left -= len(items)
                 cursor = page.next_cursor
                 if cursor is None:
                     break
