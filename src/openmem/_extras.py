@@ -16,5 +16,8 @@ def require_extra(purpose: str, extra: str, modules: tuple[str, ...]) -> None:
 
 
 def is_installed(module: str) -> bool:
-    """Whether a top-level module can be imported; it is not imported here."""
-    return sys.modules.get(module) is not None or importlib.util.find_spec(module) is not None
+    """Whether a module can be imported; only the packages that it is in are imported here."""
+    try:
+        return sys.modules.get(module) is not None or importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # One of those packages is missing.
+        return False

@@ -30,6 +30,11 @@ def check_text(text: str) -> str:
     return _SURROGATE_PAIR.sub(_joined, text)
 
 
+def mended(text: str) -> str:
+    """Any text as one that `check_text` takes: a replacement character stands for what it refuses."""
+    return check_text(_FORBIDDEN.sub("\ufffd", text)) if _RARE.search(text) else text
+
+
 def quoted(setting: object, instead: str = "what was given") -> str:
     """A setting that is refused, for the message.
 

@@ -36,6 +36,7 @@ FRAMEWORKS_APART = {
     "docs/frameworks/crewai.md": "crewai",
     "docs/frameworks/google-adk.md": "google.adk",
     "docs/frameworks/llama-index.md": "llama_index.core",
+    "docs/frameworks/pydantic-ai-harness.md": "pydantic_ai_harness",
     "docs/frameworks/strands.md": "strands",
 }
 """Pages about frameworks that are tested in environments of their own, and what these import."""

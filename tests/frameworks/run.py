@@ -62,6 +62,9 @@ FRAMEWORKS: Final = {
     "llama-index": Framework(("llama-index-core==0.14.25",), ("integrations/test_llama_index.py", PAGES)),
     "openai-agents": Framework(("openai-agents==0.24.0",), ("integrations/test_openai_agents.py",)),
     "pydantic-ai": Framework(("pydantic-ai-slim==2.68.0",), ("integrations/test_pydantic_ai.py",)),
+    "pydantic-ai-harness": Framework(
+        ("pydantic-ai-harness==0.62.0",), ("integrations/test_pydantic_ai_harness.py", PAGES)
+    ),
     "strands": Framework(("strands-agents==1.62.0",), ("integrations/test_strands.py", PAGES)),
 }
 

@@ -144,3 +144,13 @@ def dead() -> Iterator[MemoryClients]:
     """Clients of a server that does not listen."""
     with MemoryClients(url=f"postgresql://127.0.0.1:{free_port()}/x", embedder="hashing", timeout=1.0) as clients:
         yield clients
+
+
+@pytest.fixture
+def loop_of_run_sync() -> Iterator[None]:
+    """The loop that ``run_sync`` uses, closed after the test: Pydantic AI leaves that to whoever made it."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    loop.close()
+    asyncio.set_event_loop(None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,7 @@ from openmem.integrations import AnyClient, MemoryClients
 from openmem.integrations.pydantic_ai import OpenmemMemory
 
 models.ALLOW_MODEL_REQUESTS = False
+pytestmark = pytest.mark.usefixtures("loop_of_run_sync")
 
 EGGS = "Maya is vegan and eats no eggs"
 
@@ -39,16 +40,6 @@ EGGS = "Maya is vegan and eats no eggs"
 @dataclass(frozen=True)
 class Deps:
     user: str | None
-
-
-@pytest.fixture(autouse=True)
-def loop_of_run_sync() -> Iterator[None]:
-    """The loop that ``run_sync`` uses, closed after the test: Pydantic AI leaves that to whoever made it."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    loop.close()
-    asyncio.set_event_loop(None)
 
 
 class Script:

@@ -31,6 +31,7 @@ FRAMEWORKS_APART = {
     "crewai": "crewai",
     "google": "google-adk",
     "llama_index": "llama-index-core",
+    "pydantic_ai_harness": "pydantic-ai-harness",
     "strands": "strands-agents",
 }
 """Frameworks that are tested in environments of their own: what is imported, and what is installed for it."""
@@ -107,6 +108,7 @@ def test_all_is_the_sum_of_the_extras_but_for_heavy_models_and_agent_frameworks(
             "llama-index",
             "openai-agents",
             "pydantic-ai",
+            "pydantic-ai-harness",
             "strands",
         ),
     }

@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from agent_framework import AgentSession, ContextProvider, Message, SessionContext, SupportsAgentRun, tool
-
+from .._extras import require_extra
 from .agents import FORGET, RECALL, REMEMBER, AgentMemory
 from .clients import AnyClient
 from .rules import OnError, latest_user_text, user_of
+
+require_extra("OpenmemProvider", "agent-framework", ("agent_framework",))
+
+from agent_framework import AgentSession, ContextProvider, Message, SessionContext, SupportsAgentRun, tool
 
 __all__ = ["OpenmemProvider"]
 

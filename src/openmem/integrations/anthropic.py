@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from posixpath import normpath
 from typing import Any, Final, TypeVar
 
-from anthropic.tools import BetaAbstractMemoryTool, BetaAsyncAbstractMemoryTool, ToolError
-
+from .._extras import require_extra
 from ..errors import ConflictError, InvalidRequestError, NotFoundError
 from ..models import MemoryRecord, MemorySource
 from ..operations import Count, DeleteMany, GetByKey, List, Operation, Put
@@ -26,6 +25,10 @@ from ..ports import run_blocking
 from .clients import AnyClient, runner_of
 from .segments import encoded
 from .versions import Perform, erase_with_versions
+
+require_extra("OpenmemMemoryTool", "anthropic", ("anthropic",))
+
+from anthropic.tools import BetaAbstractMemoryTool, BetaAsyncAbstractMemoryTool, ToolError
 
 __all__ = ["AsyncOpenmemMemoryTool", "OpenmemMemoryTool"]
 

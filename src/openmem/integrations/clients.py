@@ -19,7 +19,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, TypeAlias, TypeVar
 
 from .._forking import PerProcess
 from ..client import Client
@@ -99,6 +99,13 @@ class MemoryClients:
     def __repr__(self) -> str:
         """The provider and whether it is closed; no settings, since they hold credentials."""
         return f"<MemoryClients, provider {self._provider!r}{'' if self._finalizer.alive else ', closed'}>"
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """The same clients: copies of an agent share them."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("MemoryClients holds connections and cannot be pickled; make one in each process")
 
     def blocking(self) -> Memory:
         """The client for code that blocks; all threads share it."""

@@ -19,19 +19,22 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from google.adk.events.event import Event
-from google.adk.memory.base_memory_service import BaseMemoryService, SearchMemoryResponse
-from google.adk.memory.memory_entry import MemoryEntry
-from google.adk.sessions.session import Session
-from google.genai import types
-
+from .._extras import require_extra
 from ..delimited import escaped
 from ..errors import InvalidRequestError, NotFoundError
 from ..models import MemoryRecord, MemorySource
 from ..operations import Add, DeleteMany, GetByKey, List, Put, Search
 from .clients import AnyClient, MemoryClients, runner_of
-from .rules import as_query
+from .rules import as_query, turn_as_contents
 from .segments import encoded
+
+require_extra("OpenmemMemoryService", "google-adk", ("google.adk",))
+
+from google.adk.events.event import Event
+from google.adk.memory.base_memory_service import BaseMemoryService, SearchMemoryResponse
+from google.adk.memory.memory_entry import MemoryEntry
+from google.adk.sessions.session import Session
+from google.genai import types
 
 __all__ = ["OpenmemMemoryService"]
 
@@ -88,12 +91,12 @@ class OpenmemMemoryService(BaseMemoryService):
         stored = await self._keys_of(app_name, user_id, session_id)
         metadata = {**(custom_metadata or {}), **({} if session_id is None else {"session": session_id})}
         for event in events:
-            text = _text_of(event.content)
-            if not text.strip() or event.id in stored:
+            if event.id in stored:
                 continue
-            await self._runner.arun(
-                Put(
-                    key=event.id,
+            # The first part has the event's id and comes last, so that it says that all are stored.
+            for number, text in reversed(list(enumerate(turn_as_contents(_text_of(event.content)), 1))):
+                put = Put(
+                    key=event.id if number == 1 else f"{event.id}#{number}",
                     content=text,
                     user_id=user_id,
                     scope=_scope_of(app_name),
@@ -101,7 +104,7 @@ class OpenmemMemoryService(BaseMemoryService):
                     source=MemorySource(app=app_name, type="explicit", ref=session_id),
                     valid_from=datetime.fromtimestamp(event.timestamp, UTC),
                 )
-            )
+                await self._runner.arun(put)
 
     async def add_memory(
         self,
@@ -133,6 +136,8 @@ class OpenmemMemoryService(BaseMemoryService):
 
     async def search_memory(self, *, app_name: str, user_id: str, query: str) -> SearchMemoryResponse:
         """What answers a query best, best first. Its text cannot end the delimiter that ADK puts around it."""
+        if not query.strip():
+            return SearchMemoryResponse()
         op = Search(query=as_query(query), user_id=user_id, scope=_scope_of(app_name), limit=self._max_results)
         results = await self._runner.arun(op)
         return SearchMemoryResponse(memories=[_entry(result.memory) for result in results])

@@ -10,22 +10,26 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, NotRequired
 
-from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
-from langchain.agents.middleware.types import PrivateStateAttr
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.messages import AnyMessage, HumanMessage
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import BaseTool, StructuredTool
-from langgraph.channels.untracked_value import UntrackedValue
-from langgraph.runtime import Runtime, get_runtime
-from pydantic import ConfigDict, Field, PrivateAttr
 
+from .._extras import require_extra
 from ..models import SearchResults
 from ..operations import Search
 from .agents import FORGET, RECALL, REMEMBER, AgentMemory
 from .clients import AnyClient, Runner, runner_of
 from .rules import OnError, as_query, checked_on_error, latest_user_text, reading, user_of
+
+require_extra("MemoryMiddleware", "langchain", ("langchain",))
+
+from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
+from langchain.agents.middleware.types import PrivateStateAttr
+from langgraph.channels.untracked_value import UntrackedValue
+from langgraph.runtime import Runtime, get_runtime
+from pydantic import ConfigDict, Field, PrivateAttr
 
 __all__ = ["MemoryMiddleware", "OpenmemRetriever", "UserOfRun", "memory_tools"]
 
@@ -177,8 +181,9 @@ class OpenmemRetriever(BaseRetriever):
     ) -> list[Document]:
         wanted = self._search(query, user_of(self.user_id, run_manager.metadata), k)
         found: SearchResults = []
-        with reading(self.on_error, "retrieving memories"):
-            found = self._runner.run(wanted)
+        if wanted is not None:
+            with reading(self.on_error, "retrieving memories"):
+                found = self._runner.run(wanted)
         return _documents(found)
 
     async def _aget_relevant_documents(
@@ -186,11 +191,15 @@ class OpenmemRetriever(BaseRetriever):
     ) -> list[Document]:
         wanted = self._search(query, user_of(self.user_id, run_manager.metadata), k)
         found: SearchResults = []
-        with reading(self.on_error, "retrieving memories"):
-            found = await self._runner.arun(wanted)
+        if wanted is not None:
+            with reading(self.on_error, "retrieving memories"):
+                found = await self._runner.arun(wanted)
         return _documents(found)
 
-    def _search(self, query: str, user_id: str, k: int | None) -> Search:
+    def _search(self, query: str, user_id: str, k: int | None) -> Search | None:
+        """What is asked; None for a blank query, which nothing answers."""
+        if not query.strip():
+            return None
         return Search(
             query=as_query(query),
             user_id=user_id,

@@ -11,18 +11,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from llama_index.core.base.llms.types import ChatMessage
-from llama_index.core.bridge.pydantic import Field, PrivateAttr
-from llama_index.core.memory import BaseMemoryBlock
-from llama_index.core.retrievers import BaseRetriever
-from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
-
+from .._extras import require_extra
 from ..models import MemorySource, SearchResults
 from ..operations import Add, AddMany, Search
 from ..tokens import estimate_tokens
 from .agents import AgentMemory, OncePerRun
 from .clients import AnyClient, runner_of
-from .rules import OnError, as_query, latest_user_text
+from .rules import OnError, as_query, latest_user_text, turn_as_contents
+
+require_extra("OpenmemBlock", "llama-index", ("llama_index.core",))
+
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index.core.memory import BaseMemoryBlock
+from llama_index.core.retrievers import BaseRetriever
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 __all__ = ["OpenmemBlock", "OpenmemRetriever"]
 
@@ -70,13 +73,14 @@ class OpenmemBlock(BaseMemoryBlock[str]):
     async def _aput(self, messages: list[ChatMessage]) -> None:
         records = tuple(
             Add(
-                content=message.content,
+                content=content,
                 user_id=self.user_id,
                 scope=self.scope,
                 source=MemorySource(app=self.app, type="explicit", ref=message.additional_kwargs.get("session_id")),
             )
             for message in messages
-            if message.role.value == "user" and message.content and message.content.strip()
+            if message.role.value == "user"
+            for content in turn_as_contents(message.content or "")
         )
         if records:
             await self._memory.runner.arun(AddMany(records=records))
@@ -123,9 +127,13 @@ class OpenmemRetriever(BaseRetriever):
         Search(query="-", **self._fields)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        if not query_bundle.query_str.strip():
+            return []
         return _nodes(self._runner.run(self._search_of(query_bundle)))
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        if not query_bundle.query_str.strip():
+            return []
         return _nodes(await self._runner.arun(self._search_of(query_bundle)))
 
     def _search_of(self, query_bundle: QueryBundle) -> Search:

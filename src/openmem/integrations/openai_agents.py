@@ -14,12 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar, cast
 
-from agents import Agent, FunctionTool, RunContextWrapper, TResponseInputItem, function_tool
-from agents.run_config import CallModelData, ModelInputData
-
+from .._extras import require_extra
 from .agents import FORGET, RECALL, REMEMBER, AgentMemory, OncePerRun
 from .clients import AnyClient
 from .rules import OnError, latest_user_text, user_of
+
+require_extra("OpenmemMemory", "openai-agents", ("agents",))
+
+from agents import Agent, FunctionTool, RunContextWrapper, TResponseInputItem, function_tool
+from agents.run_config import CallModelData, ModelInputData
 
 __all__ = ["OpenmemMemory"]
 

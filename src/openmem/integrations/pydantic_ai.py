@@ -11,16 +11,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from typing import Any
 
+from .._extras import require_extra
+from .agents import FORGET, RECALL, REMEMBER, AgentMemory
+from .clients import AnyClient
+from .rules import OnError, latest_user_text, user_of
+
+require_extra("OpenmemMemory", "pydantic-ai", ("pydantic_ai",))
+
 from pydantic_ai import RunContext
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.messages import ModelMessage, ModelRequest, TextContent, UserPromptPart
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import AgentDepsT, Tool
 from pydantic_ai.toolsets import FunctionToolset
-
-from .agents import FORGET, RECALL, REMEMBER, AgentMemory
-from .clients import AnyClient
-from .rules import OnError, latest_user_text, user_of
 
 __all__ = ["OpenmemMemory"]
 

@@ -11,12 +11,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
+from .._text import mended
 from ..errors import InvalidRequestError, ProviderError, RateLimitedError, UnauthorizedError
 
 Run = TypeVar("Run")
 
 OnError: TypeAlias = Literal["warn", "raise"]
 """What becomes of a run whose memories cannot be read: ``warn`` logs it, and the run goes on without them."""
+
+MAX_CONTENT_CHARACTERS: Final = 65_536
+"""Of a text that a search finds."""
 
 MAX_QUERY_CHARACTERS: Final = 16_384
 """Of a user's text that is searched with; of a longer one the beginning and the end are."""
@@ -72,11 +76,30 @@ def latest_user_text(messages: Iterable[tuple[str, str]]) -> str | None:
 
 
 def as_query(text: str) -> str:
-    """A text as a query: of a long one the beginning and the end, since one of the two has the question."""
+    """A text as a query: of a long one the beginning and the end, since one of the two has the question.
+
+    What no text may hold is replaced, since the user of a chat may write anything.
+    """
+    text = mended(text)
     if len(text) <= MAX_QUERY_CHARACTERS:
         return text
     half = MAX_QUERY_CHARACTERS // 2
     return f"{text[: half - 1]}\n{text[-half:]}"
+
+
+def turn_as_contents(text: str) -> list[str]:
+    """What somebody said in a conversation as contents of memories: one, or several where it is too long for one.
+
+    A turn that could not be stored would stop those behind it, so what no text may hold is replaced. A blank turn has
+    no contents.
+    """
+    left, contents = mended(text), []
+    while len(left) > MAX_CONTENT_CHARACTERS:
+        part = left[:MAX_CONTENT_CHARACTERS]
+        end = max(part.rfind(" "), part.rfind("\n")) + 1
+        contents.append(part[: end or None])
+        left = left[len(contents[-1]) :]
+    return [content for content in (*contents, left) if content.strip()]
 
 
 def user_of(user_id: str | Callable[[Run], str | None], run: Run) -> str:

@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from strands.memory.types import MemoryEntry, MemoryStore, SearchOptions
-
+from .._extras import require_extra
 from ..models import MemorySource
 from ..operations import Add, Search
 from .clients import AnyClient, runner_of
 from .rules import as_query
+
+require_extra("OpenmemStore", "strands", ("strands",))
+
+from strands.memory.types import MemoryEntry, MemoryStore, SearchOptions
 
 __all__ = ["OpenmemStore"]
 
@@ -69,6 +72,8 @@ class OpenmemStore(MemoryStore):
 
     async def search(self, query: str, options: SearchOptions | None = None) -> list[MemoryEntry]:
         """The memories that best answer a query, best first, with id, score, date, scope and tags as metadata."""
+        if not query.strip():
+            return []
         limit = (options or {}).get("max_search_results", self.max_search_results)
         results = await self._runner.arun(self._search_of(as_query(query), limit))
         return [

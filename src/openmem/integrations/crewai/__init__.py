@@ -8,6 +8,10 @@ Install ``openmem[crewai]``::
 
 from __future__ import annotations
 
-from .memory import OpenmemMatch, OpenmemMemory
+from ..._extras import require_extra
+
+require_extra("OpenmemMemory", "crewai", ("crewai",))
+
+from .memory import OpenmemMatch, OpenmemMemory  # noqa: E402 - after the check of what it needs
 
 __all__ = ["OpenmemMatch", "OpenmemMemory"]
