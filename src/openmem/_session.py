@@ -13,7 +13,7 @@ from ._text import MAX_NAME_CHARACTERS
 from .call import Call
 from .config import ClientConfig
 from .errors import InvalidRequestError, OMPError, UnsupportedCapabilityError, copied
-from .models import Capabilities, MemoryRecords
+from .models import Capabilities, MemoryRecords, RestoredMemories
 from .operations import Operation, Progress, add_many_of, read_records, restore_of
 from .ports import Ports
 from .ports.models import RerankerIO
@@ -161,7 +161,7 @@ class Session:
             operation = await self._ports.to_thread(add_many_of, read_records(records), progress)
         return await self.run(operation, call)
 
-    async def restore(self, records: Iterable[object], progress: Progress | None) -> MemoryRecords:
+    async def restore(self, records: Iterable[object], progress: Progress | None) -> RestoredMemories:
         """Make an operation of the records in a thread, and perform it."""
         call = self._call()
         with self._identified(call):

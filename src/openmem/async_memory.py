@@ -23,6 +23,7 @@ from .models import (
     MemoryRecords,
     MemorySource,
     Purged,
+    RestoredMemories,
     SearchResults,
     UserPage,
 )
@@ -976,7 +977,7 @@ class AsyncMemory:
 
     async def restore(
         self, records: Iterable[MemoryRecord | Mapping[str, Any]], *, progress: Progress | None = None
-    ) -> MemoryRecords:
+    ) -> RestoredMemories:
         """Store memories as they were, with ids, times, versions and what they supersede. Not for clients with grants.
 
         All of them are stored, or none. A memory whose id is there already stays as it is, so that a call can be
@@ -987,7 +988,8 @@ class AsyncMemory:
             progress: called after each batch with the memories done and the memories there are.
 
         Returns:
-            The memories as they are stored, in the order of `records`.
+            The memories as they are stored, in the order of `records`; ``existing`` of it has the ids of those that
+            were there before.
 
         Raises:
             InvalidRequestError: a record is wrong; the message has its index, as in ``records[17].content``.

@@ -17,7 +17,7 @@ from ._forking import PerProcess
 from ._session import Run, Session
 from .call import Call
 from .config import ClientConfig
-from .models import Capabilities, MemoryRecords
+from .models import Capabilities, MemoryRecords, RestoredMemories
 from .operations import Operation, Progress
 from .ports import Ports
 from .providers.base import Provider
@@ -102,7 +102,7 @@ class Client:
         """Make an `AddMany` of mappings where that may take its time, and perform it."""
         return self._usable().add_many(records, progress, idempotency_key)
 
-    def restore(self, records: Iterable[object], progress: Progress | None) -> Coroutine[Any, Any, MemoryRecords]:
+    def restore(self, records: Iterable[object], progress: Progress | None) -> Coroutine[Any, Any, RestoredMemories]:
         """Make a `Restore` of records where that may take its time, and perform it."""
         return self._usable().restore(records, progress)
 

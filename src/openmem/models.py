@@ -6,7 +6,7 @@ through an older client. All timestamps are timezone-aware; a naive one is read 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
@@ -101,6 +101,18 @@ class MemoryRecord(WireModel):
 
 
 MemoryRecords: TypeAlias = list[MemoryRecord]
+
+
+class RestoredMemories(MemoryRecords):
+    """Memories that were to be restored, as they are stored.
+
+    Attributes:
+        existing: the ids of those that were there before; None if the backend does not say.
+    """
+
+    def __init__(self, records: Iterable[MemoryRecord] = (), existing: Iterable[str] | None = ()) -> None:
+        super().__init__(records)
+        self.existing = None if existing is None else frozenset(existing)
 
 
 def construct_record(fields: dict[str, Any], extra: dict[str, Any]) -> MemoryRecord:

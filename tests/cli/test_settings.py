@@ -251,6 +251,28 @@ def test_a_key_of_a_program(nothing_set: Path, bare: Shell, tmp_path: Path) -> N
     assert settings(bare, "-p", "ok")["api_key"] == ("(not shown)", "api_key_command")
 
 
+def test_a_profile_is_removed_and_the_rest_of_the_file_stays(bare: Shell, nothing_set: Path) -> None:
+    nothing_set.mkdir(parents=True)
+    path = nothing_set / "config.toml"
+    path.write_text(
+        "profile = 'work'\n\n[profiles.work]\nbase_url = 'https://a.example'\napi_key = 'sesame'\n\n"
+        "[profiles.work.options]\nfoo = 1\n\n# at home\n[profiles.home]\nprovider = 'local'\n"
+    )
+    path.chmod(0o600)
+    refused = bare("profile", "remove", "work")
+    assert (refused.status, refused.err) == (
+        2,
+        "openmem: remove the profile work for good: pass --yes if it is meant\n",
+    )
+    assert "profile work is removed" in bare.ok("profile", "remove", "work", "--yes").err
+    assert tomllib.loads(path.read_text()) == {"profiles": {"home": {"provider": "local"}}}
+    assert "# at home" in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert bare("profile", "remove", "work", "--yes").status == 2
+    path.write_text("profiles = {home = {provider = 'local'}}\n")
+    assert "only an editor" in bare("profile", "remove", "home", "--yes").err
+
+
 def test_a_profile_by_itself(nothing_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(nothing_set, "[profiles.a]\nprovider = 'mem0'\n[profiles.a.options]\ninfer = false\n")
     monkeypatch.setenv("OMP_PROVIDER", "memory")

@@ -24,7 +24,7 @@ from openmem import (
     UserPage,
     UserSummary,
 )
-from openmem.models import AuditEntries
+from openmem.models import AuditEntries, RestoredMemories
 from openmem.operations import (
     VERBS,
     Add,
@@ -100,7 +100,7 @@ RESULTS: Mapping[str, object] = {
     "history": [RECORD, RECORD],
     "users": UserPage(items=[UserSummary(user_id="u", count=3, newest=NOW)], next_cursor="c"),
     "forget_user": Erased(memories=3, audit_entries=4),
-    "restore": [RECORD],
+    "restore": RestoredMemories([RECORD], [RECORD.id]),
     "purge": Purged(memories=3, audit_entries=4),
     "audit": AuditEntries(
         [AuditEntry(timestamp=NOW, app=None, action="add", memory_id="mem_1", scope=None, request_id="r")], "c"

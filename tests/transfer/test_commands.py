@@ -120,6 +120,43 @@ def test_a_target_that_dies_is_told_with_how_to_go_on(profiles: Path, monkeypatc
     assert "run the same command again" in ran.err
 
 
+def test_a_server_that_is_dead_is_told_by_the_name_of_its_setting(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets_module, "DELAYS_SECONDS", ())
+    config = home / "config" / "openmem" / "config.toml"
+    nowhere = "127.0.0.1:9"
+    config.write_text(
+        f"[profiles.here]\nprovider = 'memory'\nembedder = 'hashing'\n[profiles.web]\nbase_url = 'http://{nowhere}'\n"
+        f"[profiles.sql]\nurl = 'postgresql://me:secret@{nowhere}/x'\nembedder = 'hashing'\n"
+    )
+    config.chmod(0o600)
+    for arguments, name in (
+        (("migrate", "--from", "here", "--to", "web"), "base_url in profile web"),
+        (("migrate", "--from", "web", "--to", "here"), "base_url in profile web"),
+        (("migrate", "--from", "here", "--to", "sql"), "url in profile sql"),
+        (("list", "-u", "maya", "--base-url", f"http://{nowhere}"), "--base-url"),
+    ):
+        ran = Shell()(*arguments)
+        assert (ran.status, ran.out) == (75, ""), ran.err
+        assert name in ran.err
+        assert name not in ran.err.replace(name, "", 1)
+        assert "secret" not in ran.err
+    monkeypatch.setenv("OMP_POSTGRES_URL", f"postgresql://me:secret@{nowhere}/x")
+    ran = Shell()("list", "-u", "maya", "--embedder", "hashing")
+    assert ran.status == 75
+    assert "OMP_POSTGRES_URL names its host" in ran.err
+
+
+def test_a_user_of_no_text_is_told_by_the_name_of_the_option(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(home / "f", [memory("a")])
+    for arguments in (("import", "omp", str(path)), ("verify", str(path)), ("get", "x"), ("count",)):
+        ran = Shell()(*arguments, "-u", " ", "--provider", "memory")
+        assert (ran.status, ran.err) == (2, "openmem: --user: is empty; give some text\n")
+    monkeypatch.setenv("OMP_USER", "  ")
+    assert Shell()("count", "--provider", "memory").err == "openmem: OMP_USER: is empty; give some text\n"
+    ran = Shell()("import", "omp", str(path), "--scope-prefix", "a//b", "--provider", "memory", "-u", "maya")
+    assert ran.err.startswith("openmem: --scope-prefix: 'a//b' is not a path")
+
+
 def test_who_interrupts_is_told_how_to_go_on(profiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

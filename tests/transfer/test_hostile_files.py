@@ -192,6 +192,34 @@ def test_a_compressed_file_that_was_cut_off(target: Memory, tmp_path: Path) -> N
     assert any("damaged or end early" in problem.reason for problem in report.problems)
 
 
+@pytest.mark.parametrize("begin", [12, 40])
+def test_a_compressed_file_that_is_damaged_at_its_start(target: Memory, tmp_path: Path, begin: int) -> None:
+    plain, path = tmp_path / "f", tmp_path / "f.gz"
+    exported(target, plain, 20)
+    packed = bytearray(gzip.compress(plain.read_bytes()))
+    packed[begin : begin + 20] = bytes(20)
+    path.write_bytes(packed)
+    report = transfer.verify(target, "omp", path)
+    assert any("damaged or end early" in problem.reason for problem in report.problems)
+    packed[:2] = b"xx"
+    path.write_bytes(packed)
+    with pytest.raises(InvalidRequestError, match=r"is no file of openmem's: .* nor is it compressed"):
+        transfer.verify(target, "omp", path)
+
+
+@pytest.mark.parametrize("first", ['{"type": "omp-exp', "\x00", '{"type": "other"}', None])
+def test_a_first_line_that_is_bent_or_missing_is_told_and_the_rest_is_read(
+    target: Memory, tmp_path: Path, first: str | None
+) -> None:
+    path = tmp_path / "f"
+    exported(target, path, 3)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*([] if first is None else [f"{first}\n"]), *lines[1:]]))
+    report = transfer.verify(target, "omp", path)
+    assert (report.equal, report.invalid) == (3, 1)
+    assert report.problems[0].place.line == 1
+
+
 def archive(path: Path, files: dict[str, bytes]) -> Source:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, content in files.items():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +278,47 @@ def test_a_wrong_prefix_is_refused_before_anything_is_read() -> None:
         Changes(scope_prefix="a//b")
     with pytest.raises(InvalidRequestError, match="user_id"):
         Changes(user=" ")
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_two_imports_at_once_tell_what_each_of_them_wrote(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_remote: bool
+) -> None:
+    monkeypatch.setattr(importing_module, "BATCH_RECORDS", 5)
+    user, url = new_user(), server.create_database()
+    with Memory("memory", embedder="hashing") as source:
+        source.add_many({"content": f"fact {number}", "user_id": user} for number in range(20))
+        transfer.export(source, tmp_path / "f")
+    store, both_have_asked = targets_module.RestoringTarget.store, threading.Barrier(2, timeout=60)
+
+    async def store_when_both_have_asked(*arguments: Any) -> None:
+        both_have_asked.wait()
+        await store(*arguments)
+
+    monkeypatch.setattr(targets_module.RestoringTarget, "store", store_when_both_have_asked)
+    backend = {"url": url, "embedder": "hashing"}
+    with contextlib.ExitStack() as stack:
+        if is_remote:
+            running_server = stack.enter_context(running(OmpServerConfig(settings=backend)))
+            arguments: dict[str, Any] = {"provider": "passthrough", "base_url": running_server.url}
+        else:
+            arguments = {"provider": "postgres", **backend}
+        clients = [stack.enter_context(Memory(**arguments)) for _ in range(2)]
+        workers = stack.enter_context(ThreadPoolExecutor(2))
+        reports = list(workers.map(lambda client: transfer.import_(client, "omp", tmp_path / "f"), clients))
+        assert clients[0].count(user) == 20
+    assert sum(report.written for report in reports) == 20
+    assert sum(report.equal for report in reports) == 20
+    assert all(report.is_complete for report in reports)
+
+
+def test_what_metadata_mean_is_the_same_though_a_backend_writes_them_otherwise(store: Memory, tmp_path: Path) -> None:
+    user, path = new_user(), tmp_path / "f"
+    with Memory("memory", embedder="hashing") as source:
+        metadata = {"z": -0.0, "a": {"y": 1e23, "b": [{"d": 1.0, "c": -0.0}]}}
+        source.add(content="tea", user_id=user, metadata=metadata)
+        transfer.export(source, path)
+    assert transfer.import_(store, "omp", path).lost() == {}
+    for report in (transfer.verify(store, "omp", path), transfer.import_(store, "omp", path)):
+        assert (report.equal, report.changed, report.written) == (1, 0, 0)
+    assert store.list(user).items[0].metadata == metadata

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from .._text import MAX_NAME_CHARACTERS
+from .._text import MAX_NAME_CHARACTERS, check_text
 from ..config import COMMON_SETTINGS, SETTINGS
 from ..embedders import resolve_embedder
 from ..errors import InvalidRequestError, OMPError
@@ -145,6 +145,7 @@ def find_connection(
     if not _is_for(values, nearer.values):
         values = {name: value for name, value in values.items() if name in _OF_ANY_BACKEND}
     given = Given(KNOWN, flags(given_flags), environment(KNOWN, variables), _source(found, values))
+    _check_user(given)
     settings = {name: value for name, value in given.values.items() if name in SETTINGS}
     settings |= _options(file, values)
     asks = "api_key" not in given.values
@@ -164,6 +165,17 @@ def connection_of_profile(name: str) -> Connection:
         InvalidRequestError: there is no such profile, or a setting of it is wrong.
     """
     return find_connection({}, name, {})
+
+
+def _check_user(given: Given) -> None:
+    user = given.values.get("user")
+    if user is None:
+        return
+    try:
+        if not check_text(user).strip():
+            raise ValueError("is empty; give some text")
+    except ValueError as error:
+        raise InvalidRequestError(f"{given.spelled('user')}: {error}") from None
 
 
 def _provider(values: Mapping[str, Any]) -> str | None:

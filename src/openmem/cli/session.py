@@ -114,6 +114,10 @@ class Session:
                 return run_blocking(work)
             except InvalidRequestError as error:
                 raise in_flags(error) from None
+            except OMPError as error:
+                if self._connection is not None:
+                    error.message = self._connection.given.translated(error.message)
+                raise
         finally:
             # Who interrupts before it has begun would else be told that it was never awaited.
             work.close()

@@ -58,6 +58,6 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "serve": Row(SERVE, "serving", "Serve the backend over HTTP, as the Open Memory Protocol."),
     "keys": Row(SERVE, "serving", "Make, list and revoke the API keys of a server."),
     "config": Row(SET_UP, "setting_up", "Show and change settings."),
-    "profile": Row(SET_UP, "setting_up", "List profiles, and choose one."),
+    "profile": Row(SET_UP, "setting_up", "List profiles, choose one, and remove one."),
     "completion": Row(SET_UP, "setting_up", "Write the completion script of a shell."),
 }

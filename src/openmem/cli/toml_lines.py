@@ -44,6 +44,31 @@ def with_value(text: str, table: Sequence[str], key: str, value: Any) -> str:
     return changed
 
 
+def without_table(text: str, table: Sequence[str]) -> str:
+    """The document without a table and the tables in it; comments before the next table stay.
+
+    Raises:
+        ValueError: the document has it in a form that cannot be removed line by line.
+    """
+    lines = text.splitlines()
+    header = re.compile(rf"\s*\[\s*{_names(table)}\s*[\].]")
+    kept: list[str] = []
+    is_removed = False
+    for line in lines:
+        if _HEADER.match(line):
+            is_removed = header.match(line) is not None
+        if not is_removed or not line.strip() or line.lstrip().startswith("#"):
+            kept.append(line)
+    changed = "".join(f"{line}\n" for line in kept)
+    try:
+        is_right = tomllib.loads(changed) == _expected(tomllib.loads(text), table[:-1], table[-1], None)
+    except tomllib.TOMLDecodeError:
+        is_right = False
+    if not is_right:
+        raise ValueError(f"{table[-1]} stands there in a form that only an editor can change")
+    return changed
+
+
 def written_value(value: Any) -> str:
     """A value as TOML has it."""
     if isinstance(value, bool):
@@ -57,13 +82,18 @@ def written_value(value: Any) -> str:
 
 def _section(lines: Sequence[str], table: Sequence[str]) -> tuple[int, int]:
     """The lines of a table behind its header; both are the end of the document where the table is missing."""
-    names = [rf"(?:{re.escape(name)}|\"{re.escape(name)}\"|'{re.escape(name)}')" for name in table]
-    header = re.compile(r"\s*\[\s*" + r"\s*\.\s*".join(names) + r"\s*\]\s*(#.*)?$")
+    header = re.compile(rf"\s*\[\s*{_names(table)}\s*\]\s*(#.*)?$")
     begin = 0
     if table:
         begin = next((number + 1 for number, line in enumerate(lines) if header.match(line)), len(lines))
     end = next((number for number in range(begin, len(lines)) if _HEADER.match(lines[number])), len(lines))
     return begin, end
+
+
+def _names(table: Sequence[str]) -> str:
+    """What matches the names of a table in a header."""
+    names = [rf"(?:{re.escape(name)}|\"{re.escape(name)}\"|'{re.escape(name)}')" for name in table]
+    return r"\s*\.\s*".join(names)
 
 
 def _expected(document: Mapping[str, Any], table: Sequence[str], key: str, value: Any) -> Mapping[str, Any]:

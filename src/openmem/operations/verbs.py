@@ -13,6 +13,7 @@ from ..models import (
     MemoryRecord,
     MemoryRecords,
     Purged,
+    RestoredMemories,
     SearchResults,
     UserPage,
 )
@@ -68,7 +69,7 @@ class Verbs(Protocol):
 
     async def forget_user(self, op: ForgetUser, call: Call) -> Erased: ...
 
-    async def restore(self, op: Restore, call: Call) -> MemoryRecords: ...
+    async def restore(self, op: Restore, call: Call) -> RestoredMemories: ...
 
     async def purge(self, op: Purge, call: Call) -> Purged: ...
 

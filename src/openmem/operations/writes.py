@@ -12,7 +12,7 @@ from pydantic import Field, StrictBool, StrictInt, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from ..access import Access, Grants
-from ..models import MemoryRecord, MemoryRecords
+from ..models import MemoryRecord, MemoryRecords, RestoredMemories
 from ..selection import Selection
 from .fields import (
     MAX_VERSION,
@@ -228,7 +228,7 @@ class RestoredMemory(Add):
     version: StrictInt = Field(default=1, ge=1, le=MAX_VERSION)
 
 
-class Restore(AdministrativeOperation[MemoryRecords]):
+class Restore(AdministrativeOperation[RestoredMemories]):
     """Store memories as they were. Those whose ids are there already stay as they are."""
 
     verb: ClassVar[str] = "restore"

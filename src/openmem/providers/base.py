@@ -29,6 +29,7 @@ from ..models import (
     MemoryRecord,
     MemoryRecords,
     Purged,
+    RestoredMemories,
     SearchResults,
     UserPage,
 )
@@ -287,7 +288,7 @@ class Provider(Verbs):
     async def forget_user(self, op: ForgetUser, call: Call) -> Erased:
         self._unsupported(op)
 
-    async def restore(self, op: Restore, call: Call) -> MemoryRecords:
+    async def restore(self, op: Restore, call: Call) -> RestoredMemories:
         self._unsupported(op)
 
     async def purge(self, op: Purge, call: Call) -> Purged:

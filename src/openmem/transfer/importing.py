@@ -205,13 +205,10 @@ class _Importing:
                 missing[name] = prepared, wanted
             else:
                 target.known.see(*name)
-                names = target.difference(prepared, operation, found)
                 if found.is_new:
-                    self._note_twin(prepared, is_equal=not names)
-                elif names:
-                    report.note_changed(prepared.source.place, names)
+                    self._note_twin(prepared, is_equal=not target.difference(prepared, operation, found))
                 else:
-                    report.equal += 1
+                    target.found(prepared, operation, found, report)
         return list(missing.values())
 
     def _note_twin(self, prepared: Prepared, *, is_equal: bool) -> None:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any, Final
 
 from ..errors import InvalidRequestError
@@ -19,7 +20,7 @@ from ..models import OMP_VERSION, AuditEntry, MemoryRecord, construct_record
 from ..wire.strict_json import Json
 from .formats import Options, Reader
 from .records import Item, Loss, Place, Problem, SourceRecord
-from .sources import Line, Source, json_of
+from .sources import Damage, Line, Source, json_of
 
 FORMAT: Final = "omp"
 VERSION: Final = 1
@@ -145,12 +146,15 @@ _json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encod
 
 def _read(source: Source, options: Options) -> Iterator[Item]:
     lines = source.lines()
-    _check_header(next(lines, None), source.name)
+    begin = list(islice(lines, 2))
+    problem = _problem_of_header(begin, source.name)
+    if problem is not None:
+        yield problem
     tally = Tally()
     end: Mapping[str, Any] | None = None
-    is_damaged = False
+    is_damaged = problem is not None
     place = Place(line=1)
-    for line in lines:
+    for line in chain(begin if problem is not None and _is_of_body(begin[0]) else begin[1:], lines):
         if end is not None:
             yield Problem("is behind the end line", line.place)
             continue
@@ -170,13 +174,34 @@ def _read(source: Source, options: Options) -> Iterator[Item]:
         yield Problem("the file is not what was exported: its end line has other counts or another SHA-256", place)
 
 
-def _check_header(line: Line | Problem | None, name: str) -> None:
+def _problem_of_header(begin: Sequence[Line | Problem], name: str) -> Problem | None:
+    """What is wrong with the first line of a file of openmem's; None if nothing is.
+
+    Args:
+        begin: the first two lines.
+
+    Raises:
+        InvalidRequestError: it is no such file, or of another version.
+    """
+    first = begin[0] if begin else None
+    value = json_of(first) if isinstance(first, Line) else first
+    if isinstance(value, dict) and value.get("type") == HEADER:
+        version = value.get("version")
+        if not isinstance(version, int) or not 1 <= version <= VERSION:
+            raise InvalidRequestError(f"{name}: is not of version {VERSION} of the format; use a newer openmem")
+        return None
+    if isinstance(first, Damage):
+        return first
+    if any(map(_is_of_body, begin)):
+        return value if isinstance(value, Problem) else Problem("is not the first line of an export", Place(line=1))
+    hint = "; nor is it compressed, as its name says" if isinstance(first, Problem) and name.endswith(".gz") else ""
+    raise InvalidRequestError(f"{name}: is no file of openmem's: its first line is not of type {HEADER!r}{hint}")
+
+
+def _is_of_body(line: Line | Problem) -> bool:
+    """Whether it is a line as it follows the first one."""
     value = json_of(line) if isinstance(line, Line) else None
-    if not isinstance(value, dict) or value.get("type") != HEADER:
-        raise InvalidRequestError(f"{name}: is no file of openmem's: its first line is not of type {HEADER!r}")
-    version = value.get("version")
-    if not isinstance(version, int) or not 1 <= version <= VERSION:
-        raise InvalidRequestError(f"{name}: is of another version of the format than {VERSION}; use a newer openmem")
+    return isinstance(value, dict) and value.get("type") in ("memory", "audit", "end")
 
 
 def _line(line: Line | Problem, tally: Tally) -> Item | Mapping[str, Any]:

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
@@ -41,6 +42,11 @@ _BROKEN: Final = (EOFError, OSError, zlib.error, zipfile.BadZipFile, NotImplemen
 
 
 class DamagedError(InvalidRequestError):
+    """Compressed data cannot be read on from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage(Problem):
     """Compressed data cannot be read on from here."""
 
 
@@ -260,7 +266,7 @@ def lines_of(stream: BinaryIO, part: str | None = None) -> Iterator[Line | Probl
             except ValueError as error:
                 yield Problem(str(error), place)
     except DamagedError as error:
-        yield Problem(error.message, Place(line=number + 1, part=part))
+        yield Damage(error.message, Place(line=number + 1, part=part))
 
 
 def json_of(line: Line) -> Json | Problem:

@@ -112,6 +112,14 @@ class Target:
         ignored = self.ignored if prepared.has_time else (*self.ignored, "created_at")
         return differing(wire_of(operation), found.memory, ignored)
 
+    def found(self, prepared: Prepared, operation: Add, found: Known, report: ImportReport) -> None:
+        """Count a record whose memory the backend had."""
+        names = self.difference(prepared, operation, found)
+        if names:
+            report.note_changed(prepared.source.place, names)
+        else:
+            report.equal += 1
+
     def _note(self, user_id: str, records: Sequence[MemoryRecord], *, is_new: bool) -> None:
         keyed = [(self.key_of(record), record) for record in records]
         rows = [(key, record.id, self._comparable(record)) for key, record in keyed if key is not None]
@@ -192,9 +200,13 @@ class RestoringTarget(Target):
             await self.store(records[:middle], report)
             await self.store(records[middle:], report)
             return
-        for prepared, _ in records:
-            self._stored(prepared, prepared.id, report)
         await self.client.provider.ports.to_thread(self._note_stored, stored)
+        for (prepared, wanted), record in zip(records, stored, strict=True):
+            if prepared.id in (stored.existing or ()):
+                # Somebody else has stored it since the target was asked what it has.
+                self.found(prepared, wanted, Known(record.id, self._comparable(record), is_new=False), report)
+            else:
+                self._stored(prepared, prepared.id, report)
 
     def _note_stored(self, records: Sequence[MemoryRecord]) -> None:
         by_user: dict[str, list[MemoryRecord]] = {}

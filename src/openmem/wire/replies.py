@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from ..models import AuditEntries, AuditEntry, WireModel
+from ..models import AuditEntries, AuditEntry, MemoryRecord, RestoredMemories, WireModel
 
 R = TypeVar("R")
 M = TypeVar("M", bound=WireModel)
@@ -83,6 +83,30 @@ class Many(Reply[list[M]]):
     def schema(self, ref_template: str) -> Json:
         items = {"type": "array", "items": {"$ref": ref_template.format(model=self.model.__name__)}}
         return {"type": "object", "required": [self.name], "properties": {self.name: items}}
+
+
+@dataclass(frozen=True, slots=True)
+class AllRestored(Reply[RestoredMemories]):
+    """The result is what was restored: ``memories``, and in ``existing`` the ids of those that were there before."""
+
+    @property
+    def models(self) -> Sequence[type[WireModel]]:
+        return (MemoryRecord,)
+
+    def encode(self, result: RestoredMemories) -> Json:
+        memories = [record.to_wire() for record in result]
+        return {"memories": memories} | ({} if result.existing is None else {"existing": sorted(result.existing)})
+
+    def decode(self, reply: Json) -> RestoredMemories:
+        existing = reply.get("existing")
+        if existing is not None and not all(isinstance(id, str) for id in existing):
+            raise TypeError("existing has what is no id")
+        return RestoredMemories((MemoryRecord.model_validate(record) for record in reply["memories"]), existing)
+
+    def schema(self, ref_template: str) -> Json:
+        memories = {"type": "array", "items": {"$ref": ref_template.format(model=MemoryRecord.__name__)}}
+        properties = {"memories": memories, "existing": {"type": "array", "items": {"type": "string"}}}
+        return {"type": "object", "required": ["memories"], "properties": properties}
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from ..operations import (
     Users,
 )
 from ..operations.batch import SET_BY_BACKEND
-from .replies import EntriesOfLog, Many, NoContent, Number, One
+from .replies import AllRestored, EntriesOfLog, Many, NoContent, Number, One
 from .route import Route
 
 ADD: Final = Route(Add, "POST", "/memories", "body", One(MemoryRecord), status=201, extra="extensions")
@@ -73,9 +73,7 @@ RESTORED: Final = Route(
     extra="extensions",
     ignored=SET_BY_BACKEND,
 )
-RESTORE: Final = Route(
-    Restore, "POST", "/memories/restore", "body", Many(MemoryRecord, "memories"), items={"records": RESTORED}
-)
+RESTORE: Final = Route(Restore, "POST", "/memories/restore", "body", AllRestored(), items={"records": RESTORED})
 PURGE: Final = Route(Purge, "POST", "/purge", "body", One(Purged))
 
 ROUTES: Final[tuple[Route[Any], ...]] = (

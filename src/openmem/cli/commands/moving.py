@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
+from urllib.parse import urlsplit
 
 import click
 
-from ...errors import InvalidRequestError
+from ...errors import InvalidRequestError, OMPError
 from ...transfer import (
     Changes,
     Choice,
@@ -30,7 +32,7 @@ from ...transfer.exporting import export_file, export_stream
 from ...transfer.importing import import_source, verify_source
 from ...transfer.migrating import migrate
 from ...transfer.readers.pam_export import export_pam
-from ..connection import connection_of_profile
+from ..connection import Connection, connection_of_profile
 from ..failures import EXIT_FAILED, EXIT_PARTLY, exit_status
 from ..plain import counted, one_line
 from ..progress import Progress as Shown
@@ -51,13 +53,21 @@ def _settings(session: Session | None, given: dict[str, Any]) -> ImportSettings:
     if given.get("turns"):
         options["turns"] = "true"
     users = {} if given["user_map"] is None else read_user_map(Path(given["user_map"]))
+    try:
+        changes = Changes(users, None if session is None else session.user, given["scope_prefix"])
+    except InvalidRequestError as error:
+        raise InvalidRequestError(_CHANGE.sub(lambda found: _CHANGES[found[0]], error.message)) from None
     return ImportSettings(
-        changes=Changes(users, None if session is None else session.user, given["scope_prefix"]),
+        changes=changes,
         options=options,
         dry_run=given.get("dry_run", False),
         rate=given.get("rate"),
         limit=given["limit"],
     )
+
+
+_CHANGES: Final = {"user_id": "--user-map", "scope": "--scope-prefix"}
+_CHANGE: Final = re.compile(r"^(user_id|scope)(?=:)")
 
 
 def _checked(session: Session, format: str, file: str, given: dict[str, Any]) -> tuple[ImportSettings, Source]:
@@ -81,6 +91,19 @@ def _resumable(session: Session) -> Iterator[None]:
 
 
 @contextmanager
+def _in_words_of(*connections: Connection) -> Iterator[None]:
+    """Have an error of the block name settings as the connection does whose server it is about."""
+    try:
+        yield
+    except OMPError as error:
+        for connection in connections:
+            url = urlsplit(str(connection.settings.get("base_url") or ""))
+            if url.hostname and url.netloc.rpartition("@")[2] in error.message and "in profile" not in error.message:
+                error.message = connection.given.translated(error.message)
+        raise
+
+
+@contextmanager
 def _report_file(path: str | None) -> Iterator[Callable[[ImportReport], None]]:
     """What writes a report to a file. That it cannot be written there is known before the work begins."""
     if path is None:
@@ -94,8 +117,14 @@ def _write_json(report: ImportReport, file: BinaryIO) -> None:
     file.write(json.dumps(report.to_json(), indent=2, ensure_ascii=False).encode() + b"\n")
 
 
-def _tell(session: Session, report: ImportReport, status: int) -> int:
-    """Tell a report, and return the exit status."""
+def _tell(session: Session, report: ImportReport, status: int, target: Connection) -> int:
+    """Tell a report, and return the exit status.
+
+    Args:
+        target: the backend, whose settings have the names that messages use.
+    """
+    if report.stopped is not None:
+        report.stopped.message = target.given.translated(report.stopped.message)
     session.output.document(report.to_json(), text=lambda: "\n".join(map(one_line, report.lines())))
     if report.stopped is not None:
         session.say_error(report.stopped)
@@ -152,7 +181,7 @@ def import_memories(session: Session, format: str, file: str, report_path: str |
     ):
         report = session.run(import_source(memory.client, format, source, settings, _shown(progress)))
         write(report)
-    return _tell(session, report, EXIT_PARTLY if report.invalid or report.failed else 0)
+    return _tell(session, report, EXIT_PARTLY if report.invalid or report.failed else 0, session.connection)
 
 
 def verify_memories(session: Session, file: str, format: str, report_path: str | None, **given: Any) -> int:
@@ -161,7 +190,7 @@ def verify_memories(session: Session, file: str, format: str, report_path: str |
         report = session.run(verify_source(memory.client, format, source, settings, _shown(progress)))
         write(report)
     is_same = report.is_complete and not report.written
-    return _tell(session, report, 0 if is_same else EXIT_FAILED)
+    return _tell(session, report, 0 if is_same else EXIT_FAILED, session.connection)
 
 
 def migrate_memories(
@@ -177,17 +206,19 @@ def migrate_memories(
         raise InvalidRequestError("--to: it is the profile of --from; name another one")
     settings = _settings(None, given)
     choice = Choice(users or None, scopes or None)
+    origin, to = connection_of_profile(source), connection_of_profile(target)
     with (
         _report_file(report_path) as write,
         _resumable(session),
-        connection_of_profile(source).open() as old,
-        connection_of_profile(target).open() as new,
+        _in_words_of(origin, to),
+        origin.open() as old,
+        to.open() as new,
         session.progress("exported") as exported,
         session.progress("read") as imported,
     ):
         _, report = session.run(migrate(old.client, new.client, choice, settings, _shown(exported), _shown(imported)))
         write(report)
-    return _tell(session, report, EXIT_PARTLY if report.invalid or report.failed else 0)
+    return _tell(session, report, EXIT_PARTLY if report.invalid or report.failed else 0, to)
 
 
 def _choice_options() -> list[click.Parameter]:

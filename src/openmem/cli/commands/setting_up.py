@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +20,10 @@ from ..failures import EXIT_FAILED
 from ..output import Column
 from ..plain import one_line
 from ..profiles import DEFAULT_PROFILE, KEYS, OWN_KEYS, SECRETS, config_path, read_config
-from ..session import Session, SessionCommand, client_command
+from ..session import Session, SessionCommand, client_command, confirm
 from ..settings_shown import SETTINGS_COLUMNS, shown_settings
 from ..streams import is_terminal, text_of
-from ..toml_lines import with_value
+from ..toml_lines import with_value, without_table
 
 SHELLS: Final = ("bash", "zsh", "fish", "powershell")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -55,15 +55,15 @@ def _value(key: str, text: str) -> Any:
     return value if isinstance(setting.kind, Whole | Seconds | Several) else text
 
 
-def _change(table: Sequence[str], key: str, value: Any) -> Path:
-    """Change one value of the file."""
+def _change(change: Callable[[str], str]) -> Path:
+    """Change the text of the file."""
     from ...transfer.atomic_file import atomic_file  # noqa: PLC0415 - much comes with it
 
     path = read_config().path
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     try:
-        changed = with_value(text, table, key, value)
+        changed = change(text)
     except ValueError as error:
         raise InvalidRequestError(f"{path}: {error}") from None
     with atomic_file(path.resolve()) as file:
@@ -124,7 +124,8 @@ def _set(session: Session, key: str, value: str | None, profile: str | None) -> 
     elif value is None:
         raise InvalidRequestError(f"{key}: give a value; {(_setting(key)).help}")
     table = ("profiles", _profile_name(profile))
-    path = _change(table, key, _value(key, text_of(value)))
+    given = _value(key, text_of(value))
+    path = _change(lambda text: with_value(text, table, key, given))
     session.output.note(f"{key} is set in the profile {table[1]} of {path}")
 
 
@@ -134,7 +135,7 @@ def _unset(session: Session, key: str, profile: str | None) -> None:
     values = read_config().profiles.get(table[1], {})
     if key not in values:
         raise InvalidRequestError(f"{key}: the profile {table[1]} does not have it")
-    _change(table, key, None)
+    _change(lambda text: with_value(text, table, key, None))
 
 
 def _list_profiles(session: Session) -> None:
@@ -157,8 +158,21 @@ def _provider_of(values: Any) -> str:
 
 def _use_profile(session: Session, name: str) -> None:
     read_config().profile(name)
-    _change((), "profile", name)
+    _change(lambda text: with_value(text, (), "profile", name))
     session.output.note(f"the profile {name} is used from now on")
+
+
+def _remove_profile(session: Session, name: str, is_sure: bool) -> None:
+    file = read_config()
+    file.profile(name)
+    confirm(session, f"Remove the profile {name} for good?", is_sure)
+
+    def removed(text: str) -> str:
+        changed = without_table(text, ("profiles", name))
+        return with_value(changed, (), "profile", None) if file.chosen == name else changed
+
+    path = _change(removed)
+    session.output.note(f"the profile {name} is removed from {path}; the memories of its backend stay")
 
 
 def _completion(session: Session, shell: str) -> None:
@@ -211,9 +225,16 @@ config_command = click.Group(
 )
 profile_command = click.Group(
     "profile",
-    help="List profiles, and choose one.",
+    help="List profiles, choose one, and remove one.",
     commands=[
         _command("list", "List the profiles. The one that is used has a star.", _list_profiles),
+        _command(
+            "remove",
+            "Remove a profile. The memories of its backend stay.",
+            _remove_profile,
+            click.Argument(["name"], metavar="NAME"),
+            click.Option(["is_sure", "-y", "--yes"], is_flag=True, help="Do not ask."),
+        ),
         _command("use", "Use a profile from now on.", _use_profile, click.Argument(["name"], metavar="NAME")),
     ],
 )

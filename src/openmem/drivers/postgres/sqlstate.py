@@ -85,7 +85,7 @@ def unreachable(reason: str) -> ConnectionFailedError:
     """The error for a server that cannot be reached or stopped answering."""
     return ConnectionFailedError(
         f"PostgreSQL cannot be reached: {' '.join(reason.split()) or 'the connection was lost'}; "
-        "check that the server runs and url names its host and port"
+        "check that the server runs, and that url= names its host and port"
     )
 
 

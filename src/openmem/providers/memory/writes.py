@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..._ids import new_memory_id, new_memory_ids
 from ...analysis import MemoryTerms
 from ...errors import InvalidRequestError
-from ...models import MemoryRecord, MemoryRecords
+from ...models import MemoryRecord, MemoryRecords, RestoredMemories
 from ...operations import Add, AddMany, Delete, DeleteMany, Operation, Put, Restore, RestoredMemory, Update
 from ..base import Call
 from ..conflicts import check_given_ids, key_in_use, other_version, other_version_of_key
@@ -213,17 +213,17 @@ class Writes(StoreProvider):
 
         return await self._run(self._store.size_of(op.user_id), delete)
 
-    async def restore(self, op: Restore, call: Call) -> MemoryRecords:
+    async def restore(self, op: Restore, call: Call) -> RestoredMemories:
         check_given_ids(op)
         if not op.records:
-            return []
+            return RestoredMemories()
         reads = await self._read(op.records)
         restored = await self._run(len(op.records), lambda: self._restore_all(op, call, reads))
         if op.progress is not None:
             op.progress(len(restored), len(restored))
         return restored
 
-    def _restore_all(self, op: Restore, call: Call, reads: Sequence[Read]) -> MemoryRecords:
+    def _restore_all(self, op: Restore, call: Call, reads: Sequence[Read]) -> RestoredMemories:
         with self._store.exclusive():
             now = self._store.now()
             keys: set[tuple[str, str | None, str]] = set()
@@ -241,7 +241,7 @@ class Writes(StoreProvider):
                 stored = self._store_new(given, id, read, now)
                 self._log_write("restore", stored.user_id, call, record=stored)
             found = {one.id: self._store.at(one.id).record for one in op.records}
-        return [found[one.id].model_copy(deep=True) for one in op.records]
+        return RestoredMemories((found[one.id].model_copy(deep=True) for one in op.records), found.keys() - new.keys())
 
     async def _read(self, adds: Sequence[Add], since: datetime | None = None) -> Sequence[Read]:
         """What a search compares of new memories: nothing of those that none may find.

@@ -15,6 +15,7 @@ from ...models import (
     MemoryRecord,
     MemoryRecords,
     Purged,
+    RestoredMemories,
     SearchResult,
     SearchResults,
     UserPage,
@@ -304,14 +305,17 @@ class PassthroughProvider(Provider):
     async def forget_user(self, op: ForgetUser, call: Call) -> Erased:
         return await self._exchange.perform(routes.FORGET_USER, op, call, may_repeat=False)
 
-    async def restore(self, op: Restore, call: Call) -> MemoryRecords:
+    async def restore(self, op: Restore, call: Call) -> RestoredMemories:
         """In one request, or in as many as the server's bound on a body makes necessary."""
-        restored: MemoryRecords = []
+        restored = RestoredMemories()
         for batch in await self.ports.to_thread(in_bodies, op.records):
             part = Restore(records=batch)
             records = await self._exchange.perform_large(routes.RESTORE, part, call, len(batch), may_repeat=True)
             self._verify.restored(records, batch)
-            restored += records
+            known, existing = restored.existing, records.existing
+            restored = RestoredMemories(
+                [*restored, *records], None if known is None or existing is None else known | existing
+            )
             if op.progress is not None:
                 op.progress(len(restored), len(op.records))
         return restored

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from ...errors import ConflictError
-from ...models import MemoryRecords
+from ...models import MemoryRecords, RestoredMemories
 from ...operations import Add, AddMany, InRecord, Progress, Restore
 from ...ports import Ports
 from ...ports.errors import DuplicateKeyError
@@ -50,11 +50,11 @@ class Bulk:
         _tell(op.progress, len(records), len(op.records))
         return records
 
-    async def restore(self, op: Restore, call: Call) -> MemoryRecords:
+    async def restore(self, op: Restore, call: Call) -> RestoredMemories:
         """Store memories as they were. Those that are there stay as they are."""
         check_given_ids(op)
         if not op.records:
-            return []
+            return RestoredMemories()
         records = await self._transact(lambda transaction: self._restore_all(op, call, transaction))
         _tell(op.progress, len(records), len(op.records))
         return records
@@ -108,7 +108,7 @@ class Bulk:
         is_readable = {id: granted.matches(record.scope) for id, record in superseded.items()}
         return [without_names(record, is_readable) for record in records]
 
-    async def _restore_all(self, op: Restore, call: Call, transaction: Transaction) -> MemoryRecords:
+    async def _restore_all(self, op: Restore, call: Call, transaction: Transaction) -> RestoredMemories:
         batches = self.db.sql.batches
         given = {record.id: record for record in op.records}
         await transaction.execute(batches.remove_expired(list(given)))
@@ -127,8 +127,8 @@ class Bulk:
         # In the order of ids, so that two calls with the same memories never wait for each other.
         memories.sort(key=lambda new: new.id)
         stored = await self._store(op.verb, memories, call, op.progress, transaction)
-        found |= {record.id: record for record in stored}
-        return [found[record.id] for record in op.records]
+        all_records = found | {record.id: record for record in stored}
+        return RestoredMemories((all_records[record.id] for record in op.records), found)
 
     async def _last_ordinals(self, records: Sequence[Add], transaction: Transaction) -> dict[str, int]:
         users = list(dict.fromkeys(record.user_id for record in records))

@@ -21,6 +21,7 @@ from ...models import (
     MemoryRecord,
     MemoryRecords,
     Purged,
+    RestoredMemories,
     SearchResults,
     UserPage,
 )
@@ -224,7 +225,7 @@ class PostgresProvider(Provider):
     async def add_many(self, op: AddMany, call: Call) -> MemoryRecords:
         return await self._bulk.add_many(op, call)
 
-    async def restore(self, op: Restore, call: Call) -> MemoryRecords:
+    async def restore(self, op: Restore, call: Call) -> RestoredMemories:
         return await self._bulk.restore(op, call)
 
     async def put(self, op: Put, call: Call) -> MemoryRecord:

@@ -56,7 +56,9 @@ class RestoreContract(Contract):
             random.Random(1).shuffle(given)
         half = len(given) // 2
         for part in (given[:half], given[half:], given):
-            assert await self.memory.restore(part) == part
+            restored = await self.memory.restore(part)
+            assert restored == part
+            assert restored.existing == frozenset(record.id for record in given if part is given)
         assert (await self.memory.list(self.user, limit=500)).items == before[::-1]
         found = [hit.memory for hit in await self.memory.search("likes tea", self.user, limit=100)]
         assert {record.id for record in found} == {record.id for record in searched}

@@ -13,7 +13,7 @@ from ..records import RECORD_FIELDS, Item, Loss, Place, Problem
 from ..sources import Source
 from .canonical_json import canonical
 from .fields import Fields, earliest, fits_metadata, imported_from, is_name, record, time_of
-from .pam_terms import FORMAT, OURS, TYPES, content_hash
+from .pam_terms import FORMAT, METHODS, OURS, TYPES, content_hash, relation_id, type_of
 
 Row = dict[str, Any]
 
@@ -102,28 +102,49 @@ def memory(place: Place, row: Row, user_id: str | None, links: _Links) -> Item:
         tags.append(kind)
     is_ours = isinstance(metadata.get(OURS), dict)
     ours = _ours(metadata.pop(OURS)) if is_ours else {}
+    relations = links.relations.pop(str(row.get("id")), [])
+    if is_ours:
+        _drop_written(row, ours, fields, provenance)
+        relations = [relation for relation in relations if not _is_written(relation)]
     if not fits_metadata(metadata):
         fields.left["metadata"] = metadata
         metadata = {}
     for name, part in (("temporal", temporal), ("confidence", confidence), ("provenance", provenance)):
         if part.left:
             fields.left[name] = part.left
-    relations = links.relations.pop(str(row.get("id")), [])
     if relations:
         fields.left["relations"] = relations
     extension = ours.pop(f"x-{FORMAT}", None)
-    fields.left |= extension if isinstance(extension, dict) else {}
+    for name, value in (extension if isinstance(extension, dict) else {}).items():
+        both = isinstance(value, dict) and isinstance(fields.left.get(name), dict)
+        fields.left[name] = fields.left[name] | value if both else value
     given: Row = {
         "tags": tags, "metadata": metadata, "confidence": current, "created_at": created, "updated_at": updated,
         "valid_from": begins, "valid_to": ends, "source": imported_from(platform, source_id),
         "supersedes": [id for id in dict.fromkeys(links.replaced.get(str(source_id), [])) if id != source_id],
     }  # fmt: skip
     if is_ours:
-        if kind == "fact":
-            fields.drop("type")
         for name in {"tags", "source"} - ours.keys():
             del given[name]
     return record(FORMAT, fields, place, content, source_id=source_id, user_id=user_id, **given | ours)
+
+
+def _drop_written(row: Row, ours: Row, fields: Fields, provenance: Fields) -> None:
+    """Drop what openmem's own writer adds to a memory. What was in `FORMAT`'s extension before is in `ours`."""
+    tags, source = ours.get("tags"), ours.get("source")
+    if row.get("type") == type_of(tags if isinstance(tags, list) else ()):
+        fields.drop("type")
+    if row.get("status") == "superseded":
+        fields.drop("status")
+    kind = source.get("type") if isinstance(source, dict) else None
+    if isinstance(kind, str) and provenance.left.get("extraction_method") == METHODS.get(kind):
+        provenance.drop("extraction_method")
+
+
+def _is_written(relation: Row) -> bool:
+    """Whether a relation is one that openmem's own writer adds."""
+    ends = relation.get("from"), relation.get("to")
+    return relation.get("type") == "supersedes" and relation.get("id") == relation_id(str(ends[0]), str(ends[1]))
 
 
 def _ours(kept: Row) -> Row:

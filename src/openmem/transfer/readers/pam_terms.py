@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 FORMAT: Final = "pam"
@@ -19,3 +20,17 @@ def content_hash(content: str) -> str:
     """The digest by which the format tells whether two memories say the same."""
     text = " ".join(unicodedata.normalize("NFC", content.strip().lower()).split())
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+METHODS: Final = {"explicit": "explicit_user_input", "extracted": "llm_inference", "imported": "api_export"}
+"""How a memory came to be, by ``source.type``."""
+
+
+def type_of(tags: Iterable[str]) -> str:
+    """The type that openmem writes for a memory of none."""
+    return next((tag for tag in tags if tag in TYPES and tag != "custom"), "fact")
+
+
+def relation_id(begin: str, end: str) -> str:
+    """The id that openmem writes for the relation of two memories."""
+    return f"{begin}>{end}"

@@ -15,13 +15,12 @@ from uuid import uuid4
 
 from ...models import MemoryRecord
 from .canonical_json import canonical
-from .pam_terms import FORMAT, OURS, TYPES, content_hash
+from .pam_terms import FORMAT, METHODS, OURS, TYPES, content_hash, relation_id, type_of
 
 Row = dict[str, Any]
 
 _TAG: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _PLATFORM: Final = re.compile(r"[a-z0-9_-]{2,32}")
-_METHODS: Final = {"explicit": "explicit_user_input", "extracted": "llm_inference", "imported": "api_export"}
 _OURS: Final[tuple[str, ...]] = (
     "scope", "tags", "source", "key", "version", "expires_at", "indexed", "supersedes",
 )  # fmt: skip
@@ -45,7 +44,7 @@ def pam_document(memories: Iterable[MemoryRecord], owner: str, *, exported_at: d
     known = {record.id for record in records}
     relations = [
         {
-            "id": f"{record.id}>{id}",
+            "id": relation_id(record.id, id),
             "from": record.id,
             "to": id,
             "type": "supersedes",
@@ -76,7 +75,7 @@ def _memory(record: MemoryRecord, replaced_by: MemoryRecord | None) -> Row:
     tags = record.tags or []
     kind = before.get("type")
     if kind not in TYPES or (kind == "custom" and not isinstance(before.get("custom_type"), str)):
-        kind = next((tag for tag in tags if tag in TYPES and tag != "custom"), "fact")
+        kind = type_of(tags)
     source = record.source
     ours: Row = {name: wire[name] for name in _OURS if name in wire and (name != "indexed" or not record.indexed)}
     ours |= {name: value for name, value in record.extensions.items() if name != f"x-{FORMAT}" or before}
@@ -117,7 +116,7 @@ def _memory(record: MemoryRecord, replaced_by: MemoryRecord | None) -> Row:
 def _provenance(before: Row, app: str | None, kind: str | None) -> Row:
     given = before.get("provenance")
     kept = dict(given) if isinstance(given, dict) else {}
-    method = None if kind is None else _METHODS.get(kind)
+    method = None if kind is None else METHODS.get(kind)
     if method is not None:
         kept.setdefault("extraction_method", method)
     return kept | {"platform": app if app is not None and _PLATFORM.fullmatch(app) else "openmem"}
