@@ -37,6 +37,7 @@ def templates() -> Environment:
         "time": shown_time,
         "local": local_time,
         "excerpt": excerpt,
+        "has_hidden": has_hidden,
         "pretty_json": pretty_json,
         "number": lambda value: f"{value:,}",
     }
@@ -82,6 +83,11 @@ def visible(text: object) -> Markup:
 def visible_text(text: str) -> str:
     """The same for a name within a picture, which has no elements."""
     return "".join(part if shown is None else shown for part, shown in parts_of(text))
+
+
+def has_hidden(text: str) -> bool:
+    """Whether there is something in a text that cannot be seen."""
+    return any(shown is not None for _, shown in parts_of(text))
 
 
 def excerpt(text: str) -> str:
