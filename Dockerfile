@@ -1,4 +1,4 @@
-# omp-server with the providers postgres and passthrough, and every embedder.
+# omp-server with the providers postgres and passthrough, every embedder, and the memory browser.
 #
 # Nothing secret goes in: keys and passwords come when it runs. It listens on all of the container's
 # interfaces, and therefore does not start without a file of keys. It needs no writable root.
@@ -10,7 +10,7 @@ COPY constraints.txt ./
 RUN python -m venv /opt/omp && /opt/omp/bin/pip install --upgrade pip --constraint constraints.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
-RUN /opt/omp/bin/pip install '.[server,openai]' wordllama --constraint constraints.txt --build-constraint constraints.txt \
+RUN /opt/omp/bin/pip install '.[server,ui,openai]' wordllama --constraint constraints.txt --build-constraint constraints.txt \
     && /opt/omp/bin/pip uninstall --yes pip
 
 FROM python:3.13.9-slim-trixie

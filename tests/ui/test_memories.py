@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,9 +13,10 @@ import httpx
 import pytest
 
 from openmem import Memory, NotFoundError
+from openmem.server import OmpServerConfig
 from openmem.server.keys import KeysFile
 
-from ..server.harness import Running
+from ..server.harness import Running, running
 from .pages import Element, parsed, post, sign_in
 
 HOSTILE = "<script>alert(1)</script>\"'&amp; \u202egnp.exe\u202c z\u200bero <img src=x onerror=alert(1)> \U000e0041"
@@ -446,3 +449,36 @@ def test_a_memory_that_is_gone_is_told(browser: httpx.Client, memory: Memory) ->
     parsed(post(browser, "/ui/memories", fields), 404)
     with pytest.raises(NotFoundError):
         memory.get(id)
+
+
+def test_a_backend_that_is_away_is_an_error_and_no_empty_list() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    settings = {"url": f"postgresql://127.0.0.1:{port}/away", "embedder": "hashing"}
+    with running(OmpServerConfig(settings=settings, ui=True, loopback_only=True)) as server, server.client() as client:
+        for path in ("users", "memories?user_id=maya", "facets?user_id=maya", "memory?id=mem_1&user_id=maya"):
+            page = parsed(client.get(f"/ui/{path}"), 503)
+            assert "the backend is not available" in page.one("div", role="alert").text
+            assert str(port) not in page.text
+            assert not list(page.all("table"))
+
+
+def test_the_log_has_no_user_no_text_and_no_key(
+    keyed_server: Running, keys: KeysFile, memory: Memory, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = memory.add(content="Maya is vegan", user_id="logged user")
+    key = keys.create(app="reader")
+    caplog.set_level(logging.DEBUG)
+    with keyed_server.client(headers={"Sec-Fetch-Site": "same-origin"}) as client:
+        sign_in(client, key)
+        token = client.cookies["omp_ui"]
+        for path in (
+            "users?prefix=logged",
+            "memories?user_id=logged+user",
+            f"memory?id={record.id}&user_id=logged+user",
+        ):
+            assert client.get(f"/ui/{path}").status_code == 200
+        post(client, "/ui/edit", {"id": record.id, "user_id": "logged user", "content": "Maya eats eggs"})
+    lines = [line.getMessage() for line in caplog.records if line.name.startswith("openmem")]
+    assert any("path=/ui/memories status=200" in line for line in lines)
+    assert not [line for line in lines if any(text in line for text in ("logged", "vegan", "eggs", key, token))]
