@@ -27,49 +27,13 @@
 
 BEGIN;
 
--- Store a memory that supersedes none. One row: its record.
-WITH
--- One row: the memory as it is stored.
-added AS (
-    INSERT INTO openmem.memories AS m (
-        id, bucket, user_id, ordinal, created_at, content, scope, tags, source, confidence,
-        valid_from, valid_to, supersedes, embedding_model, embedding, terms, analysis, utc_offset, extensions,
-        metadata, key, version, expires_at, indexed
-    )
-    SELECT :id::text, :bucket::smallint, :user_id::text,
-        -- One more than the user's newest memory has, but for :later memories that are stored already, and as many more as
-        -- there are :earlier ones that are yet to be stored before this one, both told by ids with commas between them. Not
-        -- max(ordinal): a planner that expects few memories of a user reads them all.
-        coalesce((
-            SELECT newest.ordinal + (
-                SELECT count(*) FROM unnest(string_to_array(:earlier::text, ',')) AS earlier WHERE earlier > newest.id
-            )
-            FROM openmem.memories newest
-            WHERE newest.bucket = :bucket::smallint AND newest.user_id = :user_id::text
-                AND strpos(:later::text, newest.id) = 0
-            ORDER BY newest.ordinal DESC LIMIT 1
-        ), cardinality(string_to_array(:earlier::text, ','))) + 1,
-        now(), :content::text, :scope::text, :tags::text[], :source::json, :confidence::float8,
-        :valid_from::timestamptz, :valid_to::timestamptz, :supersedes::text[],
-        :embedding_model::text, :embedding::public.halfvec, :terms::text::public.sparsevec,
-        :analysis::int, :utc_offset::int, :extensions::json,
-        :metadata::text::jsonb, :key::text, 1, :expires_at::timestamptz, :indexed::boolean
-    RETURNING
-        m.id, m.content, m.user_id, m.created_at, m.scope, m.tags, m.source::text, m.confidence,
-        m.valid_from, m.valid_to, m.supersedes, m.embedding_model, m.updated_at, m.metadata::text, m.key,
-        m.version, m.expires_at, m.indexed, m.extensions::text
-),
--- One row.
-audit_entry AS (
-    SELECT :bucket::smallint AS bucket, added.user_id, coalesce(:app::text, added.source::json ->> 'app') AS app,
-        'add' AS action, added.id AS memory_id, added.scope
-    FROM added
-),
--- The entries in the audit log, one row per row of audit_entry, in the transaction of what they tell of.
-audit AS (
-    INSERT INTO openmem.audit_log (bucket, user_id, app, action, memory_id, scope, request_id)
-    SELECT e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text FROM audit_entry e
-)
-SELECT * FROM added;
+-- Store a memory that supersedes none. One row: when it was created.
+SELECT openmem.add_memory(
+    :id::text, :bucket::smallint, :user_id::text, :earlier::text, :later::text, :content::text, :scope::text,
+    :tags::text[], :source::json, :confidence::float8, :valid_from::timestamptz, :valid_to::timestamptz,
+    :supersedes::text[], :embedding_model::text, :embedding::public.halfvec, :terms::text, :analysis::int,
+    :utc_offset::int, :extensions::json, :metadata::text, :key::text, :expires_at::timestamptz, :indexed::boolean,
+    :app::text, :request_id::text, true
+);
 
 ROLLBACK;

@@ -57,15 +57,6 @@ audit_entry AS (
     SELECT :bucket::smallint AS bucket, origin.user_id, coalesce(:app::text, origin.source::json ->> 'app') AS app,
         'history' AS action, origin.id AS memory_id, origin.scope
     FROM origin WHERE origin.is_allowed
-),
--- One row. A reader does not wait until its audit entry is on the disk: before the entry is written, this switches
--- synchronous commit off for the running transaction. MATERIALIZED, so that it runs once.
-async_commit AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
--- The entries in the audit log, one row per row of audit_entry.
-audit AS (
-    INSERT INTO openmem.audit_log (bucket, user_id, app, action, memory_id, scope, request_id)
-    SELECT e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text
-    FROM async_commit, audit_entry e
 )
 SELECT origin.scope AS origin_scope, shown.*
 FROM origin LEFT JOIN LATERAL (
@@ -94,6 +85,12 @@ FROM origin LEFT JOIN LATERAL (
     WHERE (:readable_paths::text[] IS NULL OR m.scope = ANY (:readable_paths::text[])
         OR m.scope ^@ ANY (:readable_prefixes::text[]))
 ) shown ON true
+WHERE -- True, once the entries are in the audit log. A function writes them, so that a database that is sharded by bucket runs
+-- the whole statement in one place.
+(
+    SELECT count(openmem.log_read(e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text))
+    FROM audit_entry e
+) >= 0
 ORDER BY shown.created_at, shown.id;
 
 ROLLBACK;

@@ -15,7 +15,7 @@ from openmem.ports.postgres import Statement
 from ..docs.pages import blocks
 from ..pure.test_statements import statements
 from ..servers import Server
-from .plans import nodes
+from .plans import rows_fetched
 
 USER = "maya"
 TABLES = ("memories", "audit_log", "idempotency_keys")
@@ -109,11 +109,7 @@ def test_a_verb_touches_one_partition(store: tuple[str, list[AuditEntry]], mode:
 
 def partitions(admin: psycopg.Connection[Any], statement: Statement[Any]) -> set[str]:
     """The partitions that a statement reads when it runs."""
-    return {
-        node["Relation Name"]
-        for node in nodes(admin, statement)
-        if "Relation Name" in node and node["Node Type"] != "ModifyTable"
-    }
+    return set(rows_fetched(admin, statement))
 
 
 def test_reembedding_reaches_every_partition(store: tuple[str, list[AuditEntry]]) -> None:

@@ -19,9 +19,6 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "docs" / "sql").glob("*.sql"))
 MEMORY = "mem_6b1f000000000000n5"
 SHOW_THE_MEMORY = {
-    "add",
-    "add_once",
-    "add_superseding",
     "added_before",
     "get",
     "list",

@@ -111,7 +111,8 @@ def statements(
     yield "history", sql.reads.history(History(id=ID), CALL)
     selected = DeleteMany(user_id=MARK, **filters)
     yield "delete batch", deletions.delete_selected(selected.selection(unlimited.grants))(Position(NOW, MARK))
-    yield "log", deletions.log(selected, unlimited)
+    if (log := deletions.log(selected, unlimited)) is not None:
+        yield "log", log
     yield "forget memories", deletions.forget_memories(forget)(None)
     yield "forget keys", deletions.forget_keys(forget)(None)
     yield "forget audit entries", deletions.forget_audit_entries(forget)(None)
@@ -144,9 +145,11 @@ def test_what_is_logged(mode: AuditMode) -> None:
     reads = {"get", "list", "list on", "list oldest", "list updated", "search exact", "search indexed", "context"}
     reads |= {"get by key", "count", f"count {[MARK]}", "count None", "history"}
     reads |= {f"facets by {by}" for by in ("scope", "tag", "app", f"metadata.{MARK}")}
-    logged = {name for name, statement in statements(mode) if "INSERT INTO memory_schema.audit_log" in statement.sql}
+    writing = r"memory_schema\.\w+_memory(_once)?\([^)]*[ (]true[,\s]|INSERT INTO memory_schema\.audit_log"
+    calls = {name: statement.sql for name, statement in statements(mode)}
+    logged = {name for name, sql in calls.items() if re.search(rf"{writing}|memory_schema\.log_read", sql)}
     assert logged == {"all": writes | reads, "writes": writes, "off": set()}[mode]
-    hurried = {name for name, statement in statements(mode) if "synchronous_commit" in statement.sql}
+    hurried = {name for name, sql in calls.items() if "memory_schema.log_read(" in sql}
     assert hurried == (reads if mode == "all" else set())
 
 
@@ -174,7 +177,7 @@ QUERIES = [
 def test_a_query_names_the_bucket_of_every_row(query: Query) -> None:
     table = r"memory_schema\.(?:memories|audit_log|idempotency_keys)"
     read = re.findall(rf"(?:FROM|JOIN|UPDATE) {table}\b *(\w*)", query.text)
-    named = re.findall(r"(\w+)\.bucket = (?::bucket::smallint|\w+\.bucket)", query.text)
+    named = re.findall(r"(\w+)\.bucket = (?::bucket::smallint|\w+\.bucket|ANY \(:buckets::smallint\[\]\))", query.text)
     assert Counter(read) == Counter(named)
     inserted = re.findall(rf"INSERT INTO {table}[\w ]* \(([^)]+)\)", query.text)
     assert all("bucket" in columns.split(", ") for columns in inserted)

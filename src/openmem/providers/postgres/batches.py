@@ -57,6 +57,8 @@ _RECEIVED: Final[Mapping[str, Callable[[Any], bytes]]] = {
 }
 """The columns that COPY fills, and how PostgreSQL receives their values in binary."""
 
+_ENTRY: Final = ("bucket", "user_id", "app", "action", "memory_id", "scope", "request_id")
+
 
 class New(NamedTuple):
     """A memory that is to be stored, and what it has besides the arguments of `add`.
@@ -92,7 +94,6 @@ class Batches:
         self._schema = catalog.schema
         self._transaction_time = catalog.query("transaction_time")
         self._last_ordinals = catalog.query("last_ordinals")
-        self._log_added = catalog.query("log_added")
         self._add_many_once = catalog.query("add_many_once")
         self._find = catalog.query("find_many")
         self._remove_expired = catalog.query("remove_expired")
@@ -191,15 +192,16 @@ class Batches:
         }
         return self._free_keys.bind(values, lambda rows: frozenset(row[0] - 1 for row in rows))
 
-    def log(self, action: str, ids: Sequence[str], call: Call) -> Statement[None]:
-        """Log what stored memories, in their order."""
-        values = {
-            **_values_of_ids(ids),
-            "action": action,
-            "app": call.app,
-            "request_id": call.request_id,
-        }
-        return self._log_added.bind(values, lambda rows: None)
+    def log(self, action: str, records: MemoryRecords, call: Call) -> Copy:
+        """The audit entries of what stored memories, in their order."""
+        entries = (
+            (
+                binary.small_number(bucket_of(record.user_id)),
+                *map(_text, (record.user_id, _app_of(record, call), action, record.id, record.scope, call.request_id)),
+            )
+            for record in records
+        )
+        return Copy(self._schema, "audit_log", _ENTRY, binary.copy_payload(entries))
 
     def close_superseded(self, op: AddMany, call: Call) -> Statement[Mapping[str, bool]]:
         """Close the validity of the memories that those of an `add_many` supersede.
@@ -231,6 +233,17 @@ class Batches:
             **scope_values("readable", call.grants.read),
         }
         return self._close_superseded.bind(values, decode)
+
+
+def _text(value: str | None) -> bytes | None:
+    return None if value is None else binary.text(value)
+
+
+def _app_of(record: MemoryRecord, call: Call) -> str | None:
+    """The app that an audit entry of a memory names: the caller's name, else what the memory's source says."""
+    if call.app is not None or record.source is None:
+        return call.app
+    return record.source.app
 
 
 def _values_of_ids(ids: Sequence[str]) -> dict[str, object]:

@@ -174,8 +174,7 @@ class Bulk:
             batch = following
             following = await transaction.copy(batch.rows, prepare)
             if self.is_audited:
-                ids = [record.id for record in batch.records]
-                await transaction.execute(self.db.sql.batches.log(action, ids, call))
+                await transaction.copy(self.db.sql.batches.log(action, batch.records, call), _nothing)
             stored += batch.records
             if following is not None:
                 _tell(progress, len(stored), len(memories))
@@ -187,6 +186,10 @@ class Bulk:
         vectors = await self.embedder.embed(contents) if read else ()
         terms = await self.analysis.memories(contents, [new.moment for new in read])
         return await self.ports.run_cpu(self.db.sql.batches.batch, memories, self.embedder.model, vectors, terms)
+
+
+async def _nothing() -> None:
+    """What is done while audit entries are stored."""
 
 
 def _tell(progress: Progress | None, done: int, total: int) -> None:

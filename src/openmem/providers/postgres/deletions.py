@@ -50,7 +50,7 @@ class Deletions:
             )
             for kind, part in NAMED.items()
         }
-        self._log = catalog.query("log_deleted_many")
+        self._log = None if catalog.audit == "off" else catalog.query("log_deleted_many")
         self._forget_memories = catalog.query("forget_memories")
         self._forget_keys = catalog.query("forget_keys")
         self._forget_audit_entries = catalog.query("forget_audit_entries")
@@ -78,8 +78,10 @@ class Deletions:
             for start in range(0, len(names), BATCH_ROWS)
         ]
 
-    def log(self, op: DeleteMany, call: Call) -> Statement[None]:
-        """Log a `delete_many`."""
+    def log(self, op: DeleteMany, call: Call) -> Statement[None] | None:
+        """Log a `delete_many`; None without an audit log."""
+        if self._log is None:
+            return None
         values = {
             "bucket": bucket_of(op.user_id),
             "user_id": op.user_id,

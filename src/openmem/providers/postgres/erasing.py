@@ -35,7 +35,8 @@ class Eraser:
                     deleted += await transaction.execute(statement)
             else:
                 deleted = await _remove(transaction, self._statements.delete_selected(selection))
-            await transaction.execute(self._statements.log(op, call))
+            if (entry := self._statements.log(op, call)) is not None:
+                await transaction.execute(entry)
             return deleted
 
         return await self._in_transaction(work)

@@ -16,6 +16,8 @@ from .sql.parts import RECORD
 _TIMES: Final = ("created_at", "valid_from", "valid_to", "updated_at", "expires_at")
 _LARGE_FLOAT: Final = 1e16
 """From here on Python writes a float with an exponent, and PostgreSQL gives it back as a whole number."""
+_NEW: Final[Mapping[str, object]] = {"updated_at": None, "version": 1}
+"""Columns of which the caller of `add` gives no value, but for the time."""
 
 
 def to_record(row: Row) -> MemoryRecord:
@@ -33,6 +35,15 @@ def to_record(row: Row) -> MemoryRecord:
         fields["metadata"] = json.loads(fields["metadata"])
     fields["status"] = "stored"
     return construct_record(fields, {} if extensions is None else json.loads(extensions))
+
+
+def to_new_record(values: Mapping[str, object], created_at: datetime) -> MemoryRecord:
+    """The record of a memory that was stored as it is given.
+
+    Args:
+        values: what `values_of` gives, and perhaps more of the columns.
+    """
+    return to_record([values[column] if column in values else _NEW.get(column, created_at) for column in RECORD])
 
 
 def values_of(id: str, op: Add, model: str | None) -> dict[str, object]:

@@ -24,18 +24,12 @@ from ..validity import check_order
 from . import binary
 from .additions import Addition
 from .reads import Seen
-from .rows import metadata_json, minutes, to_list, to_record, values_of
+from .rows import metadata_json, minutes, to_list, to_new_record, to_record, values_of
 from .sql import Catalog
 from .sql.parts import scope_values
 
 READ_FIELDS: Final = frozenset({"content", "valid_from"})
 """Fields of which a search compares something: a text and the date that it is from."""
-
-_PUT_PARTS: Final = {
-    "new_supersedes": "CASE WHEN kept.id IS NULL OR kept.id = ANY (:supersedes::text[]) THEN :supersedes::text[]\n"
-    "    ELSE coalesce(:supersedes::text[], '{}') || kept.id END",
-    "new_version": "coalesce(kept.version, 1)",
-}
 
 
 class AddedBefore(NamedTuple):
@@ -66,9 +60,8 @@ class Writes:
 
     def __init__(self, catalog: Catalog) -> None:
         self._add = catalog.query("add")
-        self._add_superseding = catalog.query("add_superseding")
         self._add_once = catalog.query("add_once")
-        self._put = catalog.query("put", further=_PUT_PARTS)
+        self._put = catalog.query("put")
         self._added_before = catalog.query("added_before")
         self._update = catalog.query("update")
         self._delete = catalog.query("delete")
@@ -79,14 +72,15 @@ class Writes:
             return self._add_with_key(op.key, addition, op, call, read)
         values = _values_of_new(addition, op, call, read)
         if not op.supersedes:
-            return self._add.bind(values, lambda rows: to_record(rows[0]))
+            return self._add.bind(values, lambda rows: to_new_record(values, rows[0][0]))
 
         def decode(rows: Sequence[Row]) -> MemoryRecord:
-            unknown, already_ended, *columns = rows[0]
+            unknown, already_ended, _, _, created_at, supersedes = rows[0]
             check_superseded(unknown, already_ended)
-            return to_record(columns)
+            return to_new_record({**values, "supersedes": supersedes}, created_at)
 
-        return self._add_superseding.bind(values | _values_of_superseding(op, call), decode)
+        without_key = {"idempotency_key": None, "fingerprint": None}
+        return self._add_once.bind(values | _values_of_superseding(op, call) | without_key, decode)
 
     def _add_with_key(self, key: str, addition: Addition, op: Add, call: Call, read: Read) -> Statement[MemoryRecord]:
         def decode(rows: Sequence[Row]) -> MemoryRecord:
@@ -130,9 +124,11 @@ class Writes:
         assert call.idempotency_key is not None
 
         def decode(rows: Sequence[Row]) -> MemoryRecord | AddedBefore:
-            unknown, already_ended, memory_id, fingerprint, *columns = rows[0]
+            unknown, already_ended, memory_id, fingerprint, created_at, supersedes = rows[0]
             check_superseded(unknown, already_ended)
-            return to_record(columns) if memory_id == addition.id else AddedBefore(memory_id, fingerprint)
+            if memory_id != addition.id:
+                return AddedBefore(memory_id, fingerprint)
+            return to_new_record({**values, "supersedes": supersedes}, created_at)
 
         values = {
             **_values_of_new(addition, op, call, read),

@@ -64,4 +64,6 @@ MIGRATIONS: Final = (
     Migration(5, "baselines"),
     Migration(6, "records"),
     Migration(7, "record_indexes", is_transactional=False),
+    Migration(8, "writing"),
+    Migration(9, "bulk_writing"),
 )

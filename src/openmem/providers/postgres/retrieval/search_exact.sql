@@ -101,7 +101,7 @@ audit_entry AS (
     SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, :verb::text AS action,
         NULL AS memory_id, :scope::text AS scope
     FROM size WHERE NOT is_large_user
-){audit_read}
+)
 SELECT size.is_large_user, ranked.score{explained},
     {readable_columns}
 FROM size LEFT JOIN (
@@ -110,4 +110,5 @@ FROM size LEFT JOIN (
         SELECT * FROM {schema}.memories m WHERE m.id = ranked.id AND m.bucket = :bucket::smallint OFFSET 0
     ) m
 ) ON true
+WHERE {is_logged}
 ORDER BY ranked.score DESC, ranked.own_score DESC, ranked.id DESC

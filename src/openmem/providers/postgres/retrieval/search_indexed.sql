@@ -188,11 +188,12 @@ mean_similarity AS MATERIALIZED (
 audit_entry AS (
     SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, :verb::text AS action,
         NULL AS memory_id, :scope::text AS scope
-){audit_read}
+)
 SELECT ranked.score{explained},
     {readable_columns}
 FROM ranked CROSS JOIN LATERAL (
     -- A fence: each memory is looked up by its id.
     SELECT * FROM {schema}.memories m WHERE m.id = ranked.id AND m.bucket = :bucket::smallint OFFSET 0
 ) m
+WHERE {is_logged}
 ORDER BY ranked.score DESC, ranked.own_score DESC, ranked.id DESC

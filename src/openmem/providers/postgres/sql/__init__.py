@@ -26,16 +26,16 @@ Comments stay in the rendered text, which ``docs/sql`` shows, and are left out o
 * ``{readable_columns}``: the same, without the ids of superseded memories that the caller may not read. It mentions
   ``:bucket``, ``:readable_paths`` and ``:readable_prefixes``.
 * ``{app_of(m.source)}``: the app that an audit entry of a memory names.
-* ``{audit_write}``, ``{audit_read}``: after the CTE ``audit_entry (bucket, user_id, app, action, memory_id, scope)``,
-  without a comma between. They store its rows in the audit log, if the client's ``audit`` says so, and mention
-  ``:request_id``::
+* ``{new_memory}``: the arguments of a function that stores a memory. ``{logs_writes}``: whether it logs that.
+* ``{is_logged}``: a condition that is always true. It stores the rows of the CTE ``audit_entry (bucket, user_id, app,
+  action, memory_id, scope)`` in the audit log, if the client's ``audit`` says so, and mentions ``:request_id``::
 
       WITH page AS (...),
       audit_entry AS (
           SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, 'list' AS action,
               NULL AS memory_id, :scope::text AS scope
-      ){audit_read}
-      SELECT * FROM page
+      )
+      SELECT * FROM page WHERE {is_logged}
 """
 
 from __future__ import annotations
@@ -74,12 +74,14 @@ class Catalog:
         audit: which verbs leave an audit entry.
 
     Attributes:
+        schema, audit: the same.
         parts: what every statement may include, by name.
         queries: the statements asked for so far, by name.
     """
 
     def __init__(self, schema: str, vector_schema: str, audit: AuditMode) -> None:
         self.schema = schema
+        self.audit = audit
         self.parts: Mapping[str, Part] = {
             "schema": Name(schema),
             "vector": Name(vector_schema),
@@ -95,15 +97,10 @@ class Catalog:
             "not_expired": parts.not_expired,
             "app_of": parts.app_of,
             "has_key": parts.has_key,
-            "new_supersedes": ":supersedes::text[]",
-            "new_version": "1",
-            "insert_memory": read(parts.__name__, "insert_memory"),
+            "new_memory": read(parts.__name__, "new_memory"),
             "key_lifetime": KEY_LIFETIME,
-            "renew_idempotency_key": read(parts.__name__, "renew_idempotency_key"),
-            "purge_idempotency_keys": read(parts.__name__, "purge_idempotency_keys"),
-            "has_ended": read(parts.__name__, "has_ended"),
-            "audit_write": "" if audit == "off" else read(parts.__name__, "audit_write"),
-            "audit_read": read(parts.__name__, "audit_read") if audit == "all" else "",
+            "logs_writes": "false" if audit == "off" else "true",
+            "is_logged": read(parts.__name__, "is_logged") if audit == "all" else "true",
         }
         self.queries: dict[str, Query] = {}
 

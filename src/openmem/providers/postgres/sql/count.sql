@@ -9,5 +9,5 @@ WITH
 audit_entry AS (
     SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, :verb::text AS action,
         NULL AS memory_id, :scope::text AS scope
-){audit_read}
-SELECT memories FROM counted
+)
+SELECT memories FROM counted WHERE {is_logged}

@@ -12,11 +12,12 @@ counted AS (
 audit_entry AS (
     SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, 'facets' AS action,
         NULL AS memory_id, :scope::text AS scope
-){audit_read}
+)
 SELECT value::text, sum(counted.memories)::bigint AS memories, max(counted.newest) AS newest
 FROM counted CROSS JOIN LATERAL (
     {values_held}
 ) AS f (value)
+WHERE {is_logged}
 GROUP BY value
 ORDER BY memories DESC, newest DESC, {text_of_value} COLLATE "C" NULLS LAST
 LIMIT :limit::bigint

@@ -14,5 +14,5 @@ audit_entry AS (
     SELECT :bucket::smallint AS bucket, found.user_id, {app_of(found.source)} AS app,
         'get' AS action, found.id AS memory_id, found.scope
     FROM found WHERE found.is_allowed
-){audit_read}
-SELECT * FROM found
+)
+SELECT * FROM found WHERE {is_logged}

@@ -12,5 +12,5 @@ audit_entry AS (
     SELECT :bucket::smallint AS bucket, found.user_id, {app_of(found.source)} AS app,
         'get_by_key' AS action, found.id AS memory_id, found.scope
     FROM found
-){audit_read}
-SELECT * FROM found
+)
+SELECT * FROM found WHERE {is_logged}

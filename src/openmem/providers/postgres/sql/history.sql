@@ -45,7 +45,7 @@ audit_entry AS (
     SELECT :bucket::smallint AS bucket, origin.user_id, {app_of(origin.source)} AS app,
         'history' AS action, origin.id AS memory_id, origin.scope
     FROM origin WHERE origin.is_allowed
-){audit_read}
+)
 SELECT origin.scope AS origin_scope, shown.*
 FROM origin LEFT JOIN LATERAL (
     SELECT
@@ -56,4 +56,5 @@ FROM origin LEFT JOIN LATERAL (
     ) m
     WHERE {is_readable(m.scope)}
 ) shown ON true
+WHERE {is_logged}
 ORDER BY shown.created_at, shown.id

@@ -1,8 +1,2 @@
 -- The ordinals of users' newest memories, 0 for none. One row per user.
-SELECT u.user_id, coalesce((
-    -- Not max(ordinal): a planner that expects few memories of a user reads them all.
-    SELECT newest.ordinal FROM {schema}.memories newest
-    WHERE newest.bucket = u.bucket AND newest.user_id = u.user_id
-    ORDER BY newest.ordinal DESC LIMIT 1
-), 0)
-FROM unnest(:user_ids::text[], :buckets::smallint[]) AS u (user_id, bucket)
+SELECT user_id, ordinal FROM {schema}.last_ordinals(:user_ids::text[], :buckets::smallint[])

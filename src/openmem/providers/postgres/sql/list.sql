@@ -15,5 +15,5 @@ page AS (
 audit_entry AS (
     SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, 'list' AS action,
         NULL AS memory_id, :scope::text AS scope
-){audit_read}
-SELECT * FROM page
+)
+SELECT * FROM page WHERE {is_logged}

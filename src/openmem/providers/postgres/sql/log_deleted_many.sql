@@ -1,6 +1,4 @@
--- Log that selected memories were removed. No rows.
-WITH audit_entry AS (
-    SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, 'delete_many' AS action,
-        NULL AS memory_id, :scope::text AS scope
-){audit_write}
-SELECT
+-- Log that selected memories were removed. One row.
+INSERT INTO {schema}.audit_log (bucket, user_id, app, action, scope, request_id)
+VALUES (:bucket::smallint, :user_id::text, :app::text, 'delete_many', :scope::text, :request_id::text)
+RETURNING 1

@@ -1,0 +1,94 @@
+-- What writes many memories, one by one, each by statements about one bucket. See the step before.
+
+-- The ordinals of users' newest memories, 0 for none. One row per user.
+CREATE FUNCTION {schema}.last_ordinals(p_user_ids text[], p_buckets smallint[])
+    RETURNS TABLE (user_id text, ordinal int) LANGUAGE plpgsql AS $body$
+    #variable_conflict use_column
+    DECLARE
+        v_bucket smallint;
+    BEGIN
+        FOR i IN 1..cardinality(p_user_ids) LOOP
+            user_id := p_user_ids[i];
+            v_bucket := p_buckets[i];
+            ordinal := {schema}.next_ordinal(v_bucket, p_user_ids[i], '', '') - 1;
+            RETURN NEXT;
+        END LOOP;
+    END $body$;
+
+-- Find the keys of new memories that other memories of their users have. One row for each that is in use: the number of
+-- the new memory among those given, from 1. Memories that have expired give their keys up.
+CREATE FUNCTION {schema}.free_keys(
+    p_ids text[], p_buckets smallint[], p_user_ids text[], p_keys text[], p_scopes text[]
+) RETURNS TABLE (number int) LANGUAGE plpgsql AS $body$
+    #variable_conflict use_column
+    DECLARE
+        v_now timestamptz := now();
+        v_bucket smallint;
+        v_new text;
+        v_user_id text;
+        v_key text;
+        v_scope text;
+        v_id text;
+        v_is_there boolean;
+    BEGIN
+        FOR i IN 1..cardinality(p_ids) LOOP
+            v_bucket := p_buckets[i];
+            v_new := p_ids[i];
+            v_user_id := p_user_ids[i];
+            v_key := p_keys[i];
+            v_scope := p_scopes[i];
+            SELECT m.id, coalesce(m.expires_at > v_now, true) INTO v_id, v_is_there
+            FROM {schema}.memories m
+            WHERE m.bucket = v_bucket AND m.user_id = v_user_id AND m.key IS NOT NULL AND m.id <> v_new
+                AND {schema}.key_digest(m.key) = {schema}.key_digest(v_key)
+                AND coalesce({schema}.key_digest(m.scope), '') = coalesce({schema}.key_digest(v_scope), '');
+            IF v_is_there THEN
+                number := i;
+                RETURN NEXT;
+            ELSIF v_id IS NOT NULL THEN
+                UPDATE {schema}.memories m SET key = NULL WHERE m.bucket = v_bucket AND m.id = v_id;
+            END IF;
+        END LOOP;
+    END $body$;
+
+-- Close the validity of the memories that new ones supersede. One row per memory named: whether it had ended, and whether
+-- the caller may read it; both are NULL if the user has no such memory in a scope that the caller may write. Always
+-- locked in the order of ids, so that two writes seldom meet in a deadlock.
+CREATE FUNCTION {schema}.close_superseded(
+    p_buckets smallint[], p_user_ids text[], p_ids text[], p_valid_from timestamptz[], p_granted_paths text[],
+    p_granted_prefixes text[], p_readable_paths text[], p_readable_prefixes text[]
+) RETURNS TABLE (user_id text, id text, has_ended boolean, is_readable boolean) LANGUAGE plpgsql AS $body$
+    #variable_conflict use_column
+    DECLARE
+        v_now timestamptz := now();
+        v_bucket smallint;
+        v_user_id text;
+        v_id text;
+        v_closes_at timestamptz;
+    BEGIN
+        -- The earliest moment at which one that supersedes it becomes valid.
+        FOR v_bucket, v_user_id, v_id, v_closes_at IN
+            SELECT n.bucket, n.user_id, n.id, min(coalesce(n.valid_from, v_now))
+            FROM unnest(p_buckets, p_user_ids, p_ids, p_valid_from) AS n (bucket, user_id, id, valid_from)
+            GROUP BY 1, 2, 3 ORDER BY n.id COLLATE "C"
+        LOOP
+            user_id := v_user_id;
+            id := v_id;
+            SELECT coalesce(m.valid_to <= greatest(m.valid_from, clock_timestamp()), false),
+                p_readable_paths IS NULL OR m.scope = ANY (p_readable_paths) OR m.scope ^@ ANY (p_readable_prefixes)
+            INTO has_ended, is_readable
+            FROM {schema}.memories m
+            WHERE m.bucket = v_bucket AND m.id = v_id AND m.user_id = v_user_id
+                AND (p_granted_paths IS NULL OR m.scope = ANY (p_granted_paths)
+                    OR m.scope ^@ ANY (p_granted_prefixes))
+                AND (m.expires_at IS NULL OR m.expires_at > v_now)
+            FOR UPDATE;
+            IF NOT has_ended THEN
+                UPDATE {schema}.memories m
+                SET valid_to = least(m.valid_to, greatest(m.valid_from, v_closes_at)), updated_at = v_now,
+                    version = m.version + 1
+                WHERE m.bucket = v_bucket AND m.id = v_id;
+            END IF;
+            RETURN NEXT;
+        END LOOP;
+    END $body$;
