@@ -43,20 +43,17 @@ counted AS (
 audit_entry AS (
     SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, 'facets' AS action,
         NULL AS memory_id, :scope::text AS scope
-),
--- One row. A reader does not wait until its audit entry is on the disk: before the entry is written, this switches
--- synchronous commit off for the running transaction. MATERIALIZED, so that it runs once.
-async_commit AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
--- The entries in the audit log, one row per row of audit_entry.
-audit AS (
-    INSERT INTO openmem.audit_log (bucket, user_id, app, action, memory_id, scope, request_id)
-    SELECT e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text
-    FROM async_commit, audit_entry e
 )
 SELECT value::text, sum(counted.memories)::bigint AS memories, max(counted.newest) AS newest
 FROM counted CROSS JOIN LATERAL (
     SELECT counted.held
 ) AS f (value)
+WHERE -- True, once the entries are in the audit log. A function writes them, so that a database that is sharded by bucket runs
+-- the whole statement in one place.
+(
+    SELECT count(openmem.log_read(e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text))
+    FROM audit_entry e
+) >= 0
 GROUP BY value
 ORDER BY memories DESC, newest DESC, value COLLATE "C" NULLS LAST
 LIMIT :limit::bigint;

@@ -28,9 +28,9 @@
 \set app NULL
 \set verb '''search'''
 \set scope NULL
-\set request_id '''a request'''
 \set readable_paths NULL
 \set readable_prefixes NULL
+\set request_id '''a request'''
 
 BEGIN;
 
@@ -315,15 +315,6 @@ audit_entry AS (
     SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, :verb::text AS action,
         NULL AS memory_id, :scope::text AS scope
     FROM size WHERE NOT is_large_user
-),
--- One row. A reader does not wait until its audit entry is on the disk: before the entry is written, this switches
--- synchronous commit off for the running transaction. MATERIALIZED, so that it runs once.
-async_commit AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
--- The entries in the audit log, one row per row of audit_entry.
-audit AS (
-    INSERT INTO openmem.audit_log (bucket, user_id, app, action, memory_id, scope, request_id)
-    SELECT e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text
-    FROM async_commit, audit_entry e
 )
 SELECT size.is_large_user, ranked.score,
 -- What the score of a memory comes from, as `openmem.ranking.evidence` reads it.
@@ -381,6 +372,12 @@ FROM size LEFT JOIN (
         SELECT * FROM openmem.memories m WHERE m.id = ranked.id AND m.bucket = :bucket::smallint OFFSET 0
     ) m
 ) ON true
+WHERE -- True, once the entries are in the audit log. A function writes them, so that a database that is sharded by bucket runs
+-- the whole statement in one place.
+(
+    SELECT count(openmem.log_read(e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text))
+    FROM audit_entry e
+) >= 0
 ORDER BY ranked.score DESC, ranked.own_score DESC, ranked.id DESC;
 
 ROLLBACK;

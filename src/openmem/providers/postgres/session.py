@@ -42,10 +42,18 @@ _MEANING: Final = (
 # sort all memories of a user, of whom it expects a few, where an index has them in order.
 _PLANNING: Final = (
     ("jit", "off"),
-    ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_sort", "off"),
 )
+
+
+# Citus has to know the values to see where a statement belongs; its catalog is there if it is in this database.
+def _plan_for_all_calls(*, is_local: bool) -> str:
+    return f"""
+        SELECT pg_catalog.set_config('plan_cache_mode', CASE
+            WHEN pg_catalog.to_regclass('pg_catalog.pg_dist_partition') IS NULL THEN 'force_generic_plan' ELSE 'auto'
+        END, {is_local})
+    """
 
 
 # Without it, a query that waits for a lock outlives a client that is gone. Servers before version 14 and on Windows do
@@ -58,6 +66,11 @@ def _watch_the_client(*, is_local: bool) -> str:
     """
 
 
+def _conditional(*, is_local: bool) -> str:
+    """What depends on the server."""
+    return "; ".join((_plan_for_all_calls(is_local=is_local), _watch_the_client(is_local=is_local)))
+
+
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -67,13 +80,13 @@ def _set(settings: tuple[tuple[str, str], ...], scope: str) -> str:
 
 
 DIRECT: Final = SessionSettings(
-    on_connect="; ".join((_set((*_MEANING, *_HANDED_ON, *_PLANNING), "SESSION"), _watch_the_client(is_local=False))),
+    on_connect="; ".join((_set((*_MEANING, *_HANDED_ON, *_PLANNING), "SESSION"), _conditional(is_local=False))),
     begin=_BEGIN,
     begin_snapshot=_BEGIN_SNAPSHOT,
     is_per_transaction=False,
 )
 
-_PER_TRANSACTION: Final = "; ".join((_set((*_MEANING, *_PLANNING), "LOCAL"), _watch_the_client(is_local=True)))
+_PER_TRANSACTION: Final = "; ".join((_set((*_MEANING, *_PLANNING), "LOCAL"), _conditional(is_local=True)))
 
 # Behind a pooler in transaction mode, a session belongs to another client in the next moment.
 POOLED: Final = SessionSettings(
