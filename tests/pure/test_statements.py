@@ -111,8 +111,8 @@ def statements(
     yield "history", sql.reads.history(History(id=ID), CALL)
     selected = DeleteMany(user_id=MARK, **filters)
     yield "delete batch", deletions.delete_selected(selected.selection(unlimited.grants))(Position(NOW, MARK))
-    if (log := deletions.log(selected, unlimited)) is not None:
-        yield "log", log
+    if (entry := deletions.log(selected, unlimited)) is not None:
+        yield "log", entry
     yield "forget memories", deletions.forget_memories(forget)(None)
     yield "forget keys", deletions.forget_keys(forget)(None)
     yield "forget audit entries", deletions.forget_audit_entries(forget)(None)
