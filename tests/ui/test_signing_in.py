@@ -42,6 +42,31 @@ def test_pages_lead_to_the_key_and_back(visitor: httpx.Client, keys: KeysFile, m
     assert memory.audit("signs in", limit=1)[0].app == "omp-server ui: maya's"
 
 
+def test_a_link_of_another_site_finds_the_session(visitor: httpx.Client, keys: KeysFile) -> None:
+    path = "/ui/memories?user_id=linked%2Fto"
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    # Browsers send no cookie that is SameSite=Strict with it.
+    page = parsed(visitor.get(path, headers=link))
+    assert page.one("meta", http_equiv="refresh").attributes["content"] == "0"
+    assert page.one("main").one("a").attributes["href"] == path
+    assert visitor.get(path).headers["location"].startswith("/ui/login")
+    sign_in(visitor, keys.create(app="a"))
+    assert parsed(visitor.get(path)).one("h1").text == "Memories"
+
+
+def test_the_cookie_is_secure_behind_https(visitor: httpx.Client, keys: KeysFile) -> None:
+    for headers, is_secure in (({"X-Forwarded-Proto": "https"}, True), ({}, False)):
+        answer = post(visitor, "/ui/login", {"key": keys.create(app="a")}, headers)
+        assert ("secure" in answer.headers["set-cookie"].lower().split("; ")) is is_secure
+
+
+def test_a_key_with_grants_is_told_that_it_may_not_list_users(visitor: httpx.Client, keys: KeysFile) -> None:
+    sign_in(visitor, keys.create(app="a", grants=["read:*"]))
+    page = parsed(visitor.get("/ui/users"))
+    assert "Your key may not list the users" in page.text
+    assert page.one("form", action="/ui/memories").one("input", name="user_id")
+
+
 @pytest.mark.parametrize("key", ["", "omk_000000000000_x", "omk_", "a b", "ö", "omk_" + "x" * 100_000])
 def test_a_wrong_key_signs_nobody_in(visitor: httpx.Client, key: str) -> None:
     page = parsed(post(visitor, "/ui/login", {"key": key}), 401)

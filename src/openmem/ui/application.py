@@ -149,7 +149,7 @@ class Application:
     async def _error_page(self, request: Request, path: str, error: OMPError) -> Response:
         if isinstance(error, KeyRefusedError):
             if request.method in SAFE_METHODS and path not in (SIGN_IN, SIGN_OUT):
-                return _to_sign_in(request, path)
+                return await self._to_sign_in(request, path)
             visit = Visit(self._site, request, SIGN_IN, Values({}), _zone(request))
             return await self._key_form(visit, error, "")
         visit = Visit(self._site, request, path, Values({}), _zone(request))
@@ -159,6 +159,20 @@ class Application:
             response.headers.update({"HX-Retarget": "#content", "HX-Reselect": "#content", "HX-Reswap": "outerHTML"})
         response.headers.update(headers_of(error))
         return response
+
+    async def _to_sign_in(self, request: Request, path: str) -> Response:
+        """The way to the form for the key, and from there back to the page that was asked for."""
+        query = request.scope["query_string"].decode("latin-1")
+        destination = f"{PREFIX}/{quote(path)}" + (f"?{query}" if query else "")
+        if not path or not is_own_path(destination, PREFIX):
+            destination = url(HOME)
+        if request.headers.get("hx-request") == "true":
+            return Response(status_code=401, headers={**HEADERS, "HX-Redirect": url(SIGN_IN)})
+        if request.headers.get("sec-fetch-site") == "cross-site":
+            # Who follows a link of another site may have signed in: the cookie comes with a request of this page.
+            visit = Visit(self._site, request, path, Values({}), _zone(request))
+            return await visit.page("go_on.html", title="One moment", address=destination)
+        return RedirectResponse(url(SIGN_IN, next=destination), 303, HEADERS)
 
     async def _ask_for_key(self, visit: Visit) -> Response:
         if self._keys.is_open:
@@ -199,16 +213,6 @@ def _as_coroutine(handler: Callable[[Visit], Awaitable[Response]], visit: Visit)
         return await handler(visit)
 
     return handle()
-
-
-def _to_sign_in(request: Request, path: str) -> Response:
-    """The way to the form for the key, and from there back to the page that was asked for."""
-    query = request.scope["query_string"].decode("latin-1")
-    destination = f"{PREFIX}/{quote(path)}" + (f"?{query}" if query else "")
-    address = url(SIGN_IN, next=destination if path and is_own_path(destination, PREFIX) else None)
-    if request.headers.get("hx-request") == "true":
-        return Response(status_code=401, headers={**HEADERS, "HX-Redirect": url(SIGN_IN)})
-    return RedirectResponse(address, 303, HEADERS)
 
 
 def _status(error: OMPError) -> int:

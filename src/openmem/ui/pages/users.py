@@ -26,6 +26,7 @@ async def show(visit: Visit) -> Response:
         title="Users",
         users=users,
         names=None if allowed is None else sorted(allowed),
+        may_list=visit.is_administrator,
         prefix=visit.query.one("prefix") or "",
         query=query,
     )
