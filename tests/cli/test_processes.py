@@ -61,6 +61,30 @@ def test_with_nothing_set_a_memory_is_added_and_found(environment: Mapping[str, 
     assert done.stderr == ""
 
 
+UNNEEDED = (
+    "openmem.context", "openmem.delimited", "openmem.rerankers", "openmem.transfer",
+    "openmem.providers.autodetect", "openmem.providers.memory", "openmem.providers.passthrough",
+    "asyncpg", "fastapi", "httpcore", "httpx", "huggingface_hub", "jinja2", "mcp", "numpy.random", "requests", "rich",
+    "urllib3", "wordllama",
+)  # fmt: skip
+"""Modules that a search in the terminal, which may take .7 s, must not import."""
+
+
+def test_a_search_imports_what_it_needs(environment: Mapping[str, str]) -> None:
+    program = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        "from openmem.cli import main\n"
+        "sys.exit(main())\n"
+    )
+    command = [sys.executable, "-c", program, "search", "can she eat eggs", "-u", "maya"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    imported = done.stderr.split()
+    assert {"numpy", "openmem.providers.postgres.provider"} <= set(imported), "it did not search"
+    assert [name for name in imported if f"{name}.".startswith(tuple(f"{name}." for name in UNNEEDED))] == []
+
+
 def test_ids_go_from_one_command_to_the_next(environment: Mapping[str, str]) -> None:
     openmem = " ".join(OPENMEM)
     done = subprocess.run(
