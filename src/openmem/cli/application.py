@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -17,15 +18,21 @@ from .table import COMMANDS
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; `openmem.cli.failures` has what each of them means."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if arguments is None and _is_brief(given):
+    is_brief = arguments is None and _is_brief(given)
+    if is_brief:
         # To look for plugins, pydantic reads the metadata of all packages that are installed.
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+        # What is imported is no garbage. Python would look for some in it again and again, and once more at its end.
+        gc.set_threshold(100_000)
     prepare_streams()
     try:
         status = run(given)
         sys.stdout.flush()
     except BrokenPipeError:
         return _pipe_is_closed()
+    finally:
+        if is_brief:
+            gc.freeze()
     return status
 
 
