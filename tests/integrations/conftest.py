@@ -70,20 +70,13 @@ class Interruption:
         return took
 
 
-@pytest.fixture(scope="module", autouse=True)
-def only_new_garbage() -> Iterator[None]:
-    """Let collections look at what tests make, and not at the frameworks, which takes more than a second each time."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.fixture(autouse=True)
 def no_leaks(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Make what a test left open complain during that test, and whatever asyncio complains of fail it."""
+    gc.freeze()  # Collections look at what the test makes, and not at the frameworks, which takes a second each time.
     yield
     gc.collect()
+    gc.unfreeze()
     said = [record for when in ("setup", "call") for record in caplog.get_records(when) if record.name == "asyncio"]
     assert [record.getMessage() for record in said if record.levelname == "ERROR"] == []
 

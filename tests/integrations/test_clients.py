@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -16,13 +18,15 @@ import pytest
 
 from openmem import AsyncMemory, InvalidRequestError, Memory, ProviderError
 from openmem.integrations import MemoryClients, runner_of
+from openmem.integrations.agents import AgentMemory
 from openmem.operations import Add, Count, Search
 
 from ..proxy import Proxy
 from ..servers import Server, free_port
+from .conftest import Interruption
 
 USER = "maya"
-SHORT_LOOPS = 100
+SHORT_LOOPS = 25 * int(os.environ.get("OPENMEM_TEST_MORE", "1"))
 CLOSED = r"^MemoryClients is closed$"
 
 
@@ -84,8 +88,8 @@ def test_threads_with_loops_and_threads_without_lose_nothing(
 
     with MemoryClients(**own_settings) as clients:
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(write, range(90)))
-        assert clients.run(Count(user_id=USER)) == 90
+            list(pool.map(write, range(45)))
+        assert clients.run(Count(user_id=USER)) == 45
     no_connections()
 
 
@@ -331,6 +335,38 @@ def run(script: str, *arguments: str) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_forked_children_have_clients_of_their_own(database: str) -> None:
     run(FORKS, database)
+
+
+def test_copies_of_an_agent_share_its_clients_and_pickles_say_why_not(own_settings: dict[str, Any]) -> None:
+    with MemoryClients(**own_settings) as clients:
+        assert copy.deepcopy({"client": clients})["client"] is clients
+        with pytest.raises(TypeError, match="MemoryClients holds connections and cannot be pickled; make one in each"):
+            pickle.dumps(clients)
+
+
+def test_a_backend_that_goes_away_in_the_middle_and_comes_back(
+    interrupted: Interruption, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory = AgentMemory.of(interrupted.clients, scope=None, app="agent", token_budget=500, on_error="warn")
+
+    async def main() -> None:
+        await interrupted.clients.arun(fact(1))
+        assert "fact number 1" in await memory.arecollect("fact", USER)
+        interrupted.proxy.refuse()
+        interrupted.proxy.cut()
+        with caplog.at_level("WARNING"):
+            assert await memory.arecollect("fact", USER) == ""
+            assert await asyncio.to_thread(memory.recollect, "fact", USER) == ""
+        with pytest.raises(ProviderError):
+            await memory.aperform(lambda: memory.remember(USER, "lost"))
+        interrupted.proxy.accept()
+        assert "fact number 1" in await memory.arecollect("fact", USER)
+        assert "fact number 1" in await asyncio.to_thread(memory.recollect, "fact", USER)
+        assert await interrupted.clients.arun(Count(user_id=USER)) == 1
+
+    asyncio.run(main())
+    said = [record.getMessage() for record in caplog.records if record.name == "openmem"]
+    assert [message.startswith("reading the context failed") for message in said].count(True) == 2
 
 
 def test_a_program_that_closes_nothing_ends_without_a_word(database: str, no_connections: Callable[[], None]) -> None:

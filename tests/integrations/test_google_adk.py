@@ -192,6 +192,20 @@ def test_a_dead_backend_ends_no_conversation_and_a_write_is_raised(dead: MemoryC
         asyncio.run(service.add_session_to_memory(session))
 
 
+def test_a_turn_that_is_too_long_or_odd_does_not_stop_those_behind_it(clients: MemoryClients, user: str) -> None:
+    service = OpenmemMemoryService(clients)
+    long = " ".join(f"egg{number}" for number in range(30_000))
+    turns = [event("long", long), event("odd", "no\0 eggs \ud800"), event("e3", EGGS)]
+    for _ in range(2):
+        asyncio.run(service.add_events_to_memory(app_name=APP, user_id=user, events=turns))
+    stored = {record.key: record.content for record in clients.blocking().list(user)}
+    assert "".join(text for key, text in sorted(stored.items()) if (key or "").startswith("long")) == long
+    assert set(stored) == {"long", *(f"long#{number}" for number in range(2, len(stored) - 1)), "odd", "e3"}
+    assert stored["odd"] == "no\ufffd eggs \ufffd"
+    for query in ("", " ", "eggs \ud800\0"):
+        asyncio.run(service.search_memory(app_name=APP, user_id=user, query=query))
+
+
 def test_a_cancelled_run_ends_at_once_and_leaves_nothing_half_written(interrupted: Interruption, user: str) -> None:
     service = OpenmemMemoryService(interrupted.clients)
     turns = [event(f"e{number}", f"{EGGS}, number {number}") for number in range(3)]

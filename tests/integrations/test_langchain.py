@@ -242,6 +242,8 @@ def test_a_retriever_finds_memories_of_the_user_of_the_run(clients: MemoryClient
     with pytest.raises(InvalidRequestError, match="this run has no user"):
         retriever.invoke("eggs")
     assert user not in repr(retriever)
+    assert tagged.invoke(" ") == asyncio.run(tagged.ainvoke("")) == []
+    assert len(tagged.invoke("eggs\0 \ud800")) == 1
 
 
 def test_a_retriever_on_a_backend_that_is_down() -> None:

@@ -127,8 +127,12 @@ def test_prefixes_are_of_labels_and_not_of_texts(store: OpenmemStore) -> None:
 
 
 def test_more_namespaces_than_facets_have(clients: MemoryClients) -> None:
-    store = OpenmemStore(clients, user_id=f"user-{uuid.uuid4()}")
-    store.batch([PutOp(("n", f"{n:04}"), "k", {}, index=False) for n in range(1005)])
+    user = f"user-{uuid.uuid4()}"
+    clients.blocking().add_many(
+        {"content": "", "user_id": user, "scope": f"langgraph/n/{n:04}", "key": "k", "indexed": False}
+        for n in range(1005)
+    )
+    store = OpenmemStore(clients, user_id=user)
     assert store.list_namespaces(limit=3, offset=1002) == [("n", "1002"), ("n", "1003"), ("n", "1004")]
 
 

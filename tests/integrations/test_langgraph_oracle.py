@@ -146,13 +146,13 @@ def on_postgres(url: str) -> Iterator[MemoryClients]:
 
 
 @given(runs())
-@settings(max_examples=30 * MORE, phases=PHASES)
+@settings(max_examples=12 * MORE, phases=PHASES)
 def test_the_same_operations_have_the_same_results(in_memory: MemoryClients, batches: list[list[Op]]) -> None:
     check(OpenmemStore(in_memory, scope=uuid.uuid4().hex), batches)
 
 
 @given(runs())
-@settings(max_examples=10 * MORE, phases=PHASES)
+@settings(max_examples=6 * MORE, phases=PHASES)
 def test_the_same_operations_have_the_same_results_on_postgres(
     on_postgres: MemoryClients, batches: list[list[Op]]
 ) -> None:
@@ -160,13 +160,13 @@ def test_the_same_operations_have_the_same_results_on_postgres(
 
 
 @given(namespaces, keys)
-@settings(max_examples=150)
+@settings(max_examples=60 * MORE)
 def test_names_go_there_and_back(namespace: tuple[str, ...], key: str) -> None:
     assert decoded(encoded(key)) == key
     assert namespace_of("root/of", scope_of("root/of", namespace)) == namespace
 
 
 @given(st.text(st.characters()), st.text(st.characters()))
-@settings(max_examples=150)
+@settings(max_examples=60 * MORE)
 def test_no_two_texts_have_one_name(one: str, other: str) -> None:
     assert (encoded(one) == encoded(other)) == (one == other)

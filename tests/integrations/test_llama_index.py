@@ -155,6 +155,18 @@ def test_wrong_arguments_are_refused_at_once(clients: MemoryClients) -> None:
         OpenmemBlock(client=clients, user_id="maya", token_budget=0)
 
 
+def test_texts_that_are_long_odd_or_empty(clients: MemoryClients, user: str) -> None:
+    block = OpenmemBlock(client=clients, user_id=user)
+    said = [ChatMessage(role="user", content=text) for text in ("x " * 40_000, "no\0 eggs \ud800", " ", EGGS)]
+    asyncio.run(block.aput(said))
+    stored = [record.content for record in clients.blocking().list(user)]
+    assert len(stored) == 4
+    assert {EGGS, "no\ufffd eggs \ufffd"} < set(stored)
+    assert EGGS in asyncio.run(block.aget([ChatMessage(role="user", content="eggs\0 \ud800")]))
+    assert OpenmemRetriever(clients, user).retrieve(" ") == []
+    assert asyncio.run(OpenmemRetriever(clients, user).aretrieve("")) == []
+
+
 def test_a_cancelled_run_ends_at_once_and_leaves_nothing(interrupted: Interruption, user: str) -> None:
     block = OpenmemBlock(client=interrupted.clients, user_id=user)
     memory = LlamaMemory.from_defaults(session_id="s", memory_blocks=[block])

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
+import sys
 
 import pytest
 
 from openmem import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
 from openmem.integrations.rules import (
+    MAX_CONTENT_CHARACTERS,
     MAX_QUERY_CHARACTERS,
     as_query,
     checked_on_error,
     latest_user_text,
     reading,
+    turn_as_contents,
     user_of,
 )
 
@@ -59,6 +63,51 @@ def test_a_long_text_is_searched_with_its_beginning_and_its_end() -> None:
     assert query.startswith("What is this?")
     assert query.endswith("Tell me!")
     assert len(query) == MAX_QUERY_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    ("module", "framework"),
+    [
+        ("agent_framework", "agent_framework"),
+        ("anthropic", "anthropic"),
+        ("crewai", "crewai"),
+        ("google_adk", "google.adk"),
+        ("langchain", "langchain"),
+        ("langgraph", "langgraph"),
+        ("llama_index", "llama_index.core"),
+        ("openai_agents", "agents"),
+        ("pydantic_ai", "pydantic_ai"),
+        ("pydantic_ai_harness", "pydantic_ai_harness"),
+        ("strands", "strands"),
+    ],
+)
+def test_a_missing_framework_is_told_with_what_installs_it(
+    monkeypatch: pytest.MonkeyPatch, module: str, framework: str
+) -> None:
+    monkeypatch.setitem(sys.modules, framework, None)
+    monkeypatch.delitem(sys.modules, f"openmem.integrations.{module}", raising=False)
+    needed = rf"needs {framework}, which is not installed: pip install 'openmem\[{module.replace('_', '-')}\]'$"
+    with pytest.raises(ImportError, match=needed):
+        importlib.import_module(f"openmem.integrations.{module}")
+
+
+@pytest.mark.parametrize("odd", ["tea\0?", "tea\ud800?"])
+def test_what_no_text_may_hold_ends_no_run(odd: str) -> None:
+    assert as_query(odd) == "tea\ufffd?"
+    assert latest_user_text([("user", odd)]) == "tea\ufffd?"
+    assert turn_as_contents(odd) == ["tea\ufffd?"]
+    assert as_query("\ud83c\udf75") == "\U0001f375"
+    assert len(as_query("\ud83c\udf75" * MAX_QUERY_CHARACTERS).encode()) > MAX_QUERY_CHARACTERS
+
+
+def test_a_long_turn_becomes_several_contents_that_are_the_turn_together() -> None:
+    turn = " ".join(f"word{number}" for number in range(30_000))
+    contents = turn_as_contents(turn)
+    assert "".join(contents) == turn
+    assert all(len(content) <= MAX_CONTENT_CHARACTERS for content in contents)
+    assert all(content.endswith(" ") for content in contents[:-1])
+    assert [len(content) for content in turn_as_contents("x" * 70_000)] == [MAX_CONTENT_CHARACTERS, 4_464]
+    assert turn_as_contents(" \n") == []
 
 
 def test_the_user_is_that_of_the_run() -> None:

@@ -129,6 +129,13 @@ def test_wrong_arguments_are_refused_at_once(clients: MemoryClients) -> None:
         OpenmemStore(clients, "maya", "a//b")
 
 
+def test_a_blank_query_finds_nothing_and_an_odd_one_ends_no_run(clients: MemoryClients, user: str) -> None:
+    store = OpenmemStore(clients, user)
+    asyncio.run(store.add(EGGS))
+    assert asyncio.run(store.search(" ")) == []
+    assert asyncio.run(store.search("eggs \ud800\0"))[0].content == EGGS
+
+
 def test_a_cancelled_run_ends_at_once_and_leaves_nothing(interrupted: Interruption, user: str) -> None:
     store = OpenmemStore(interrupted.clients, user)
 
