@@ -112,7 +112,7 @@ def test_filters(browser: httpx.Client, mixed: str, query: dict[str, str], expec
     if not expected:
         assert "No memory passes these filters." in page.text
     # The form says what is asked for, so that sending it again asks the same.
-    again = browser.get("/ui/memories", params=fields_of(page.one("form", role="search")))
+    again = browser.get("/ui/memories", params=fields_of(page.one("form", aria_label="Filter memories")))
     assert set(shown(parsed(again))) == expected
 
 
