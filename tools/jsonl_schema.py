@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from openmem.models import AuditEntry, MemoryRecord
-from openmem.transfer.omp_format import HEADER, VERSION
+from openmem.transfer.omp_format import HEADER, VECTORS, VERSION
 
 PATH: Final = Path(__file__).parent.parent / "docs" / "omp-jsonl.schema.json"
 
@@ -37,10 +37,23 @@ def schema() -> dict[str, Any]:
                     "filters": {"type": "object"},
                     "features": {"type": "object"},
                     "consistent": {"type": "boolean"},
+                    "vectors": {"const": VECTORS},
                 },
                 required=["version", "omp_version"],
             ),
-            _line("memory", {"memory": {"$ref": "#/$defs/MemoryRecord"}}),
+            _line(
+                "memory",
+                {
+                    "memory": {"$ref": "#/$defs/MemoryRecord"},
+                    "vector": {
+                        "type": "string",
+                        "contentEncoding": "base64",
+                        "description": "What the model that the memory names as embedding_model made of its content: "
+                        "numbers in half precision (IEEE 754), the least significant byte first.",
+                    },
+                },
+                required=["memory"],
+            ),
             _line("audit", {"user_id": {"type": "string"}, "entry": {"$ref": "#/$defs/AuditEntry"}}),
             _line(
                 "end",

@@ -115,6 +115,11 @@ class Client:
         """Whether `at_one_moment` sees what is stored at one moment; of a server, once the client is open."""
         return self.provider.has_snapshots
 
+    @property
+    def vector_model(self) -> str | None:
+        """The model of the vectors that a backend keeps, and hands out to `at_one_moment`; None if it does not."""
+        return self.provider.vector_model
+
     def at_one_moment(self, work: Callable[[Run], Awaitable[R]]) -> Coroutine[Any, Any, R]:
         """What `work` returns, called with what performs `List`, `Users` and `Audit`.
 

@@ -108,11 +108,18 @@ class RestoredMemories(MemoryRecords):
 
     Attributes:
         existing: the ids of those that were there before; None if the backend does not say.
+        unembedded: the ids of those whose vectors were given, and taken as they are.
     """
 
-    def __init__(self, records: Iterable[MemoryRecord] = (), existing: Iterable[str] | None = ()) -> None:
+    def __init__(
+        self,
+        records: Iterable[MemoryRecord] = (),
+        existing: Iterable[str] | None = (),
+        unembedded: Iterable[str] = (),
+    ) -> None:
         super().__init__(records)
         self.existing = None if existing is None else frozenset(existing)
+        self.unembedded = frozenset(unembedded)
 
 
 def construct_record(fields: dict[str, Any], extra: dict[str, Any]) -> MemoryRecord:

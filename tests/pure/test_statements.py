@@ -36,6 +36,7 @@ from openmem.operations import (
     Update,
     WaitForIngest,
 )
+from openmem.operations.vectors import StoredVectors
 from openmem.ports.postgres import Query, Statement
 from openmem.providers.base import Call, Position
 from openmem.providers.postgres.additions import Addition
@@ -95,6 +96,7 @@ def statements(
     yield "search indexed", sql.searches.indexed(search, CALL, WORDS, MARK, VECTOR, 5)
     yield "context", sql.searches.exact(context, CALL, WORDS, MARK, VECTOR, 5)
     yield "audit", sql.audit_log.audit(Audit(user_id=MARK, app=MARK, since=NOW), CALL)
+    yield "vectors", sql.batches.stored_vectors(StoredVectors(user_id=MARK, ids=(MARK,)))
     log = Audit(user_id=MARK, app=MARK, limit=1)
     behind = log.page([(7, AuditEntry(timestamp=NOW, action="add"))] * 2).next_cursor
     yield "audit on", sql.audit_log.audit(log.model_copy(update={"cursor": behind}), CALL)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import Field, StrictBool, StrictInt, model_validator
+from pydantic import Field, SkipValidation, StrictBool, StrictInt, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from ..access import Access, Grants
@@ -33,6 +33,7 @@ from .fields import (
 )
 from .messages import InRecord
 from .operation import AdministrativeOperation, Operation, ScopedQuery
+from .vectors import StoredVector
 
 _UNSAID: Final = {"supersede_ended": False, "metadata": None, "key": None, "expires_at": None, "indexed": True}
 """Fields that a digest leaves out where they are what they are by default."""
@@ -237,6 +238,10 @@ class Restore(AdministrativeOperation[RestoredMemories]):
 
     records: tuple[RestoredMemory, ...]
     progress: SkipJsonSchema[Progress | None] = Field(default=None, exclude=True)
+    vectors: SkipJsonSchema[Annotated[Mapping[str, StoredVector] | None, SkipValidation]] = Field(
+        default=None, exclude=True, repr=False
+    )
+    """Vectors of the records by id. A backend that keeps vectors may use them instead of embedding."""
 
     @model_validator(mode="after")
     def _names_each_memory_once(self) -> Restore:

@@ -64,6 +64,7 @@ from ..operations import (
     Verbs,
     WaitForIngest,
 )
+from ..operations.vectors import StoredVectors
 from ..ports import Ports
 from ..selection import Position, Selection, is_valid
 from .contents import check_texts
@@ -116,6 +117,11 @@ class Provider(Verbs):
     has_snapshots: bool = False
     """Whether `at_one_moment` shows what is stored at one moment."""
 
+    @property
+    def vector_model(self) -> str | None:
+        """The model of the vectors that `StoredVectors` shows and `Restore` takes; None if the backend has neither."""
+        return None
+
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
         self.config = config
         self.ports = ports
@@ -151,7 +157,7 @@ class Provider(Verbs):
 
     def check(self, op: Operation, call: Call) -> None:
         """Refuse what this backend cannot do or the caller may not do, before any I/O."""
-        if op.verb not in self.verbs:
+        if op.verb not in self.verbs and not (isinstance(op, StoredVectors) and self.vector_model is not None):
             advice = f"; {op.alternative}" if op.alternative else ""
             raise UnsupportedCapabilityError(
                 f"provider {self.name!r} has no {op.verb!r}; it has {', '.join(self.verbs)}{advice}"

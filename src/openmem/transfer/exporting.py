@@ -5,7 +5,7 @@ The functions are coroutines over a `Client` of either mode. That of a `openmem.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from ..client import Client
 from ..errors import UnsupportedCapabilityError
 from ..models import MemoryPage
 from ..operations import Audit, List, Operation, Users
+from ..operations.vectors import StoredVector, StoredVectors
 from . import omp_format
 from .atomic_file import atomic_file
 from .reports import ExportReport, OnProgress, Progress
@@ -42,11 +43,13 @@ class Choice:
         users: whose memories; None for everybody's.
         scope: scope patterns; None for all.
         with_audit: whether the audit log is, too: of all calls on the users' memories, in whatever scope.
+        with_vectors: whether what the embedder made of them is, too.
     """
 
     users: Sequence[str] | None = None
     scope: Sequence[str] | None = None
     with_audit: bool = False
+    with_vectors: bool = False
 
 
 EVERYTHING: Final = Choice()
@@ -94,6 +97,10 @@ async def _check(client: Client, choice: Choice) -> None:
     if choice.users is None and Users.verb not in capabilities.verbs:
         raise UnsupportedCapabilityError(
             f"users: provider {capabilities.provider!r} does not list its users; name those whose memories to export"
+        )
+    if choice.with_vectors and client.vector_model is None:
+        raise UnsupportedCapabilityError(
+            f"vectors: provider {capabilities.provider!r} does not hand out its vectors; leave them out"
         )
 
 
@@ -179,13 +186,18 @@ class _Writing:
             filters={} if choice.scope is None else {"scope": list(choice.scope)},
             features=capabilities.features.to_wire(),
             consistent=self._report.consistent,
+            has_vectors=choice.with_vectors,
         )
 
     async def _write_user(self, user_id: str) -> None:
         ports, tally = self._client.provider.ports, self._tally
         async with aclosing(memory_pages(self._run, user_id, self._choice.scope)) as pages:
             async for page in pages:
-                lines = await ports.run_cpu(omp_format.memory_lines, page.items, tally)
+                vectors: Mapping[str, StoredVector] = {}
+                if self._choice.with_vectors and page.items:
+                    ids = tuple(record.id for record in page.items)
+                    vectors = await self._run(StoredVectors(user_id=user_id, ids=ids))
+                lines = await ports.run_cpu(omp_format.memory_lines, page.items, tally, vectors)
                 await ports.to_thread(self._stream.write, lines)
                 if self._on_progress is not None:
                     self._on_progress(Progress(tally.memories, self._total))

@@ -13,18 +13,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, islice
+from types import MappingProxyType
 from typing import Any, Final
 
 from ..errors import InvalidRequestError
 from ..models import OMP_VERSION, AuditEntry, MemoryRecord, construct_record
+from ..operations.vectors import StoredVector
 from ..wire.strict_json import Json
 from .formats import Options, Reader
-from .records import Item, Loss, Place, Problem, SourceRecord
+from .records import Item, Loss, PackedVector, Place, Problem, SourceRecord
 from .sources import Damage, Line, Source, json_of
 
 FORMAT: Final = "omp"
 VERSION: Final = 1
 HEADER: Final = "omp-export"
+VECTORS: Final = "float16-base64"
+"""How vectors are written: numbers in half precision, the least significant byte first, in Base64."""
 SET_BY_BACKEND: Final = frozenset({"embedding_model", "status"})
 """Fields of a memory that a backend finds out anew."""
 
@@ -75,6 +79,7 @@ def header(
     filters: Mapping[str, Any],
     features: Mapping[str, Any],
     consistent: bool,
+    has_vectors: bool = False,
 ) -> dict[str, Any]:
     """What the first line says.
 
@@ -85,8 +90,9 @@ def header(
         filters: which of them.
         features: what the backend could do.
         consistent: whether all lines are of one moment.
+        has_vectors: whether memories have their vectors.
     """
-    return {
+    found = {
         "type": HEADER,
         "version": VERSION,
         "omp_version": OMP_VERSION,
@@ -98,6 +104,7 @@ def header(
         "features": dict(features),
         "consistent": consistent,
     }
+    return found | {"vectors": VECTORS} if has_vectors else found
 
 
 def encoded(line: Mapping[str, Any]) -> bytes:
@@ -105,11 +112,21 @@ def encoded(line: Mapping[str, Any]) -> bytes:
     return f"{_json(line)}\n".encode()
 
 
-def memory_lines(records: Iterable[MemoryRecord], tally: Tally) -> bytes:
-    """The lines of memories, which are counted."""
+def memory_lines(
+    records: Iterable[MemoryRecord], tally: Tally, vectors: Mapping[str, StoredVector] = MappingProxyType({})
+) -> bytes:
+    """The lines of memories, which are counted.
+
+    Args:
+        vectors: those of the memories that shall have them, by id.
+    """
     lines = []
     for record in records:
-        line = f'{{"type":"memory","memory":{_memory_json(record)}}}\n'.encode()
+        vector = vectors.get(record.id)
+        # A vector of another model than the record's is of another moment.
+        has_vector = vector is not None and vector.model == record.embedding_model
+        packed = f',"vector":"{PackedVector.of(vector.model, vector.values).text}"' if vector and has_vector else ""
+        line = f'{{"type":"memory","memory":{_memory_json(record)}{packed}}}\n'.encode()
         tally.memory(record.user_id, line)
         lines.append(line)
     return b"".join(lines)
@@ -215,7 +232,7 @@ def _line(line: Line | Problem, tally: Tally) -> Item | Mapping[str, Any]:
     match value:
         case {"type": "memory", "memory": dict() as memory}:
             tally.memory(memory.get("user_id"), raw)
-            return record_of(memory, line.place)
+            return record_of(memory, line.place, value.get("vector"))
         case {"type": "end"}:
             return dict(value)
         case {"type": "audit"}:
@@ -227,8 +244,8 @@ def _line(line: Line | Problem, tally: Tally) -> Item | Mapping[str, Any]:
     return Problem("is not a line of this format: it has no type", line.place)
 
 
-def record_of(memory: Mapping[str, Json], place: Place) -> SourceRecord | Problem:
-    """The record of a memory as the protocol has it."""
+def record_of(memory: Mapping[str, Json], place: Place, vector: Json = None) -> SourceRecord | Problem:
+    """The record of a memory as the protocol has it, with its vector if there is one."""
     id, user_id = memory.get("id"), memory.get("user_id")
     if not isinstance(id, str) or not id:
         return Problem("has no id", place, "id")
@@ -239,7 +256,9 @@ def record_of(memory: Mapping[str, Json], place: Place) -> SourceRecord | Proble
         for name, value in memory.items()
         if name not in SET_BY_BACKEND and name not in ("id", "user_id") and (value is not None or name.startswith("x-"))
     }
-    return SourceRecord(id, user_id, fields, place)
+    model = memory.get("embedding_model")
+    packed = PackedVector(model if isinstance(model, str) else None, vector) if isinstance(vector, str) else None
+    return SourceRecord(id, user_id, fields, place, vector=packed)
 
 
 READER: Final = Reader(FORMAT, "memories that openmem exported (.omp.jsonl, .omp.jsonl.gz)", _read)

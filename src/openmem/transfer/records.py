@@ -6,13 +6,16 @@ protocol holds goes to the extension ``x-<format>``, as it is in the source.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-__all__ = ["RECORD_FIELDS", "Item", "Loss", "Place", "Problem", "SourceRecord", "digest_id"]
+__all__ = ["RECORD_FIELDS", "Item", "Loss", "PackedVector", "Place", "Problem", "SourceRecord", "digest_id"]
 
 RECORD_FIELDS: Final = frozenset(
     {
@@ -80,6 +83,43 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
+class PackedVector:
+    """A vector as an export has it.
+
+    Attributes:
+        model: name of the embedder's model; None if the export does not say.
+        text: its numbers in half precision, the least significant byte first, in Base64.
+    """
+
+    model: str | None
+    text: str
+
+    @classmethod
+    def of(cls, model: str | None, values: Sequence[float]) -> PackedVector:
+        """A vector to be exported.
+
+        Raises:
+            OverflowError: a number is beyond what half precision can hold.
+        """
+        return cls(model, base64.b64encode(struct.pack(f"<{len(values)}e", *values)).decode())
+
+    def values(self) -> Sequence[float]:
+        """Its numbers.
+
+        Raises:
+            ValueError: they cannot be read, or are not finite.
+        """
+        raw = base64.b64decode(self.text, validate=True)
+        try:
+            values = struct.unpack(f"<{len(raw) // 2}e", raw)
+        except struct.error as error:
+            raise ValueError(str(error)) from None
+        if not all(map(math.isfinite, values)):
+            raise ValueError("a number is not finite")
+        return values
+
+
+@dataclass(frozen=True, slots=True)
 class SourceRecord:
     """One memory of a source.
 
@@ -92,6 +132,7 @@ class SourceRecord:
         place: where it is.
         losses: what of this record is not carried over.
         store: which store of the format it is from, if ids are not unique among all stores of the format.
+        vector: what an embedder made of the content; None if the source does not say.
     """
 
     source_id: str
@@ -100,6 +141,7 @@ class SourceRecord:
     place: Place
     losses: tuple[Loss, ...] = ()
     store: str = ""
+    vector: PackedVector | None = None
 
 
 Item: TypeAlias = SourceRecord | Problem | Loss

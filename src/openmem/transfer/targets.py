@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -19,6 +19,7 @@ from ..errors import (
 )
 from ..models import Capabilities, MemoryRecord
 from ..operations import Add, Restore, RestoredMemory, Users
+from ..operations.vectors import StoredVector
 from .exporting import memory_pages
 from .known import Knowledge, Known
 from .preparing import EXTENSION, Addition, Prepared, as_added, as_restored, comparable, differing, wire_of
@@ -112,6 +113,10 @@ class Target:
         ignored = self.ignored if prepared.has_time else (*self.ignored, "created_at")
         return differing(wire_of(operation), found.memory, ignored)
 
+    def embedded_anew(self, prepared: Prepared) -> Loss:
+        """That a memory has another vector than its record."""
+        return Loss("vector", f"{self.capabilities.provider} embeds the memory anew", prepared.source.place)
+
     def found(self, prepared: Prepared, operation: Add, found: Known, report: ImportReport) -> None:
         """Count a record whose memory the backend had."""
         names = self.difference(prepared, operation, found)
@@ -187,7 +192,8 @@ class RestoringTarget(Target):
     async def store(self, records: Sequence[tuple[Prepared, Any]], report: ImportReport) -> None:
         if not records:
             return
-        operation = Restore(records=tuple(wanted for _, wanted in records))
+        vectors = await self.client.provider.ports.run_cpu(self._vectors, records)
+        operation = Restore(records=tuple(wanted for _, wanted in records), vectors=vectors)
         try:
             stored = await self._persistently(lambda: self.client.run(operation))
         except (ScopeDeniedError, UnsupportedCapabilityError) as error:
@@ -207,6 +213,26 @@ class RestoringTarget(Target):
                 self.found(prepared, wanted, Known(record.id, self._comparable(record), is_new=False), report)
             else:
                 self._stored(prepared, prepared.id, report)
+                if prepared.source.vector is not None and prepared.id not in stored.unembedded and record.indexed:
+                    report.note_loss(self.embedded_anew(prepared))
+
+    def pretend(self, records: Sequence[tuple[Prepared, Any]], report: ImportReport, now: datetime) -> None:
+        super().pretend(records, report, now)
+        vectors = self._vectors(records)
+        for prepared, wanted in records:
+            if prepared.source.vector is not None and prepared.id not in vectors and wanted.indexed:
+                report.note_loss(self.embedded_anew(prepared))
+
+    def _vectors(self, records: Sequence[tuple[Prepared, Any]]) -> dict[str, StoredVector]:
+        """The vectors of records that the backend may use, by the ids of the memories."""
+        model = self.client.vector_model
+        vectors = {}
+        for prepared, _ in records:
+            packed = prepared.source.vector
+            if model is not None and packed is not None and packed.model == model:
+                with suppress(ValueError):
+                    vectors[prepared.id] = StoredVector(model, packed.values())
+        return vectors
 
     def _note_stored(self, records: Sequence[MemoryRecord]) -> None:
         by_user: dict[str, list[MemoryRecord]] = {}
@@ -294,6 +320,7 @@ class AddingTarget(Target):
         if "supersedes" not in addition.left_out:
             ignored.append("supersedes")
         return [
+            *([self.embedded_anew(prepared)] if prepared.source.vector is not None else []),
             *(
                 Loss(name, addition.left_out.get(name, f"{provider} has another value"), place)
                 for name in differing(wanted, found, ignored)

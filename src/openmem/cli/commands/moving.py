@@ -134,9 +134,9 @@ def _tell(session: Session, report: ImportReport, status: int, target: Connectio
 
 
 def export_memories(
-    session: Session, file: str, users: tuple[str, ...], scopes: tuple[str, ...], with_audit: bool, format: str
+    session: Session, file: str, users: tuple[str, ...], scopes: tuple[str, ...], format: str, **given: bool
 ) -> None:
-    choice = Choice(users or None, scopes or None, with_audit)
+    choice = Choice(users or None, scopes or None, **given)
     if format == "pam":
         _export_pam(session, file, choice)
         return
@@ -152,8 +152,8 @@ def export_memories(
 def _export_pam(session: Session, file: str, choice: Choice) -> None:
     if choice.users is None or len(choice.users) != 1:
         raise InvalidRequestError("--user: format pam holds the memories of one user; say of whom")
-    if file == "-" or choice.scope is not None or choice.with_audit:
-        raise InvalidRequestError("--format pam: takes the path of a file, and neither --scope nor --with-audit")
+    if file == "-" or choice.scope is not None or choice.with_audit or choice.with_vectors:
+        raise InvalidRequestError("--format pam: takes the path of a file, and no --scope, --with-audit or --vectors")
     with session.memory() as memory:
         report = session.run(export_pam(memory.client, Path(file), choice.users[0]))
     session.output.document(report.to_json(), text=lambda: _exported(report))
@@ -277,6 +277,7 @@ export_command = _command(
         click.Argument(["file"], metavar="FILE"),
         *_choice_options(),
         click.Option(["with_audit", "--with-audit"], is_flag=True, help="Also the audit log."),
+        click.Option(["with_vectors", "--vectors"], is_flag=True, help="Also what the embedder made of the memories."),
         click.Option(
             ["format", "--format"],
             type=click.Choice(["omp", "pam"]),

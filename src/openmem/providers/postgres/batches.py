@@ -14,6 +14,7 @@ from ..._ids import bucket_in, bucket_of, new_memory_ids
 from ...analysis import VERSION, MemoryTerms
 from ...models import MemoryRecord, MemoryRecords
 from ...operations import Add, AddMany, Operation, RestoredMemory
+from ...operations.vectors import StoredVector, StoredVectors
 from ...ports.models import Vectors
 from ...ports.postgres import Copy, Row, Statement
 from ..base import Call
@@ -96,6 +97,7 @@ class Batches:
         self._last_ordinals = catalog.query("last_ordinals")
         self._add_many_once = catalog.query("add_many_once")
         self._find = catalog.query("find_many")
+        self._stored_vectors = catalog.query("stored_vectors")
         self._remove_expired = catalog.query("remove_expired")
         self._free_keys = catalog.query("free_keys")
         self._close_superseded = catalog.query("close_superseded")
@@ -176,6 +178,13 @@ class Batches:
             return {record.id: record for record in records}
 
         return self._find.bind(_values_of_ids(ids), decode)
+
+    def stored_vectors(self, op: StoredVectors) -> Statement[dict[str, StoredVector]]:
+        """The vectors of some memories of a user, by id."""
+        values = {"ids": list(op.ids), "bucket": bucket_of(op.user_id), "user_id": op.user_id}
+        return self._stored_vectors.bind(
+            values, lambda rows: {str(id): StoredVector(str(model), vector) for id, model, vector in rows}
+        )
 
     def free_keys(self, memories: Sequence[New]) -> Statement[frozenset[int]]:
         """Take the keys of new memories from those that have expired.

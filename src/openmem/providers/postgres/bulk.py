@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from ...errors import ConflictError
@@ -20,6 +21,7 @@ from ..idempotency import memory_deleted_since
 from ..supersession import without_names
 from .batches import BATCH_MEMORIES, Batch, New, new_memories, restored_memories, slices
 from .database import Database
+from .given_vectors import Usable, candidates, usable
 
 R = TypeVar("R")
 
@@ -126,9 +128,19 @@ class Bulk:
         await self._check_keys(memories, list(numbers.values()), transaction)
         # In the order of ids, so that two calls with the same memories never wait for each other.
         memories.sort(key=lambda new: new.id)
-        stored = await self._store(op.verb, memories, call, op.progress, transaction)
+        given_vectors = await self._given_vectors(op)
+        stored = await self._store(op.verb, memories, call, op.progress, transaction, given_vectors)
         all_records = found | {record.id: record for record in stored}
-        return RestoredMemories((all_records[record.id] for record in op.records), found)
+        return RestoredMemories((all_records[record.id] for record in op.records), found, given_vectors.keys() - found)
+
+    async def _given_vectors(self, op: Restore) -> Usable:
+        """The vectors that came with memories and are what the embedder would make."""
+        found = candidates(op, self.embedder.model)
+        if not found:
+            return {}
+        first = next(record for record in op.records if record.id in found)
+        [own] = await self.embedder.embed([first.content])
+        return await self.ports.run_cpu(usable, found, first.id, own)
 
     async def _last_ordinals(self, records: Sequence[Add], transaction: Transaction) -> dict[str, int]:
         users = list(dict.fromkeys(record.user_id for record in records))
@@ -158,7 +170,13 @@ class Bulk:
             known.add(name)
 
     async def _store(
-        self, action: str, memories: Sequence[New], call: Call, progress: Progress | None, transaction: Transaction
+        self,
+        action: str,
+        memories: Sequence[New],
+        call: Call,
+        progress: Progress | None,
+        transaction: Transaction,
+        given_vectors: Usable = MappingProxyType({}),
     ) -> MemoryRecords:
         """Batch by batch; the next one is embedded while the server stores the one before."""
         parts = slices([new.op for new in memories])
@@ -166,7 +184,7 @@ class Bulk:
         async def prepare() -> Batch | None:
             """The next batch; none after the last."""
             part = next(parts, None)
-            return part and await self._prepare(memories[part])
+            return part and await self._prepare(memories[part], given_vectors)
 
         stored: MemoryRecords = []
         following = await prepare()
@@ -180,10 +198,12 @@ class Bulk:
                 _tell(progress, len(stored), len(memories))
         return stored
 
-    async def _prepare(self, memories: Sequence[New]) -> Batch:
+    async def _prepare(self, memories: Sequence[New], given_vectors: Usable) -> Batch:
         read = [new for new in memories if new.op.indexed]
         contents = [new.op.content for new in read]
-        vectors = await self.embedder.embed(contents) if read else ()
+        unknown = [new.op.content for new in read if new.id not in given_vectors]
+        made = iter(await self.embedder.embed(unknown) if unknown else ())
+        vectors = [given_vectors[new.id] if new.id in given_vectors else next(made) for new in read]
         terms = await self.analysis.memories(contents, [new.moment for new in read])
         return await self.ports.run_cpu(self.db.sql.batches.batch, memories, self.embedder.model, vectors, terms)
 

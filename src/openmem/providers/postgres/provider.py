@@ -352,6 +352,10 @@ class PostgresProvider(Provider):
                 op.progress(done, max(done, total))
         return done
 
+    @property
+    def vector_model(self) -> str | None:
+        return self._embedder.model
+
     async def at_one_moment(self, work: Callable[[object], Awaitable[R]]) -> R:
         return await self._db.io.transact(
             lambda transaction: work(Snapshot(self._db.unaudited_sql, transaction)), is_snapshot=True

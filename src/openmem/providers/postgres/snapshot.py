@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...models import AuditEntries, MemoryPage, UserPage
 from ...operations import Audit, List, Users
+from ...operations.vectors import StoredVector, StoredVectors
 from ...ports.postgres import Transaction
 from ..base import Call
 from .statements import Statements
@@ -31,3 +33,6 @@ class Snapshot:
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         return await self.transaction.execute(self.sql.audit_log.audit(op, call))
+
+    async def stored_vectors(self, op: StoredVectors, call: Call) -> Mapping[str, StoredVector]:
+        return await self.transaction.execute(self.sql.batches.stored_vectors(op))

@@ -1,0 +1,19 @@
+-- Made by tools/sql.py; what is changed here is lost.
+\set ids 'ARRAY[''mem_6b1f000000000000n5'']'
+\set bucket 677
+\set user_id '''maya'''
+
+BEGIN;
+
+-- The vectors of some of a user's memories. Up to one row per id: none for a memory that no search finds.
+SELECT m.id, m.embedding_model, m.embedding::real[]
+FROM unnest(:ids::text[]) AS given (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM openmem.memories m
+    WHERE m.id = given.id AND m.bucket = :bucket::smallint AND m.user_id = :user_id::text
+    -- A fence: each memory is looked up by its id; without it the planner may join with the whole table.
+    OFFSET 0
+) m
+WHERE m.embedding IS NOT NULL;
+
+ROLLBACK;
