@@ -58,6 +58,8 @@ SAMPLES: Final = {
     "request_id": "'a request'",
     "scopes": "ARRAY[NULL]",
     "source": """'{"app": "demo"}'""",
+    "strata": "100",
+    "stratum_rows": "4",
     "supersede_ended": "false",
     "tags": "ARRAY['home']",
     "terms": TERMS,

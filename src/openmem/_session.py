@@ -14,11 +14,12 @@ from .call import Call
 from .config import ClientConfig
 from .errors import InvalidRequestError, OMPError, UnsupportedCapabilityError, copied
 from .models import Capabilities, MemoryRecords, RestoredMemories
-from .operations import Operation, Progress, add_many_of, read_records, restore_of
+from .operations import List, Operation, Progress, add_many_of, read_records, restore_of
 from .ports import Ports
 from .ports.models import RerankerIO
 from .providers import create_provider
 from .providers.base import Provider
+from .providers.sample import Sample
 from .settings import Text
 
 if TYPE_CHECKING:
@@ -182,6 +183,16 @@ class Session:
         with self._identified(call):
             await self._open()
             return await self.provider.at_one_moment(within)
+
+    async def sample(self, op: List, call: Call | None, size: int) -> Sample:
+        """Memories from all of a list."""
+        call = call or self._call()
+        with self._identified(call):
+            self.provider.check(op, call)
+            if not self._is_open:
+                await self._open()
+                self.provider.check(op, call)
+            return await self.provider.sample(op, _of_one_user(op, call), size)
 
     async def ping(self) -> None:
         """Connect if need be, and ask the backend."""

@@ -18,9 +18,10 @@ from ._session import Run, Session
 from .call import Call
 from .config import ClientConfig
 from .models import Capabilities, MemoryRecords, RestoredMemories
-from .operations import Operation, Progress
+from .operations import List, Operation, Progress
 from .ports import Ports
 from .providers.base import Provider
+from .providers.sample import Sample
 
 __all__ = ["ITERATED_PAGE", "Client"]
 
@@ -109,6 +110,20 @@ class Client:
     def capabilities(self) -> Coroutine[Any, Any, Capabilities]:
         """What the backend can do; the same object unless that has changed. Another server is asked once."""
         return self._usable().capabilities()
+
+    def sample(self, op: List, call: Call | None = None, *, size: int) -> Coroutine[Any, Any, Sample]:
+        """Memories from all of a list, about `size` at most, and their vectors as far as the backend tells them.
+
+        Where a backend cannot choose them, these are the first of the list.
+
+        Args:
+            op: the list; its order, limit and cursor do not matter.
+            call: as in `run`.
+
+        Raises:
+            OMPError: as for the list itself.
+        """
+        return self._usable().sample(op, call, size)
 
     @property
     def has_snapshots(self) -> bool:

@@ -22,6 +22,7 @@ SHOW_THE_MEMORY = {
     "added_before",
     "get",
     "list",
+    "sample",
     "search_exact",
     "search_exact_explained",
     "search_exact_filtered",

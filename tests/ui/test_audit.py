@@ -125,3 +125,14 @@ def test_a_chart_reaches_to_the_ends_of_the_calendar() -> None:
     assert chart is not None
     assert len(chart.labels) == 100
     assert sum(map(sum, chart.numbers)) == 2
+
+
+def test_older_entries_are_on_further_pages(browser: httpx.Client, memory: Memory) -> None:
+    memory.add_many([{"content": f"tea {n}", "user_id": "audited longer"} for n in range(1_010)])
+    page = parsed(browser.get("/ui/audit?user_id=audited+longer&action=add"))
+    assert "of the latest, 1,000 at most" in page.text
+    [older] = links(page, "Older entries")
+    page = parsed(browser.get(older))
+    assert len(rows(page)) == 10
+    assert links(page, "Older entries") == []
+    assert links(page, "First page") == ["/ui/audit?user_id=audited+longer&action=add"]

@@ -68,6 +68,7 @@ from ..operations.vectors import StoredVectors
 from ..ports import Ports
 from ..selection import Position, Selection, is_valid
 from .contents import check_texts
+from .sample import Sample
 from .supersession import check_not_ended, unknown_superseded, without_names
 
 __all__ = [
@@ -247,6 +248,11 @@ class Provider(Verbs):
 
     async def list(self, op: List, call: Call) -> MemoryPage:
         self._unsupported(op)
+
+    async def sample(self, op: List, call: Call, size: int) -> Sample:
+        """Memories from all of a list, about `size` of them at most; by default its first ones."""
+        page = await self.list(op.model_copy(update={"limit": min(size, 500), "cursor": None}), call)
+        return Sample(page.items[::-1], {}, is_whole=page.next_cursor is None, is_spread=False)
 
     async def search(self, op: Search, call: Call) -> SearchResults:
         self._unsupported(op)

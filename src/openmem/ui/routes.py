@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from .page import Page
-from .pages import audit, facets, keys, memories, memory, search, status, transfer, users
+from .pages import audit, facets, keys, memories, memory, pictures, search, status, transfer, users
 
 HOME: Final = "users"
 """The page that the browser begins with."""
@@ -16,6 +16,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *memory.PAGES,
     *search.PAGES,
     *facets.PAGES,
+    *pictures.PAGES,
     *audit.PAGES,
     *transfer.PAGES,
     *keys.PAGES,

@@ -15,7 +15,8 @@ from ..call import Call
 from ..client import Client
 from ..errors import OMPError, ScopeDeniedError
 from ..models import Capabilities
-from ..operations import Operation
+from ..operations import List, Operation
+from ..providers.sample import Sample
 from ..server.config import OmpServerConfig
 from ..server.errors import for_clients
 from ..server.health import Health
@@ -114,6 +115,16 @@ class Visit:
             OMPError: it was refused or failed.
         """
         result = await self.site.client.run(op, self.call())
+        self.site.health.saw_answer()
+        return result
+
+    async def sample(self, op: List, size: int) -> Sample:
+        """Memories from all of a list, about `size` of them at most.
+
+        Raises:
+            OMPError: it was refused or failed.
+        """
+        result = await self.site.client.sample(op, self.call(), size=size)
         self.site.health.saw_answer()
         return result
 

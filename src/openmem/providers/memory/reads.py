@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 from ...config import ClientConfig
@@ -24,12 +25,13 @@ from ...operations import Audit, Count, Facets, Get, GetByKey, History, List, Sc
 from ...ports import Ports
 from ...ports.models import Vectors
 from ...ranking.calibration import reach
-from ...ranking.evidence import explained
+from ...ranking.evidence import Evidence, explained
 from ...ranking.reference import Recency, rank_with_evidence
 from ...selection import Position, Selection
 from ..base import Call, no_such_key
 from ..calibration import STOPPED_RETRY_SECONDS, learn
 from ..facets import facets_of
+from ..sample import Sample
 from ..supersession import related
 from .backend import StoreProvider
 
@@ -70,6 +72,24 @@ class Reads(StoreProvider):
 
         return await self._run(self._store.size_of(op.user_id), page)
 
+    async def sample(self, op: List, call: Call, size: int) -> Sample:
+        selection, model = op.selection(call.grants), self._embedder.model
+
+        def sample() -> Sample:
+            with self._store.exclusive():
+                selected = sorted(self._store.selected(selection), key=lambda stored: stored.sequence_no)
+                step = -(-len(selected) // size) or 1
+                records = [self._shown(stored.record, call) for stored in selected[::step]]
+                self._log_read("list", op.user_id, call, scope=op.scope_text)
+            vectors = {
+                stored.record.id: stored.vector
+                for stored in selected[::step]
+                if stored.vector is not None and stored.record.embedding_model == model
+            }
+            return Sample(records, vectors, is_whole=step == 1, is_spread=True)
+
+        return await self._run(self._store.size_of(op.user_id), sample)
+
     async def count(self, op: Count, call: Call) -> int:
         return len(await self._selected(op, call))
 
@@ -106,12 +126,17 @@ class Reads(StoreProvider):
             best = rank_with_evidence(
                 candidates, words, vector, op.limit, op.min_score or 0.0, reach(vector, baselines), recency
             )
+
+            def named(evidence: Evidence) -> Evidence:
+                seed = records.get(evidence.seed_id or "")
+                return evidence if seed is None else replace(evidence, seed_id=seed.id)
+
             with self._store.exclusive():
                 shown = {found.id: self._shown(records[found.id], call) for found, _ in best}
             if spelled is None:
                 return [SearchResult(memory=shown[id], score=score) for (id, score), _ in best]
             return [
-                construct_result(shown[id], score, explained(why, spelled, score).extension)
+                construct_result(shown[id], score, explained(named(why), spelled, score).extension)
                 for (id, score), why in best
             ]
 

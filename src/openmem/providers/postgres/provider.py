@@ -58,6 +58,7 @@ from ..analyzing import Analysis
 from ..base import CONTEXT_CANDIDATES, Call, Provider
 from ..conflicts import key_in_use
 from ..contents import check_new_content
+from ..sample import Sample
 from . import inspection, schema
 from .additions import Additions
 from .bulk import Bulk
@@ -275,6 +276,9 @@ class PostgresProvider(Provider):
 
     async def list(self, op: List, call: Call) -> MemoryPage:
         return await self._db.read(lambda sql: sql.reads.list(op, call))
+
+    async def sample(self, op: List, call: Call, size: int) -> Sample:
+        return await self._db.read(lambda sql: sql.sampling.sample(op, call, self._embedder.model, size))
 
     async def count(self, op: Count, call: Call) -> int:
         return await self._db.read(lambda sql: sql.counting.count(op, call))

@@ -26,6 +26,7 @@ from .reads import Reads
 from .reembedding import Reembedding
 from .reindexing import Reindexing
 from .retrieval.searches import Searches
+from .sampling import Sampling
 from .sql import Catalog
 from .users import UserList
 from .writes import Writes
@@ -55,6 +56,7 @@ class Statements:
         self.reembedding = Reembedding(catalog)
         self.reindexing = Reindexing(catalog)
         self.searches = Searches(catalog)
+        self.sampling = Sampling(catalog)
         self.baselines = Baselines(catalog)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from .. import cases
@@ -125,3 +127,19 @@ class SearchContract(Contract):
         found = {term.text for term in best.terms if term.found}
         assert {"sister", "cats"} <= found
         assert (hits[0].model_extra or {})["x-openmem"]["explanation"]["score"] == hits[0].score
+
+    @requires("add", "search", "explanations", "scores", "temporal")
+    async def test_an_explanation_names_the_memory_that_stands_beside(self) -> None:
+        minutes = [datetime(2024, 5, 1, 12, minute, tzinfo=UTC) for minute in range(3)]
+        said = ["Which instrument do you play now?", "The cello, for a year", "It rains a lot in Leeds"]
+        ids = [
+            (await self.memory.add(content=content, user_id=self.user, valid_from=moment)).id
+            for content, moment in zip(said, minutes, strict=True)
+        ]
+        hits = await self.memory.search("Which instrument?", self.user, explain=True)
+        explained = {hit.memory.id: hit.explanation for hit in hits}
+        answer = explained[ids[1]]
+        assert answer is not None
+        if answer.neighbor:
+            assert answer.neighbor_id == ids[0]
+        assert {one.neighbor_id for one in explained.values() if one is not None} <= {*ids, None}

@@ -7,7 +7,7 @@ from typing import Final
 from starlette.responses import Response
 
 from ...errors import InvalidRequestError
-from ...operations import VERBS
+from ...operations import VERBS, Audit
 from ...wire.routes import AUDIT
 from ..calendar import chart_of
 from ..charts import SERIES
@@ -23,6 +23,7 @@ SHOWN: Final = 100
 async def show(visit: Visit) -> Response:
     """The newest entries that pass the filters, and how many there were over time."""
     op = visit.query.operation(AUDIT, visit.zone, limit=str(ENTRIES))
+    assert isinstance(op, Audit)
     until, action = visit.query.moment("until", visit.zone), visit.query.one("action")
     skipped = _skipped(visit.query.one("skip"))
     found = await visit.run(op)
@@ -35,7 +36,7 @@ async def show(visit: Visit) -> Response:
     query = {
         name: texts
         for name in (*AUDIT.parameters, "action", "until")
-        if name not in ("limit", "cursor") and (texts := visit.query.many(name))
+        if name != "limit" and (texts := visit.query.many(name))
     }
     return await visit.page(
         "audit.html",
@@ -43,14 +44,16 @@ async def show(visit: Visit) -> Response:
         user_id=query["user_id"][0],
         entries=entries[skipped : skipped + SHOWN],
         number=len(entries),
-        is_cut=len(found) == ENTRIES,
+        is_cut=len(found) == ENTRIES or op.cursor is not None,
+        older=found.next_cursor,
+        is_older=op.cursor is not None,
         most=ENTRIES,
         chart=chart,
         query=query,
         skipped=skipped,
         following=skipped + SHOWN if skipped + SHOWN < len(entries) else None,
         verbs=sorted({verb.verb for verb in VERBS if verb.is_wire_verb} - {AUDIT.verb}),
-        is_filtered=bool(query.keys() - {"user_id"}),
+        is_filtered=bool(query.keys() - {"user_id", "cursor"}),
     )
 
 

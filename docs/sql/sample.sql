@@ -1,0 +1,105 @@
+-- Made by tools/sql.py; what is changed here is lost.
+\set strata 100
+\set bucket 677
+\set user_id '''maya'''
+\set app NULL
+\set scope NULL
+\set request_id '''a request'''
+\set stratum_rows 4
+\set model '''hashing:256'''
+\set readable_paths NULL
+\set readable_prefixes NULL
+\set selected_paths NULL
+\set selected_prefixes NULL
+\set at_any_time NULL
+\set as_of NULL
+\set only_indexed true
+\set is_filtered NULL
+\set selected_since NULL
+\set selected_until NULL
+\set selected_tags NULL
+\set selected_any_tags NULL
+\set selected_app NULL
+\set selected_ids NULL
+\set selected_keys NULL
+\set selected_where NULL
+
+BEGIN;
+
+-- Some of a user's memories, from all of the time in which they were added. Of each of :strata parts of equal length the
+-- first :stratum_rows memories, in the order in which they were added. One row for each, and whether the parts are so
+-- short that these are all.
+WITH
+-- One row: the first ordinal of the user's memories, the last, and how many ordinals a part has. No rows for a user
+-- without memories.
+ordinals AS MATERIALIZED (
+    SELECT first, last, (last - first) / :strata::int + 1 AS stratum_length
+    FROM (
+        SELECT m.ordinal AS first FROM openmem.memories m
+        WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text ORDER BY m.ordinal LIMIT 1
+    ) oldest,
+    (
+        SELECT m.ordinal AS last FROM openmem.memories m
+        WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text ORDER BY m.ordinal DESC LIMIT 1
+    ) newest
+),
+audit_entry AS (
+    SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, 'list' AS action,
+        NULL AS memory_id, :scope::text AS scope
+),
+-- One row. A reader does not wait until its audit entry is on the disk: before the entry is written, this switches
+-- synchronous commit off for the running transaction. MATERIALIZED, so that it runs once.
+async_commit AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
+-- The entries in the audit log, one row per row of audit_entry.
+audit AS (
+    INSERT INTO openmem.audit_log (bucket, user_id, app, action, memory_id, scope, request_id)
+    SELECT e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text
+    FROM async_commit, audit_entry e
+)
+SELECT stratum_length <= :stratum_rows::bigint AS is_whole,
+    CASE WHEN m.embedding_model = :model::text THEN m.embedding::real[] END AS vector,
+    m.id, m.content, m.user_id, m.created_at, m.scope, m.tags, m.source::text, m.confidence,
+    m.valid_from, m.valid_to,
+    CASE WHEN :readable_paths::text[] IS NULL OR m.supersedes = '{}' THEN m.supersedes ELSE (
+        -- The ids of m.supersedes in their order, without those of memories that the caller may not read.
+        SELECT array_agg(named.id ORDER BY named.position)
+        FROM unnest(m.supersedes) WITH ORDINALITY AS named (id, position)
+        CROSS JOIN LATERAL (
+            SELECT FROM openmem.memories s
+            WHERE s.id = named.id AND s.bucket = :bucket::smallint AND s.user_id = m.user_id
+                AND (:readable_paths::text[] IS NULL OR s.scope = ANY (:readable_paths::text[])
+                    OR s.scope ^@ ANY (:readable_prefixes::text[])) AND (s.expires_at IS NULL OR s.expires_at > now())
+            -- A fence: without it the planner may read all memories of the user, and join them.
+            OFFSET 0
+        ) s
+    ) END AS supersedes,
+    m.embedding_model, m.updated_at, m.metadata::text, m.key, m.version, m.expires_at, m.indexed,
+    m.extensions::text
+FROM ordinals CROSS JOIN generate_series(first, last, stratum_length) AS start
+CROSS JOIN LATERAL (
+    SELECT * FROM openmem.memories m
+    WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
+        AND m.ordinal >= start AND m.ordinal < start + stratum_length
+        AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+            OR m.scope ^@ ANY (:selected_prefixes::text[]))
+        AND (:at_any_time::boolean
+            OR (m.valid_from IS NULL OR m.valid_from <= coalesce(:as_of::timestamptz, now()))
+            AND (m.valid_to IS NULL OR m.valid_to > coalesce(:as_of::timestamptz, now())))
+        AND (m.expires_at IS NULL OR m.expires_at > now())
+        AND (m.indexed OR NOT :only_indexed::boolean)
+        -- One look where nothing else is asked for.
+        AND (NOT :is_filtered::boolean OR (
+            (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
+            AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
+            AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
+            AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])
+            AND (:selected_app::text IS NULL OR m.source ->> 'app' = :selected_app::text)
+            AND (:selected_ids::text[] IS NULL OR m.id = ANY (:selected_ids::text[]))
+            AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
+            AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
+        ))
+    ORDER BY m.ordinal, m.id LIMIT :stratum_rows::bigint
+) m
+ORDER BY m.ordinal, m.id;
+
+ROLLBACK;
