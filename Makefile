@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench bench-http test test-quick coverage test-lowest test-letta test-mcp test-ui browser test-pgbouncer lint format clean constraints
+.PHONY: help demo bench bench-http test test-quick coverage test-lowest test-letta test-mcp test-ui browser screenshots bench-ui test-pgbouncer lint format clean constraints
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-31s %s\n", $$1, $$2 }'
@@ -65,6 +65,14 @@ browser: $(VENV)/.installed  ## Install what tests in a browser need: Chromium, 
 
 test-ui: $(VENV)/.installed  ## Install a browser, and test the memory browser in it in every look; UI="-k flows"
 	@$(BIN)/python -m tests.browser.run $(UI)
+
+screenshots: $(VENV)/.installed  ## Make the pictures of the memory browser in docs/images anew
+	@$(BIN)/python -m tests.browser.run --install-only
+	@$(BIN)/python -m tests.browser.screenshots
+
+bench-ui: $(VENV)/.installed  ## Measure the pages of the memory browser on a small and on a large store
+	@$(BIN)/python -m tests.browser.run --install-only
+	@$(BIN)/python -m benchmarks.pages --browser $(BENCH)
 
 test-pgbouncer: $(VENV)/.installed  ## Test clients behind a real PgBouncer, which must be installed
 	@PATH="$$PATH:/usr/sbin" command -v "$${PGBOUNCER:-pgbouncer}" >/dev/null || { \

@@ -76,7 +76,17 @@ def test_a_wrong_key_signs_nobody_in(visitor: httpx.Client, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "destination", ["//evil.example/", "https://evil.example/", "/ui/\\evil", "/memories", "/ui/\nx", "javascript:x"]
+    "destination",
+    [
+        "//evil.example/",
+        "https://evil.example/",
+        "/ui/../..//evil.example",
+        "/ui/%2E%2e/docs",
+        "/ui/\\evil",
+        "/memories",
+        "/ui/\nx",
+        "javascript:x",
+    ],
 )
 def test_a_sign_in_leads_to_no_other_place(visitor: httpx.Client, keys: KeysFile, destination: str) -> None:
     answer = post(visitor, "/ui/login", {"key": keys.create(app="a"), "next": destination})

@@ -73,7 +73,9 @@ def is_secure(request: Request) -> bool:
 
 def is_own_path(path: str, prefix: str) -> bool:
     """Whether a browser that is sent to this path stays within `prefix`."""
-    return path.startswith(f"{prefix}/") and path.isprintable() and path.isascii() and "\\" not in path
+    parts = path.partition("?")[0].lower().replace("%2e", ".").split("/")
+    is_plain = path.isprintable() and path.isascii() and "\\" not in path
+    return path.startswith(f"{prefix}/") and is_plain and not {".", ".."} & set(parts)
 
 
 def _is_own_origin(origin: str | None, host: str | None) -> bool:

@@ -60,6 +60,8 @@ async def change(visit: Visit) -> Response:
         return await visit.page("confirm_deletion.html", title="Delete for good?", user_id=user_id, ids=ids, back=back)
     if action == "delete":
         number = await visit.run(DeleteMany(user_id=user_id, ids=ids))
+        if back.startswith(url("memory", id="")):
+            back = url(PATH, user_id=user_id)
         return visit.redirect_to(_with_notice(back, "deleted", number))
     if action not in ("forget", "restore"):
         raise InvalidRequestError(f"action: {action[:40]!r} is not one of forget, restore, delete")
