@@ -4,7 +4,6 @@
 \set user_id '''maya'''
 \set app NULL
 \set scope NULL
-\set request_id '''a request'''
 \set stratum_rows 4
 \set model '''hashing:256'''
 \set readable_paths NULL
@@ -23,6 +22,7 @@
 \set selected_ids NULL
 \set selected_keys NULL
 \set selected_where NULL
+\set request_id '''a request'''
 
 BEGIN;
 
@@ -46,15 +46,6 @@ ordinals AS MATERIALIZED (
 audit_entry AS (
     SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, 'list' AS action,
         NULL AS memory_id, :scope::text AS scope
-),
--- One row. A reader does not wait until its audit entry is on the disk: before the entry is written, this switches
--- synchronous commit off for the running transaction. MATERIALIZED, so that it runs once.
-async_commit AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
--- The entries in the audit log, one row per row of audit_entry.
-audit AS (
-    INSERT INTO openmem.audit_log (bucket, user_id, app, action, memory_id, scope, request_id)
-    SELECT e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text
-    FROM async_commit, audit_entry e
 )
 SELECT stratum_length <= :stratum_rows::bigint AS is_whole,
     CASE WHEN m.embedding_model = :model::text THEN m.embedding::real[] END AS vector,
@@ -100,6 +91,12 @@ CROSS JOIN LATERAL (
         ))
     ORDER BY m.ordinal, m.id LIMIT :stratum_rows::bigint
 ) m
+WHERE -- True, once the entries are in the audit log. A function writes them, so that a database that is sharded by bucket runs
+-- the whole statement in one place.
+(
+    SELECT count(openmem.log_read(e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text))
+    FROM audit_entry e
+) >= 0
 ORDER BY m.ordinal, m.id;
 
 ROLLBACK;

@@ -18,7 +18,7 @@ ordinals AS MATERIALIZED (
 audit_entry AS (
     SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, 'list' AS action,
         NULL AS memory_id, :scope::text AS scope
-){audit_read}
+)
 SELECT stratum_length <= :stratum_rows::bigint AS is_whole,
     CASE WHEN m.embedding_model = :model::text THEN m.embedding::real[] END AS vector,
     {readable_columns}
@@ -30,4 +30,5 @@ CROSS JOIN LATERAL (
         AND {is_selected(m)}
     ORDER BY m.ordinal, m.id LIMIT :stratum_rows::bigint
 ) m
+WHERE {is_logged}
 ORDER BY m.ordinal, m.id
