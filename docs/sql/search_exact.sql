@@ -65,12 +65,11 @@ searched AS NOT MATERIALIZED (
 -- One row. reach: the distance from the query's vector at which a similarity is 0; see `openmem.ranking.calibration`.
 query AS MATERIALIZED (
     SELECT least(1, greatest(0.02, 1.2 * (1 - coalesce((
-        SELECT max((b.vector OPERATOR(public.<#>) :vector::public.halfvec)
-            / -nullif(public.l2_norm(:vector::public.halfvec), 0))
+        SELECT -min(b.vector OPERATOR(public.<#>) :vector::public.halfvec)
         FROM openmem.baselines b
         WHERE b.embedding_model = :model::text
             AND public.vector_dims(b.vector) = public.vector_dims(:vector::public.halfvec)
-    ), 0)))) AS reach
+    ) / nullif(public.l2_norm(:vector::public.halfvec), 0), 0)))) AS reach
 ),
 -- One row: the vectors whose inner products with memories.terms make up a term_mask. The second and the third are NULL
 -- for a query with few lexemes.
@@ -116,8 +115,12 @@ features AS MATERIALIZED (
     ORDER BY term_mask
 ),
 -- One row per different mask. Memories with equal masks have equal coverages, so those are computed per mask.
+-- is_common: whether so many memories have the mask that their scores are not all computed. The nearest of them have the
+-- best, unless scores depend on the age, too, or on whether there is a vector to compare.
 mask_counts AS MATERIALIZED (
-    SELECT term_mask, count(*)::float8 AS memories FROM features GROUP BY term_mask
+    SELECT term_mask, count(*)::float8 AS memories,
+        count(*) > 100 AND count(*) = count(distance) AND :recency::float8 IS NULL AS is_common
+    FROM features GROUP BY term_mask
 ),
 -- One row per row of scored_flags.
 bit_weight AS MATERIALIZED (
@@ -137,7 +140,7 @@ bit_weight AS MATERIALIZED (
 -- One row per row of mask_counts. coverage: the share of the query's weight that the mask covers; NULL without lexemes
 -- of the query or without terms of the memories.
 mask_coverage AS MATERIALIZED (
-    SELECT term_mask,
+    SELECT term_mask, is_common,
         CASE WHEN term_mask >= 0 THEN
             (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE term_mask & flag <> 0)
                 / (SELECT sum(weight) FROM bit_weight)
@@ -167,7 +170,18 @@ top_k AS MATERIALIZED (
                         )))
                     END AS score,
                 term_mask, distance, coverage, ordinal, is_dated, moment, id
-            FROM compared
+            FROM (
+                SELECT * FROM compared WHERE NOT is_common
+                UNION ALL
+                SELECT near.*, m.is_common, m.coverage, greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2)) AS similarity
+                FROM mask_coverage m CROSS JOIN LATERAL (
+                    SELECT f.term_mask, f.distance, f.ordinal, f.is_dated, f.moment, f.id FROM features f
+                    WHERE f.term_mask = m.term_mask
+                    ORDER BY f.distance, f.id DESC
+                    LIMIT greatest(30, :limit::bigint)
+                ) near
+                WHERE m.is_common
+            ) compared
             ORDER BY score DESC, id DESC
             LIMIT greatest(30, :limit::bigint)
         ) best
@@ -187,7 +201,7 @@ seed AS (
 -- than 3600 seconds before or after it. is_stored_at_once: whether only their order says that the two
 -- belong together, which it would also say of notes stored in bulk.
 -- The join is on equal ordinals rather than a range, so that it can be a hash join.
-near_seed AS MATERIALIZED (
+pair AS NOT MATERIALIZED (
     SELECT m.id, m.moment, m.similarity, m.distance, m.term_mask, m.coverage,
         seed.id AS seed_id, seed.own_score AS seed_own_score, seed.similarity AS seed_similarity,
         seed.term_mask AS seed_term_mask, seed.coverage AS seed_coverage,
@@ -203,6 +217,43 @@ near_seed AS MATERIALIZED (
 mean_similarity AS MATERIALIZED (
     SELECT avg(greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2))) AS mean FROM features
 ),
+-- One row per row of pair that counts: of those that were not stored at once only those that may get into the result.
+-- boost_factor: how much of a boost passes, 0 to 1, but for what `series` says of those that were stored at once. It decays
+-- for memories that have little to do with the query themselves. greatest() ignores NULL.
+-- new_term_mask: what the seed has and the memory does not, of lexemes alone.
+-- is_below_seed: whether the seed is better by itself; of equal own scores that of the newer memory is the better. Own
+-- scores, so before questions lose a part of theirs: the reply to a question may overtake it.
+near_seed AS MATERIALIZED (
+    SELECT *
+    FROM (
+        SELECT id, moment, term_mask, similarity, seed_id, seed_own_score, seed_similarity, seed_coverage, is_stored_at_once,
+            coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score,
+            least(1, greatest(0,
+                4.0 * (1 - distance / least(1, 1.3 * (SELECT reach FROM query)))
+            )) AS boost_factor,
+            seed_term_mask & ~(term_mask | 6::bigint | 1::bigint) AS new_term_mask
+        FROM pair
+        -- A fence: what is computed here is used below several times.
+        OFFSET 0
+    ) m
+    CROSS JOIN LATERAL (SELECT (own_score, id) < (seed_own_score, seed_id) AS is_below_seed) compared
+    WHERE is_stored_at_once OR -- Whether a memory may get into the result by its seed. Before coverages are computed, pairs are left out that cannot
+    -- reach the cutoff even with all of the seed's coverage. Of those above their seed, the score before the loss of questions
+    -- counts, since it may raise the ceiling of others.
+    (
+        term_mask >= 0
+        AND (seed_similarity > similarity OR new_term_mask <> 0)
+        AND (own_score + coalesce(
+            boost_factor * (
+                0.35 * 0.9 * greatest(seed_similarity - similarity, 0)
+                + 0.65 * 0.6 * seed_coverage
+            ), 0
+        ))
+            * CASE WHEN is_below_seed AND term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+            -- The cutoff: the score of the last memory of the result, if there were no boosts. Boosts only raise it.
+            >= coalesce((SELECT score FROM top_k ORDER BY score DESC, id DESC OFFSET :limit::bigint - 1 LIMIT 1), 0)
+    )
+),
 -- One row. factor: how much of a boost passes between memories that were stored at once, 0 to 1, by the autocorrelation
 -- of the similarities: whether neighbors of seeds are more like the query than other memories are.
 series AS MATERIALIZED (
@@ -215,11 +266,8 @@ series AS MATERIALIZED (
         WHERE is_stored_at_once AND similarity IS NOT NULL
     ) deviations
 ),
--- The neighbors that may get into the result: one row per row of near_seed, without those that cannot reach the cutoff,
--- which is the score of the last memory of the result, if there were no boosts. Boosts only raise it.
--- is_below_seed: whether the seed is better by itself; of equal own scores that of the newer memory is the better. Own
--- scores, so before questions lose a part of theirs: the reply to a question may overtake it.
--- boosted_score: without that loss, and before the ceiling.
+-- The neighbors that may get into the result: one row per row of near_seed, without those that cannot reach the cutoff.
+-- boosted_score: before questions lose a part of it, and before the ceiling.
 neighbor AS MATERIALIZED (
     SELECT id, moment, term_mask, own_score, seed_id, seed_own_score, is_below_seed,
         own_score + coalesce(
@@ -229,29 +277,21 @@ neighbor AS MATERIALIZED (
             ), 0
         ) AS boosted_score
     FROM (
-        SELECT *,
-            -- A boost decays for memories that have little to do with the query themselves. greatest() ignores NULL.
-            least(1, greatest(0,
-                4.0 * (1 - distance / least(1, 1.3 * (SELECT reach FROM query)))
-            ))
-                * CASE WHEN is_stored_at_once THEN (SELECT factor FROM series) ELSE 1 END AS boost_factor,
-            -- What the seed has and the memory does not, of lexemes alone.
-            seed_term_mask & ~(term_mask | 6::bigint | 1::bigint) AS new_term_mask
+        SELECT id, moment, term_mask, similarity, seed_id, seed_own_score, seed_similarity, seed_coverage, own_score,
+            new_term_mask, is_below_seed,
+            boost_factor * CASE WHEN is_stored_at_once THEN (SELECT factor FROM series) ELSE 1 END AS boost_factor
         FROM near_seed
-        WHERE term_mask >= 0
     ) m
-    CROSS JOIN LATERAL (
-        SELECT coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score
-    ) own_scores
-    CROSS JOIN LATERAL (SELECT (own_score, id) < (seed_own_score, seed_id) AS is_below_seed) compared
     CROSS JOIN LATERAL (
         SELECT (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE new_term_mask & flag <> 0 AND term_mask & flag = 0)
             / (SELECT sum(weight) FROM bit_weight) AS new_coverage
     ) coverages
-    WHERE (seed_similarity > similarity OR new_term_mask <> 0)
-        -- Before coverages are computed, pairs are left out that cannot reach the cutoff even with all of the seed's
-        -- coverage. Of those above their seed, the score before the loss of questions counts, since it may raise the
-        -- ceiling of others.
+    WHERE -- Whether a memory may get into the result by its seed. Before coverages are computed, pairs are left out that cannot
+    -- reach the cutoff even with all of the seed's coverage. Of those above their seed, the score before the loss of questions
+    -- counts, since it may raise the ceiling of others.
+    (
+        term_mask >= 0
+        AND (seed_similarity > similarity OR new_term_mask <> 0)
         AND (own_score + coalesce(
             boost_factor * (
                 0.35 * 0.9 * greatest(seed_similarity - similarity, 0)
@@ -259,8 +299,9 @@ neighbor AS MATERIALIZED (
             ), 0
         ))
             * CASE WHEN is_below_seed AND term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
-            -- The cutoff.
+            -- The cutoff: the score of the last memory of the result, if there were no boosts. Boosts only raise it.
             >= coalesce((SELECT score FROM top_k ORDER BY score DESC, id DESC OFFSET :limit::bigint - 1 LIMIT 1), 0)
+    )
 ),
 -- Up to which score a seed can boost memories below itself, if that is more than its own score: what it gets from such
 -- memories itself. One row per memory that gets something from one below itself.

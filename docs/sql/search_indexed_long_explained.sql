@@ -59,12 +59,11 @@ query_lexeme AS MATERIALIZED (
 -- has_words: whether it has any. has_alternatives: whether a memory may have several lexemes of a word.
 query AS MATERIALIZED (
     SELECT least(1, greatest(0.02, 1.2 * (1 - coalesce((
-        SELECT max((b.vector OPERATOR(public.<#>) :vector::public.halfvec)
-            / -nullif(public.l2_norm(:vector::public.halfvec), 0))
+        SELECT -min(b.vector OPERATOR(public.<#>) :vector::public.halfvec)
         FROM openmem.baselines b
         WHERE b.embedding_model = :model::text
             AND public.vector_dims(b.vector) = public.vector_dims(:vector::public.halfvec)
-    ), 0)))) AS reach, true AS has_words, (SELECT count(*) FROM query_word) < count(*) AS has_alternatives
+    ) / nullif(public.l2_norm(:vector::public.halfvec), 0), 0)))) AS reach, true AS has_words, (SELECT count(*) FROM query_word) < count(*) AS has_alternatives
     FROM query_lexeme
 ),
 -- One row per memory of the user that may be in the result. Each use reads some of them: NOT MATERIALIZED.
@@ -545,7 +544,7 @@ seed AS (
 -- One row per seed and memory that was added up to 2 positions before or after it, and is from less
 -- than 3600 seconds before or after it. is_stored_at_once: whether only their order says that the two
 -- belong together, which it would also say of notes stored in bulk.
-near_seed AS MATERIALIZED (
+pair AS NOT MATERIALIZED (
     SELECT id, moment, similarity, distance, term_mask, seed_id, seed_own_score, seed_similarity, seed_term_mask, seed_coverage,
         is_stored_at_once,
         -- The coverage, also of a memory that has several alternatives of a word.
@@ -598,6 +597,43 @@ near_seed AS MATERIALIZED (
 mean_similarity AS MATERIALIZED (
     SELECT avg(greatest(1 - distance / (SELECT reach FROM query), 0.02 * (1 - distance / 2))) AS mean FROM sample
 ),
+-- One row per row of pair that counts: of those that were not stored at once only those that may get into the result.
+-- boost_factor: how much of a boost passes, 0 to 1, but for what `series` says of those that were stored at once. It decays
+-- for memories that have little to do with the query themselves. greatest() ignores NULL.
+-- new_term_mask: what the seed has and the memory does not, of lexemes alone.
+-- is_below_seed: whether the seed is better by itself; of equal own scores that of the newer memory is the better. Own
+-- scores, so before questions lose a part of theirs: the reply to a question may overtake it.
+near_seed AS MATERIALIZED (
+    SELECT *
+    FROM (
+        SELECT id, moment, term_mask, similarity, seed_id, seed_own_score, seed_similarity, seed_coverage, is_stored_at_once,
+            coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score,
+            least(1, greatest(0,
+                4.0 * (1 - distance / least(1, 1.3 * (SELECT reach FROM query)))
+            )) AS boost_factor,
+            seed_term_mask & ~(term_mask | 6::bigint | 1::bigint) AS new_term_mask
+        FROM pair
+        -- A fence: what is computed here is used below several times.
+        OFFSET 0
+    ) m
+    CROSS JOIN LATERAL (SELECT (own_score, id) < (seed_own_score, seed_id) AS is_below_seed) compared
+    WHERE is_stored_at_once OR -- Whether a memory may get into the result by its seed. Before coverages are computed, pairs are left out that cannot
+    -- reach the cutoff even with all of the seed's coverage. Of those above their seed, the score before the loss of questions
+    -- counts, since it may raise the ceiling of others.
+    (
+        term_mask >= 0
+        AND (seed_similarity > similarity OR new_term_mask <> 0)
+        AND (own_score + coalesce(
+            boost_factor * (
+                0.35 * 0.9 * greatest(seed_similarity - similarity, 0)
+                + 0.65 * 0.6 * seed_coverage
+            ), 0
+        ))
+            * CASE WHEN is_below_seed AND term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
+            -- The cutoff: the score of the last memory of the result, if there were no boosts. Boosts only raise it.
+            >= coalesce((SELECT score FROM top_k ORDER BY score DESC, id DESC OFFSET :limit::bigint - 1 LIMIT 1), 0)
+    )
+),
 -- One row. factor: how much of a boost passes between memories that were stored at once, 0 to 1, by the autocorrelation
 -- of the similarities: whether neighbors of seeds are more like the query than other memories are.
 series AS MATERIALIZED (
@@ -610,11 +646,8 @@ series AS MATERIALIZED (
         WHERE is_stored_at_once AND similarity IS NOT NULL
     ) deviations
 ),
--- The neighbors that may get into the result: one row per row of near_seed, without those that cannot reach the cutoff,
--- which is the score of the last memory of the result, if there were no boosts. Boosts only raise it.
--- is_below_seed: whether the seed is better by itself; of equal own scores that of the newer memory is the better. Own
--- scores, so before questions lose a part of theirs: the reply to a question may overtake it.
--- boosted_score: without that loss, and before the ceiling.
+-- The neighbors that may get into the result: one row per row of near_seed, without those that cannot reach the cutoff.
+-- boosted_score: before questions lose a part of it, and before the ceiling.
 neighbor AS MATERIALIZED (
     SELECT id, moment, term_mask, own_score, seed_id, seed_own_score, is_below_seed,
         own_score + coalesce(
@@ -624,29 +657,21 @@ neighbor AS MATERIALIZED (
             ), 0
         ) AS boosted_score
     FROM (
-        SELECT *,
-            -- A boost decays for memories that have little to do with the query themselves. greatest() ignores NULL.
-            least(1, greatest(0,
-                4.0 * (1 - distance / least(1, 1.3 * (SELECT reach FROM query)))
-            ))
-                * CASE WHEN is_stored_at_once THEN (SELECT factor FROM series) ELSE 1 END AS boost_factor,
-            -- What the seed has and the memory does not, of lexemes alone.
-            seed_term_mask & ~(term_mask | 6::bigint | 1::bigint) AS new_term_mask
+        SELECT id, moment, term_mask, similarity, seed_id, seed_own_score, seed_similarity, seed_coverage, own_score,
+            new_term_mask, is_below_seed,
+            boost_factor * CASE WHEN is_stored_at_once THEN (SELECT factor FROM series) ELSE 1 END AS boost_factor
         FROM near_seed
-        WHERE term_mask >= 0
     ) m
-    CROSS JOIN LATERAL (
-        SELECT coalesce(0.35 * similarity + 0.65 * coverage, coverage, similarity, 0) AS own_score
-    ) own_scores
-    CROSS JOIN LATERAL (SELECT (own_score, id) < (seed_own_score, seed_id) AS is_below_seed) compared
     CROSS JOIN LATERAL (
         SELECT (SELECT coalesce(sum(weight), 0) FROM bit_weight WHERE new_term_mask & flag <> 0 AND term_mask & flag = 0)
             / (SELECT sum(weight) FROM bit_weight) AS new_coverage
     ) coverages
-    WHERE (seed_similarity > similarity OR new_term_mask <> 0)
-        -- Before coverages are computed, pairs are left out that cannot reach the cutoff even with all of the seed's
-        -- coverage. Of those above their seed, the score before the loss of questions counts, since it may raise the
-        -- ceiling of others.
+    WHERE -- Whether a memory may get into the result by its seed. Before coverages are computed, pairs are left out that cannot
+    -- reach the cutoff even with all of the seed's coverage. Of those above their seed, the score before the loss of questions
+    -- counts, since it may raise the ceiling of others.
+    (
+        term_mask >= 0
+        AND (seed_similarity > similarity OR new_term_mask <> 0)
         AND (own_score + coalesce(
             boost_factor * (
                 0.35 * 0.9 * greatest(seed_similarity - similarity, 0)
@@ -654,8 +679,9 @@ neighbor AS MATERIALIZED (
             ), 0
         ))
             * CASE WHEN is_below_seed AND term_mask & 1::bigint <> 0 THEN 0.85::float8 ELSE 1 END
-            -- The cutoff.
+            -- The cutoff: the score of the last memory of the result, if there were no boosts. Boosts only raise it.
             >= coalesce((SELECT score FROM top_k ORDER BY score DESC, id DESC OFFSET :limit::bigint - 1 LIMIT 1), 0)
+    )
 ),
 -- Up to which score a seed can boost memories below itself, if that is more than its own score: what it gets from such
 -- memories itself. One row per memory that gets something from one below itself.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from openmem import Memory
@@ -115,3 +117,26 @@ def test_fewer_results_are_the_first_of_more(memory: Memory, user: str) -> None:
     for limit in (1, 10, 29, 30, 31, 60):
         hits = memory.search("Maya's walk to the concert, number 7", user, limit=limit)
         assert [hit.memory.id for hit in hits] == found[:limit]
+
+
+@pytest.mark.parametrize("limit", [10, 100])
+def test_of_many_memories_with_the_same_words_the_best_are_found(
+    url: str, memory: Memory, user: str, limit: int
+) -> None:
+    """Only the nearest of them are scored, unless a preference for new ones, here a very weak one, forbids it."""
+    kinds = ("tea", "cello", "tea at the cello?", "Maya: tea")
+    texts = [f"{kinds[number % len(kinds)]} {number} {number % 17}" for number in range(800)]
+    memory.add_many([{"content": text, "user_id": user} for text in texts])
+
+    def found(query: str, recency: float | None = None) -> dict[str, Any]:
+        results = memory.search(query, user, limit=limit, recency=recency)
+        return {result.memory.content: pytest.approx(result.score, abs=1e-6) for result in results}
+
+    for number_of_stale in (0, 40):
+        with psycopg.connect(url) as admin:
+            admin.execute(
+                "UPDATE openmem.memories SET embedding_model = 'another' WHERE user_id = %s AND ordinal %% 20 < %s",
+                [user, number_of_stale // 20],
+            )
+        for query in ("tea", "a cello 5", "what did Maya say of the garden 5 7"):
+            assert found(query) == found(query, recency=1e12)

@@ -1,3 +1,25 @@
+-- One row per row of pair that counts: of those that were not stored at once only those that may get into the result.
+-- boost_factor: how much of a boost passes, 0 to 1, but for what `series` says of those that were stored at once. It decays
+-- for memories that have little to do with the query themselves. greatest() ignores NULL.
+-- new_term_mask: what the seed has and the memory does not, of lexemes alone.
+-- is_below_seed: whether the seed is better by itself; of equal own scores that of the newer memory is the better. Own
+-- scores, so before questions lose a part of theirs: the reply to a question may overtake it.
+near_seed AS MATERIALIZED (
+    SELECT *
+    FROM (
+        SELECT id, moment, term_mask, similarity, seed_id, seed_own_score, seed_similarity, seed_coverage, is_stored_at_once,
+            {own_score} AS own_score,
+            least(1, greatest(0,
+                {neighbor_decay} * (1 - distance / least(1, {neighbor_reach_factor} * (SELECT reach FROM query)))
+            )) AS boost_factor,
+            seed_term_mask & ~(term_mask | {speaker_flag} | {question_flag}) AS new_term_mask
+        FROM pair
+        -- A fence: what is computed here is used below several times.
+        OFFSET 0
+    ) m
+    CROSS JOIN LATERAL (SELECT (own_score, id) < (seed_own_score, seed_id) AS is_below_seed) compared
+    WHERE is_stored_at_once OR {may_gain}
+),
 -- One row. factor: how much of a boost passes between memories that were stored at once, 0 to 1, by the autocorrelation
 -- of the similarities: whether neighbors of seeds are more like the query than other memories are.
 series AS MATERIALIZED (
@@ -10,41 +32,21 @@ series AS MATERIALIZED (
         WHERE is_stored_at_once AND similarity IS NOT NULL
     ) deviations
 ),
--- The neighbors that may get into the result: one row per row of near_seed, without those that cannot reach the cutoff,
--- which is the score of the last memory of the result, if there were no boosts. Boosts only raise it.
--- is_below_seed: whether the seed is better by itself; of equal own scores that of the newer memory is the better. Own
--- scores, so before questions lose a part of theirs: the reply to a question may overtake it.
--- boosted_score: without that loss, and before the ceiling.
+-- The neighbors that may get into the result: one row per row of near_seed, without those that cannot reach the cutoff.
+-- boosted_score: before questions lose a part of it, and before the ceiling.
 neighbor AS MATERIALIZED (
     SELECT id, moment, term_mask, own_score, seed_id, seed_own_score, is_below_seed,
         own_score + {boost(new_coverage)} AS boosted_score
     FROM (
-        SELECT *,
-            -- A boost decays for memories that have little to do with the query themselves. greatest() ignores NULL.
-            least(1, greatest(0,
-                {neighbor_decay} * (1 - distance / least(1, {neighbor_reach_factor} * (SELECT reach FROM query)))
-            ))
-                * CASE WHEN is_stored_at_once THEN (SELECT factor FROM series) ELSE 1 END AS boost_factor,
-            -- What the seed has and the memory does not, of lexemes alone.
-            seed_term_mask & ~(term_mask | {speaker_flag} | {question_flag}) AS new_term_mask
+        SELECT id, moment, term_mask, similarity, seed_id, seed_own_score, seed_similarity, seed_coverage, own_score,
+            new_term_mask, is_below_seed,
+            boost_factor * CASE WHEN is_stored_at_once THEN (SELECT factor FROM series) ELSE 1 END AS boost_factor
         FROM near_seed
-        WHERE term_mask >= 0
     ) m
-    CROSS JOIN LATERAL (
-        SELECT {own_score} AS own_score
-    ) own_scores
-    CROSS JOIN LATERAL (SELECT (own_score, id) < (seed_own_score, seed_id) AS is_below_seed) compared
     CROSS JOIN LATERAL (
         SELECT {added_coverage} AS new_coverage
     ) coverages
-    WHERE (seed_similarity > similarity OR new_term_mask <> 0)
-        -- Before coverages are computed, pairs are left out that cannot reach the cutoff even with all of the seed's
-        -- coverage. Of those above their seed, the score before the loss of questions counts, since it may raise the
-        -- ceiling of others.
-        AND (own_score + {boost(seed_coverage)})
-            * CASE WHEN is_below_seed AND term_mask & {question_flag} <> 0 THEN {question_factor}::float8 ELSE 1 END
-            -- The cutoff.
-            >= coalesce((SELECT score FROM top_k ORDER BY score DESC, id DESC OFFSET :limit::bigint - 1 LIMIT 1), 0)
+    WHERE {may_gain}
 ),
 -- Up to which score a seed can boost memories below itself, if that is more than its own score: what it gets from such
 -- memories itself. One row per memory that gets something from one below itself.

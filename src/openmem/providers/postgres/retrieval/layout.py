@@ -45,6 +45,11 @@ QUESTION_OFFSET: Final = 4
 
 The coverage is 1 at most, unless a memory has several alternatives of one word."""
 
+COMMON_MASK_MEMORIES: Final = 100
+"""Of the memories with a mask that more than this have, only those near the query are scored.
+
+To find them, what was read of all memories is read once more, which takes less time than to score as many."""
+
 INDEX_MIN_MEMORIES: Final = EXACT_SCAN_LIMIT
 """Of a user with no more memories than this all are read, though the last one has a greater ordinal."""
 

@@ -43,14 +43,18 @@ features AS MATERIALIZED (
     ORDER BY term_mask
 ),
 -- One row per different mask. Memories with equal masks have equal coverages, so those are computed per mask.
+-- is_common: whether so many memories have the mask that their scores are not all computed. The nearest of them have the
+-- best, unless scores depend on the age, too, or on whether there is a vector to compare.
 mask_counts AS MATERIALIZED (
-    SELECT term_mask, count(*)::float8 AS memories FROM features GROUP BY term_mask
+    SELECT term_mask, count(*)::float8 AS memories,
+        count(*) > {common_mask_memories} AND count(*) = count(distance) AND :recency::float8 IS NULL AS is_common
+    FROM features GROUP BY term_mask
 ),
 {bit_weight},
 -- One row per row of mask_counts. coverage: the share of the query's weight that the mask covers; NULL without lexemes
 -- of the query or without terms of the memories.
 mask_coverage AS MATERIALIZED (
-    SELECT term_mask,
+    SELECT term_mask, is_common,
         CASE WHEN term_mask >= 0 THEN
             {coverage_of(term_mask)}
         END AS coverage
@@ -72,7 +76,18 @@ top_k AS MATERIALIZED (
                     * {question_share}
                     * {recency} AS score,
                 term_mask, distance, coverage, ordinal, is_dated, moment, id
-            FROM compared
+            FROM (
+                SELECT * FROM compared WHERE NOT is_common
+                UNION ALL
+                SELECT near.*, m.is_common, m.coverage, {similarity} AS similarity
+                FROM mask_coverage m CROSS JOIN LATERAL (
+                    SELECT f.term_mask, f.distance, f.ordinal, f.is_dated, f.moment, f.id FROM features f
+                    WHERE f.term_mask = m.term_mask
+                    ORDER BY f.distance, f.id DESC
+                    LIMIT greatest({seeds}, :limit::bigint)
+                ) near
+                WHERE m.is_common
+            ) compared
             ORDER BY score DESC, id DESC
             LIMIT greatest({seeds}, :limit::bigint)
         ) best
@@ -85,7 +100,7 @@ top_k AS MATERIALIZED (
 -- than {neighbor_gap_seconds} seconds before or after it. is_stored_at_once: whether only their order says that the two
 -- belong together, which it would also say of notes stored in bulk.
 -- The join is on equal ordinals rather than a range, so that it can be a hash join.
-near_seed AS MATERIALIZED (
+pair AS NOT MATERIALIZED (
     SELECT m.id, m.moment, m.similarity, m.distance, m.term_mask, m.coverage,
         {of_seed}
     FROM seed

@@ -158,7 +158,7 @@ top_k AS MATERIALIZED (
 -- One row per seed and memory that was added up to {neighbor_distance} positions before or after it, and is from less
 -- than {neighbor_gap_seconds} seconds before or after it. is_stored_at_once: whether only their order says that the two
 -- belong together, which it would also say of notes stored in bulk.
-near_seed AS MATERIALIZED (
+pair AS NOT MATERIALIZED (
     SELECT id, moment, similarity, distance, term_mask, seed_id, seed_own_score, seed_similarity, seed_term_mask, seed_coverage,
         is_stored_at_once,
         {counted_once} AS coverage

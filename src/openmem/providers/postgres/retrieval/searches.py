@@ -25,7 +25,7 @@ from .explaining import COLUMNS, UNEXPLAINED, evidence_of, explained_parts
 _INCLUDED: Final = (
     "query_words", "masks", "reach", "distance", "similarity", "term_mask", "lexeme_weight", "own_score",
     "question_share", "indexed_coverage", "recency", "bit_weight",
-    "added_coverage", "counted_once", "seed", "boosting", "is_near_seed", "of_seed",
+    "added_coverage", "counted_once", "seed", "boosting", "may_gain", "is_near_seed", "of_seed",
 )  # fmt: skip
 _BY_LENGTH: Final = ("words", "indexed_words", "sampled_words")
 _INCLUDED_WITH: Final = {
