@@ -24,27 +24,29 @@ WITH deleted AS (
     DELETE FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint
         AND m.id = ANY (:ids::text[])
-        -- CASE hides the user from indexes, so that memories are looked up by their ids.
-        AND CASE WHEN m.user_id = :user_id::text THEN
-            (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
-                OR m.scope ^@ ANY (:selected_prefixes::text[]))
-            AND (:at_any_time::boolean
-                OR (m.valid_from IS NULL OR m.valid_from <= coalesce(:as_of::timestamptz, now()))
-                AND (m.valid_to IS NULL OR m.valid_to > coalesce(:as_of::timestamptz, now())))
-            AND (m.expires_at IS NULL OR m.expires_at > now())
-            AND (m.indexed OR NOT :only_indexed::boolean)
-            -- One look where nothing else is asked for.
-            AND (NOT :is_filtered::boolean OR (
-                (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
-                AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
-                AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
-                AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])
-                AND (:selected_app::text IS NULL OR m.source ->> 'app' = :selected_app::text)
-                AND (:selected_ids::text[] IS NULL OR m.id = ANY (:selected_ids::text[]))
-                AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
-                AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
-            ))
-        END
+        -- IS TRUE hides the user from indexes, so that memories are looked up by their ids.
+        AND (m.user_id = :user_id::text) IS TRUE
+        AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+            OR m.scope ^@ ANY (:selected_prefixes::text[]))
+        AND (:at_any_time::boolean
+            -- Not coalesce(:as_of, now()), which Citus allows in no DELETE.
+            OR (m.valid_from IS NULL OR m.valid_from <= :as_of::timestamptz
+                OR (:as_of::timestamptz IS NULL AND m.valid_from <= now()))
+            AND (m.valid_to IS NULL OR m.valid_to > :as_of::timestamptz
+                OR (:as_of::timestamptz IS NULL AND m.valid_to > now())))
+        AND (m.expires_at IS NULL OR m.expires_at > now())
+        AND (m.indexed OR NOT :only_indexed::boolean)
+        -- One look where nothing else is asked for.
+        AND (NOT :is_filtered::boolean OR (
+            (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
+            AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
+            AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
+            AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])
+            AND (:selected_app::text IS NULL OR m.source ->> 'app' = :selected_app::text)
+            AND (:selected_ids::text[] IS NULL OR m.id = ANY (:selected_ids::text[]))
+            AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
+            AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
+        ))
     RETURNING m.id
 )
 SELECT count(*) FROM deleted;

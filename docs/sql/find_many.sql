@@ -9,11 +9,7 @@ SELECT
     m.id, m.content, m.user_id, m.created_at, m.scope, m.tags, m.source::text, m.confidence,
     m.valid_from, m.valid_to, m.supersedes, m.embedding_model, m.updated_at, m.metadata::text, m.key,
     m.version, m.expires_at, m.indexed, m.extensions::text
-FROM unnest(:ids::text[], :buckets::smallint[]) AS given (id, bucket)
-CROSS JOIN LATERAL (
-    SELECT * FROM openmem.memories m WHERE m.id = given.id AND m.bucket = given.bucket AND (m.expires_at IS NULL OR m.expires_at > now())
-    -- A fence: each memory is looked up by its id; without it the planner may join with the whole table.
-    OFFSET 0
-) m;
+FROM openmem.memories m
+WHERE m.id = ANY (:ids::text[]) AND m.bucket = ANY (:buckets::smallint[]) AND (m.expires_at IS NULL OR m.expires_at > now());
 
 ROLLBACK;

@@ -255,3 +255,8 @@ def test_users_are_apart(shell: Shell) -> None:
     assert shell("forget", id, "-u", "ben").status == 3
     assert shell("update", id, "-u", "ben", "--content", "y").status == 3
     assert shell("history", id, "-u", "ben").status == 3
+
+
+def test_tables_are_spread_over_a_cluster_only(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_POSTGRES_URL", raising=False)
+    assert "OMP_POSTGRES_URL: name the coordinator" in shell("scale-out", "--dry-run").err

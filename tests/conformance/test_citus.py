@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
+import psycopg
 import pytest
+from psycopg.sql import Literal
 
 from openmem.testing import ConformanceSuite
+
+from ..postgres.plans import written
+from ..pure.test_statements import statements
 
 CITUS: Final = os.environ.get("OPENMEM_CITUS_URL", "")
 
@@ -16,3 +21,16 @@ CITUS: Final = os.environ.get("OPENMEM_CITUS_URL", "")
 class TestCitus(ConformanceSuite):
     def make(self, **settings: Any) -> dict[str, Any]:
         return {"url": CITUS, "embedder": "hashing", **settings}
+
+
+@pytest.mark.skipif(not CITUS, reason="OPENMEM_CITUS_URL names no cluster")
+def test_each_verb_of_one_user_is_one_task() -> None:
+    """Through the coordinator. A worker runs functions of its own shards at once, which no plan shows."""
+    with psycopg.connect(CITUS, autocommit=True) as admin:
+        for name, statement in statements("all", schema="openmem", vector_schema="public"):
+            values = ", ".join(Literal(written(value)).as_string(admin) for value in statement.args)
+            admin.execute(f"PREPARE verb AS {statement.sql}".encode())
+            plan = "\n".join(line for (line,) in admin.execute(f"EXPLAIN EXECUTE verb ({values})".encode()))
+            admin.execute("DEALLOCATE verb")
+            assert plan.count("Task Count: 1") == 1, (name, plan)
+            assert "Distributed Subplan" not in plan, name

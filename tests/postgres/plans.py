@@ -14,7 +14,7 @@ from openmem.ports.postgres import HalfVector, Statement
 
 def nodes(admin: psycopg.Connection[Any], statement: Statement[Any]) -> Iterator[dict[str, Any]]:
     """The nodes of the plan by which a statement runs; nothing of what it does remains."""
-    values = ", ".join(Literal(_written(value)).as_string(admin) for value in statement.args)
+    values = ", ".join(Literal(written(value)).as_string(admin) for value in statement.args)
     with admin.transaction(force_rollback=True):
         admin.execute(f"PREPARE verb AS {statement.sql}".encode())
         row = admin.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE verb ({values})".encode()).fetchone()
@@ -26,7 +26,7 @@ def nodes(admin: psycopg.Connection[Any], statement: Statement[Any]) -> Iterator
 
 def rows_fetched(admin: psycopg.Connection[Any], statement: Statement[Any]) -> dict[str, int]:
     """How many rows a statement reads of each table, also in functions; nothing of what it does remains."""
-    values = ", ".join(Literal(_written(value)).as_string(admin) for value in statement.args)
+    values = ", ".join(Literal(written(value)).as_string(admin) for value in statement.args)
     counts = """
         SELECT relname, coalesce(seq_scan, 0) + coalesce(idx_scan, 0),
             coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)
@@ -63,7 +63,7 @@ def rows_read(
     return rows
 
 
-def _written(value: object) -> object:
+def written(value: object) -> object:
     """A vector as text, and everything else as it is."""
     if isinstance(value, HalfVector):
         return str([number for (number,) in struct.iter_unpack(">e", value[4:])])

@@ -48,6 +48,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "reembed": Row(KEEP, "keeping", "Embed again what another model embedded."),
     "reindex": Row(KEEP, "keeping", "Analyse again the words that another version analysed."),
     "purge": Row(KEEP, "keeping", "Remove what has expired, of all users."),
+    "scale-out": Row(KEEP, "spreading", "Divide the tables over the nodes of a Citus cluster."),
     "wait": Row(KEEP, "keeping", "Wait until memories can be searched."),
     "export": Row(MOVE, "moving", "Write memories to a file."),
     "import": Row(MOVE, "moving", "Store what a file of a format holds and the backend does not have."),

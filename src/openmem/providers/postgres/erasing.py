@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ...models import Erased, Purged
 from ...operations import DeleteMany, ForgetUser, Purge
@@ -11,6 +11,9 @@ from ...ports.postgres import PostgresIO, Transaction
 from ..base import Call
 from .database import Database
 from .deletions import BATCH_ROWS, Step
+
+NUMBERS_OF_A_NODE: Final = 1 << 48
+"""How many audit entries a node of a Citus cluster numbers before the next one's numbers begin."""
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -71,9 +74,12 @@ class Eraser:
                 report()
         if op.audit_before is not None:
             old, last_number = self._statements.purge_audit(op), None
-            # Entries are numbered about as they are written: behind a batch without old ones there are none.
-            while (entry_batch := await self._db.write(old(last_number))).rows:
+            while (entry_batch := await self._db.write(old(last_number))).last is not None:
                 last_number, entries = entry_batch.last, entries + entry_batch.rows
+                if not entry_batch.rows:
+                    # Entries are numbered about as they are written: behind a batch without old ones there are none but
+                    # those that another node of a cluster has numbered.
+                    last_number |= NUMBERS_OF_A_NODE - 1
                 report()
         while await self._db.write(self._statements.purge_keys()) == BATCH_ROWS:
             pass

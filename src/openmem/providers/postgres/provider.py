@@ -68,6 +68,7 @@ from .erasing import Eraser
 from .lexemes import query_values, term_ids, terms_literal
 from .retrieval.retriever import Retriever
 from .servers import PostgresServer, RemoteServer
+from .sharding import Sharding, has_citus
 from .snapshot import Snapshot
 from .statements import cached_statements
 from .writes import READ_FIELDS, Read
@@ -290,7 +291,7 @@ class PostgresProvider(Provider):
         return await self._db.read(lambda sql: sql.reads.history(op, call))
 
     async def users(self, op: Users, call: Call) -> UserPage:
-        return await self._db.run(self._db.sql.users.page(op))
+        return await self._db.run(self._db.sql.users.page(op, is_sharded=await self._is_sharded()))
 
     async def delete_many(self, op: DeleteMany, call: Call) -> int:
         if op.dry_run:
@@ -361,9 +362,17 @@ class PostgresProvider(Provider):
         return self._embedder.model
 
     async def at_one_moment(self, work: Callable[[object], Awaitable[R]]) -> R:
+        is_sharded = await self._is_sharded()
         return await self._db.io.transact(
-            lambda transaction: work(Snapshot(self._db.unaudited_sql, transaction)), is_snapshot=True
+            lambda transaction: work(Snapshot(self._db.unaudited_sql, transaction, is_sharded)), is_snapshot=True
         )
+
+    async def _is_sharded(self) -> bool:
+        """Whether the tables are divided over several nodes. Asked once."""
+        known = self._db.io.cache.of(Sharding)
+        if known.is_sharded is None:
+            known.is_sharded = await self._db.run(has_citus())
+        return known.is_sharded
 
     async def _ranked(self, op: Search | Context, call: Call, limit: int) -> SearchResults:
         vector = await self._embedder.embed_query(await self._analysis.asked(op.query))

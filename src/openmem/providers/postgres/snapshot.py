@@ -20,16 +20,18 @@ class Snapshot:
     Attributes:
         sql: the statements, which leave no audit entries.
         transaction: one that sees what is stored at one moment.
+        is_sharded: whether the tables are divided over several nodes.
     """
 
     sql: Statements
     transaction: Transaction
+    is_sharded: bool
 
     async def list(self, op: List, call: Call) -> MemoryPage:
         return await self.transaction.execute(self.sql.reads.list(op, call))
 
     async def users(self, op: Users, call: Call) -> UserPage:
-        return await self.transaction.execute(self.sql.users.page(op))
+        return await self.transaction.execute(self.sql.users.page(op, is_sharded=self.is_sharded))
 
     async def audit(self, op: Audit, call: Call) -> AuditEntries:
         return await self.transaction.execute(self.sql.audit_log.audit(op, call))

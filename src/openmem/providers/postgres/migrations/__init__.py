@@ -66,4 +66,5 @@ MIGRATIONS: Final = (
     Migration(7, "record_indexes", is_transactional=False),
     Migration(8, "writing"),
     Migration(9, "bulk_writing"),
+    Migration(10, "purging"),
 )

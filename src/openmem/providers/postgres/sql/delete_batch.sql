@@ -16,10 +16,9 @@ page AS MATERIALIZED (
 deleted AS (
     DELETE FROM {schema}.memories m
     WHERE m.bucket = :bucket::smallint AND m.id = ANY (ARRAY(SELECT page.id FROM page WHERE page.is_selected))
-        -- CASE hides the user from indexes, so that memories are looked up by their ids.
-        AND CASE WHEN m.user_id = :user_id::text THEN
-            {is_selected(m)}
-        END
+        -- IS TRUE hides the user from indexes, so that memories are looked up by their ids.
+        AND (m.user_id = :user_id::text) IS TRUE
+        AND {is_selected(m)}
     RETURNING m.id
 )
 SELECT (SELECT count(*) FROM deleted) AS memories, page.created_at, page.id

@@ -9,7 +9,7 @@ m.id = ANY (ARRAY(
         OFFSET 0
     ) named
 ))
--- CASE hides the user from indexes, so that memories are looked up by their ids. A key may have been given up meanwhile.
-AND CASE WHEN m.user_id = :user_id::text AND m.key = ANY (:keys::text[]) THEN
-    {is_selected(m)}
-END
+-- IS TRUE hides the user from indexes, so that memories are looked up by their ids. A key may have been given up
+-- meanwhile.
+AND (m.user_id = :user_id::text AND m.key = ANY (:keys::text[])) IS TRUE
+AND {is_selected(m)}
