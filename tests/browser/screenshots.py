@@ -25,23 +25,22 @@ HEIGHT: Final = 720
 
 
 def _memories(seen: Tab) -> None:
-    seen.open("/ui/memories?user_id=maya")
+    assert seen.open("/ui/memories?user_id=maya") == 200
 
 
 def _search(seen: Tab) -> None:
-    seen.open("/ui/search?user_id=maya&q=which+nuts+is+Maya+allergic+to%3F&limit=3")
+    assert seen.open("/ui/search?user_id=maya&q=which+nuts+is+Maya+allergic+to%3F&limit=3") == 200
     seen.page.locator("ol.results summary").first.click()
 
 
-def _memory(seen: Tab) -> None:
-    seen.open("/ui/memories?user_id=maya")
-    seen.follow("all of memory 1")
+def _pictures(seen: Tab) -> None:
+    assert seen.open("/ui/pictures?user_id=maya") == 200
 
 
 PICTURES: Final[tuple[tuple[str, Look, Callable[[Tab], None]], ...]] = (
-    ("ui-memories.png", WIDE, _memories),
-    ("ui-search.png", Look(scheme="dark", width=1100), _search),
-    ("ui-memory-phone.png", Look(width=390), _memory),
+    ("ui-memories.png", Look(scheme="dark", width=1100), _memories),
+    ("ui-search.png", WIDE, _search),
+    ("ui-pictures.png", WIDE, _pictures),
 )
 """File, look, and how to come to what is shown."""
 
