@@ -21,6 +21,8 @@ from openmem import InvalidRequestError, ProviderError
 from openmem.integrations import MemoryClients
 from openmem.integrations.anthropic import AsyncOpenmemMemoryTool, OpenmemMemoryTool
 
+from .conftest import TRIES, Interruption
+
 PATHS = (
     *(
         "/memories",
@@ -223,3 +225,16 @@ def test_a_dead_backend_is_no_error_of_the_model(dead: MemoryClients, user: str)
 def test_wrong_arguments_are_refused_at_once(clients: MemoryClients) -> None:
     with pytest.raises(InvalidRequestError, match="scope"):
         OpenmemMemoryTool(clients, "maya", scope="a//b")
+
+
+def test_a_cancelled_command_ends_at_once_and_leaves_nothing_half_written(interrupted: Interruption, user: str) -> None:
+    tool = AsyncOpenmemMemoryTool(interrupted.clients, user)
+    edit = command("str_replace", path="/memories/a", old_str="one", new_str="one one")
+
+    async def main() -> str:
+        await tool.execute(command("create", path="/memories/a", file_text="one"))
+        await interrupted(lambda: tool.execute(view("/memories")))
+        await interrupted(lambda: tool.execute(edit))
+        return str(await tool.execute(view("/memories/a")))
+
+    assert asyncio.run(main()).split("\t")[-1] in [" ".join(["one"] * count) for count in range(1, TRIES + 2)]

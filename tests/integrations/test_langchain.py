@@ -25,6 +25,7 @@ from openmem.integrations import AnyClient, MemoryClients
 from openmem.integrations.langchain import MemoryMiddleware, OpenmemRetriever, memory_tools
 
 from ..servers import free_port
+from .conftest import TRIES, Interruption
 
 EGGS = "Maya is vegan and eats no eggs"
 QUESTION = "Does she eat eggs?"
@@ -260,3 +261,17 @@ def test_wrong_arguments_are_refused_before_anything_runs(clients: MemoryClients
         OpenmemRetriever(client=clients, user_id="maya", k=0)
     with pytest.raises(TypeError, match="is no client"):
         memory_tools("postgresql://localhost/omp", "maya")  # type: ignore[arg-type]
+
+
+def test_a_cancelled_run_ends_at_once_and_leaves_nothing(interrupted: Interruption, user: str) -> None:
+    remember, recall, _ = memory_tools(interrupted.clients, user)
+    agent = agent_of(Script(), interrupted.clients)
+
+    async def main() -> int:
+        await interrupted(lambda: agent.ainvoke({"messages": [("user", QUESTION)]}, context=Run(user)))
+        await interrupted(lambda: recall.ainvoke({"query": "eggs"}))
+        await interrupted(lambda: remember.ainvoke({"fact": EGGS}))
+        await interrupted(lambda: OpenmemRetriever(client=interrupted.clients, user_id=user).ainvoke("eggs"))
+        return await interrupted.clients.current().count(user)
+
+    assert asyncio.run(main()) <= TRIES

@@ -19,6 +19,7 @@ from openmem.integrations.langgraph import OpenmemStore
 from openmem.integrations.langgraph.items import EXTENSION, MAX_TEXT_CHARACTERS
 
 from ..servers import free_port
+from .conftest import Interruption
 
 FOODS = ("tea", "rye bread", "hazelnuts", "cello lessons", "green tea", "black tea with milk")
 MINUTE = timedelta(minutes=1)
@@ -372,3 +373,18 @@ def test_what_is_stored_is_an_ordinary_memory(clients: MemoryClients) -> None:
     assert record.metadata == {"text": "Maya is vegan", "n": 1}
     assert record.content == "text: Maya is vegan\nn: 1"
     assert record.extensions[EXTENSION]["ttl"] == 5
+
+
+def test_a_cancelled_call_ends_at_once_and_leaves_nothing_half_written(interrupted: Interruption) -> None:
+    async def main() -> None:
+        store = OpenmemStore(interrupted.clients, keep_history=True)
+        await store.aput(("a",), "k", {"text": "old"})
+        await interrupted(lambda: store.asearch(("a",), query="tea", filter={"n": 1}))
+        await interrupted(lambda: store.aget(("a",), "k"))
+        await interrupted(lambda: store.aput(("a",), "k", {"text": "new", "n": 1}))
+        item = await store.aget(("a",), "k")
+        assert item is not None
+        assert item.value in ({"text": "old"}, {"text": "new", "n": 1})
+        assert len(await store.asearch(("a",))) == 1
+
+    asyncio.run(main())

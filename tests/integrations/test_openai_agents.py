@@ -19,6 +19,8 @@ from openmem.delimited import NOTICE
 from openmem.integrations import AnyClient, MemoryClients
 from openmem.integrations.openai_agents import OpenmemMemory
 
+from .conftest import Interruption
+
 EGGS = "Maya is vegan and eats no eggs"
 QUESTION = "Does she eat eggs?"
 
@@ -243,3 +245,10 @@ def test_a_cancelled_run_leaves_the_client_usable(clients: MemoryClients, user: 
         return await clients.current().count(user)
 
     assert asyncio.run(main()) in range(21)
+
+
+def test_a_cancelled_run_ends_at_once_and_leaves_nothing(interrupted: Interruption, user: str) -> None:
+    async def main() -> None:
+        await interrupted(lambda: Conversation(interrupted.clients).say(QUESTION, user))
+
+    asyncio.run(main())

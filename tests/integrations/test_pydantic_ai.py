@@ -31,6 +31,8 @@ from openmem.delimited import NOTICE
 from openmem.integrations import AnyClient, MemoryClients
 from openmem.integrations.pydantic_ai import OpenmemMemory
 
+from .conftest import Interruption
+
 models.ALLOW_MODEL_REQUESTS = False
 pytestmark = pytest.mark.usefixtures("loop_of_run_sync")
 
@@ -264,3 +266,10 @@ def test_a_cancelled_run_leaves_the_client_usable(clients: MemoryClients, user: 
         return await clients.current().count(user)
 
     assert asyncio.run(main()) in range(21)
+
+
+def test_a_cancelled_run_ends_at_once_and_leaves_nothing(interrupted: Interruption, user: str) -> None:
+    async def main() -> None:
+        await interrupted(lambda: agent_of(Script(), interrupted.clients).run("does she eat eggs?", deps=Deps(user)))
+
+    asyncio.run(main())

@@ -139,7 +139,7 @@ def test_writers_at_once_lose_nothing_and_repeat_nothing(clients: MemoryClients,
         assert file is not None
         assert sorted(file.content.split()) == sorted(map(str, range(8)))
         same = MemoryOperation("same", "f")
-        writes = [store.write("main/b.md", "once", expected_version=None, operation=same) for _ in range(5)]
+        writes = [store.write("main/b.md", "once", expected_version=None, operation=same) for _ in range(12)]
         done = await asyncio.gather(*writes)
         assert len({mutation.version for mutation in done}) == 1
         assert [mutation.replayed for mutation in done].count(False) == 1

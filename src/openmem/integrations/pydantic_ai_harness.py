@@ -215,7 +215,7 @@ class OpenmemStore:
         current = await self._record(path)
         existed = current is not None and not _is_deleted(current)
         if (current.id if current is not None and existed else None) != expected_version:
-            raise MemoryConflictError(f"{path!r} is at another version")
+            return await self._done_meanwhile(path, operation)
         if content is None and not existed and operation is None:
             return MemoryMutation(version=None, replayed=False, existed=False)
         written: dict[str, Any] = {"existed": existed, **({"deleted": True} if content is None else {})}
@@ -236,10 +236,19 @@ class OpenmemStore:
         try:
             record = await self._runner.arun(put)
         except ConflictError:
-            if operation is not None and (done := await self.get_operation(operation)) is not None:
-                return done
-            raise MemoryConflictError(f"{path!r} was changed meanwhile") from None
+            return await self._done_meanwhile(path, operation)
         return _mutation(record, replayed=False)
+
+    async def _done_meanwhile(self, path: str, operation: MemoryOperation | None) -> MemoryMutation:
+        """What the same operation did in another process or task, where the file is at another version.
+
+        Raises:
+            MemoryConflictError: something else changed the file.
+        """
+        done = None if operation is None else await self.get_operation(operation)
+        if done is None:
+            raise MemoryConflictError(f"{path!r} is at another version")
+        return done
 
     async def _record(self, path: str) -> MemoryRecord | None:
         """The memory at a path, also one that says that the file was deleted."""
