@@ -141,6 +141,29 @@ sys.meta_path.insert(0, Interrupting())
     assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "openmem: interrupted")
 
 
+@pytest.mark.parametrize(
+    ("redirection", "arguments", "status", "told"),
+    [
+        (">&-", "list -u maya", 0, ""),
+        ("<&-", "add - -u maya", 2, "TEXT"),
+        ("2>&-", "get nothing", 3, ""),
+        (">/dev/full", "count -u maya", 1, "openmem: standard output, or a temporary file: No space left on device"),
+        (">/dev/full", "export - -u maya", 1, "openmem: standard output, or a temporary file: No space left"),
+    ],
+)
+def test_streams_that_are_closed_or_full(
+    environment: Mapping[str, str], redirection: str, arguments: str, status: int, told: str
+) -> None:
+    done = subprocess.run(
+        f"{' '.join(OPENMEM)} {arguments} {redirection}",
+        shell=True, env={**environment, "OMP_EMBEDDER": "hashing"}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == status, done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "defect" not in done.stderr
+
+
 def test_several_at_once(environment: Mapping[str, str]) -> None:
     processes = [start(environment, "add", f"text {n}", "-u", "many at once", "-q") for n in range(3)]
     done = [process.communicate(timeout=60) for process in processes]

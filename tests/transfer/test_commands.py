@@ -157,6 +157,32 @@ def test_a_user_of_no_text_is_told_by_the_name_of_the_option(home: Path, monkeyp
     assert ran.err.startswith("openmem: --scope-prefix: 'a//b' is not a path")
 
 
+def test_wrong_bounds_and_a_report_in_place_of_the_source_are_refused(home: Path) -> None:
+    path = write(home / "f", [memory("a")])
+    text = path.read_text()
+    for bound in ("nan", "inf"):
+        ran = Shell()("import", "omp", str(path), "--rate", bound, "--provider", "memory")
+        assert (ran.status, ran.err) == (2, f"openmem: --rate: {bound} is not a number of records a second\n")
+    ran = Shell()("import", "omp", str(path), "--report", f"{home}/./f", "--provider", "memory")
+    assert (ran.status, path.read_text()) == (2, text)
+    assert "is the file that is read" in ran.err
+
+
+def test_sigterm_leaves_no_half_of_a_file(profiles: Path) -> None:
+    shell, user = Shell(), new_user()
+    shell.ok("add", "fact", "-u", user, "-p", "old")
+    folder = profiles / "out"
+    folder.mkdir()
+    program = (
+        "import os, signal, sys; from openmem.transfer import exporting; from openmem.cli import main; "
+        "exporting.memory_pages = lambda *_: os.kill(os.getpid(), signal.SIGTERM); sys.exit(main())"
+    )
+    arguments = ["export", str(folder / "f.gz"), "-u", user, "-p", "old"]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
+    assert list(folder.iterdir()) == []
+
+
 def test_who_interrupts_is_told_how_to_go_on(profiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

@@ -26,14 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gc.set_threshold(100_000)
     prepare_streams()
     try:
-        status = run(given)
-        sys.stdout.flush()
+        return run(given)
     except BrokenPipeError:
         return _pipe_is_closed()
     finally:
         if is_brief:
             gc.freeze()
-    return status
 
 
 def _is_brief(arguments: Sequence[str]) -> bool:
@@ -50,6 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     try:
         result = application.main(list(arguments), prog_name="openmem", standalone_mode=False)
+        sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):
         click.echo("openmem: interrupted", err=True)
         return EXIT_INTERRUPTED

@@ -96,7 +96,8 @@ def _known(error: Exception) -> OMPError:
         case ImportError():
             return OMPError(str(error), code="missing_extra")
         case OSError():
-            return OMPError(f"{error.filename or 'the system'}: {error.strerror or type(error).__name__}")
+            where = error.filename or "standard output, or a temporary file"
+            return OMPError(f"{where}: {error.strerror or type(error).__name__}")
     return OMPError(
         f"this is a defect of openmem ({type(error).__name__}); run it again with OPENMEM_TRACEBACK=1 for more"
     )

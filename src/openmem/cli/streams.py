@@ -12,7 +12,13 @@ from ..errors import InvalidRequestError
 
 
 def prepare_streams() -> None:
-    """Let no character be too much for a stream: one that the encoding does not have is shown by its code."""
+    """Let no character be too much for a stream: one that the encoding does not have is shown by its code.
+
+    A stream that whoever started the process has closed is one that is empty, or that nobody reads.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -8,6 +8,7 @@ The functions are coroutines over a `Client` of either mode. That of a `openmem.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from itertools import islice
 from typing import Any, Final, cast
 
 from ..client import Client
+from ..errors import InvalidRequestError
 from .formats import Options, reader_for
 from .known import Knowledge
 from .preparing import TICK, Changes, Prepared, prepare
@@ -37,6 +39,9 @@ class ImportSettings:
         dry_run: whether nothing is written, and the report says what would be.
         rate: records a second at most; None for no bound.
         limit: how many records are read at most; None for all.
+
+    Raises:
+        InvalidRequestError: a bound is not positive.
     """
 
     changes: Changes = field(default_factory=Changes)
@@ -44,6 +49,12 @@ class ImportSettings:
     dry_run: bool = False
     rate: float | None = None
     limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and not 0 < self.rate < math.inf:
+            raise InvalidRequestError(f"rate: {self.rate} is not a number of records a second")
+        if self.limit is not None and self.limit < 1:
+            raise InvalidRequestError(f"limit: {self.limit} is less than 1, the least that is allowed")
 
 
 AS_IT_IS: Final = ImportSettings()

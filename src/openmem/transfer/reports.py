@@ -90,6 +90,7 @@ class ImportReport:
         expired: records whose memories have expired, and were left out.
         extra: memories that only the target has, of the users of the source; None if it was not asked.
         renamed: records that have another id there than in the source.
+        queued: those of `written` that the backend processes later. A search does not find them until then.
         stopped: the error with which it ended before the source did; None if it did not.
         problems: the first of what is invalid or failed.
         changes: the first of what has other values, with the names of the fields.
@@ -105,6 +106,7 @@ class ImportReport:
     failed: int = 0
     renamed: int = 0
     expired: int = 0
+    queued: int = 0
     extra: int | None = None
     stopped: OMPError | None = None
     problems: list[Problem] = field(default_factory=list)
@@ -158,6 +160,7 @@ class ImportReport:
             "failed": self.failed,
             "renamed": self.renamed,
             "expired": self.expired,
+            "queued": self.queued,
             "extra": self.extra,
             "stopped": None if self.stopped is None else self.stopped.message,
             "lost": [
@@ -183,6 +186,7 @@ class ImportReport:
             (self.failed, "refused by the backend", None),
             (self.expired, "has expired, and was left out", "have expired, and were left out"),
             (self.renamed, "has another id than in the source", "have another id than in the source"),
+            (self.queued, "is queued, and can be searched later", "are queued, and can be searched later"),
             (self.extra, "is in the target only", "are in the target only"),
         ):
             if count:

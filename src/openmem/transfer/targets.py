@@ -279,6 +279,7 @@ class AddingTarget(Target):
                 continue
             self._note(prepared.user_id, [record], is_new=True)
             self._stored(prepared, record.id, report)
+            report.queued += record.status == "queued"
             for loss in self.losses(prepared, addition, record):
                 report.note_loss(loss)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from types import FrameType
+from typing import Any, BinaryIO, Final, NoReturn
 from urllib.parse import urlsplit
 
 import click
@@ -54,20 +56,19 @@ def _settings(session: Session | None, given: dict[str, Any]) -> ImportSettings:
         options["turns"] = "true"
     users = {} if given["user_map"] is None else read_user_map(Path(given["user_map"]))
     try:
-        changes = Changes(users, None if session is None else session.user, given["scope_prefix"])
+        return ImportSettings(
+            changes=Changes(users, None if session is None else session.user, given["scope_prefix"]),
+            options=options,
+            dry_run=given.get("dry_run", False),
+            rate=given.get("rate"),
+            limit=given["limit"],
+        )
     except InvalidRequestError as error:
-        raise InvalidRequestError(_CHANGE.sub(lambda found: _CHANGES[found[0]], error.message)) from None
-    return ImportSettings(
-        changes=changes,
-        options=options,
-        dry_run=given.get("dry_run", False),
-        rate=given.get("rate"),
-        limit=given["limit"],
-    )
+        raise InvalidRequestError(_SETTING.sub(lambda found: _SETTINGS[found[0]], error.message)) from None
 
 
-_CHANGES: Final = {"user_id": "--user-map", "scope": "--scope-prefix"}
-_CHANGE: Final = re.compile(r"^(user_id|scope)(?=:)")
+_SETTINGS: Final = {"user_id": "--user-map", "scope": "--scope-prefix", "rate": "--rate", "limit": "--limit"}
+_SETTING: Final = re.compile(rf"^({'|'.join(_SETTINGS)})(?=:)")
 
 
 def _checked(session: Session, format: str, file: str, given: dict[str, Any]) -> tuple[ImportSettings, Source]:
@@ -75,6 +76,25 @@ def _checked(session: Session, format: str, file: str, given: dict[str, Any]) ->
     reader, settings, source = reader_for(format), _settings(session, given), _source(file)
     reader.check(source, settings.options)
     return settings, source
+
+
+@contextmanager
+def _ends_at_sigterm() -> Iterator[None]:
+    """Have SIGTERM end the block as an interrupt does, so that no half of a file is left behind."""
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, end)
+    except ValueError:
+        # Only the main thread can choose what happens.
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 GO_ON: Final = "run the same command again to go on; what is there already is not stored twice"
@@ -104,11 +124,13 @@ def _in_words_of(*connections: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _report_file(path: str | None) -> Iterator[Callable[[ImportReport], None]]:
+def _report_file(path: str | None, source: Source | None = None) -> Iterator[Callable[[ImportReport], None]]:
     """What writes a report to a file. That it cannot be written there is known before the work begins."""
     if path is None:
         yield lambda report: None
         return
+    if source is not None and source.path is not None and Path(path).exists() and Path(path).samefile(source.path):
+        raise InvalidRequestError(f"--report: {path} is the file that is read, and would be replaced; name another one")
     with atomic_file(Path(path)) as file:
         yield lambda report: _write_json(report, file)
 
@@ -140,7 +162,7 @@ def export_memories(
     if format == "pam":
         _export_pam(session, file, choice)
         return
-    with session.memory() as memory, session.progress("exported") as progress:
+    with _ends_at_sigterm(), session.memory() as memory, session.progress("exported") as progress:
         shown = _shown(progress)
         if file == "-":
             session.run(export_stream(memory.client, sys.stdout.buffer, choice, shown))
@@ -174,7 +196,8 @@ def _exported(report: ExportReport) -> str:
 def import_memories(session: Session, format: str, file: str, report_path: str | None, **given: Any) -> int:
     settings, source = _checked(session, format, file, given)
     with (
-        _report_file(report_path) as write,
+        _ends_at_sigterm(),
+        _report_file(report_path, source) as write,
         _resumable(session),
         session.memory() as memory,
         session.progress("read") as progress,
@@ -186,7 +209,11 @@ def import_memories(session: Session, format: str, file: str, report_path: str |
 
 def verify_memories(session: Session, file: str, format: str, report_path: str | None, **given: Any) -> int:
     settings, source = _checked(session, format, file, given)
-    with _report_file(report_path) as write, session.memory() as memory, session.progress("compared") as progress:
+    with (
+        _report_file(report_path, source) as write,
+        session.memory() as memory,
+        session.progress("compared") as progress,
+    ):
         report = session.run(verify_source(memory.client, format, source, settings, _shown(progress)))
         write(report)
     is_same = report.is_complete and not report.written
@@ -208,6 +235,7 @@ def migrate_memories(
     choice = Choice(users or None, scopes or None)
     origin, to = connection_of_profile(source), connection_of_profile(target)
     with (
+        _ends_at_sigterm(),
         _report_file(report_path) as write,
         _resumable(session),
         _in_words_of(origin, to),
