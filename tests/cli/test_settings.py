@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +274,27 @@ def test_a_profile_is_removed_and_the_rest_of_the_file_stays(bare: Shell, nothin
     assert bare("profile", "remove", "work", "--yes").status == 2
     path.write_text("profiles = {home = {provider = 'local'}}\n")
     assert "only an editor" in bare("profile", "remove", "home", "--yes").err
+
+
+def test_two_terminals_that_change_settings_at_once_keep_both(
+    nothing_set: Path, bare: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others: list[subprocess.Popen[bytes]] = []
+
+    def while_another_one_begins(*arguments: Any) -> str:
+        if not others:
+            command = [sys.executable, "-m", "openmem.cli", "config", "set", "language", "de"]
+            others.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+            with suppress(subprocess.TimeoutExpired):
+                # Without a lock it would be done before this one writes.
+                others[0].wait(timeout=3)
+        return with_value(*arguments)
+
+    monkeypatch.setattr("openmem.cli.commands.setting_up.with_value", while_another_one_begins)
+    bare.ok("config", "set", "user", "maya")
+    assert others[0].wait(timeout=60) == 0
+    document = tomllib.loads((nothing_set / "config.toml").read_text())
+    assert document == {"profiles": {"default": {"user": "maya", "language": "de"}}}
 
 
 def test_a_profile_by_itself(nothing_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from ..connection import KNOWN, PROVIDER_OF
 from ..failures import EXIT_FAILED
 from ..output import Column
 from ..plain import one_line
-from ..profiles import DEFAULT_PROFILE, KEYS, OWN_KEYS, SECRETS, config_path, read_config
+from ..profiles import DEFAULT_PROFILE, KEYS, OWN_KEYS, SECRETS, alone_in, config_path, read_config
 from ..session import Session, SessionCommand, client_command, confirm
 from ..settings_shown import SETTINGS_COLUMNS, shown_settings
 from ..streams import is_terminal, text_of
@@ -61,13 +61,14 @@ def _change(change: Callable[[str], str]) -> Path:
 
     path = read_config().path
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    try:
-        changed = change(text)
-    except ValueError as error:
-        raise InvalidRequestError(f"{path}: {error}") from None
-    with atomic_file(path.resolve()) as file:
-        file.write(changed.encode())
+    with alone_in(path.parent):
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        try:
+            changed = change(text)
+        except ValueError as error:
+            raise InvalidRequestError(f"{path}: {error}") from None
+        with atomic_file(path.resolve()) as file:
+            file.write(changed.encode())
     return path
 
 
