@@ -88,6 +88,16 @@ def test_what_is_remembered_is_shown_as_data(clients: MemoryClients, user: str) 
     assert script.sent[0].count("</memories>") == 1
 
 
+def test_a_long_memory_is_shown_by_an_excerpt(clients: MemoryClients, user: str) -> None:
+    long = f"{'The weather was fine. ' * 1000}Maya eats no eggs. {'It rained. ' * 1000}"
+    memory = memory_of(clients, user)
+    memory.remember(long)
+    [match] = memory.recall(QUESTION)
+    assert match.record.content == long.strip() or match.record.content == long
+    assert "Maya eats no eggs" in match.format()
+    assert len(match.format()) < 5_000
+
+
 def test_coroutines_threads_and_loops(clients: MemoryClients, user: str) -> None:
     memory = memory_of(clients, user)
 

@@ -206,6 +206,14 @@ def test_a_turn_that_is_too_long_or_odd_does_not_stop_those_behind_it(clients: M
         asyncio.run(service.search_memory(app_name=APP, user_id=user, query=query))
 
 
+def test_a_long_memory_is_shown_by_an_excerpt(clients: MemoryClients, user: str) -> None:
+    long = f"{'The weather was fine. ' * 1000}I eat no eggs. {'It rained. ' * 1000}"
+    clients.blocking().add(content=long, user_id=user, scope=APP)
+    sent, _ = asyncio.run(converse(OpenmemMemoryService(clients), user, "Do I eat eggs?", "1"))
+    assert "I eat no eggs" in sent
+    assert len(sent) < 10_000
+
+
 def test_a_cancelled_run_ends_at_once_and_leaves_nothing_half_written(interrupted: Interruption, user: str) -> None:
     service = OpenmemMemoryService(interrupted.clients)
     turns = [event(f"e{number}", f"{EGGS}, number {number}") for number in range(3)]

@@ -125,6 +125,8 @@ def test_a_dead_backend_ends_no_conversation_and_a_write_is_told(dead: MemoryCli
 def test_wrong_arguments_are_refused_at_once(clients: MemoryClients) -> None:
     with pytest.raises(InvalidRequestError, match="limit"):
         OpenmemStore(clients, "maya", max_search_results=0)
+    with pytest.raises(InvalidRequestError, match="token_budget"):
+        OpenmemStore(clients, "maya", token_budget=0)
     with pytest.raises(InvalidRequestError, match="scope"):
         OpenmemStore(clients, "maya", "a//b")
 
@@ -134,6 +136,17 @@ def test_a_blank_query_finds_nothing_and_an_odd_one_ends_no_run(clients: MemoryC
     asyncio.run(store.add(EGGS))
     assert asyncio.run(store.search(" ")) == []
     assert asyncio.run(store.search("eggs \ud800\0"))[0].content == EGGS
+
+
+def test_a_long_memory_is_shown_by_an_excerpt(clients: MemoryClients, user: str) -> None:
+    long = f"{'The weather was fine. ' * 1000}Maya eats no eggs. {'It rained. ' * 1000}"
+    clients.blocking().add(content=long, user_id=user)
+    script = Script(("search_memory", {"query": "eggs"}))
+    agent_of(script, clients, user)(QUESTION)
+    assert "Maya eats no eggs" in script.shown()
+    assert len(str(script.sent)) < 20_000
+    [entry] = asyncio.run(OpenmemStore(clients, user, token_budget=100_000).search("eggs"))
+    assert entry.content == long
 
 
 def test_a_cancelled_run_ends_at_once_and_leaves_nothing(interrupted: Interruption, user: str) -> None:

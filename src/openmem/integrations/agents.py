@@ -17,7 +17,7 @@ from ..errors import ConflictError, InvalidRequestError, NotFoundError, ScopeDen
 from ..models import ContextBlock, MemoryRecord, MemorySource, SearchResults
 from ..operations import Add, Context, Operation, Search, Update
 from .clients import AnyClient, Runner, runner_of
-from .rules import OnError, as_query, checked_on_error, reading
+from .rules import RECALL_TOKENS, OnError, as_query, checked_on_error, reading
 
 R = TypeVar("R")
 
@@ -33,8 +33,6 @@ FORGET: Final = "Stop using a memory that is wrong or that the user wants forgot
 NOTHING: Final = "Nothing is remembered that bears on this."
 MOST_RUNS: Final = 1_000
 """Whose texts `OncePerRun` keeps at a time."""
-RECALL_TOKENS: Final = 2_000
-"""Of the text that the tool ``recall`` returns, at most."""
 
 CAUSED_BY_MODEL: Final = (InvalidRequestError, NotFoundError, ConflictError, ScopeDeniedError)
 """What the arguments of a tool may bring about. The model is told of it; every other error is raised."""

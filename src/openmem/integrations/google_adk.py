@@ -23,9 +23,9 @@ from .._extras import require_extra
 from ..delimited import escaped
 from ..errors import InvalidRequestError, NotFoundError
 from ..models import MemoryRecord, MemorySource
-from ..operations import Add, DeleteMany, GetByKey, List, Put, Search
+from ..operations import Add, Context, DeleteMany, GetByKey, List, Put, Search
 from .clients import AnyClient, MemoryClients, runner_of
-from .rules import as_query, turn_as_contents
+from .rules import RECALL_TOKENS, as_query, turn_as_contents, within_budget
 from .segments import encoded
 
 require_extra("OpenmemMemoryService", "google-adk", ("google.adk",))
@@ -53,6 +53,7 @@ class OpenmemMemoryService(BaseMemoryService):
         uri: ``openmem://PROVIDER``, with settings of `openmem.Memory` as a query, such as
             ``openmem://local?embedder=hashing``. Other settings, and secrets, come from the environment.
         max_results: memories of a search, 1 to 100.
+        token_budget: tokens of their texts at most; a long text is an excerpt that answers the query.
         agents_dir: what ADK passes besides; not used.
 
     Raises:
@@ -66,11 +67,14 @@ class OpenmemMemoryService(BaseMemoryService):
         *,
         uri: str | None = None,
         max_results: int = 10,
+        token_budget: int = RECALL_TOKENS,
         agents_dir: str | None = None,
     ) -> None:
         self._runner = runner_of(_clients_of(uri or "openmem://postgres") if client is None else client)
         self._max_results = max_results
+        self._token_budget = token_budget
         Search(query="-", user_id="-", limit=max_results)
+        Context(query="-", user_id="-", token_budget=token_budget)
 
     async def add_session_to_memory(self, session: Session) -> None:
         """Store the turns of a session that have text and are not stored yet."""
@@ -140,7 +144,8 @@ class OpenmemMemoryService(BaseMemoryService):
             return SearchMemoryResponse()
         op = Search(query=as_query(query), user_id=user_id, scope=_scope_of(app_name), limit=self._max_results)
         results = await self._runner.arun(op)
-        return SearchMemoryResponse(memories=[_entry(result.memory) for result in results])
+        found = within_budget(results, query, self._token_budget)
+        return SearchMemoryResponse(memories=[_entry(memory, text) for memory, _, text in found])
 
     async def delete_memory(self, *, app_name: str, user_id: str, memory_id: str | None = None) -> None:
         """Erase the text of a memory. Its id stays known, so that its session does not bring it back.
@@ -192,12 +197,12 @@ def _text_of(content: types.Content | None) -> str:
     return " ".join(part.text for part in parts if part.text and not part.thought)
 
 
-def _entry(record: MemoryRecord) -> MemoryEntry:
+def _entry(record: MemoryRecord, text: str) -> MemoryEntry:
     metadata = dict(record.metadata or {})
     author = metadata.pop("author", None)
     return MemoryEntry(
         id=record.key or record.id,
-        content=types.Content(role="user", parts=[types.Part(text=escaped(record.content))]),
+        content=types.Content(role="user", parts=[types.Part(text=escaped(text))]),
         author=author if isinstance(author, str) else None,
         timestamp=(record.valid_from or record.created_at).isoformat(),
         custom_metadata=metadata,

@@ -12,12 +12,17 @@ from contextlib import contextmanager
 from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 from .._text import mended
+from ..delimited import Note, delimit_notes
 from ..errors import InvalidRequestError, ProviderError, RateLimitedError, UnauthorizedError
+from ..models import MemoryRecord, SearchResults
 
 Run = TypeVar("Run")
 
 OnError: TypeAlias = Literal["warn", "raise"]
 """What becomes of a run whose memories cannot be read: ``warn`` logs it, and the run goes on without them."""
+
+RECALL_TOKENS: Final = 2_000
+"""Of what a model is shown of a search, at most."""
 
 MAX_CONTENT_CHARACTERS: Final = 65_536
 """Of a text that a search finds."""
@@ -100,6 +105,23 @@ def turn_as_contents(text: str) -> list[str]:
         contents.append(part[: end or None])
         left = left[len(contents[-1]) :]
     return [content for content in (*contents, left) if content.strip()]
+
+
+def within_budget(results: SearchResults, query: str, token_budget: int) -> list[tuple[MemoryRecord, float, str]]:
+    """What was found, from the best one on as far as a budget of tokens goes, with the texts to show.
+
+    A long text is shown by an excerpt that answers the query, so that one memory cannot fill a prompt.
+    """
+    notes = delimit_notes(
+        [Note.of(result.memory, result.score) for result in results],
+        query=query,
+        token_budget=token_budget,
+        most_of_one=token_budget // 4,
+    ).notes
+    return [
+        (result.memory, result.score, note.content if note.is_excerpt else result.memory.content)
+        for result, note in zip(results, notes, strict=False)
+    ]
 
 
 def user_of(user_id: str | Callable[[Run], str | None], run: Run) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 
 from .._extras import require_extra
 from ..models import MemorySource
-from ..operations import Add, Search
+from ..operations import Add, Context, Search
 from .clients import AnyClient, runner_of
-from .rules import as_query
+from .rules import RECALL_TOKENS, as_query, within_budget
 
 require_extra("OpenmemStore", "strands", ("strands",))
 
@@ -36,6 +36,7 @@ class OpenmemStore(MemoryStore):
         scope: where facts are stored; what is read is in this scope and below. None for all.
         name: of the store, for the model.
         description: of what the store holds, for the model.
+        token_budget: tokens of the texts of a search at most; a long text is an excerpt that answers the query.
         max_search_results: of a search that does not say how many, 1 to 100.
         writable: whether facts may be stored.
         extraction: as in Strands: whether and how facts are taken from conversations, by a model of Strands.
@@ -54,6 +55,7 @@ class OpenmemStore(MemoryStore):
         *,
         name: str = "openmem",
         description: str | None = "What is known about the user from earlier conversations.",
+        token_budget: int = RECALL_TOKENS,
         max_search_results: int = 5,
         writable: bool = True,
         extraction: Any = None,
@@ -68,7 +70,9 @@ class OpenmemStore(MemoryStore):
         self._user_id = user_id
         self._scope = scope
         self._source = MemorySource(app=app, type="explicit")
+        self._token_budget = token_budget
         self._search_of("-", max_search_results)
+        Context(query="-", user_id=user_id, token_budget=token_budget)
 
     async def search(self, query: str, options: SearchOptions | None = None) -> list[MemoryEntry]:
         """The memories that best answer a query, best first, with id, score, date, scope and tags as metadata."""
@@ -78,17 +82,17 @@ class OpenmemStore(MemoryStore):
         results = await self._runner.arun(self._search_of(as_query(query), limit))
         return [
             MemoryEntry(
-                result.memory.content,
+                text,
                 metadata={
-                    **(result.memory.metadata or {}),
-                    "id": result.memory.id,
-                    "score": result.score,
-                    "created_at": result.memory.created_at.isoformat(),
-                    "scope": result.memory.scope,
-                    "tags": result.memory.tags,
+                    **(memory.metadata or {}),
+                    "id": memory.id,
+                    "score": score,
+                    "created_at": memory.created_at.isoformat(),
+                    "scope": memory.scope,
+                    "tags": memory.tags,
                 },
             )
-            for result in results
+            for memory, score, text in within_budget(results, query, self._token_budget)
         ]
 
     async def add(self, content: str, metadata: Mapping[str, Any] | None = None) -> str:

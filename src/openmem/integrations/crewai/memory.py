@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from crewai.memory.types import MemoryMatch, MemoryRecord
 from crewai.memory.unified_memory import Memory
@@ -16,15 +16,22 @@ from ...operations import AddMany
 from ..rules import OnError, checked_on_error, reading
 from .records import Records, record_of
 
+MATCH_TOKENS: Final = 500
+"""Of what the model is shown of one memory, at most."""
+
 
 class OpenmemMatch(MemoryMatch):
-    """A memory that was found. The model reads it as data: delimited, on one line, without anything like a tag."""
+    """A memory that was found. The model reads it as data: delimited, on one line, without anything like a tag.
+
+    Of a long one it reads an excerpt that answers the query.
+    """
 
     note: Note = Field(exclude=True, repr=False)
+    query: str = Field(default="", exclude=True, repr=False)
 
     def format(self) -> str:
         """The memory as the model is shown it."""
-        return delimit_notes([self.note]).text
+        return delimit_notes([self.note], query=self.query, token_budget=MATCH_TOKENS).text
 
 
 class OpenmemMemory(Memory):
@@ -145,7 +152,7 @@ class OpenmemMemory(Memory):
             op = self._records.search(query, self._below(scope), categories, limit, source, include_private)
             with reading(self.on_error, "recalling memories"):
                 found = self._records.runner.run(op)
-        return list(map(_match_of, found))
+        return [_match_of(result, query) for result in found]
 
     async def aremember(
         self,
@@ -197,7 +204,7 @@ class OpenmemMemory(Memory):
             op = self._records.search(query, self._below(scope), categories, limit, source, include_private)
             with reading(self.on_error, "recalling memories"):
                 found = await self._records.runner.arun(op)
-        return list(map(_match_of, found))
+        return [_match_of(result, query) for result in found]
 
     def _below(self, scope: str | None, root_scope: str | None = None) -> str:
         return join_scope_paths(self.root_scope if root_scope is None else root_scope, scope)
@@ -208,5 +215,6 @@ def _no_vectors(texts: Any) -> list[Any]:
     return []
 
 
-def _match_of(result: SearchResult) -> MemoryMatch:
-    return OpenmemMatch(record=record_of(result.memory), score=result.score, note=Note.of(result.memory, result.score))
+def _match_of(result: SearchResult, query: str) -> MemoryMatch:
+    note = Note.of(result.memory, result.score)
+    return OpenmemMatch(record=record_of(result.memory), score=result.score, note=note, query=query)
