@@ -122,9 +122,10 @@ def test_other_backends_give_what_they_have(open_server: Running, provider: str)
         assert part.is_spread == bool(part.vectors) == (provider == "memory")
 
 
-def test_places_keep_apart_what_is_not_alike() -> None:
+@pytest.mark.parametrize("dimensions", [50, 1_000])
+def test_places_keep_apart_what_is_not_alike(dimensions: int) -> None:
     seeded = random.Random(7)
-    groups = [[seeded.gauss(0, 1) for _ in range(50)] for _ in range(3)]
+    groups = [[seeded.gauss(0, 1) for _ in range(dimensions)] for _ in range(3)]
     vectors = [[value + seeded.gauss(0, 0.2) for value in group] for group in groups for _ in range(20)]
     places = places_of(vectors)
     assert all(0 <= x <= 1 and 0 <= y <= 1 for x, y in places)

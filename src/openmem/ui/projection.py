@@ -10,6 +10,9 @@ from typing import Final
 MAX_VECTORS: Final = 150
 """More would take their time: each is compared with each."""
 
+MAX_DIMENSIONS: Final = 256
+"""Of longer vectors as many coordinates are compared, in equal steps."""
+
 _ROUNDS: Final = 30
 _STILL: Final = 1e-4
 """An axis that turns by less than this in a round is found."""
@@ -34,6 +37,7 @@ def places_of(vectors: Sequence[Vector]) -> list[tuple[float, float]]:
 
 
 def _unit(vector: Vector) -> list[float]:
+    vector = vector[:: -(-len(vector) // MAX_DIMENSIONS) or 1]
     length = math.hypot(*vector) or 1.0
     return [value / length for value in vector]
 
