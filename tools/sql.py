@@ -15,6 +15,7 @@ from typing import Final
 from openmem.analysis import VERSION, QueryWord
 from openmem.ports.postgres import Query
 from openmem.providers.postgres.lexemes import counted_values, lexeme_id, mask_values, terms_literal
+from openmem.providers.postgres.migrations import MIGRATIONS
 from openmem.providers.postgres.statements import Statements
 
 DIRECTORY: Final = Path(__file__).resolve().parent.parent / "docs" / "sql"
@@ -25,6 +26,8 @@ ID: Final = "'mem_6b1f000000000000n5'"
 NEW_ID: Final = "'mem_6b1g000000000000n5'"
 TERMS: Final = f"'{terms_literal(sorted(map(lexeme_id, ('move', 'porto'))))}'"
 VECTOR: Final = "array_fill(0.1::real, ARRAY[256])"
+
+FUNCTION: Final = re.compile(r"((?:--[^\n]*\n)*)(CREATE FUNCTION openmem\.(\w+)\(.*?\$body\$.*?\$body\$;)", re.S)
 
 WORDS: Final = (QueryWord(("maya",)), QueryWord(("live",)))
 
@@ -100,7 +103,18 @@ def pages() -> dict[str, str]:
         for are_long in (False, True):
             statements.searches.explained(statement, are_long)
     queries = statements.catalog.queries
-    return {f"{name}.sql": page(name, queries[name]) for name in sorted(queries)}
+    return {f"{name}.sql": page(name, queries[name]) for name in sorted(queries)} | functions()
+
+
+def functions() -> dict[str, str]:
+    """The files of the functions that statements call."""
+    found = {}
+    for step in MIGRATIONS:
+        for comment, definition, name in FUNCTION.findall(step.script("openmem", "public")):
+            if comment:
+                text = f"{comment}{definition}".replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION", 1)
+                found[f"functions/{name}.sql"] = f"-- Made by tools/sql.py; what is changed here is lost.\n\n{text}\n"
+    return found
 
 
 def _setting(statement: str, parameter: str, query: Query) -> str:
@@ -118,7 +132,9 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="fail if the directory is not current")
     options = parser.parse_args()
     fresh = pages()
-    current = {path.name: path.read_text(encoding="utf-8") for path in DIRECTORY.glob("*.sql")}
+    current = {
+        path.relative_to(DIRECTORY).as_posix(): path.read_text(encoding="utf-8") for path in DIRECTORY.rglob("*.sql")
+    }
     stale = sorted(name for name in fresh.keys() | current.keys() if fresh.get(name) != current.get(name))
     if options.check:
         if stale:
@@ -126,6 +142,7 @@ def main() -> None:
         return
     for name in stale:
         if name in fresh:
+            (DIRECTORY / name).parent.mkdir(exist_ok=True)
             (DIRECTORY / name).write_text(fresh[name], encoding="utf-8")
         else:
             (DIRECTORY / name).unlink()

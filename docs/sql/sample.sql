@@ -74,8 +74,11 @@ CROSS JOIN LATERAL (
         AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
             OR m.scope ^@ ANY (:selected_prefixes::text[]))
         AND (:at_any_time::boolean
-            OR (m.valid_from IS NULL OR m.valid_from <= coalesce(:as_of::timestamptz, now()))
-            AND (m.valid_to IS NULL OR m.valid_to > coalesce(:as_of::timestamptz, now())))
+            -- Not coalesce(:as_of, now()), which Citus allows in no DELETE.
+            OR (m.valid_from IS NULL OR m.valid_from <= :as_of::timestamptz
+                OR (:as_of::timestamptz IS NULL AND m.valid_from <= now()))
+            AND (m.valid_to IS NULL OR m.valid_to > :as_of::timestamptz
+                OR (:as_of::timestamptz IS NULL AND m.valid_to > now())))
         AND (m.expires_at IS NULL OR m.expires_at > now())
         AND (m.indexed OR NOT :only_indexed::boolean)
         -- One look where nothing else is asked for.
