@@ -209,20 +209,20 @@ class Pool(Generic[C]):
                 member = self._idle.pop()
             except IndexError:
                 return None
-            if self._is_sound(member):
+            if self._is_trusted(member) and self._is_usable(member.connection):
                 return member
             self._discard(member.connection)
         return None
 
-    def _is_sound(self, member: Member[C]) -> bool:
-        trusted = member.answered > self._distrusted and now() < member.retires
-        return trusted and self._is_usable(member.connection)
+    def _is_trusted(self, member: Member[C]) -> bool:
+        return member.answered > self._distrusted and now() < member.retires
 
     def release(self, connection: C, *, reusable: bool = True) -> None:
         """Take a connection back, for the next caller if it is clean: then the server has answered just now."""
         member = self._checked_out.get(connection) or self._member(connection)
         member.answered = now()
-        if reusable and not self._closed and self._is_sound(member):
+        # Whether it is still open is asked when it is handed out.
+        if reusable and not self._closed and self._is_trusted(member):
             self._idle.append(member)
             self._shed_unused()
         else:
