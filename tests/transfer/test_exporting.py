@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -50,6 +51,31 @@ def test_a_symbolic_link_leads_to_the_new_file(tmp_path: Path) -> None:
         transfer.export(memory, tmp_path / "link.gz", Choice(users=[new_user()]))
     assert (tmp_path / "link.gz").is_symlink()
     assert gzip.decompress((tmp_path / "folder" / "memories").read_bytes()).startswith(b'{"type":"omp-export"')
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with (
+        Memory("memory", embedder="hashing") as memory,
+        pytest.raises(InvalidRequestError, match="f: cannot be"),
+    ):
+        transfer.export(memory, "f", Choice(users=[new_user()]))
+
+
+@pytest.mark.parametrize("name", ["f", "f.gz"])
+def test_a_full_disk_is_told_with_the_name_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with Memory("memory", embedder="hashing") as memory, pytest.raises(InvalidRequestError, match="No space"):
+        transfer.export(memory, tmp_path / name, Choice(users=[new_user()]))
+    assert os.listdir(tmp_path) == []
 
 
 def test_one_that_fails_leaves_what_was_there(store: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         InvalidRequestError: it cannot be written there, or what is there is no file, such as a folder or a device.
     """
-    place = Path(os.path.realpath(path))
+    try:
+        place = Path(os.path.realpath(path))
+    except OSError as error:
+        raise InvalidRequestError(f"{path}: cannot be written: {error.strerror}") from error
     if place.is_dir():
         raise InvalidRequestError(f"{path}: is a folder; name a file in it")
     if place.exists() and not place.is_file():
@@ -48,9 +51,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.replace(part, place)
     except BaseException as error:
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, ConnectionError) and error.filename is None:
+            # Of the file, such as that the disk is full: what is about another one has its name.
+            raise InvalidRequestError(f"{path}: cannot be written: {error.strerror}") from error
         raise
     _sync_folder(place.parent)
 
