@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +11,7 @@ import pytest
 from openmem.ui.routes import PAGES
 
 from .conftest import Site, whole
-from .tabs import Look, Tab
+from .tabs import Look, Tab, tab
 
 ADDRESSES = {
     "users": "/ui/users",
@@ -30,18 +29,17 @@ ADDRESSES = {
 """Where there is something to see on a page."""
 
 
-def addresses(site: Site) -> Iterator[str]:
-    """Every page that can be opened by its address."""
+PATHS = [page.path for page in PAGES if page.get is not None and not page.path.endswith("/job")]
+"""Every page that can be opened by its address."""
+QUICK = ("memories", "memory", "search", "transfer")
+"""Those that every run looks at."""
+
+
+def address_of(site: Site, path: str) -> str:
+    """The address of a page with something on it."""
     id = next(iter(site.memory.iterate("maya"))).id
-    key = site.key.split("_")[1]
-    special = {
-        "memory": f"/ui/memory?id={id}&user_id=maya",
-        "edit": f"/ui/edit?id={id}&user_id=maya",
-        "keys/revoke": f"/ui/keys/revoke?id={key}",
-    }
-    for page in PAGES:
-        if page.get is not None and not page.path.endswith("/job"):
-            yield {**ADDRESSES, **special}.get(page.path, f"/ui/{page.path}?user_id=maya&id={id}")
+    special = {"keys/revoke": f"/ui/keys/revoke?id={site.key.split('_')[1]}"}
+    return {**ADDRESSES, **special}.get(path, f"/ui/{path}?user_id=maya&id={id}")
 
 
 def open_all(seen: Tab) -> None:
@@ -51,50 +49,52 @@ def open_all(seen: Tab) -> None:
             summary.click()
 
 
-def test_every_page(site: Site, seen: Look) -> None:
-    found = []
-    with site.tab(seen) as tab:
-        for address in addresses(site):
-            assert tab.open(address) == 200, address
-            tab.page.wait_for_load_state("networkidle")
-            open_all(tab)
-            found += [f"{address}: {barrier}" for barrier in tab.barriers()]
-            found += [f"{address}: it scrolls sideways"] * tab.scrolls_sideways()
-        assert tab.open("/ui/nothing") == 404
-        found += tab.barriers()
-        tab.complaints.clear()
-        tab.open("/ui/login")
-        found += tab.barriers()
-    assert found == []
+@pytest.mark.parametrize(
+    "path", [path if path in QUICK else pytest.param(path, marks=whole) for path in [*PATHS, "nothing"]]
+)
+def test_every_page(site: Site, seen: Look, path: str) -> None:
+    with site.tab(seen) as found:
+        assert found.open(address_of(site, path)) == (404 if path == "nothing" else 200)
+        open_all(found)
+        found.page.locator(".htmx-request").first.wait_for(state="detached")
+        assert found.barriers() == []
+        assert not found.scrolls_sideways()
+        found.complaints = [text for text in found.complaints if "404" not in text]
+
+
+def test_the_form_for_the_key(site: Site, seen: Look) -> None:
+    with tab(site.browser, seen, site.url) as found:
+        found.open("/ui/login")
+        assert found.barriers() == []
 
 
 @whole
 def test_pages_that_answer_forms(site: Site, seen: Look, user: str) -> None:
     found = []
-    with site.tab(seen) as tab:
-        tab.open(f"/ui/memories?user_id={quote(user)}")
-        tab.page.get_by_label("Tick all on this page").check()
-        tab.press("Delete…")
-        found += tab.barriers()
-        tab.press("Forget instead")
-        found += tab.barriers()
-        tab.open("/ui/keys")
-        tab.fill("Application that will use it", "barriers")
-        tab.fill("Ends", "soon")
-        tab.press("Make the key")
-        assert tab.alert
-        found += tab.barriers()
-        tab.fill("Ends", "1d")
-        tab.press("Make the key")
-        found += tab.barriers()
-        tab.open("/ui/transfer")
+    with site.tab(seen) as there:
+        there.open(f"/ui/memories?user_id={quote(user)}")
+        there.page.get_by_label("Tick all on this page").check()
+        there.press("Delete…")
+        found += there.barriers()
+        there.press("Forget instead")
+        found += there.barriers()
+        there.open("/ui/keys")
+        there.fill("Application that will use it", "barriers")
+        there.fill("Ends", "soon")
+        there.press("Make the key")
+        assert there.alert
+        found += there.barriers()
+        there.fill("Ends", "1d")
+        there.press("Make the key")
+        found += there.barriers()
+        there.open("/ui/transfer")
         text = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"- Maya likes figs\n\n"}
-        tab.page.get_by_label("File", exact=True).set_input_files([text])
-        tab.page.get_by_label("Format", exact=True).select_option("text")
-        tab.fill("User, for records that name none", user)
-        tab.press("Import")
-        tab.page.locator("ul.report").wait_for()
-        found += tab.barriers()
+        there.page.get_by_label("File", exact=True).set_input_files([text])
+        there.page.get_by_label("Format", exact=True).select_option("text")
+        there.fill("User, for records that name none", user)
+        there.press("Import")
+        there.page.locator("ul.report").wait_for()
+        found += there.barriers()
     assert found == []
 
 
@@ -139,22 +139,22 @@ def test_by_keyboard_alone(site: Site, user: str, scripts: bool) -> None:
 
 @whole
 def test_the_focus_can_be_seen(site: Site, seen: Look) -> None:
-    with site.tab(seen) as tab:
-        tab.open("/ui/memories?user_id=maya")
+    with site.tab(seen) as there:
+        there.open("/ui/memories?user_id=maya")
         for _ in range(12):
-            tab.page.keyboard.press("Tab")
-            style = tab.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-            assert style != "none", focused(tab)
+            there.page.keyboard.press("Tab")
+            style = there.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert style != "none", focused(there)
 
 
 @whole
 def test_magnified_to_twice_the_size(site: Site) -> None:
     """At 200 % a window of 1,280 pixels has the room of 640, at 400 % of 320."""
     for width in (640, 320):
-        with site.tab(Look(width=width)) as tab:
-            for address in addresses(site):
-                tab.open(address)
-                assert not tab.scrolls_sideways(), (address, width)
+        with site.tab(Look(width=width)) as narrow:
+            for path in PATHS:
+                narrow.open(address_of(site, path))
+                assert not narrow.scrolls_sideways(), (path, width)
 
 
 @whole
@@ -162,8 +162,8 @@ def test_times_are_in_the_zone_of_the_reader(site: Site, user: str) -> None:
     record = next(iter(site.memory.iterate(user)))
     hours = set()
     for zone in ("Asia/Tokyo", "America/New_York"):
-        with site.tab(Look(zone=zone)) as tab:
-            tab.open(f"/ui/memory?id={record.id}&user_id={quote(user)}")
-            assert f"Times are in {zone}." in tab.text
-            hours.add(tab.page.locator("dd time").first.inner_text())
+        with site.tab(Look(zone=zone)) as there:
+            there.open(f"/ui/memory?id={record.id}&user_id={quote(user)}")
+            assert f"Times are in {zone}." in there.text
+            hours.add(there.page.locator("dd time").first.inner_text())
     assert len(hours) == 2
