@@ -98,10 +98,11 @@ class AllRestored(Reply[RestoredMemories]):
         return {"memories": memories} | ({} if result.existing is None else {"existing": sorted(result.existing)})
 
     def decode(self, reply: Json) -> RestoredMemories:
+        memories = [MemoryRecord.model_validate(record) for record in reply["memories"]]
         existing = reply.get("existing")
         if existing is not None and not all(isinstance(id, str) for id in existing):
             raise TypeError("existing has what is no id")
-        return RestoredMemories((MemoryRecord.model_validate(record) for record in reply["memories"]), existing)
+        return RestoredMemories(memories, existing)
 
     def schema(self, ref_template: str) -> Json:
         memories = {"type": "array", "items": {"$ref": ref_template.format(model=MemoryRecord.__name__)}}
@@ -122,10 +123,11 @@ class EntriesOfLog(Reply[AuditEntries]):
         return {"entries": entries} | ({} if result.next_cursor is None else {"next_cursor": result.next_cursor})
 
     def decode(self, reply: Json) -> AuditEntries:
+        entries = [AuditEntry.model_validate(entry) for entry in reply["entries"]]
         cursor = reply.get("next_cursor")
         if not isinstance(cursor, str | None):
             raise TypeError("next_cursor is no text")
-        return AuditEntries((AuditEntry.model_validate(entry) for entry in reply["entries"]), cursor)
+        return AuditEntries(entries, cursor)
 
     def schema(self, ref_template: str) -> Json:
         entries = {"type": "array", "items": {"$ref": ref_template.format(model=AuditEntry.__name__)}}
