@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,7 +14,7 @@ from openmem.server.errors import KeyRefusedError
 from openmem.server.keys import KeyRing, KeysFile
 from openmem.ui.sessions import IDLE_SECONDS, Sessions
 
-from ..server.harness import Running
+from ..server.harness import Running, running
 from .pages import parsed, post, sign_in
 
 SAME = {"Sec-Fetch-Site": "same-origin"}
@@ -23,6 +24,12 @@ SAME = {"Sec-Fetch-Site": "same-origin"}
 def visitor(keyed_server: Running) -> Iterator[httpx.Client]:
     with keyed_server.client(headers=SAME) as client:
         yield client
+
+
+def session_in(visitor: httpx.Client) -> str:
+    """The cookie of the only session that a client has, as a header."""
+    [(name, token)] = visitor.cookies.items()
+    return f"{name}={token}"
 
 
 def test_pages_lead_to_the_key_and_back(visitor: httpx.Client, keys: KeysFile, memory: Memory) -> None:
@@ -105,19 +112,35 @@ def test_a_revoked_key_ends_its_page_at_the_next_click(visitor: httpx.Client, ke
 
 def test_signing_out_ends_the_session(visitor: httpx.Client, keys: KeysFile) -> None:
     sign_in(visitor, keys.create(app="a"))
-    stolen = dict(visitor.cookies)
+    stolen = session_in(visitor)
     assert post(visitor, "/ui/logout", {}).headers["location"] == "/ui/login"
-    assert visitor.get("/ui/users", headers={"Cookie": f"omp_ui={stolen['omp_ui']}"}).status_code == 303
+    assert visitor.get("/ui/users", headers={"Cookie": stolen}).status_code == 303
 
 
 def test_signing_in_again_makes_a_new_session(visitor: httpx.Client, keys: KeysFile) -> None:
     fields = {"key": keys.create(app="a")}
-    chosen = {"Cookie": "omp_ui=chosen_by_somebody_else"}
+    chosen = {"Cookie": f"omp_ui_{visitor.base_url.port}=chosen_by_somebody_else"}
     assert "chosen" not in post(visitor, "/ui/login", fields, chosen).headers["set-cookie"]
-    first = visitor.cookies["omp_ui"]
+    first = session_in(visitor)
     sign_in(visitor, keys.create(app="a"))
-    assert visitor.cookies["omp_ui"] != first
-    assert visitor.get("/ui/users", headers={"Cookie": f"omp_ui={first}"}).status_code == 303
+    assert session_in(visitor) != first
+    assert visitor.get("/ui/users", headers={"Cookie": first}).status_code == 303
+
+
+def test_servers_on_other_ports_of_a_host_have_sessions_of_their_own(
+    visitor: httpx.Client, keys: KeysFile, settings: dict[str, object], tmp_path: Path
+) -> None:
+    others = KeysFile(tmp_path / "keys.json")
+    key = others.create(app="a")
+    sign_in(visitor, keys.create(app="a"))
+    with running(OmpServerConfig(settings=settings, ui=True, keys_file=others.path)) as other:
+        # Browsers keep the cookies of all ports of a host together, and so does this client.
+        visitor.base_url = httpx.URL(other.url)
+        assert visitor.get("/ui/users").status_code == 303
+        sign_in(visitor, key)
+        assert visitor.get("/ui/users").status_code == 200
+        assert post(visitor, "/ui/logout", {}).status_code == 303
+    assert len(visitor.cookies) == 1
 
 
 def test_an_api_key_opens_no_page(visitor: httpx.Client, keys: KeysFile) -> None:
@@ -127,7 +150,7 @@ def test_an_api_key_opens_no_page(visitor: httpx.Client, keys: KeysFile) -> None
 
 def test_a_session_opens_no_route_of_the_api(visitor: httpx.Client, keys: KeysFile) -> None:
     sign_in(visitor, keys.create(app="a"))
-    cookie = {"Cookie": f"omp_ui={visitor.cookies['omp_ui']}"}
+    cookie = {"Cookie": session_in(visitor)}
     assert visitor.get("/users", headers=cookie).status_code == 401
 
 

@@ -28,12 +28,11 @@ from .jobs import Jobs
 from .page import Page
 from .rendering import url
 from .routes import HOME, PAGES
-from .safety import HEADERS, SAFE_METHODS, check_is_local, check_site, is_own_path, is_secure
+from .safety import HEADERS, SAFE_METHODS, check_is_local, check_site, is_own_path, is_secure, session_cookie
 from .sessions import Sessions
 from .static_files import PREFIX, static_files
 from .visit import Site, Visit
 
-COOKIE: Final = "omp_ui"
 ZONE_COOKIE: Final = "omp_zone"
 SIGN_IN: Final = "login"
 SIGN_OUT: Final = "logout"
@@ -110,7 +109,8 @@ class Application:
         page = self._pages.get(path)
         if path not in (SIGN_IN, SIGN_OUT):
             try:
-                info.principal = ANYONE if self._keys.is_open else self._sessions.principal(request.cookies.get(COOKIE))
+                token = request.cookies.get(session_cookie(request))
+                info.principal = ANYONE if self._keys.is_open else self._sessions.principal(token)
             finally:
                 self._count(request)
         else:
@@ -187,17 +187,16 @@ class Application:
             token = self._sessions.start((visit.form.one("key") or "").strip())
         except KeyRefusedError as error:
             return await self._key_form(visit, error, destination)
-        self._sessions.end(visit.request.cookies.get(COOKIE))
+        self._sessions.end(visit.request.cookies.get(session_cookie(visit.request)))
         response = visit.redirect_to(destination if is_own_path(destination, PREFIX) else url(HOME))
-        response.set_cookie(
-            COOKIE, token, path=PREFIX, secure=is_secure(visit.request), httponly=True, samesite="strict"
-        )
+        name, secure = session_cookie(visit.request), is_secure(visit.request)
+        response.set_cookie(name, token, path=PREFIX, secure=secure, httponly=True, samesite="strict")
         return response
 
     async def _sign_out(self, visit: Visit) -> Response:
-        self._sessions.end(visit.request.cookies.get(COOKIE))
+        self._sessions.end(visit.request.cookies.get(session_cookie(visit.request)))
         response = visit.redirect(SIGN_IN)
-        response.delete_cookie(COOKIE, path=PREFIX, httponly=True, samesite="strict")
+        response.delete_cookie(session_cookie(visit.request), path=PREFIX, httponly=True, samesite="strict")
         return response
 
     async def _key_form(self, visit: Visit, error: OMPError | None, destination: str) -> Response:

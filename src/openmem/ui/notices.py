@@ -11,6 +11,10 @@ NOTICES: Final[Mapping[str, tuple[str, str]]] = {
         "1 memory is forgotten: it is not valid any more. Restore makes it valid again.",
         "{n} memories are forgotten: they are not valid any more. Restore makes them valid again.",
     ),
+    "replaced": (
+        "This memory has replaced the old one, which is in the history below.",
+        "This memory has replaced the old ones, which are in the history below.",
+    ),
     "restored": ("1 memory is valid again.", "{n} memories are valid again."),
     "revoked": ("The key is revoked.", "The keys are revoked."),
     "saved": ("The memory is saved.", "The memory is saved."),

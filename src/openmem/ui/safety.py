@@ -71,6 +71,12 @@ def is_secure(request: Request) -> bool:
     return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", "").partition(",")[0].strip())
 
 
+def session_cookie(request: Request) -> str:
+    """The name of the cookie with the session. Browsers send cookies to every port of a host, so it has the port."""
+    _, _, port = request.headers.get("host", "").rpartition(":")
+    return f"omp_ui_{port}" if port.isascii() and port.isdecimal() and len(port) <= 5 else "omp_ui"
+
+
 def is_own_path(path: str, prefix: str) -> bool:
     """Whether a browser that is sent to this path stays within `prefix`."""
     parts = path.partition("?")[0].lower().replace("%2e", ".").split("/")

@@ -54,7 +54,7 @@ async def change(visit: Visit) -> Response:
     if not is_own_path(back, PREFIX):
         back = url(PATH, user_id=user_id)
     if not ids:
-        raise InvalidRequestError("ids: no memory is ticked; tick those that are meant")
+        raise InvalidRequestError("no memory is ticked; go back and tick those that are meant")
     action = visit.form.require("action")
     if action == "delete" and visit.form.one("confirmed") is None:
         return await visit.page("confirm_deletion.html", title="Delete for good?", user_id=user_id, ids=ids, back=back)

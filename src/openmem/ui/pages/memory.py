@@ -77,15 +77,16 @@ async def save(visit: Visit) -> Response:
             return visit.redirect("memory", id=memory.id, user_id=memory.user_id)
         version = visit.form.one("version")
         if visit.form.one("action") == "replace":
-            stored = await visit.run(_replacement(memory, changes, _number(version)))
+            stored, done = await visit.run(_replacement(memory, changes, _number(version))), "replaced"
         else:
             condition = {} if version is None else {"if_version": _number(version)}
-            stored = await visit.run(Update(id=memory.id, user_id=memory.user_id, **changes, **condition))
+            op = Update(id=memory.id, user_id=memory.user_id, **changes, **condition)
+            stored, done = await visit.run(op), "saved"
     except (InvalidRequestError, ConflictError) as error:
         typed = {name: visit.form.many(name) for name in shown_fields(memory, visit.zone)}
         fields = {name: texts if name == "tags" else "".join(texts) for name, texts in typed.items()}
         return await _form(visit, memory, fields, error)
-    return visit.redirect("memory", id=stored.id, user_id=stored.user_id, done="saved")
+    return visit.redirect("memory", id=stored.id, user_id=stored.user_id, done=done)
 
 
 async def _form(
