@@ -60,6 +60,7 @@ class RefCounted(Generic[T]):
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
         self._holder: AsyncGenerator[T] | None = None
+        self._ending: AsyncGenerator[T] | None = None
         self._value: T | None = None
         self._users = 0
         self._last_task: weakref.ref[asyncio.Task[Any]] | None = None
@@ -101,6 +102,8 @@ class RefCounted(Generic[T]):
         holder, self._holder, self._value = self._holder, None, None
         if holder is None:
             return None
+        # A task that is cancelled before it begins would drop the generator, and the end of the loop not find it.
+        self._ending = holder
         closing = asyncio.get_running_loop().create_task(_end(holder))
         self._closings.add(closing)
         closing.add_done_callback(self._closings.discard)
