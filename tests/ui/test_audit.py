@@ -28,17 +28,17 @@ def rows(page: Element) -> list[list[str]]:
 @pytest.fixture(scope="module")
 def audited(memory: Memory, url: str) -> str:
     """A user with entries of four days."""
-    records = [memory.add(content=f"tea {n}", user_id="audited", scope="drinks") for n in range(4)]
+    records = [memory.add(content=f"tea {n}", user_id="audited in full", scope="drinks") for n in range(4)]
     memory.get(records[0].id)
-    memory.search("tea", "audited")
-    memory.audit("audited")
+    memory.search("tea", "audited in full")
+    memory.audit("audited in full")
     with psycopg.connect(url, autocommit=True) as admin:
         for number, record in enumerate(records):
             admin.execute(
                 "UPDATE openmem.audit_log SET at = %s WHERE action = 'add' AND memory_id = %s",
                 (DAY + timedelta(days=number), record.id),
             )
-    return "audited"
+    return "audited in full"
 
 
 def test_entries_and_their_chart(browser: httpx.Client, memory: Memory, audited: str) -> None:
@@ -98,7 +98,7 @@ def test_the_key_rules_what_is_seen(keyed_server: Running, keys: KeysFile, memor
         sign_in(client, keys.create(app="reader", users=["audited by key"], grants=["read:coding"]))
         page = parsed(client.get("/ui/audit?user_id=audited+by+key"))
         assert [row[4] for row in rows(page)] == ["coding"]
-        parsed(client.get("/ui/audit?user_id=audited"), 403)
+        parsed(client.get("/ui/audit?user_id=audited+in+full"), 403)
 
 
 @pytest.mark.parametrize(
