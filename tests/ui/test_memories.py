@@ -483,3 +483,63 @@ def test_the_log_has_no_user_no_text_and_no_key(
     lines = [line.getMessage() for line in caplog.records if line.name.startswith("openmem")]
     assert any("path=/ui/memories status=200" in line for line in lines)
     assert not [line for line in lines if any(text in line for text in ("logged", "vegan", "eggs", key, token))]
+
+
+def test_what_was_changed_and_what_was_not_is_told_and_can_be_undone(browser: httpx.Client, memory: Memory) -> None:
+    ids = [memory.add(content=f"memory {n}", user_id="partly", tags=["t"]).id for n in range(3)]
+    memory.add(content="untagged", user_id="partly")
+    form = parsed(browser.get("/ui/memories?user_id=partly&tags=t")).one("form", aria_label="Memories")
+    memory.delete(ids[1])
+    page = parsed(post(browser, "/ui/memories", fields_of(form) | {"ids": ids, "action": ["forget"]}), 404)
+    assert "2 of 3 memories are forgotten; 1 is not" in page.one("div", role="alert").text
+    assert [
+        link.text for link in page.one("section", aria_labelledby="not-done").one("ul", aria_labelledby="done").all("a")
+    ] == [
+        ids[0],
+        ids[2],
+    ]
+    assert ids[1] in page.one("section", aria_labelledby="not-done").text
+    assert shown(page) == ["memory 2", "memory 0"]
+    assert [memory.get(id).valid_to is None for id in (ids[0], ids[2])] == [False, False]
+    undo = page.one("form", aria_label="Undo")
+    assert undo.one("button").attributes["value"] == "restore"
+    answer = post(browser, "/ui/memories", fields_of(undo) | {"action": ["restore"]})
+    page = parsed(browser.get(answer.headers["location"]))
+    assert "2 memories are valid again" in page.one("p", role="status").text
+    assert shown(page) == ["memory 2", "memory 0"]
+    assert [memory.get(id).valid_to for id in (ids[0], ids[2])] == [None, None]
+
+
+def test_forgetting_can_be_undone_from_its_notice(browser: httpx.Client, memory: Memory) -> None:
+    ids = [memory.add(content=f"memory {n}", user_id="undone").id for n in range(2)]
+    back = "/ui/memories?user_id=undone&order=oldest"
+    answer = post(browser, "/ui/memories", {"user_id": "undone", "ids": ids, "action": "forget", "back": back})
+    undo = parsed(browser.get(answer.headers["location"])).one("form", aria_label="Undo")
+    assert fields_of(undo)["back"] == [back]
+    post(browser, "/ui/memories", fields_of(undo) | {"action": ["restore"]})
+    assert [memory.get(id).valid_to for id in ids] == [None, None]
+
+
+def test_an_error_of_the_list_is_shown_above_the_list_as_it_was(browser: httpx.Client, memory: Memory) -> None:
+    memory.add(content="tagged", user_id="unticked", tags=["t"])
+    memory.add(content="untagged", user_id="unticked")
+    form = parsed(browser.get("/ui/memories?user_id=unticked&tags=t")).one("form", aria_label="Memories")
+    page = parsed(post(browser, "/ui/memories", fields_of(form) | {"action": ["forget"]}), 400)
+    assert "no memory is ticked" in page.one("div", role="alert").text
+    assert shown(page) == ["tagged"]
+
+
+def test_errors_of_other_forms_lead_back(browser: httpx.Client, open_server: Running) -> None:
+    origin = str(browser.base_url).rstrip("/")
+    for referrer, expected in [
+        (f"{origin}/ui/memories?user_id=maya&tags=t", ["/ui/memories?user_id=maya&tags=t"]),
+        ("https://other.example/ui/memories?user_id=maya", []),
+        (f"{origin}/elsewhere", []),
+        ("http://[", []),
+        ("", []),
+    ]:
+        page = parsed(browser.get("/ui/memories?user_id=maya&scope=a//b", headers={"Referer": referrer}), 400)
+        assert links(page, "Go back") == expected
+    fields = {"user_id": "maya", "ids": "mem_gone", "action": "forget", "back": "/ui/search?user_id=maya&q=tea"}
+    page = parsed(post(browser, "/ui/memories", fields), 404)
+    assert links(page, "Go back") == ["/ui/search?user_id=maya&q=tea"]

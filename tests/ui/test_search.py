@@ -15,7 +15,7 @@ from openmem import Memory
 from openmem.server.keys import KeysFile
 
 from ..server.harness import Running
-from .pages import Element, parsed, sign_in
+from .pages import Element, parsed, post, sign_in
 from .test_memories import HOSTILE, fields_of, links, shown
 
 
@@ -138,3 +138,20 @@ def test_the_key_rules_what_is_found(keyed_server: Running, keys: KeysFile, memo
             refused = parsed(client.get("/ui/search", params={"q": "Maya", **query}), 403)
             assert refused.one("div", role="alert").text.strip()
     assert links(page, "Search") == ["/ui/search?user_id=searched"]
+
+
+def test_results_have_their_scope_and_tags_and_can_be_forgotten(browser: httpx.Client, memory: Memory) -> None:
+    id = memory.add(content="Maya likes tea", user_id="forgets results", scope="food/drinks", tags=["taste"]).id
+    asked = {"user_id": "forgets results", "q": "tea", "limit": "5", "token_budget": "60"}
+    page = parsed(browser.get("/ui/search", params=asked))
+    result = page.one("ol", class_="cards results")
+    assert {"scope food/drinks", "tag taste"} <= {fact.text for fact in result.all("li")}
+    answer = post(browser, "/ui/memories", fields_of(result.one("form")) | {"action": ["forget"]})
+    assert memory.get(id).valid_to is not None
+    page = parsed(browser.get(answer.headers["location"]))
+    assert "1 memory is forgotten" in page.one("p", role="status").text
+    assert page.one("input", name="token_budget").attributes["value"] == "60"
+    assert page.one("h2", id="results").text == "Nothing was found"
+    answer = post(browser, "/ui/memories", fields_of(page.one("form", aria_label="Undo")) | {"action": ["restore"]})
+    assert "1 memory is valid again" in parsed(browser.get(answer.headers["location"])).text
+    assert memory.get(id).valid_to is None

@@ -16,13 +16,12 @@ from ..client import Client
 from ..errors import NotFoundError, OMPError
 from ..server.config import OmpServerConfig
 from ..server.disconnect import cancel_on_disconnect
-from ..server.errors import ClientDisconnectedError, KeyRefusedError, MethodNotAllowedError, for_clients, headers_of
+from ..server.errors import ClientDisconnectedError, KeyRefusedError, MethodNotAllowedError, for_clients
 from ..server.health import Health
 from ..server.keys import ANYONE, KeyRing
 from ..server.limits import InFlight, RateLimit
 from ..server.middleware import request_info
 from ..server.request_parsing import query_values, read_body
-from ..wire.errors import STATUS_OF_CODE
 from .forms import Values
 from .jobs import Jobs
 from .page import Page
@@ -153,11 +152,10 @@ class Application:
             visit = Visit(self._site, request, SIGN_IN, Values({}), _zone(request))
             return await self._key_form(visit, error, "")
         visit = Visit(self._site, request, path, Values({}), _zone(request))
-        response = await visit.page("error.html", title="This did not work", error=error, status=_status(error))
+        response = await visit.failure(error)
         if visit.is_partial:
             # Whatever part was asked for, the error takes the place of the page's content.
             response.headers.update({"HX-Retarget": "#content", "HX-Reselect": "#content", "HX-Reswap": "outerHTML"})
-        response.headers.update(headers_of(error))
         return response
 
     async def _to_sign_in(self, request: Request, path: str) -> Response:
@@ -212,10 +210,6 @@ def _as_coroutine(handler: Callable[[Visit], Awaitable[Response]], visit: Visit)
         return await handler(visit)
 
     return handle()
-
-
-def _status(error: OMPError) -> int:
-    return STATUS_OF_CODE.get(error.code, 502)
 
 
 def _zone(request: Request) -> tuple[str, tzinfo]:

@@ -53,6 +53,10 @@ class Values:
         """All values of a name."""
         return tuple(self._values.get(name, ()))
 
+    def without(self, *names: str) -> dict[str, Sequence[str]]:
+        """All values by name, but for those of `names`."""
+        return {name: texts for name, texts in self._values.items() if texts and name not in names}
+
     def moment(self, name: str, zone: tzinfo) -> datetime | None:
         """A time, in `zone` unless it has an offset; None if it is left out.
 

@@ -21,6 +21,9 @@ NOTICES: Final[Mapping[str, tuple[str, str]]] = {
 }
 """By name: of one thing, and of several."""
 
+UNDONE_BY: Final[Mapping[str, str]] = {"forgotten": "restore", "restored": "forget"}
+"""What undoes it, as an action of the page of memories."""
+
 
 def notice(name: str | None, number: str | None) -> str | None:
     """The text of a notice; None if there is none of this name."""

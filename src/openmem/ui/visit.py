@@ -18,17 +18,20 @@ from ..models import Capabilities
 from ..operations import List, Operation
 from ..providers.sample import Sample
 from ..server.config import OmpServerConfig
-from ..server.errors import for_clients
+from ..server.errors import for_clients, headers_of
 from ..server.health import Health
 from ..server.keys import Principal
 from ..server.middleware import request_info
+from ..server.request_parsing import query_values
+from ..wire.errors import STATUS_OF_CODE
 from ..wire.route import Route
 from .forms import Values
 from .jobs import Jobs
 from .navigation import Link, Place
-from .notices import notice
+from .notices import UNDONE_BY, notice
 from .rendering import render, url
-from .safety import HEADERS
+from .safety import HEADERS, is_own_path
+from .static_files import PREFIX
 
 R = TypeVar("R")
 
@@ -92,6 +95,27 @@ class Visit:
     @property
     def principal(self) -> Principal:
         return request_info(self.request.scope).principal
+
+    @property
+    def here(self) -> str:
+        """The address of this page, without what is said of the last change."""
+        return url(self.path, **self.query.without("done", "n", "undo"))
+
+    @property
+    def came_from(self) -> str | None:
+        """The address of the page with the link or form of this request, if it is another one of the browser's."""
+        host, _, rest = self.request.headers.get("referer", "").partition("://")[2].partition("/")
+        address = f"/{rest}"
+        if host != self.request.headers.get("host") or not is_own_path(address, PREFIX):
+            return None
+        here = self.request.url
+        return None if address == here.path + (f"?{here.query}" if here.query else "") else address
+
+    def at(self, address: str) -> Visit:
+        """The same visitor on another page of the browser, whose address is one of `openmem.ui.rendering.url`."""
+        path, _, query = address.partition("?")
+        values = Values(query_values(query.encode("ascii")))
+        return Visit(self.site, self.request, path.removeprefix(f"{PREFIX}/"), values, (self.zone_name, self.zone))
 
     @property
     def is_signed_in(self) -> bool:
@@ -181,6 +205,10 @@ class Visit:
             "error": error,
             "request_id": request_info(self.request.scope).id,
             "notice": notice(self.query.one("done"), self.query.one("n")) if error is None else None,
+            "undone_by": UNDONE_BY.get(self.query.one("done") or ""),
+            "undo": self.query.many("undo"),
+            "outcome": None,
+            "here": self.here,
             "zone": self.zone,
             "zone_name": self.zone_name,
             "path": self.path,
@@ -192,6 +220,29 @@ class Visit:
         }
         # A memory may be long, and other requests are waiting.
         return HTMLResponse(await asyncio.to_thread(render, template, shared | values), status, HEADERS)
+
+    async def failure(
+        self, error: OMPError, *, user_id: str | None = None, back: str | None = None, **values: Any
+    ) -> Response:
+        """The page of an error, with a way back.
+
+        Args:
+            error: as far as people may know it.
+            user_id: whose page it is; None for a page of the site.
+            back: the address of the page to go back to; by default the one that the request came from.
+            values: what the template shows beside it.
+        """
+        response = await self.page(
+            "error.html",
+            title="This did not work",
+            user_id=user_id,
+            error=error,
+            status=status_of(error),
+            back=back or self.came_from,
+            **values,
+        )
+        response.headers.update(headers_of(error))
+        return response
 
     def redirect(self, page: str, **query: Any) -> Response:
         """An answer that sends the browser to another page, as after a change."""
@@ -207,3 +258,8 @@ class Visit:
             for path, link in self.site.links.items()
             if link.place == place and (self.is_administrator or not link.is_administrative)
         ]
+
+
+def status_of(error: OMPError) -> int:
+    """The HTTP status of a page that shows an error."""
+    return STATUS_OF_CODE.get(error.code, 502)

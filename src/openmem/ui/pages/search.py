@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -9,6 +10,7 @@ from starlette.responses import Response
 from ...errors import InvalidRequestError, OMPError
 from ...models import ContextBlock, SearchResults
 from ...operations import Context, Search
+from ...selection import is_valid
 from ...wire.parameters import decode
 from ...wire.routes import SEARCH
 from ..calls import Examples, examples_of
@@ -53,6 +55,8 @@ async def show(visit: Visit) -> Response:
         block=block,
         examples=examples,
         parts=PARTS,
+        now=datetime.now(UTC),
+        is_valid=is_valid,
         is_filtered=any(query[name] for name in query.keys() - {"q", "user_id", "limit"}),
     )
 
