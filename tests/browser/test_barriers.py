@@ -123,7 +123,7 @@ def test_by_keyboard_alone(site: Site, user: str, scripts: bool) -> None:
         seen.page.keyboard.press("Tab")
         if scripts:
             assert focused(seen)[1] == "Skip to the content"
-        seen.page.get_by_label("Open a user").focus()
+        seen.page.get_by_label("Find a user").focus()
         seen.page.keyboard.type(user)
         seen.page.keyboard.press("Enter")
         seen.page.wait_for_url("**/memories?**")

@@ -50,7 +50,7 @@ def test_signing_in_and_out(site: Site, look: Look) -> None:
 def test_finding_a_user(site: Site, look: Look) -> None:
     with site.tab(look) as seen:
         assert seen.heading == "Users"
-        seen.page.get_by_label("Users whose name begins with").press_sequentially("no")
+        seen.page.get_by_label("Find a user").press_sequentially("no")
         if not look.scripts:
             seen.press("Find")
         names = seen.page.locator("tbody th")

@@ -77,7 +77,8 @@ def test_the_wheel_serves_pages_with_style_and_script(browser: Any, installed: s
         assert "Nobody has any memories yet." in seen.text
         assert seen.page.evaluate("typeof htmx") == "object"
         assert seen.page.evaluate("getComputedStyle(document.querySelector('.skip')).position") == "absolute"
-        seen.fill("Open a user", "maya")
-        seen.press("Open")
+        seen.fill("Find a user", "maya")
+        seen.press("Find")
+        seen.follow("Open maya")
         assert "There are no memories of this user." in seen.text
         assert seen.complaints == []

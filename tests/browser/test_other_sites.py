@@ -217,5 +217,5 @@ def test_typing_into_a_search_after_the_key_ended_leads_to_the_sign_in(site: Sit
     with tab(site.browser, Look(), site.url) as seen:
         seen.sign_in(key)
         site.keys.revoke(key.split("_")[1])
-        seen.page.get_by_label("Users whose name begins with").press_sequentially("m")
+        seen.page.get_by_label("Find a user").press_sequentially("m")
         seen.page.wait_for_url("**/ui/login**")

@@ -62,6 +62,17 @@ def test_the_first_page_has_the_users(browser: httpx.Client, memory: Memory) -> 
     assert "No user's name begins like this" in parsed(browser.get("/ui/users?prefix=nobody-at-all")).text
 
 
+def test_one_box_finds_and_opens_users(browser: httpx.Client, memory: Memory) -> None:
+    memory.add_many([{"content": "tea", "user_id": f"box-{name}"} for name in ("al", "alice")])
+    page = parsed(browser.get("/ui/users?prefix=box-"))
+    assert [field.attributes["name"] for field in page.one("main").all("input")] == ["prefix"]
+    assert links(parsed(browser.get("/ui/users?prefix=box-al")), "box-alice")
+    assert browser.get("/ui/users?prefix=box-alice").headers["location"] == "/ui/memories?user_id=box-alice"
+    parsed(browser.get("/ui/users?prefix=box-alice", headers={"HX-Request": "true"}))
+    page = parsed(browser.get("/ui/users?prefix=box-bob"))
+    assert links(page, "Open box-bob") == ["/ui/memories?user_id=box-bob"]
+
+
 def test_a_list_is_walked_page_by_page(browser: httpx.Client, memory: Memory) -> None:
     memory.add_many([{"content": f"memory {n}", "user_id": "walked", "tags": ["t"]} for n in range(120)])
     path = "/ui/memories?user_id=walked&tags=t&valid=now&order=oldest"

@@ -9,7 +9,9 @@ import httpx
 import pytest
 
 from openmem import Memory
+from openmem.models import CapabilityFeatures, CapabilityLimits
 from openmem.server import OmpServerConfig
+from openmem.ui.wording import LABELS, worded
 
 from ..server.harness import running
 from ..servers import Server
@@ -30,8 +32,28 @@ def until(client: httpx.Client, path: str, is_there: Callable[[Element], bool]) 
 
 def test_tells_what_the_backend_is_and_can_do(browser: httpx.Client) -> None:
     page = parsed(browser.get("/ui/status"))
-    for expected in ("postgres", "pgvector", "hashing", "PostgreSQL", "busy", "get_by_key", "Omp version"):
+    for expected in (
+        "postgres",
+        "pgvector",
+        "hashing",
+        "PostgreSQL",
+        "busy",
+        "get_by_key",
+        "OMP version",
+        "Searches by meaning",
+    ):
         assert expected in page.text
+    assert "_" not in "".join(label.text for label in page.all("dt"))
+
+
+def test_there_are_words_for_everything_that_a_backend_can_do() -> None:
+    assert {*CapabilityFeatures.model_fields, *CapabilityLimits.model_fields} <= LABELS.keys()
+    assert worded({"answered_in_ms": 1234.5, "supports_e2e": False, "scores": "rank", "keys": None, "new_one": 1}) == {
+        "Answered in": "1,234.5 ms",
+        "End-to-end encryption": "no",
+        "Scores": "give the order only",
+        "New one": "1",
+    }
 
 
 def test_memories_are_embedded_again_with_progress(database: str) -> None:

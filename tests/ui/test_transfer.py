@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -126,6 +130,29 @@ def test_files_over_the_limit_are_refused(browser: httpx.Client, monkeypatch: py
 
     media_type = {"Content-Type": "multipart/form-data; boundary=x"}
     assert browser.post("/ui/import", content=chunks(), headers=media_type).status_code == 413
+
+
+def test_an_upload_for_which_there_is_no_place_is_refused_before_it_is_sent(
+    browser: httpx.Client, open_server: Running, exported: Path
+) -> None:
+    address = urlsplit(open_server.url)
+    head = (
+        f"POST /ui/import HTTP/1.1\r\nHost: {address.netloc}\r\nSec-Fetch-Site: same-origin\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1000000\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with ExitStack() as stack:
+        replies = []
+        for _ in range(3):
+            connection = stack.enter_context(socket.create_connection((address.hostname, address.port), timeout=30))
+            connection.sendall(head.encode())
+            replies.append(connection.recv(65_536).decode().lower())
+    assert [reply.split()[1] for reply in replies] == ["100", "100", "503"]
+    assert "retry-after: " in replies[2]
+    # The others went away, and with them what they kept.
+    deadline = time.monotonic() + 30
+    while (answer := send(browser, exported.read_bytes())).status_code == 503 and time.monotonic() < deadline:
+        pass
+    finished(browser, answer)
 
 
 def test_uploads_leave_nothing_on_the_disk(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -73,6 +74,21 @@ class Jobs:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._places = 0
+
+    @contextmanager
+    def place(self, kind: str) -> Iterator[None]:
+        """Keep a place for a job of a kind until its file has come. It can be started right behind this block.
+
+        Raises:
+            ServerBusyError: there is none; `start` would raise it, too.
+        """
+        self._check_room(kind)
+        self._places += 1
+        try:
+            yield
+        finally:
+            self._places -= 1
 
     def start(self, job: Job, work: Callable[[Job], Awaitable[Any]]) -> None:
         """Begin to work.
@@ -83,13 +99,16 @@ class Jobs:
         Raises:
             ServerBusyError: as many are at work as there may be, or one of a kind of which there may be one.
         """
-        running = [other for other in self._jobs.values() if other.is_running]
-        if len(running) >= MAX_RUNNING or any(other.kind == job.kind != "import" for other in running):
-            raise ServerBusyError("the server is at work on something like this already; try again when it is done")
+        self._check_room(job.kind)
         self._jobs[job.id] = job
         while len(self._jobs) > MAX_KEPT:
             self._drop(next(id for id, other in self._jobs.items() if not other.is_running))
         self._tasks[job.id] = asyncio.create_task(self._work(job, work))
+
+    def _check_room(self, kind: str) -> None:
+        running = [other for other in self._jobs.values() if other.is_running]
+        if len(running) + self._places >= MAX_RUNNING or any(other.kind == kind != "import" for other in running):
+            raise ServerBusyError("the server is at work on something like this already; try again when it is done")
 
     async def _work(self, job: Job, work: Callable[[Job], Awaitable[Any]]) -> None:
         try:

@@ -11,7 +11,8 @@ from typing import Final
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
 from starlette.types import Message
 
 from ..errors import InvalidRequestError
@@ -61,13 +62,11 @@ async def read_upload(request: Request, field: str, timeout: float) -> tuple[Val
         form = await Request(request.scope, body.receive).form(
             max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
         )
-    except ClientDisconnect:
-        raise ClientDisconnectedError from None
     except HTTPException as error:
-        body.check()
-        raise InvalidRequestError(f"the form cannot be read: {error.detail}") from None
+        raise body.error or InvalidRequestError(f"the form cannot be read: {error.detail}") from None
+    except MultiPartException as error:
+        raise body.error or InvalidRequestError(f"the form cannot be read: {error.message}") from None
     try:
-        body.check()
         file = form.get(field)
         if not isinstance(file, UploadFile) or not file.filename:
             raise InvalidRequestError(f"{field}: no file is chosen")
@@ -77,34 +76,40 @@ async def read_upload(request: Request, field: str, timeout: float) -> tuple[Val
 
 
 class _Bounded:
-    """The body of a request, up to the limits. Beyond them it ends, so that what was read of it is put away."""
+    """The body of a request, up to the limits. Where it ends too early, the parser learns it as an error of the form:
+    those are what it puts away the files for that it has begun to write.
+
+    Attributes:
+        error: why the body ended too early; None if it did not.
+    """
 
     def __init__(self, request: Request, timeout: float) -> None:
         self._request = request
         self._timeout = timeout
         self._total = 0
-        self._error: InvalidRequestError | None = None
+        self.error: InvalidRequestError | ClientDisconnectedError | None = None
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > MAX_UPLOAD_BYTES:
             raise self._too_large()
-
-    def check(self) -> None:
-        """Raise the error for a body that went beyond the limits."""
-        if self._error is not None:
-            raise self._error
 
     async def receive(self) -> Message:
         try:
             async with asyncio.timeout(self._timeout):
                 message = await self._request.receive()
         except TimeoutError:
-            self._error = InvalidRequestError(f"no more of the file came for {self._timeout:g} s; send it again")
-            return {"type": "http.request", "body": b"", "more_body": False}
+            raise self._ended(
+                InvalidRequestError(f"no more of the file came for {self._timeout:g} s; send it again")
+            ) from None
+        if message["type"] == "http.disconnect":
+            raise self._ended(ClientDisconnectedError())
         self._total += len(message.get("body", b""))
         if self._total > MAX_UPLOAD_BYTES:
-            self._error = self._too_large()
-            return {"type": "http.request", "body": b"", "more_body": False}
+            raise self._ended(self._too_large())
         return message
+
+    def _ended(self, error: InvalidRequestError | ClientDisconnectedError) -> MultiPartException:
+        self.error = error
+        return MultiPartException("the body ended too early")
 
     @staticmethod
     def _too_large() -> PayloadTooLargeError:

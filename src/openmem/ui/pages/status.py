@@ -15,6 +15,7 @@ from ..jobs import Job
 from ..navigation import Link
 from ..page import Page
 from ..visit import Visit
+from ..wording import worded
 
 PATH: Final = "status"
 UPKEEP: Final[dict[str, tuple[str, type[Reembed | Reindex], str, str]]] = {
@@ -39,15 +40,17 @@ async def show(visit: Visit) -> Response:
         report = await backend_report(visit.site.client)
     except OMPError as error:
         failure = visit.shown(error)
+    numbers = {number for number, *_ in UPKEEP.values()}
     return await visit.page(
         "status.html",
         title="Status",
         error=failure,
         status=200 if failure is None else 503,
         versions={"openmem": __version__, "Python": platform.python_version()},
-        report=report,
+        report=worded({name: value for name, value in report.items() if name not in numbers}),
         pool=visit.site.client.pool_usage(),
-        capabilities=capabilities.to_wire(),
+        verbs=capabilities.verbs,
+        features=worded({**capabilities.features.to_wire(), **capabilities.limits.to_wire()}),
         upkeep={
             name: (report[number], button, why) for name, (number, _, button, why) in UPKEEP.items() if number in report
         },

@@ -113,7 +113,9 @@ async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
 
 async def upload(visit: Visit) -> Response:
     """Take a file, and begin to import it, or to try it."""
-    form, file = await read_upload(visit.request, "file", visit.site.config.read_timeout)
+    with visit.site.jobs.place(KIND):
+        form, file = await read_upload(visit.request, "file", visit.site.config.read_timeout)
+    # Nothing is awaited until the job has begun, so that nobody else takes its place.
     try:
         what = Import(
             file.name,
@@ -145,6 +147,7 @@ async def show_job(visit: Visit) -> Response:
         error=job.error or stopped,
         job=job,
         report=report,
+        is_running=job.is_running,
         kept=job.upload is not None,
     )
 

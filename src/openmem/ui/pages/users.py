@@ -21,6 +21,9 @@ async def show(visit: Visit) -> Response:
     if visit.is_administrator and "users" in (await visit.capabilities()).verbs:
         op = visit.query.operation(USERS, visit.zone, limit=PAGE_SIZE)
         users, query = await visit.run(op), visit.kept(USERS, op)
+        found = [user.user_id for user in users.items]
+        if found == [visit.query.one("prefix")] and "cursor" not in query and not visit.is_partial:
+            return visit.redirect("memories", user_id=found[0])
     return await visit.page(
         "users.html",
         title="Users",
