@@ -135,6 +135,11 @@ class Client:
         """The model of the vectors that a backend keeps, and hands out to `at_one_moment`; None if it does not."""
         return self.provider.vector_model
 
+    @property
+    def infers(self) -> bool:
+        """Whether a language model of the backend makes memories of what is added, which is not stored as it is."""
+        return self.provider.infers
+
     def at_one_moment(self, work: Callable[[Run], Awaitable[R]]) -> Coroutine[Any, Any, R]:
         """What `work` returns, called with what performs `List`, `Users` and `Audit`.
 

@@ -136,6 +136,12 @@ def test_an_answer_of_another_shape_is_an_error_of_ours(mode: Mode, verb: str, a
     assert isinstance(error, ProviderError)
 
 
+@pytest.mark.parametrize("existing", ["m1", {"m1": 1}, 7, [7]])
+def test_what_was_there_before_a_restore_is_a_list_of_ids(mode: Mode, existing: Any) -> None:
+    error, _ = outcome(mode, lambda request: reply({"memories": [record()], "existing": existing}), CALLS["restore"])
+    assert isinstance(error, ProviderError)
+
+
 def test_the_client_s_grants_narrow_a_query_to_one_request(mode: Mode) -> None:
     grants = ["read:food", "read:health/*", "delete:food/**"]
     calls: dict[str, Call] = {

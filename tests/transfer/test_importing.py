@@ -18,6 +18,7 @@ from openmem.server import OmpServerConfig
 from openmem.transfer import Changes, Choice, ImportSettings
 from openmem.transfer import importing as importing_module
 from openmem.transfer import targets as targets_module
+from openmem.wire.replies import AllRestored
 
 from ..properties.strategies import new_user
 from ..server.harness import running
@@ -310,6 +311,33 @@ def test_two_imports_at_once_tell_what_each_of_them_wrote(
     assert sum(report.written for report in reports) == 20
     assert sum(report.equal for report in reports) == 20
     assert all(report.is_complete for report in reports)
+
+
+def test_a_memory_that_another_has_stored_meanwhile_is_told_also_by_servers_that_do_not_say_what_was_there(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, url = new_user(), server.create_database()
+    first = memory("mem_1", user)
+    write(tmp_path / "earlier", [{**first, "content": "something else"}])
+    write(tmp_path / "f", [first, memory("mem_2", user)])
+    encode = AllRestored.encode
+    monkeypatch.setattr(AllRestored, "encode", lambda reply, result: {"memories": encode(reply, result)["memories"]})
+    store = targets_module.RestoringTarget.store
+    with (
+        running(OmpServerConfig(settings={"url": url, "embedder": "hashing"})) as served,
+        Memory("passthrough", base_url=served.url) as remote,
+        Memory("postgres", url=url, embedder="hashing") as other,
+    ):
+
+        async def store_after_another(*arguments: Any) -> None:
+            monkeypatch.setattr(targets_module.RestoringTarget, "store", store)
+            transfer.import_(other, "omp", tmp_path / "earlier")
+            await store(*arguments)
+
+        monkeypatch.setattr(targets_module.RestoringTarget, "store", store_after_another)
+        report = transfer.import_(remote, "omp", tmp_path / "f")
+    assert (report.written, report.equal, report.changed) == (1, 0, 1)
+    assert report.changes[0][1] == ("content",)
 
 
 def test_what_metadata_mean_is_the_same_though_a_backend_writes_them_otherwise(store: Memory, tmp_path: Path) -> None:

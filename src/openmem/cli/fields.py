@@ -76,7 +76,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "everything": Field(("--all",), "All of them.", None),
     "explain": Field(("--explain",), "Show what each score is made of.", None),
     "expires_at": Field(("--expires",), "No verb shows it from then on: 2027-01-31, or 90d from now.", WHEN, _future),
-    "extensions": Field(("--extension",), "Field of a provider, as in x-mem0='{\"infer\": false}'.", "NAME=JSON"),
+    "extensions": Field(("--extension",), "Field of another system, such as x-notes='{\"page\": 3}'.", "NAME=JSON"),
     "id": Field(("ID",), "The memory's id.", "ID"),
     "ids": Field(("--id",), "Only with one of these ids; give it several times.", "ID"),
     "if_version": Field(("--if-version",), "Only if this is its version.", "N"),
@@ -215,7 +215,7 @@ def in_flags(error: InvalidRequestError) -> InvalidRequestError:
 def _extension(text: str) -> tuple[str, Any]:
     name, sign, value = text.partition("=")
     if not sign:
-        raise InvalidRequestError("--extension: it is not like x-mem0='{\"infer\": false}'")
+        raise InvalidRequestError("--extension: it is not like x-notes='{\"page\": 3}'")
     try:
         return name, _json(value)
     except ValueError as error:

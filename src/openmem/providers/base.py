@@ -117,6 +117,8 @@ class Provider(Verbs):
     """Whether the backend must be asked for its capabilities, so that `open` comes first."""
     has_snapshots: bool = False
     """Whether `at_one_moment` shows what is stored at one moment."""
+    infers: bool = False
+    """Whether a language model of the backend makes memories of what is added, which is not stored as it is."""
 
     @property
     def vector_model(self) -> str | None:

@@ -61,6 +61,19 @@ AS_IT_IS: Final = ImportSettings()
 """Everything, with nothing changed."""
 
 
+def check_stores_as_it_is(client: Client) -> None:
+    """Refuse a backend that would store what a language model makes of memories.
+
+    Raises:
+        InvalidRequestError: it is one.
+    """
+    if client.infers:
+        raise InvalidRequestError(
+            f"infer: provider {client.provider.name!r} would have a model make other memories of those that are "
+            "imported; leave it out"
+        )
+
+
 async def import_source(
     client: Client,
     format: str,
@@ -77,9 +90,11 @@ async def import_source(
         What was done. `ImportReport.stopped` says why the backend took no more, if it did not.
 
     Raises:
-        InvalidRequestError: there is no such format, the source is not of it, or an option is wrong.
+        InvalidRequestError: there is no such format, the source is not of it, an option is wrong, or the backend would
+            store what a language model makes of memories.
         OMPError: the backend could not be asked what it has.
     """
+    check_stores_as_it_is(client)
     report = ImportReport(dry_run=settings.dry_run)
     await _Importing(client, format, source, settings, report, on_progress).run()
     return report

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..client import Client
 from .exporting import EVERYTHING, Choice, export_file
-from .importing import AS_IT_IS, ImportSettings, import_source
+from .importing import AS_IT_IS, ImportSettings, check_stores_as_it_is, import_source
 from .omp_format import FORMAT
 from .reports import ExportReport, ImportReport, OnProgress
 from .sources import Source
@@ -34,6 +34,7 @@ async def migrate(
     Raises:
         OMPError: a backend refused or failed.
     """
+    check_stores_as_it_is(target)
     with tempfile.TemporaryDirectory(prefix="openmem-") as folder:
         path = Path(folder, "memories.omp.jsonl.gz")
         exported = await export_file(source, path, choice, on_export)

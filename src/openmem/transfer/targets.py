@@ -208,9 +208,11 @@ class RestoringTarget(Target):
             return
         await self.client.provider.ports.to_thread(self._note_stored, stored)
         for (prepared, wanted), record in zip(records, stored, strict=True):
-            if prepared.id in (stored.existing or ()):
+            found = Known(record.id, self._comparable(record), is_new=False)
+            is_told = stored.existing is not None
+            if prepared.id in (stored.existing or ()) or (not is_told and self.difference(prepared, wanted, found)):
                 # Somebody else has stored it since the target was asked what it has.
-                self.found(prepared, wanted, Known(record.id, self._comparable(record), is_new=False), report)
+                self.found(prepared, wanted, found, report)
             else:
                 self._stored(prepared, prepared.id, report)
                 if prepared.source.vector is not None and prepared.id not in stored.unembedded and record.indexed:

@@ -100,8 +100,8 @@ class AllRestored(Reply[RestoredMemories]):
     def decode(self, reply: Json) -> RestoredMemories:
         memories = [MemoryRecord.model_validate(record) for record in reply["memories"]]
         existing = reply.get("existing")
-        if existing is not None and not all(isinstance(id, str) for id in existing):
-            raise TypeError("existing has what is no id")
+        if existing is not None and not (isinstance(existing, list) and all(isinstance(id, str) for id in existing)):
+            raise TypeError("existing is no list of ids")
         return RestoredMemories(memories, existing)
 
     def schema(self, ref_template: str) -> Json:

@@ -69,9 +69,9 @@ class Mem0Provider(VendorProvider[Any]):
 
     def __init__(self, config: ClientConfig, ports: Ports) -> None:
         super().__init__(config, ports)
-        self._infer = config.options.get("infer", False)
-        if not isinstance(self._infer, bool):
-            raise InvalidRequestError(f"infer: {self._infer!r} is neither True nor False")
+        self.infers = config.options.get("infer", False)
+        if not isinstance(self.infers, bool):
+            raise InvalidRequestError(f"infer: {self.infers!r} is neither True nor False")
         self._host = endpoint(config)
         self._is_hosted = config.config is None
         if config.config is None:
@@ -107,7 +107,7 @@ class Mem0Provider(VendorProvider[Any]):
             raise InvalidRequestError(
                 "config: it is for the open-source engine, which takes no api_key, host or base_url"
             )
-        if self._infer:
+        if self.infers:
             raise InvalidRequestError("infer: only the hosted service can; the engine stores texts as they are")
         store = config.get("vector_store") if isinstance(config, Mapping) else None
         if not isinstance(store, Mapping):
@@ -141,7 +141,7 @@ class Mem0Provider(VendorProvider[Any]):
         user = encode_user(draft.user_id)
         metadata = encode(draft)
         answer = await self.call(
-            "add", self.sdk.add, content, user_id=user, metadata=metadata, infer=self._infer, mutates=True
+            "add", self.sdk.add, content, user_id=user, metadata=metadata, infer=self.infers, mutates=True
         )
         results = self.answers.optional(answer, "results", list)
         if results is None:
