@@ -9,6 +9,7 @@ import logging
 import os
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ pytest.importorskip("crewai")
 
 from crewai import Agent, Crew, Task
 from crewai.llms.base_llm import BaseLLM
+from crewai.state.checkpoint_config import CheckpointConfig
 from pydantic import PrivateAttr
 
 from openmem import AsyncMemory, InvalidRequestError, Memory, ProviderError
@@ -184,6 +186,15 @@ def test_what_is_private_is_found_by_its_source(clients: MemoryClients, user: st
         assert (found.record.private, found.record.metadata) == (True, {"n": 2})
 
 
+@pytest.mark.parametrize("metadata", [{"_crewai": "x"}, {"_crewai": {"source": 5}}])
+def test_metadata_of_another_application_is_no_obstacle(clients: MemoryClients, user: str, metadata: Any) -> None:
+    clients.blocking().add(content=EGGS, user_id=user, metadata=metadata)
+    memory = memory_of(clients, user)
+    [match] = memory.recall("eggs")
+    assert (match.record.content, match.record.source, match.record.private) == (EGGS, None, False)
+    assert memory.list_records() == [match.record]
+
+
 def test_forgetting(clients: MemoryClients, user: str) -> None:
     memory = memory_of(clients, user, root_scope="/a")
     clients.blocking().add(content="Maya sings", user_id=user, scope="b")
@@ -191,7 +202,7 @@ def test_forgetting(clients: MemoryClients, user: str) -> None:
     [one, two, three, four] = memory.remember_many(["one", "two", "three", "four"], categories=["n"])
     memory.remember("five", metadata={"a.b": 5, "$c": {"d": 1}})
     assert memory.forget(record_ids=[one.id]) == 1
-    assert memory.forget(categories=["none"]) == 0
+    assert memory.forget(categories=["none"]) == memory.forget(record_ids=[]) == memory.forget(categories=[]) == 0
     assert memory.forget(older_than=datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)) == 0
     assert memory.forget(metadata_filter={"a.b": 5, "$c": {"d": 1}}) == 1
     assert memory.forget(categories=["n", "none"], record_ids=[two.id, three.id]) == 2
@@ -220,6 +231,28 @@ def test_reading_only_storing_only_on_demand_and_copies(clients: MemoryClients, 
     memory.close()
     assert clients.blocking().count(user) == 1
     assert "postgresql" not in repr(memory)
+
+
+def test_a_restored_crew_gets_its_memory_again(
+    clients: MemoryClients, user: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    memory = memory_of(clients, user)
+    memory.remember(EGGS)
+    crew = crew_of(Script(), memory)
+    crew.checkpoint = CheckpointConfig(location=str(tmp_path / "checkpoints"))
+    crew.kickoff()
+    [path] = (tmp_path / "checkpoints").rglob("*.json")
+    assert user not in json.dumps(json.loads(path.read_text())["entities"][0]["memory"])
+    restored = Crew.from_checkpoint(CheckpointConfig(restore_from=str(path)))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoints"], "CrewAI opens no database of its own"
+    restored.memory = memory
+    restored.create_crew_memory()
+    script = Script()
+    restored.tasks[0].output = None
+    restored.agents[0].llm = script
+    restored.kickoff()
+    assert EGGS in script.sent[0]
 
 
 def test_facts_are_extracted_by_a_model_of_crewai_if_that_is_wanted(clients: MemoryClients, user: str) -> None:

@@ -154,6 +154,21 @@ def test_a_memory_of_somebody_else_is_not_forgotten(clients: MemoryClients, user
     assert clients.blocking().get(other.id).valid_to is None
 
 
+def test_a_memory_out_of_the_agents_scope_is_neither_forgotten_nor_replaced(clients: MemoryClients, user: str) -> None:
+    memory = clients.blocking()
+    outside = [memory.add(content=EGGS, user_id=user, scope=scope) for scope in (None, "diet", "dietary")]
+    below = memory.add(content="Maya likes eggs of wood", user_id=user, scope="diet/eggs/wood")
+    for other in outside:
+        for asked in (call("forget", memory_id=other.id), call("remember", fact="Maya eats eggs", replaces=other.id)):
+            script = Script(asked)
+            run(agent_of(script, clients, scope="diet/eggs"), "Forget it", user)
+            assert script.results() == [f"there is no memory {other.id!r}"]
+        assert memory.get(other.id).valid_to is None
+    assert memory.count(user) == 4
+    run(agent_of(Script(call("forget", memory_id=below.id)), clients, scope="diet/eggs"), "Forget", user, suspends=True)
+    assert memory.get(below.id).valid_to is not None
+
+
 def test_what_is_not_wanted_is_left_out(clients: MemoryClients, user: str) -> None:
     clients.blocking().add(content=EGGS, user_id=user, scope="diet/eggs")
     clients.blocking().add(content="Maya likes eggs of wood", user_id=user, scope="art")

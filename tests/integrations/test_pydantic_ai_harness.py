@@ -208,6 +208,48 @@ def test_every_version_is_kept_until_the_file_is_deleted(clients: MemoryClients,
     asyncio.run(main())
 
 
+def test_operations_on_a_deleted_file_are_not_done_again(clients: MemoryClients, user: str) -> None:
+    wrote, deleted, rewrote, redeleted = (MemoryOperation(f"run.$1/{name}", name) for name in ("w", "d", "v", "e"))
+
+    async def main(store: Any) -> list[Any]:
+        first = await store.write("m/a.md", EGGS, expected_version=None, operation=wrote)
+        await store.delete("m/a.md", expected_version=first.version, operation=deleted)
+        again = await store.write("m/a.md", EGGS, expected_version=None, operation=wrote)
+        assert (again.version, again.replayed, await store.read("m/a.md", max_chars=99)) == (first.version, True, None)
+        second = await store.write("m/a.md", "two", expected_version=None, operation=rewrote)
+        await store.delete("m/a.md", expected_version=second.version, operation=redeleted)
+        with pytest.raises(MemoryOperationConflictError):
+            await store.get_operation(MemoryOperation(wrote.id, "other"))
+        done = [await store.get_operation(operation) for operation in (wrote, deleted, rewrote, redeleted)]
+        assert [mutation.version for mutation in done] == [first.version, None, second.version, None]
+        return [(mutation.replayed, mutation.existed) for mutation in done]
+
+    assert asyncio.run(main(OpenmemStore(clients, user))) == asyncio.run(main(InMemoryStore()))
+    assert [record.content for record in clients.blocking().list(user)] == [""]
+
+
+def test_a_deletion_erases_no_file_that_is_written_after_it(clients: MemoryClients, user: str) -> None:
+    store = OpenmemStore(clients, user)
+
+    async def main() -> None:
+        version = (await store.write("m/a.md", "one", expected_version=None)).version
+        for number in range(10):
+            deletion = asyncio.create_task(store.delete("m/a.md", expected_version=version))
+            while True:
+                try:
+                    version = (await store.write("m/a.md", str(number), expected_version=None)).version
+                except MemoryConflictError:
+                    await asyncio.sleep(0)
+                    continue
+                break
+            await deletion
+            file = await store.read("m/a.md", max_chars=9)
+            assert file is not None
+            assert (file.content, file.version) == (str(number), version)
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("path", ["", "/", "a//b", "../a", "a/..", "a/./b", "a b", "a/b*", "é"])
 def test_paths_that_mean_something_else_are_refused(clients: MemoryClients, path: str) -> None:
     store = OpenmemStore(clients, "maya")

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
 
+from ..access import Grants
 from ..delimited import Note, delimit_notes
 from ..errors import ConflictError, InvalidRequestError, NotFoundError, ScopeDeniedError
 from ..models import ContextBlock, MemoryRecord, MemorySource, SearchResults
-from ..operations import Add, Context, Operation, Search, Update
+from ..operations import Add, Context, Count, Get, Operation, Search, Update
+from ..providers.base import no_such_memory
 from .clients import AnyClient, Runner, runner_of
 from .rules import RECALL_TOKENS, OnError, as_query, checked_on_error, reading
 
@@ -40,10 +42,17 @@ CAUSED_BY_MODEL: Final = (InvalidRequestError, NotFoundError, ConflictError, Sco
 
 @dataclass(frozen=True, slots=True)
 class Act(Generic[R]):
-    """A call of a tool: what to do, and what to tell the model of the result."""
+    """A call of a tool.
+
+    Attributes:
+        op: what to do.
+        tell: what to tell the model of the result.
+        about: reads the memory that the model named, which must be in the agent's scope.
+    """
 
     op: Operation[R]
     tell: Callable[[R], str]
+    about: Get | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +61,8 @@ class AgentMemory:
 
     Attributes:
         runner: performs operations from any thread and on any event loop.
-        scope: where the agent's tools store memories; it reads those in this scope and below. None stores them in no
-            scope, and reads all.
+        scope: where the agent's tools store memories; it reads, replaces and forgets those in this scope and below.
+            None stores them in no scope, and reads all.
         app: the name of the agent in `source.app` of what it stores.
         token_budget: tokens of the memories that are put before the model, at most.
         on_error: what becomes of a run whose memories cannot be read.
@@ -117,7 +126,7 @@ class AgentMemory:
             supersedes=[replaces] if replaces else None,
             source=MemorySource(app=self.app, type="explicit"),
         )
-        return Act(op, lambda record: f"Remembered as [{record.id}].")
+        return Act(op, lambda record: f"Remembered as [{record.id}].", self._named(user_id, replaces))
 
     def recall(self, user_id: str, query: str) -> Act[SearchResults]:
         """The tool that searches.
@@ -125,13 +134,12 @@ class AgentMemory:
         Raises:
             InvalidRequestError: the query is blank, or an argument is invalid.
         """
-        scope = None if self.scope is None else f"{self.scope}/**"
 
         def tell(results: SearchResults) -> str:
             notes = (Note.of(result.memory, result.score) for result in results)
             return delimit_notes(notes, query=query, token_budget=RECALL_TOKENS).text or NOTHING
 
-        return Act(Search(query=as_query(query), user_id=user_id, scope=scope), tell)
+        return Act(Search(query=as_query(query), user_id=user_id, scope=self._readable), tell)
 
     def forget(self, user_id: str, memory_id: str) -> Act[MemoryRecord]:
         """The tool that ends the validity of a memory, which can be undone.
@@ -140,7 +148,7 @@ class AgentMemory:
             InvalidRequestError: an argument is invalid.
         """
         op = Update(id=memory_id, user_id=user_id, valid_to=datetime.now(UTC))
-        return Act(op, lambda record: f"[{record.id}] is not used any more.")
+        return Act(op, lambda record: f"[{record.id}] is not used any more.", self._named(user_id, memory_id))
 
     def perform(self, make: Callable[[], Act[R]]) -> str:
         """Make a call of a tool, perform it, and return what the model is told, also of what it asked wrongly.
@@ -150,6 +158,8 @@ class AgentMemory:
         """
         try:
             act = make()
+            if act.about is not None:
+                self._check_scope_of(self.runner.run(act.about))
             return act.tell(self.runner.run(act.op))
         except CAUSED_BY_MODEL as error:
             return error.message
@@ -158,9 +168,26 @@ class AgentMemory:
         """`perform` as a coroutine."""
         try:
             act = make()
+            if act.about is not None:
+                self._check_scope_of(await self.runner.arun(act.about))
             return act.tell(await self.runner.arun(act.op))
         except CAUSED_BY_MODEL as error:
             return error.message
+
+    @property
+    def _readable(self) -> str | None:
+        """The pattern of the scopes that the agent reads; None for all."""
+        return None if self.scope is None else f"{self.scope}/**"
+
+    def _named(self, user_id: str, memory_id: str | None) -> Get | None:
+        """The operation that reads a memory to see whether the agent may change it; None if it may change all."""
+        return None if self.scope is None or not memory_id else Get(id=memory_id, user_id=user_id)
+
+    def _check_scope_of(self, record: MemoryRecord) -> None:
+        """Refuse a memory that the agent cannot read, as one that there is not."""
+        readable = Count(user_id=record.user_id, scope=self._readable).selection(Grants.parse(None))
+        if not readable.matches(record, datetime.now(UTC)):
+            raise no_such_memory(record.id)
 
 
 class OncePerRun:

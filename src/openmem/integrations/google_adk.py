@@ -139,7 +139,7 @@ class OpenmemMemoryService(BaseMemoryService):
             await self._runner.arun(Put(key=entry.id, **fields) if entry.id else Add(**fields))
 
     async def search_memory(self, *, app_name: str, user_id: str, query: str) -> SearchMemoryResponse:
-        """What answers a query best, best first. Its text cannot end the delimiter that ADK puts around it."""
+        """What answers a query best, best first. Nothing of it can end the delimiter that ADK puts around it."""
         if not query.strip():
             return SearchMemoryResponse()
         op = Search(query=as_query(query), user_id=user_id, scope=_scope_of(app_name), limit=self._max_results)
@@ -184,7 +184,13 @@ def _clients_of(uri: str) -> MemoryClients:
     parts = urlsplit(uri)
     if parts.scheme != "openmem" or parts.path not in ("", "/") or "@" in parts.netloc:
         raise InvalidRequestError("uri: give it as openmem://PROVIDER, such as openmem://local or openmem://postgres")
-    return MemoryClients(parts.netloc or "postgres", **dict(parse_qsl(parts.query, strict_parsing=bool(parts.query))))
+    try:
+        settings = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+        return MemoryClients(parts.netloc or "postgres", **settings)
+    except (TypeError, ValueError):
+        raise InvalidRequestError(
+            "uri: what follows the question mark is settings of openmem.Memory, such as openmem://local?embedder=hashing"
+        ) from None
 
 
 def _scope_of(app_name: str) -> str:
@@ -203,7 +209,7 @@ def _entry(record: MemoryRecord, text: str) -> MemoryEntry:
     return MemoryEntry(
         id=record.key or record.id,
         content=types.Content(role="user", parts=[types.Part(text=escaped(text))]),
-        author=author if isinstance(author, str) else None,
+        author=escaped(" ".join(author.split())) if isinstance(author, str) else None,
         timestamp=(record.valid_from or record.created_at).isoformat(),
         custom_metadata=metadata,
     )

@@ -19,10 +19,10 @@ from typing import Any, Final
 from .._extras import require_extra
 from ..errors import ConflictError, NotFoundError
 from ..models import MemoryRecord, MemorySource
-from ..operations import DeleteMany, GetByKey, History, List, Put, Search
+from ..operations import DeleteMany, GetByKey, History, List, Put, Search, Update
 from .clients import AnyClient, runner_of
 from .rules import as_query
-from .segments import encoded
+from .segments import encoded, field_name
 
 require_extra("OpenmemStore", "pydantic-ai-harness", ("pydantic_ai_harness",))
 
@@ -43,6 +43,8 @@ WRITE: Final = "_write"
 MOST_INDEXED: Final = 65_536
 """Characters of a text that searches find."""
 MAX_RANKED: Final = 100
+MOST_RECEIPTS: Final = 40
+"""Operations on a deleted file that are known not to be done again, the latest ones."""
 PAGE: Final = 500
 SEGMENT: Final = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
@@ -92,14 +94,20 @@ class OpenmemStore:
         Raises:
             MemoryOperationConflictError: its id was used with other arguments.
         """
-        where = {f"{WRITE}.operation": operation.id}
+        where: dict[str, Any] = {
+            "$or": [
+                {f"{WRITE}.operation": operation.id},
+                {f"{WRITE}.receipts.{field_name(operation.id)}": {"$exists": True}},
+            ]
+        }
         page = await self._runner.arun(List(user_id=self._user_id, scope=f"{self._scope}/**", where=where, limit=1))
         if not page.items:
             return None
         [record] = page.items
-        if _written(record)["fingerprint"] != operation.fingerprint:
+        receipt = _receipts(record)[operation.id]
+        if receipt["fingerprint"] != operation.fingerprint:
             raise MemoryOperationConflictError(f"operation {operation.id!r} was used with other arguments")
-        return _mutation(record, replayed=True)
+        return MemoryMutation(version=receipt["version"], replayed=True, existed=receipt["existed"])
 
     async def write(
         self, path: str, content: str, *, expected_version: str | None, operation: MemoryOperation | None = None
@@ -138,10 +146,7 @@ class OpenmemStore:
         done = await self._change(path, None, expected_version, {}, operation)
         record = await self._record(path)
         if record is not None and _is_deleted(record):
-            versions = await self._runner.arun(History(id=record.id, user_id=self._user_id))
-            erased = [version.id for version in versions if version.id != record.id]
-            if erased:
-                await self._runner.arun(DeleteMany(user_id=self._user_id, ids=erased))
+            await self._erase_before(record)
         return done
 
     async def list_paths(self, prefix: str = "", *, limit: int) -> list[str]:
@@ -237,7 +242,24 @@ class OpenmemStore:
             record = await self._runner.arun(put)
         except ConflictError:
             return await self._done_meanwhile(path, operation)
-        return _mutation(record, replayed=False)
+        return _mutation(record)
+
+    async def _erase_before(self, deletion: MemoryRecord) -> None:
+        """Erase the versions before a deletion, whose operations it remembers from then on.
+
+        A file that was written after it has a later version, which stays.
+        """
+        versions = await self._runner.arun(History(id=deletion.id, user_id=self._user_id))
+        ids = [version.id for version in versions]
+        earlier = versions[: ids.index(deletion.id)]
+        if not earlier:
+            return
+        receipts = {name: receipt for version in earlier for name, receipt in _receipts(version).items()}
+        if receipts:
+            latest = dict(list(receipts.items())[-MOST_RECEIPTS:])
+            metadata = {**(deletion.metadata or {}), WRITE: {**_written(deletion), "receipts": latest}}
+            await self._runner.arun(Update(id=deletion.id, user_id=self._user_id, metadata=metadata))
+        await self._runner.arun(DeleteMany(user_id=self._user_id, ids=[version.id for version in earlier]))
 
     async def _done_meanwhile(self, path: str, operation: MemoryOperation | None) -> MemoryMutation:
         """What the same operation did in another process or task, where the file is at another version.
@@ -285,9 +307,25 @@ def _is_deleted(record: MemoryRecord) -> bool:
     return bool(_written(record).get("deleted"))
 
 
-def _mutation(record: MemoryRecord, *, replayed: bool) -> MemoryMutation:
-    version = None if _is_deleted(record) else record.id
-    return MemoryMutation(version=version, replayed=replayed, existed=bool(_written(record).get("existed")))
+def _mutation(record: MemoryRecord) -> MemoryMutation:
+    return MemoryMutation(version=_version(record), replayed=False, existed=bool(_written(record).get("existed")))
+
+
+def _version(record: MemoryRecord) -> str | None:
+    return None if _is_deleted(record) else record.id
+
+
+def _receipts(record: MemoryRecord) -> dict[str, dict[str, Any]]:
+    """What the operations have done that a version is from, or that a deletion remembers, the latest last."""
+    written = _written(record)
+    receipts: dict[str, dict[str, Any]] = dict(written.get("receipts") or {})
+    if "operation" in written:
+        receipts[written["operation"]] = {
+            "fingerprint": written["fingerprint"],
+            "version": _version(record),
+            "existed": bool(written.get("existed")),
+        }
+    return receipts
 
 
 def _part(text: str, query: str, size: int) -> str:

@@ -19,6 +19,9 @@ from .records import Records, record_of
 MATCH_TOKENS: Final = 500
 """Of what the model is shown of one memory, at most."""
 
+NOT_RESTORED: Final = {"openmem": "a restored crew is given its OpenmemMemory again"}
+"""What stands for the storage in a checkpoint."""
+
 
 class OpenmemMatch(MemoryMatch):
     """A memory that was found. The model reads it as data: delimited, on one line, without anything like a tag.
@@ -76,7 +79,8 @@ class OpenmemMemory(Memory):
         # CrewAI would otherwise open a database of its own, and a model for vectors.
         self.__dict__.update(storage=self._records, embedder=_no_vectors)
         super().model_post_init(context)
-        self.__dict__.update(storage="openmem", embedder=None)
+        # Of a text in a checkpoint CrewAI would make the path of a database.
+        self.__dict__.update(storage=dict(NOT_RESTORED), embedder=None)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> OpenmemMemory:
         """A copy for a copy of a crew, with the same client."""

@@ -96,11 +96,16 @@ class Records:
         older_than: datetime | None = None,
         metadata_filter: dict[str, Any] | None = None,
     ) -> int:
-        """Erase what meets all that is given; without anything, all of the user. How many there were."""
+        """Erase what meets all that is given; without anything, all of the user. How many there were.
+
+        An empty list of ids or categories is met by nothing.
+        """
+        if record_ids == [] or categories == []:
+            return 0
         chosen = {
             "scope": _pattern_of(scope_prefix),
-            "any_tags": categories or None,
-            "ids": record_ids or None,
+            "any_tags": categories,
+            "ids": record_ids,
             "until": None if older_than is None else _aware(older_than),
             "where": {field_name(name): {"$eq": wanted} for name, wanted in (metadata_filter or {}).items()} or None,
         }
@@ -210,7 +215,10 @@ def _naive(moment: datetime) -> datetime:
 def record_of(record: models.MemoryRecord) -> MemoryRecord:
     """A memory as a record of CrewAI."""
     metadata = dict(record.metadata or {})
-    attributes = metadata.pop(ATTRIBUTES, {})
+    attributes = metadata.pop(ATTRIBUTES, None)
+    if not isinstance(attributes, dict):
+        attributes = {}
+    source = attributes.get("source")
     return MemoryRecord(
         id=record.id,
         content=record.content,
@@ -219,7 +227,7 @@ def record_of(record: models.MemoryRecord) -> MemoryRecord:
         metadata=metadata,
         created_at=_naive(record.created_at),
         last_accessed=_naive(record.updated_at or record.created_at),
-        source=attributes.get("source"),
-        private=attributes.get("private", False),
+        source=source if isinstance(source, str) else None,
+        private="private" in attributes,
         **({} if record.confidence is None else {"importance": record.confidence}),
     )
