@@ -175,6 +175,20 @@ def test_wrong_settings_of_serve(shell: Shell) -> None:
         assert ran.err.startswith(told)
 
 
+def test_who_has_no_key_is_told_the_command_that_makes_one(shell: Shell, tmp_path: Path) -> None:
+    missing = str(tmp_path / "keys.json")
+    for arguments in (
+        ["serve", "--host", "0.0.0.0"],
+        ["serve", "--host", "0.0.0.0", "--no-auth", "--ui"],
+        ["serve", "--keys-file", missing],
+        ["keys", "list", "--keys-file", missing],
+        ["keys", "revoke", "0123456789ab", "--keys-file", missing],
+    ):
+        ran = shell(*arguments)
+        assert (ran.status, ran.out) == (2, "")
+        assert "make a key with 'openmem keys create'" in ran.err
+
+
 def test_keys(shell: Shell, tmp_path: Path) -> None:
     file = str(tmp_path / "keys.json")
     made = shell.ok("keys", "create", "--app", "chat", "--user", "maya", "--expires", "90d", "--keys-file", file)

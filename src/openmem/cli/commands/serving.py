@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
+from ...errors import InvalidRequestError
 from ...given import Given, environment, flags
 from ...server.commands import (
     LOG_LEVEL,
@@ -27,6 +30,16 @@ def _say(message: str) -> None:
     click.echo(f"openmem: {message}", err=True)
 
 
+@contextmanager
+def _naming_own_commands() -> Iterator[None]:
+    """Have an error of the block name the command of ``openmem`` that makes keys, not that of ``omp-server``."""
+    try:
+        yield
+    except InvalidRequestError as error:
+        error.message = error.message.replace("omp-server keys", "openmem keys")
+        raise
+
+
 def _option(name: str, setting: Setting) -> click.Option:
     text = f"{setting.help[:1].upper()}{setting.help[1:]}. [{setting.variable}]"
     if isinstance(setting.kind, Switch):
@@ -37,7 +50,8 @@ def _option(name: str, setting: Setting) -> click.Option:
 def _serve(session: Session, **given: Any) -> int:
     connection = session.connection
     settings = Given(OPTIONS, flags({**given, "provider": connection.provider}), environment(OPTIONS, os.environ))
-    return run_server(settings, connection.arguments(), _say_of_server)
+    with _naming_own_commands():
+        return run_server(settings, connection.arguments(), _say_of_server)
 
 
 def _say_of_server(message: str) -> None:
@@ -50,7 +64,8 @@ def _create(session: Session, file: str | None, app: str, **given: Any) -> None:
 
 
 def _list(session: Session, file: str | None) -> None:
-    keys = list_keys(file)
+    with _naming_own_commands():
+        keys = list_keys(file)
     titles = ("ID", "APP", "USERS", "GRANTS", "CREATED", "EXPIRES")
     columns = [Column(title, _described(number)) for number, title in enumerate(titles)]
     session.output.rows({"keys": keys}, keys, columns, lambda key: str(key["id"]), "there are no keys")
@@ -61,7 +76,8 @@ def _described(number: int) -> Any:
 
 
 def _revoke(session: Session, file: str | None, id: str) -> None:
-    revoke_key(file, id, _say)
+    with _naming_own_commands():
+        revoke_key(file, id, _say)
 
 
 class _KeysFile(click.Option):
