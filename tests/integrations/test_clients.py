@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -116,6 +117,23 @@ def test_a_loop_that_is_used_again_goes_on(own_settings: dict[str, Any], no_conn
     with pytest.raises(RuntimeError, match=CLOSED):
         loop.run_until_complete(clients.arun(fact(3)))
     loop.close()
+
+
+@pytest.mark.filterwarnings("ignore:asynchronous generator .* was scheduled after loop:ResourceWarning")
+def test_a_loop_whose_generators_are_shut_down_after_each_call_goes_on(
+    own_settings: dict[str, Any], no_connections: Callable[[], None]
+) -> None:
+    # As `Runner.run_sync` of the OpenAI Agents SDK does, which uses the loop again.
+    with closing(asyncio.new_event_loop()) as loop, MemoryClients(**own_settings) as clients:
+
+        async def talk(number: int) -> int:
+            await clients.current().add(content=f"number {number}", user_id="maya")
+            return len(await clients.current().search("number", "maya"))
+
+        for number in range(1, 6):
+            assert loop.run_until_complete(talk(number)) == number
+            loop.run_until_complete(loop.shutdown_asyncgens())
+    no_connections()
 
 
 def test_closing_reaches_loops_in_other_threads(

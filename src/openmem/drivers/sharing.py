@@ -68,6 +68,11 @@ class RefCounted(Generic[T]):
         self._timer: asyncio.TimerHandle | None = None
         self._closings: set[asyncio.Task[None]] = set()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether ``shutdown_asyncgens`` has closed what is shared, after which some use their loop again."""
+        return self._holder is not None and getattr(self._holder, "ag_frame", None) is None
+
     async def acquire(self) -> T:
         """Count a user in. Does not suspend."""
         task = asyncio.current_task()
@@ -152,7 +157,8 @@ class Lease(Generic[T]):
         if self.value is None:
             key = (asyncio.get_running_loop(), self._key)
             shared = _shared.get()
-            self._shared = cast(RefCounted[T], shared.get(key) or RefCounted(self._make))
+            found = cast("RefCounted[T] | None", shared.get(key))
+            self._shared = RefCounted(self._make) if found is None or found.has_ended else found
             shared[key] = self._shared
             self.value = await self._shared.acquire()
         return self.value
