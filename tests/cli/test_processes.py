@@ -216,14 +216,22 @@ def test_ui(environment: Mapping[str, str]) -> None:
         assert process.stdout is not None
         try:
             url = process.stdout.readline().decode().rstrip()
-            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/ui/memories\?user_id=maya\+%26\+co", url)
-            assert "There are no memories of this user." in httpx.get(url, trust_env=False).text
+            assert re.fullmatch(
+                r"http://127\.0\.0\.1:\d+/ui/open\?ticket=[\w-]{43}&next=%2Fui%2Fmemories%3Fuser_id%3Dmaya%2B%2526%2Bco",
+                url,
+            )
+            with httpx.Client(follow_redirects=True, trust_env=False) as client:
+                assert "There are no memories of this user." in client.get(url).text
+            with httpx.Client(follow_redirects=True, trust_env=False) as other:
+                for address in (url, httpx.URL(url, path="/ui/users", query=None), httpx.URL(url, path="/ui/login")):
+                    assert "with Ctrl+C, start it again" in other.get(address).text
+                assert other.get(httpx.URL(url, path="/memories", query=b"user_id=maya")).status_code == 401
             assert opened.read_text().rstrip() == url
         finally:
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert errors == b"openmem ui: serving until Ctrl+C, to this machine only and without a key\n"
+    assert errors == b"openmem ui: serving until Ctrl+C, to the web browser that opens this address first\n"
 
 
 def test_serve_refuses_other_machines_without_keys(environment: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from openmem import InvalidRequestError, Memory
 from openmem.server import OmpServerConfig
 from openmem.server.errors import KeyRefusedError
 from openmem.server.keys import KeyRing, KeysFile
+from openmem.ui import opening_path
 from openmem.ui.sessions import IDLE_SECONDS, Sessions
 
 from ..server.harness import Running, running
@@ -238,3 +240,59 @@ def test_files_are_kept_by_browsers(browser: httpx.Client) -> None:
         assert answer.status_code == 200
         assert answer.headers.get_list("cache-control") == ["public, max-age=31536000, immutable"]
         assert answer.content
+
+
+TICKET = "t" * 43
+
+
+@pytest.fixture
+def ticketed(settings: dict[str, object]) -> Iterator[Running]:
+    """A server for the browser that opens it first."""
+    config = OmpServerConfig(settings=settings, ui=True, keys=["k" * 43], loopback_only=True, ui_ticket=TICKET)
+    with running(config) as server:
+        yield server
+
+
+def test_a_ticket_opens_one_browser(ticketed: Running, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", logger="openmem")
+    path = opening_path(TICKET, "maya & co")
+    with ticketed.client() as first, ticketed.client() as second:
+        assert first.head(path).status_code == 204
+        assert first.get(path, headers={"Sec-Purpose": "prefetch;prerender"}).status_code == 204
+        wrong = first.get(opening_path("x" * 43, None))
+        assert "has opened it already" in parsed(wrong, 401).one("div", role="alert").text
+        assert wrong.headers["referrer-policy"] == "no-referrer"
+        assert not first.cookies
+        answer = first.get(path)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/ui/memories?user_id=maya+%26+co")
+        assert {"httponly", "samesite=strict"} <= set(answer.headers["set-cookie"].lower().split("; "))
+        page = parsed(first.get(answer.headers["location"]))
+        assert "There are no memories of this user." in page.text
+        assert not list(page.all("form", action="/ui/logout"))
+        assert first.get(path).headers["location"] == answer.headers["location"]
+        assert "the address that openmem ui has printed" in parsed(second.get(path), 401).text
+        asked = second.get("/ui/users")
+        page = parsed(second.get(asked.headers["location"]))
+        assert "the address that openmem ui has printed" in page.text
+        assert not list(page.all("form"))
+        assert second.get("/memories?user_id=maya").status_code == 401
+        code = parsed(first.get("/ui/search?user_id=maya&q=tea")).one("pre", aria_labelledby="curl").text
+        assert "http://127.0.0.1:8080/" in code
+        assert "Authorization" not in code
+    assert [line for line in caplog.messages if "path=/ui/open status=303" in line]
+    assert TICKET not in caplog.text
+
+
+def test_pages_of_other_servers_have_no_ticket(visitor: httpx.Client) -> None:
+    assert visitor.get(opening_path(TICKET, None)).status_code == 404
+
+
+def test_the_session_of_a_ticket_lasts(keys: KeysFile) -> None:
+    now = 0.0
+    key = keys.create(app="a")
+    sessions = Sessions(KeyRing(keys.path, ()), lambda: now, idle_seconds=math.inf, ticket=TICKET, ticket_key=key)
+    token = sessions.redeem(TICKET)
+    now += 100 * IDLE_SECONDS
+    assert sessions.principal(token).app == "a"
+    with pytest.raises(KeyRefusedError):
+        sessions.redeem(TICKET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -43,7 +44,12 @@ REQUIRED: Final[Mapping[str, str]] = {"postgres": "url", "passthrough": "base_ur
 
 
 def run_server(
-    given: Given, backend_settings: Mapping[str, Any], say: Say, *, announce: Callable[[str], None] | None = None
+    given: Given,
+    backend_settings: Mapping[str, Any],
+    say: Say,
+    *,
+    announce: Callable[[str], None] | None = None,
+    ui_ticket: str | None = None,
 ) -> int:
     """Serve until a signal ends the process; the exit status.
 
@@ -52,6 +58,7 @@ def run_server(
         backend_settings: arguments of the client behind the server.
         say: for warnings, and for what the server could not do.
         announce: called once with the server's URL, when requests are answered; by default `say` is told.
+        ui_ticket: serve the memory browser, to the web browser that shows this first, and nothing to anybody else.
 
     Raises:
         InvalidRequestError: a setting is missing or wrong.
@@ -62,6 +69,9 @@ def run_server(
     from .serve import ListenError, listen, serve  # noqa: PLC0415
 
     config = OmpServerConfig(**given.among(SERVER_SETTINGS), settings=backend_settings)
+    if ui_ticket is not None:
+        # The key is told to nobody: what has no session gets nothing, neither pages nor the API.
+        config = replace(config, keys=[secrets.token_urlsafe(32)], loopback_only=True, ui=True, ui_ticket=ui_ticket)
     if not config.has_keys and not config.no_auth:
         config = replace(config, loopback_only=True)
     _require_backend(config.provider, backend_settings)

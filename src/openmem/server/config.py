@@ -48,6 +48,8 @@ class OmpServerConfig:
         mcp: whether to serve the Model Context Protocol at ``/mcp``, with the same keys and limits.
         mcp_chatgpt: whether it has the tools ``search`` and ``fetch``, too, which ChatGPT asks for by name.
         ui: whether to serve the memory browser at ``/ui``, with the same keys and limits.
+        ui_ticket: a secret that signs one web browser in, the first that opens `openmem.ui.opening_path`, as with
+            the first of `keys`; None for none.
     """
 
     provider: Annotated[str, Setting(Text(), "backend behind the server", option="provider")] = "postgres"
@@ -97,6 +99,7 @@ class OmpServerConfig:
         bool, Setting(Switch(), "offer ChatGPT's tools search and fetch at /mcp, too", option="mcp-chatgpt")
     ] = False
     ui: Annotated[bool, Setting(Switch(), "serve the memory browser at /ui", option="ui")] = False
+    ui_ticket: str | None = None
 
     @property
     def has_keys(self) -> bool:

@@ -29,11 +29,27 @@ template. `openmem.ui.routes` lists the pages. To add one:
 
 from __future__ import annotations
 
+from typing import Final
+from urllib.parse import urlencode
+
 from .._extras import require_extra
 
-__all__ = ["require_ui_extra"]
+__all__ = ["OPENING", "opening_path", "require_ui_extra"]
+
+OPENING: Final = "open"
+"""The page that signs a web browser in by a ticket."""
 
 
 def require_ui_extra(purpose: str) -> None:
     """Raise `ImportError` with the install command unless what the browser needs is installed."""
     require_extra(purpose, "ui", ("fastapi", "uvicorn", "fasteners", "asyncpg", "httpx", "jinja2", "python_multipart"))
+
+
+def opening_path(ticket: str, user_id: str | None) -> str:
+    """The path that opens the browser by the `openmem.server.OmpServerConfig.ui_ticket` of its server.
+
+    Args:
+        user_id: whose memories it begins with; None for the first page.
+    """
+    following = {} if user_id is None else {"next": f"/ui/memories?{urlencode({'user_id': user_id})}"}
+    return f"/ui/{OPENING}?{urlencode({'ticket': ticket, **following})}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, tzinfo
 from typing import Any, Final
@@ -22,6 +23,7 @@ from ..server.keys import ANYONE, KeyRing
 from ..server.limits import InFlight, RateLimit
 from ..server.middleware import request_info
 from ..server.request_parsing import query_values, read_body
+from . import OPENING
 from .forms import Values
 from .jobs import Jobs
 from .page import Page
@@ -35,6 +37,8 @@ from .visit import Site, Visit
 ZONE_COOKIE: Final = "omp_zone"
 SIGN_IN: Final = "login"
 SIGN_OUT: Final = "logout"
+_DOORS: Final = frozenset({SIGN_IN, SIGN_OUT, OPENING})
+"""The paths that are there for those who have not signed in."""
 
 _MEDIA_TYPE_OF_FORMS: Final = "application/x-www-form-urlencoded"
 _UTC: Final = ("UTC", UTC)
@@ -68,9 +72,14 @@ class Application:
             **{page.path: page for page in PAGES},
             SIGN_IN: Page(SIGN_IN, self._ask_for_key, self._sign_in),
             SIGN_OUT: Page(SIGN_OUT, None, self._sign_out),
+            **({} if config.ui_ticket is None else {OPENING: Page(OPENING, self._open)}),
         }
         self._keys = keys
-        self._sessions = Sessions(keys)
+        if config.ui_ticket is None:
+            self._sessions = Sessions(keys)
+        else:
+            # Who has left it for long could not sign in again.
+            self._sessions = Sessions(keys, idle_seconds=math.inf, ticket=config.ui_ticket, ticket_key=config.keys[0])
         self._in_flight = in_flight
         self._rate_limit = rate_limit
 
@@ -106,7 +115,7 @@ class Application:
             check_is_local(request)
         info = request_info(request.scope)
         page = self._pages.get(path)
-        if path not in (SIGN_IN, SIGN_OUT):
+        if path not in _DOORS:
             try:
                 token = request.cookies.get(session_cookie(request))
                 info.principal = ANYONE if self._keys.is_open else self._sessions.principal(token)
@@ -147,7 +156,7 @@ class Application:
 
     async def _error_page(self, request: Request, path: str, error: OMPError) -> Response:
         if isinstance(error, KeyRefusedError):
-            if request.method in SAFE_METHODS and path not in (SIGN_IN, SIGN_OUT):
+            if request.method in SAFE_METHODS and path not in _DOORS:
                 return await self._to_sign_in(request, path)
             visit = Visit(self._site, request, SIGN_IN, Values({}), _zone(request))
             return await self._key_form(visit, error, "")
@@ -185,6 +194,30 @@ class Application:
             token = self._sessions.start((visit.form.one("key") or "").strip())
         except KeyRefusedError as error:
             return await self._key_form(visit, error, destination)
+        return self._signed_in(visit, token, destination)
+
+    async def _open(self, visit: Visit) -> Response:
+        """Sign the first browser in that comes with the ticket."""
+        destination = visit.query.one("next") or ""
+        request = visit.request
+        if request.method != "GET" or "prefetch" in request.headers.get("sec-purpose", ""):
+            # Nobody sees the answer, so that the ticket is kept for who will.
+            return Response(status_code=204, headers=HEADERS)
+        try:
+            self._sessions.principal(request.cookies.get(session_cookie(request)))
+        except KeyRefusedError:
+            pass
+        else:
+            return visit.redirect_to(destination if is_own_path(destination, PREFIX) else url(HOME))
+        try:
+            token = self._sessions.redeem(visit.query.one("ticket") or "")
+        except KeyRefusedError as error:
+            response = await self._key_form(visit, error, "")
+            response.headers["Referrer-Policy"] = "no-referrer"
+            return response
+        return self._signed_in(visit, token, destination)
+
+    def _signed_in(self, visit: Visit, token: str, destination: str) -> Response:
         self._sessions.end(visit.request.cookies.get(session_cookie(visit.request)))
         response = visit.redirect_to(destination if is_own_path(destination, PREFIX) else url(HOME))
         name, secure = session_cookie(visit.request), is_secure(visit.request)

@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from ..operations import Context, Operation, Search
+from ..server.config import OmpServerConfig
 from ..wire.route import Route
 from ..wire.routes import CONTEXT, SEARCH
 from .safety import is_secure
 from .visit import Visit
 
 KEY_VARIABLE = "OMP_API_KEY"
+SERVED = f"http://127.0.0.1:{OmpServerConfig().port}"
+"""Where ``openmem serve`` answers, for the readers of a server that has an API for nobody."""
 
 
 class Examples(NamedTuple):
@@ -26,7 +29,9 @@ class Examples(NamedTuple):
 def examples_of(visit: Visit, search: Search, context: Context) -> Examples:
     """A search and a context as a reader of the page would make them."""
     base = f"{'https' if is_secure(visit.request) else 'http'}://{visit.request.headers.get('host', 'localhost')}"
-    has_keys = visit.site.config.has_keys
+    has_keys = visit.site.config.has_keys and visit.site.config.ui_ticket is None
+    if visit.site.config.ui_ticket is not None:
+        base = SERVED
     curl = "\n".join(_curl(base, route, op, has_keys) for route, op in ((SEARCH, search), (CONTEXT, context)))
     return Examples(curl, _python(base, search, context, has_keys))
 

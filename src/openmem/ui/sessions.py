@@ -7,6 +7,7 @@ ends: the key is looked up anew for every request.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 import time
 from collections import OrderedDict
@@ -34,10 +35,24 @@ class Sessions:
     Args:
         keys: the keys that sign in.
         clock: seconds on a clock that never goes back.
+        idle_seconds: a session ends when nobody has used it for so long.
+        ticket: signs in once, as with `ticket_key`; None for none.
+        ticket_key: a key.
     """
 
-    def __init__(self, keys: KeyRing, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        keys: KeyRing,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+        ticket: str | None = None,
+        ticket_key: str = "",
+    ) -> None:
         self._keys = keys
+        self._idle_seconds = idle_seconds
+        self._ticket = None if ticket is None else _hash(ticket)
+        self._ticket_key = ticket_key
         self._clock = clock
         # By hashes, so that what is kept is of no use to whoever sees it. Those used longest ago come first.
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
@@ -56,6 +71,17 @@ class Sessions:
             self._sessions.popitem(last=False)
         return token
 
+    def redeem(self, ticket: str) -> str:
+        """Sign in with the ticket, which then is of no use any more; the token of the new session.
+
+        Raises:
+            KeyRefusedError: it is not the ticket, or has been used.
+        """
+        if self._ticket is None or not hmac.compare_digest(self._ticket, _hash(ticket)):
+            raise KeyRefusedError("this address does not open the memory browser, or has opened it already")
+        self._ticket = None
+        return self.start(self._ticket_key)
+
     def principal(self, token: str | None) -> Principal:
         """Whom a token stands for.
 
@@ -64,7 +90,7 @@ class Sessions:
         """
         name = _hash(token or "")
         session = self._sessions.get(name)
-        if session is None or self._clock() - session.seen_at > IDLE_SECONDS:
+        if session is None or self._clock() - session.seen_at > self._idle_seconds:
             self._sessions.pop(name, None)
             raise KeyRefusedError("sign in to go on")
         try:

@@ -214,7 +214,8 @@ class Visit:
             "path": self.path,
             "site_links": self._links("site"),
             "user_links": [] if user_id is None else self._links("user"),
-            "has_sessions": self.site.config.has_keys,
+            "has_sessions": self.site.config.has_keys and self.site.config.ui_ticket is None,
+            "has_ticket": self.site.config.ui_ticket is not None,
             "is_signed_in": self.is_signed_in,
             "may_reload": self.request.method == "GET",
         }

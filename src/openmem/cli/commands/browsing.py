@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 import webbrowser
 from typing import Final
-from urllib.parse import urlencode
 
 import click
 
 from ...given import Given, environment, flags
 from ...server.commands import BACKEND_SETTINGS, OPTIONS, run_server
-from ...ui import require_ui_extra
+from ...ui import opening_path, require_ui_extra
 from ..session import Session, SessionCommand
 
 HOST: Final = "127.0.0.1"
@@ -28,21 +28,23 @@ def _open(session: Session, port: str | None, shows_browser: bool) -> int:
     asked = {"ui": "true", "host": HOST, "port": port or "0", "log_level": "warning", "provider": connection.provider}
     settings = Given(OPTIONS, flags(asked), environment(BACKEND_SETTINGS, os.environ))
 
+    ticket = secrets.token_urlsafe(32)
+
     def announce(url: str) -> None:
-        page = "" if session.user is None else "memories?" + urlencode({"user_id": session.user})
-        click.echo(f"{url}/ui/{page}")
-        _say("serving until Ctrl+C, to this machine only and without a key")
+        address = url + opening_path(ticket, session.user)
+        click.echo(address)
+        _say("serving until Ctrl+C, to the web browser that opens this address first")
         if shows_browser:
             # Some browsers run in the terminal until they are closed.
-            threading.Thread(target=webbrowser.open, args=(f"{url}/ui/{page}",), daemon=True).start()
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-    return run_server(settings, connection.arguments(), _say, announce=announce)
+    return run_server(settings, connection.arguments(), _say, announce=announce, ui_ticket=ticket)
 
 
 ui_command = SessionCommand(
     "ui",
-    help="Open the memory browser. It is served to this machine only, until Ctrl+C. With --user it begins with the "
-    "memories of that user.",
+    help="Open the memory browser. It is served to one web browser of this machine, until Ctrl+C. With --user it "
+    "begins with the memories of that user.",
     callback=_open,
     params=[
         click.Option(["--port"], metavar="PORT", help="Port to listen on; by default any free one."),
