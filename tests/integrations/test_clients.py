@@ -136,6 +136,20 @@ def test_a_loop_whose_generators_are_shut_down_after_each_call_goes_on(
     no_connections()
 
 
+@pytest.mark.filterwarnings("ignore:asynchronous generator .* was scheduled after loop:ResourceWarning")
+def test_an_async_client_outlives_a_shutdown_of_its_loops_generators(
+    own_settings: dict[str, Any], no_connections: Callable[[], None]
+) -> None:
+    client = AsyncMemory(**own_settings)
+    with closing(asyncio.new_event_loop()) as loop:
+        for number in range(1, 4):
+            loop.run_until_complete(client.add(content=f"number {number}", user_id="maya"))
+            assert loop.run_until_complete(client.count("maya")) == number
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(client.close())
+    no_connections()
+
+
 def test_closing_reaches_loops_in_other_threads(
     own_settings: dict[str, Any], no_connections: Callable[[], None]
 ) -> None:

@@ -154,14 +154,14 @@ class Lease(Generic[T]):
         """What is shared on the running loop, made if need be. Does not suspend."""
         if self._closed:
             raise closed_meanwhile()
-        if self.value is None:
+        if self._shared is None or self._shared.has_ended:
             key = (asyncio.get_running_loop(), self._key)
             shared = _shared.get()
             found = cast("RefCounted[T] | None", shared.get(key))
             self._shared = RefCounted(self._make) if found is None or found.has_ended else found
             shared[key] = self._shared
             self.value = await self._shared.acquire()
-        return self.value
+        return cast("T", self.value)
 
     async def call(self, function: Callable[[T], Awaitable[R]]) -> R:
         """The result of a call to what is shared.
