@@ -58,9 +58,11 @@ class Query:
     @property
     def text(self) -> str:
         """SQL with the names of the parameters."""
-        if not isinstance(self._text, str):
-            self._text = self._text()
-        return self._text
+        text = self._text
+        if not isinstance(text, str):
+            # Threads that are here at once do the same work, and get the same text.
+            text = self._text = text()
+        return text
 
     @property
     def sql(self) -> str:

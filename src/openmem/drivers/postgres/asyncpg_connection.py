@@ -103,6 +103,9 @@ class BoundedWait:
                 raise error
 
     def _begin_look(self) -> None:
+        # The time may be over while the task that waits has not heard of it yet.
+        if self._limit.expired():
+            return
         self._limit.reschedule(self._deadline)
         if self._statement is not None and not is_brief(self._statement):
             return
@@ -111,7 +114,7 @@ class BoundedWait:
         self._look.add_done_callback(self._end_look)
 
     def _end_look(self, look: asyncio.Task[bool]) -> None:
-        if look is not self._look or look.cancelled():
+        if look is not self._look or look.cancelled() or self._limit.expired():
             return
         loop = asyncio.get_running_loop()
         if look.result():

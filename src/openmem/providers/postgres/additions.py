@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Final
 
 from ..._ids import new_memory_id
@@ -60,7 +59,9 @@ class Additions:
         """A call that adds a memory for a user, as long as it is under way."""
         own = self._by_user.get(user_id) or self._by_user.setdefault(user_id, _OfUser())
         id = new_memory_id(user_id)
-        addition = Addition(id, list(islice(reversed(own.under_way), MAX_OTHERS)), own.latest)
+        # Copied at once, since other threads begin and end calls meanwhile.
+        earlier = list(own.under_way)[: -MAX_OTHERS - 1 : -1]
+        addition = Addition(id, earlier, own.latest)
         own.under_way[id] = None
         own.latest.append(id)
         try:
