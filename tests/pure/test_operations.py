@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -142,6 +143,32 @@ def test_validity_may_be_empty_but_not_negative() -> None:
 
 def test_changes_are_what_was_given() -> None:
     assert Update(id="m", scope=None, tags=[]).changes == {"scope", "tags"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        (Add, {"content": ["hazelnuts"]}),
+        (Add, {"content": b"hazelnuts"}),
+        (Add, {"metadata": {"allergies": {"hazelnuts"}}}),
+        (Add, {"metadata": "hazelnuts"}),
+        (Search, {"query": ["hazelnuts"]}),
+        (Search, {"query": {"text": "hazelnuts"}}),
+    ],
+)
+def test_no_text_of_a_wrong_type_is_in_a_message(verb: Any, arguments: dict[str, Any]) -> None:
+    text = {"query": "tea"} if verb is Search else {"content": "tea"}
+    with pytest.raises(InvalidRequestError) as refusal:
+        verb(**{**text, "user_id": "maya", **arguments})
+    assert "hazelnuts" not in refusal.value.message
+    assert "type" in refusal.value.message
+
+
+@pytest.mark.parametrize("read", [add_many_of, restore_of])
+def test_no_text_in_place_of_a_record_is_in_a_message(read: Callable[[list[object], None], object]) -> None:
+    with pytest.raises(InvalidRequestError, match=r"^records\[0\]: is of type str; ") as refusal:
+        read(["allergic to hazelnuts"], None)
+    assert "hazelnuts" not in refusal.value.message
 
 
 def test_long_values_are_shortened_in_messages() -> None:

@@ -24,7 +24,7 @@ def read_records(records: Iterable[object]) -> tuple[object, ...]:
     """
     if isinstance(records, str | bytes | Mapping) or not isinstance(records, Iterable):
         raise InvalidRequestError(
-            f"records: {shown(records)} is not a list of memories; pass mappings with the arguments of add",
+            f"records: of type {type(records).__name__}, not a list; pass mappings with the arguments of add",
             request_id=new_request_id(),
         )
     return tuple(records)
@@ -59,7 +59,7 @@ def restore_of(records: Sequence[object], progress: Progress | None) -> Restore:
 def _add_of(record: object) -> Add:
     if not isinstance(record, Mapping):
         raise InvalidRequestError(
-            f"{shown(record)} is not a mapping; give the arguments of add, as in {{'content': …, 'user_id': …}}",
+            f"is of type {type(record).__name__}; give the arguments of add: {{'content': …, 'user_id': …}}",
             request_id=new_request_id(),
         )
     fields = {name: value for name, value in record.items() if name in ADD_ARGUMENTS}
@@ -76,7 +76,7 @@ def _restored_of(record: object) -> RestoredMemory:
     given = {**vars(record), **(record.model_extra or {})} if isinstance(record, MemoryRecord) else record
     if not isinstance(given, Mapping):
         raise InvalidRequestError(
-            f"{shown(record)} is not a memory; give a MemoryRecord, or a mapping with its fields",
+            f"is of type {type(record).__name__}; give a MemoryRecord, or a mapping with its fields",
             request_id=new_request_id(),
         )
     known = RestoredMemory.model_fields

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Final
 
 from pydantic import ValidationError
@@ -24,10 +26,12 @@ _PREDICATES: Final[Mapping[str, str]] = {
 
 
 def shown(value: object) -> str:
-    """A value for a message, on one line of at most 80 characters."""
+    """A value for a message, on one line of at most 80 characters: of what may hold the text of a memory, the type."""
+    if value is not None and not isinstance(value, str | int | float | Decimal | date | timedelta | time):
+        return f"a value of type {type(value).__name__}"
     try:
         text = repr(value)
-    except (ValueError, RecursionError):
+    except ValueError:
         return f"a value of type {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "…"
 
