@@ -5,15 +5,15 @@ BEGIN;
 
 -- Remove memories of all users that have expired, :limit at most. One row: how many were removed.
 WITH
-expired AS MATERIALIZED (
+-- SKIP LOCKED, so that none waits for another to do the same.
+expired AS (
     SELECT m.id FROM openmem.memories m WHERE m.expires_at <= now()
-    ORDER BY m.expires_at LIMIT :limit::bigint
+    ORDER BY m.expires_at LIMIT :limit::bigint FOR UPDATE SKIP LOCKED
 ),
 deleted AS (
-    -- A memory that was changed meanwhile is looked at once more. IS TRUE hides the condition from the index, so that
-    -- memories are looked up by their ids, and not all that have expired for each batch.
-    DELETE FROM openmem.memories m
-    WHERE m.id = ANY (ARRAY(SELECT expired.id FROM expired)) AND (m.expires_at <= now()) IS TRUE
+    -- The rows are locked, so that they are as they were found. By their ids only: with their end as a condition, too, the
+    -- planner may go through all that have expired for each batch.
+    DELETE FROM openmem.memories m WHERE m.id = ANY (ARRAY(SELECT expired.id FROM expired))
     RETURNING m.id
 )
 SELECT count(*) FROM deleted;

@@ -91,6 +91,7 @@ class Searches(Contexts, SearchContract, MetadataContract, SupersessionContract)
 
 BY_RERANKER: Final = {
     "test_what_a_message_asks_counts_more_than_what_surrounds_it": "the reranker of these tests counts all words alike",
+    "test_an_explanation_adds_up_to_the_score": "an explanation is of the score before the reranker",
 }
 
 

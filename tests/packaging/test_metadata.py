@@ -154,7 +154,10 @@ def test_lowest_constraints_are_the_lower_bounds() -> None:
 
 
 # What is not a dependency of its own: parts of another package that re-exports them, and what is used if it is there.
-BROUGHT_BY_OTHERS = {"anyio": "mcp", "langchain_core": "langchain", "markupsafe": "jinja2", "starlette": "fastapi"}
+BROUGHT_BY_OTHERS = {
+    "anyio": "mcp", "langchain_core": "langchain", "markupsafe": "jinja2", "numpy": "wordllama", "starlette": "fastapi",
+    "tokenizers": "wordllama",
+}  # fmt: skip
 USED_IF_INSTALLED = {"opentelemetry"}
 
 

@@ -155,6 +155,7 @@ def test_capabilities_are_told_without_a_request(service: Service) -> None:
             "versions": False,
             "expiry": False,
             "unindexed": False,
+            "explanations": False,
         },
         "limits": {"max_search_results": 100},
     }

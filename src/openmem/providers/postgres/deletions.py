@@ -56,6 +56,7 @@ class Deletions:
         self._forget_audit_entries = catalog.query("forget_audit_entries")
         self._count_purged = catalog.query("count_purged")
         self._purge_expired = catalog.query("purge_expired")
+        self._purge_expired_of_shards = catalog.query("purge_expired_of_shards")
         self._purge_ended = catalog.query("purge_ended")
         self._purge_audit = catalog.query("purge_audit")
         self._purge_keys = catalog.query("purge_keys")
@@ -107,9 +108,14 @@ class Deletions:
         """How many memories and audit entries a `purge` is about to remove."""
         return self._count_purged.bind({"ended_before": op.ended_before, "audit_before": op.audit_before}, _count)
 
-    def purge_expired(self) -> Statement[int]:
-        """Remove some memories that have expired; 0 if there are no more."""
-        return self._purge_expired.bind({"limit": BATCH_ROWS}, _count)
+    def purge_expired(self, *, is_sharded: bool = False) -> Statement[int]:
+        """Remove some memories that have expired; 0 if there are no more.
+
+        Args:
+            is_sharded: whether the tables are divided over several nodes.
+        """
+        query = self._purge_expired_of_shards if is_sharded else self._purge_expired
+        return query.bind({"limit": BATCH_ROWS}, _count)
 
     def purge_keys(self) -> Statement[int]:
         """Remove some idempotency keys whose lifetime is over; 0 if there are no more."""

@@ -55,8 +55,12 @@ class Eraser:
 
         return await self._in_transaction(work)
 
-    async def purge(self, op: Purge) -> Purged:
-        """Remove what has expired or is older than asked, of all users, each batch in a transaction of its own."""
+    async def purge(self, op: Purge, *, is_sharded: bool) -> Purged:
+        """Remove what has expired or is older than asked, of all users, each batch in a transaction of its own.
+
+        Args:
+            is_sharded: whether the tables are divided over several nodes.
+        """
         total = await self._db.run(self._statements.count_purged(op)) if op.progress is not None else 0
         memories = entries = 0
 
@@ -64,7 +68,7 @@ class Eraser:
             if op.progress is not None:
                 op.progress(memories + entries, max(memories + entries, total))
 
-        while deleted := await self._db.write(self._statements.purge_expired()):
+        while deleted := await self._db.write(self._statements.purge_expired(is_sharded=is_sharded)):
             memories += deleted
             report()
         if op.ended_before is not None:

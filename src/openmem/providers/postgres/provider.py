@@ -302,7 +302,7 @@ class PostgresProvider(Provider):
         return await Eraser(self._db).forget(op)
 
     async def purge(self, op: Purge, call: Call) -> Purged:
-        return await Eraser(self._db).purge(op)
+        return await Eraser(self._db).purge(op, is_sharded=await self._is_sharded())
 
     async def search(self, op: Search, call: Call) -> SearchResults:
         return await self._ranked(op, call, op.limit)
