@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -111,7 +111,10 @@ class Connection:
 
         memory = self.client(Memory)
         if embeds and self.provider in _EMBEDDING_PROVIDERS:
-            threading.Thread(target=_load_shared, args=(self.settings.get("embedder"),)).start()
+            loading = ThreadPoolExecutor(1)
+            # An error stays in the future: the client meets it again, and tells it.
+            loading.submit(_load_shared, self.settings.get("embedder"))
+            loading.shutdown(wait=False)
         try:
             entered = memory.__enter__()
         except InvalidRequestError as error:
@@ -210,12 +213,9 @@ def _options(file: ConfigFile, values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _load_shared(embedder: str | None) -> None:
     """Load the model of an embedder that all clients of a process share."""
-    try:
-        found = resolve_embedder(embedder)
-        if found is resolve_embedder(embedder) and hasattr(found, "warm_up"):
-            found.warm_up()
-    except Exception:  # noqa: BLE001 - the client meets it again, and tells it
-        return
+    found = resolve_embedder(embedder)
+    if found is resolve_embedder(embedder) and hasattr(found, "warm_up"):
+        found.warm_up()
 
 
 def _output_of(command: object) -> str:
