@@ -40,11 +40,12 @@ def new_memory_id(user_id: str) -> str:
     return _id_of(number, user_id)
 
 
-def memory_id_of(user_id: str, digest: bytes) -> str:
-    """The id for a memory of `user_id` that a digest of at least 10 bytes stands for: always the same one.
+def memory_id_of(user_id: str, key: str) -> str:
+    """The id for the memory of `user_id` that `key` stands for: always the same one, and another for each user.
 
     It is of the same form as those of `new_memory_id`, but says nothing about time.
     """
+    digest = hashlib.sha256(f"{key} {user_id}".encode()).digest()
     return _id_of(int.from_bytes(digest[:10]), user_id)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -66,7 +65,7 @@ def fill_others(memory: Memory) -> None:
 
 def _record(user_id: str, number: int, days: int, content: str, scope: str, tags: tuple[str, ...]) -> dict[str, Any]:
     return {
-        "id": memory_id_of(user_id, hashlib.sha256(f"{user_id} {number}".encode()).digest()),
+        "id": memory_id_of(user_id, str(number)),
         "content": content,
         "user_id": user_id,
         "created_at": NOON - timedelta(days=days, minutes=37 * number),

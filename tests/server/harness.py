@@ -19,13 +19,10 @@ from openmem.server import OmpServerConfig, create_app
 from openmem.server.serve import OmpServer, listen, url_of
 
 
-@dataclass
-class Running:
-    """A server in a thread of this process."""
+class Reachable:
+    """A server that serves at `url`."""
 
     url: str
-    server: OmpServer
-    thread: threading.Thread
 
     @property
     def port(self) -> int:
@@ -39,6 +36,15 @@ class Running:
     def connect(self) -> socket.socket:
         """A bare connection to it."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+
+@dataclass
+class Running(Reachable):
+    """A server in a thread of this process."""
+
+    url: str
+    server: OmpServer
+    thread: threading.Thread
 
 
 @contextmanager
@@ -77,7 +83,7 @@ def running(config: OmpServerConfig, app: Any = None, port: int = 0) -> Iterator
     assert not problems, problems
 
 
-class Process:
+class Process(Reachable):
     """``omp-server`` as a process. Use it in a ``with`` block; `url` is set once it serves.
 
     Args:
@@ -114,10 +120,6 @@ class Process:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
-
-    def client(self, **arguments: Any) -> httpx.Client:
-        """A client for it."""
-        return httpx.Client(base_url=self.url, timeout=10, trust_env=False, verify=False, **arguments)
 
     def end(self) -> tuple[int, str, str]:
         """Ask it to stop, and return its exit status and the rest of its output."""

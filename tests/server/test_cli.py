@@ -281,7 +281,7 @@ def test_nothing_secret_is_told_anywhere(database: str, tmp_path: Path) -> None:
                 client.get("/memories", headers={"Host": secret("Host") + "@localhost"}),
             ]
             assert {call.status_code for call in wrong} <= {200, 400, 401, 404}
-        with socket.create_connection(("127.0.0.1", int(omp.url.rpartition(":")[2]))) as wire:
+        with omp.connect() as wire:
             wire.sendall(f"GET /{secret('Raw')}\r\n{secret('Garbage')}\r\n\r\n".encode())
             wire.recv(1000)
         for raw in (
@@ -292,7 +292,7 @@ def test_nothing_secret_is_told_anywhere(database: str, tmp_path: Path) -> None:
             f"GET /memories?user_id={secret('Upgraded')} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
             f"Upgrade: {secret('Protocol')}\r\n\r\n",
         ):
-            with socket.create_connection(("127.0.0.1", int(omp.url.rpartition(":")[2]))) as wire:
+            with omp.connect() as wire:
                 wire.sendall(raw.encode())
                 assert wire.recv(1000).startswith(b"HTTP/1.1 4")
         with psycopg.connect(database, autocommit=True) as admin:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from openmem import AsyncMemory, InvalidRequestError, Memory, ProviderError, transfer
+from openmem._ids import bucket_of
 from openmem.server import OmpServerConfig
 from openmem.transfer import Changes, Choice, ImportSettings
 from openmem.transfer import importing as importing_module
@@ -49,6 +50,17 @@ def test_ids_of_others_become_ids_of_the_user_always_the_same(store: Memory, tmp
     again = transfer.import_(store, "omp", path)
     assert (again.written, again.equal) == (0, 2)
     assert store.count(user) == 2
+
+
+def test_users_who_share_a_bucket_each_get_their_own(store: Memory, tmp_path: Path) -> None:
+    first = new_user()
+    second = next(user for user in iter(new_user, None) if bucket_of(user) == bucket_of(first))
+    path = write(tmp_path / "f", [memory("a", first)])
+    for user in (first, second):
+        settings = ImportSettings(changes=Changes(users={first: user}))
+        assert transfer.import_(store, "omp", path, settings).written == 1
+        assert transfer.import_(store, "omp", path, settings).equal == 1
+    assert (store.count(first), store.count(second)) == (1, 1)
 
 
 def test_a_dry_run_writes_nothing_and_reports_the_same(store: Memory, other: Memory, tmp_path: Path) -> None:

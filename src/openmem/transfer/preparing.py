@@ -127,7 +127,7 @@ def prepare(source: SourceRecord, format: str, changes: Changes) -> Prepared | P
         source,
         key,
         user_id,
-        id if is_kept else memory_id_of(user_id, bytes.fromhex(key)),
+        id if is_kept else memory_id_of(user_id, key),
         fields,
         fields.get("created_at") is not None,
         superseded,
@@ -199,7 +199,7 @@ def restored_id(name: str, prepared: Prepared) -> str:
     is_kept = prepared.user_id == (prepared.source.user_id or prepared.user_id)
     if is_kept and bucket_in(name) == bucket_of(prepared.user_id):
         return name
-    return memory_id_of(prepared.user_id, bytes.fromhex(prepared.superseded[name]))
+    return memory_id_of(prepared.user_id, prepared.superseded[name])
 
 
 @dataclass(frozen=True, slots=True)
