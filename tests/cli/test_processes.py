@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -206,9 +207,11 @@ def test_serve(environment: Mapping[str, str]) -> None:
 
 def test_ui(environment: Mapping[str, str]) -> None:
     """The address is on standard output, and what opens the web browser is told it."""
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         opened, program = Path(directory, "opened"), Path(directory, "program")
         os.mkfifo(opened)
+        # Held open for both, so that the program never waits for a reader, and never outlives a test that fails.
+        pipe = stack.enter_context(os.fdopen(os.open(opened, os.O_RDWR), "rb", buffering=0))
         program.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
         program.chmod(0o755)
         asked = {"OMP_PROVIDER": "memory", "OMP_EMBEDDER": "hashing", "OMP_API_KEYS": "x" * 32, "OMP_HOST": "0.0.0.0"}
@@ -226,7 +229,7 @@ def test_ui(environment: Mapping[str, str]) -> None:
                 for address in (url, httpx.URL(url, path="/ui/users", query=None), httpx.URL(url, path="/ui/login")):
                     assert "with Ctrl+C, start it again" in other.get(address).text
                 assert other.get(httpx.URL(url, path="/memories", query=b"user_id=maya")).status_code == 401
-            assert opened.read_text().rstrip() == url
+            assert pipe.readline().decode().rstrip() == url
         finally:
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=60)

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,8 +18,9 @@ import httpx
 import pytest
 
 from openmem import Memory, transfer
-from openmem.server.keys import KeysFile
-from openmem.transfer import ImportSettings
+from openmem.server.errors import KeyRefusedError
+from openmem.server.keys import ANYONE, KeyRing, KeysDocument, KeysFile, PresentedKey
+from openmem.transfer import ImportSettings, importing
 from openmem.ui import uploads
 
 from ..server.harness import Running
@@ -187,6 +189,27 @@ def test_an_export_is_what_the_transfer_room_reads(
     assert memory.audit("moves", app="omp-server ui", limit=1)[0].action == "list"
 
 
+def test_an_export_has_the_formats_of_the_transfer_room(
+    browser: httpx.Client, memory: Memory, exported: Path, tmp_path: Path
+) -> None:
+    transfer.import_(memory, "omp", exported)
+    form = parsed(browser.get("/ui/transfer?user_id=moves")).one("form", action="/ui/export")
+    assert [option.attributes["value"] for option in form.one("select", id="export-format").all("option")] == [
+        *transfer.WRITERS
+    ]
+    vectors = post(browser, "/ui/export", {"user_id": "moves", "with_vectors": "yes"}).text.splitlines()
+    assert sum("vector" in json.loads(line) for line in vectors) == 3
+    for packed in ({}, {"packed": "yes"}):
+        answer = post(browser, "/ui/export", {"user_id": "moves", "format": "pam", **packed})
+        path = tmp_path / answer.headers["content-disposition"].partition('"')[2].rstrip('"')
+        path.write_bytes(answer.content)
+        assert ".pam.json" in path.name
+        report = transfer.import_(memory, "pam", path, ImportSettings(dry_run=True))
+        assert (report.equal, report.written) == (3, 0)
+    for fields in ({"format": "x"}, {"format": "pam"}, {"format": "pam", "user_id": "moves", "scope": "a"}):
+        assert "format" in parsed(post(browser, "/ui/export", fields), 400).one("div", role="alert").text
+
+
 def test_an_export_that_fails_is_an_error_and_no_file(browser: httpx.Client) -> None:
     page = parsed(post(browser, "/ui/export", {"user_id": "moves", "scope": "//"}), 400)
     assert "scope" in page.one("div", role="alert").text
@@ -217,3 +240,43 @@ def test_a_limited_key_exports_and_imports_its_own(
         sign_in(client, keys.create(app="a", grants=["read:*"]))
         page = parsed(client.get("/ui/transfer"))
         assert not list(page.all("form", action="/ui/import"))
+
+
+def test_an_import_ends_with_the_key_that_began_it(
+    keyed_server: Running, keys: KeysFile, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_RECORDS", 5)
+    memory.forget_user("leaves")
+    lines = "".join(f"- fact {number}\n" for number in range(3000))
+    key = keys.create(app="leaves", users=["leaves"])
+    id = keys.read().keys[-1].id
+    with keyed_server.client(headers=SAME) as client, keyed_server.client(headers=SAME) as owner:
+        sign_in(client, key)
+        sign_in(owner, keys.create(app="owner"))
+        assert send(client, lines.encode(), format="text", user_id="leaves", mode="store").status_code == 303
+        assert "The import that it has begun will stop" in parsed(owner.get(f"/ui/keys/revoke?id={id}")).text
+        assert post(owner, "/ui/keys/revoke", {"id": id}).status_code == 303
+        page = until(
+            owner, "/ui/status", lambda page: f"the API key {id}, which began this, has been revoked" in page.text
+        )
+        assert "stopped" in page.text
+        stored = memory.count("leaves")
+        assert stored < 3000
+        assert post(client, "/ui/export", {"user_id": "leaves"}).status_code == 401
+        assert memory.count("leaves") == stored
+
+
+@pytest.mark.parametrize(
+    "change", [{"expires_at": datetime(2020, 1, 1, tzinfo=UTC)}, {"users": ("b",)}, {"grants": ()}]
+)
+def test_a_key_that_has_become_another_one_is_noticed(tmp_path: Path, change: dict[str, Any]) -> None:
+    file = KeysFile(tmp_path / "keys.json")
+    key = file.create(app="a", users=["a"])
+    ring = KeyRing(file.path, ["secret"])
+    holder = ring.holder(PresentedKey.of(key))
+    for good in (holder, ANYONE, ring.holder(PresentedKey.of("secret"))):
+        ring.check_unchanged(good)
+    [stored] = file.read().keys
+    file.path.write_text(KeysDocument(keys=(stored.model_copy(update=change),)).model_dump_json())
+    with pytest.raises(KeyRefusedError, match="which began this"):
+        ring.check_unchanged(holder)

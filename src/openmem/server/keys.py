@@ -255,6 +255,22 @@ class KeyRing:
             raise KeyRefusedError("the API key is expired; ask for a new one")
         return principal
 
+    def check_unchanged(self, principal: Principal) -> None:
+        """Refuse to go on with work that somebody began whose key has ended since, or has other users or grants now.
+
+        Raises:
+            KeyRefusedError: that is so.
+        """
+        if principal.id is None or principal.id.startswith(f"{ENVIRONMENT_ID}-"):
+            return
+        stored, current = self._current().get(principal.id, (None, ANYONE))
+        if stored is None:
+            raise KeyRefusedError(f"the API key {principal.id}, which began this, has been revoked")
+        if stored.is_expired():
+            raise KeyRefusedError(f"the API key {principal.id}, which began this, is expired")
+        if current != principal:
+            raise KeyRefusedError(f"the API key {principal.id}, which began this, has other users or grants now")
+
     def _current(self) -> Mapping[str, tuple[StoredKey, Principal]]:
         stamp = self._stamp_now()
         if self._file is not None and (stamp != self._stamp or self._is_unread):

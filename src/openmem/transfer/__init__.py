@@ -18,16 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..ports import run_blocking
-from .exporting import EVERYTHING, Choice, export_file
+from .exporting import EVERYTHING, Choice
 from .formats import Reader, format_names, read_options, reader_for
 from .importing import AS_IT_IS, ImportSettings, import_source, verify_source
 from .migrating import migrate as migrate_clients
+from .omp_format import FORMAT
 from .preparing import Changes
-from .readers.pam_export import export_pam as export_pam_of_client
 from .records import Item, Loss, Place, Problem, SourceRecord
 from .reports import ExportReport, ImportReport, OnProgress, Progress
 from .sources import Source
 from .user_maps import read_user_map
+from .writers import WRITERS, Writer, writer_for
 
 if TYPE_CHECKING:
     from ..async_memory import AsyncMemory
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AS_IT_IS",
     "EVERYTHING",
+    "WRITERS",
     "Changes",
     "Choice",
     "ExportReport",
@@ -50,6 +52,7 @@ __all__ = [
     "Reader",
     "Source",
     "SourceRecord",
+    "Writer",
     "async_export",
     "async_export_pam",
     "async_import",
@@ -64,13 +67,19 @@ __all__ = [
     "read_user_map",
     "reader_for",
     "verify",
+    "writer_for",
 ]
 
 FilePath = str | os.PathLike[str]
 
 
 def export(
-    memory: Memory, path: FilePath, choice: Choice = EVERYTHING, on_progress: OnProgress | None = None
+    memory: Memory,
+    path: FilePath,
+    choice: Choice = EVERYTHING,
+    on_progress: OnProgress | None = None,
+    *,
+    format: str = FORMAT,
 ) -> ExportReport:
     """Write memories to a file, which is there as a whole or not at all, and which only this user may read.
 
@@ -78,20 +87,26 @@ def export(
         path: where, as in ``memories.omp.jsonl``; compressed if it ends in ``.gz``.
         choice: which memories.
         on_progress: called after each page.
+        format: one of `WRITERS`.
 
     Raises:
-        InvalidRequestError: the file cannot be written.
+        InvalidRequestError: the file cannot be written, or a file of this format cannot hold what is chosen.
         UnsupportedCapabilityError: the backend does not list its users, and `choice` names none.
         OMPError: the backend refused or failed.
     """
-    return run_blocking(export_file(memory.client, Path(path), choice, on_progress))
+    return run_blocking(writer_for(format).to_file(memory.client, Path(path), choice, on_progress))
 
 
 async def async_export(
-    memory: AsyncMemory, path: FilePath, choice: Choice = EVERYTHING, on_progress: OnProgress | None = None
+    memory: AsyncMemory,
+    path: FilePath,
+    choice: Choice = EVERYTHING,
+    on_progress: OnProgress | None = None,
+    *,
+    format: str = FORMAT,
 ) -> ExportReport:
     """As `export`."""
-    return await export_file(memory.client, Path(path), choice, on_progress)
+    return await writer_for(format).to_file(memory.client, Path(path), choice, on_progress)
 
 
 def export_pam(memory: Memory, path: FilePath, user_id: str) -> ExportReport:
@@ -106,12 +121,12 @@ def export_pam(memory: Memory, path: FilePath, user_id: str) -> ExportReport:
         InvalidRequestError: the file cannot be written.
         OMPError: the backend refused or failed.
     """
-    return run_blocking(export_pam_of_client(memory.client, Path(path), user_id))
+    return export(memory, path, Choice([user_id]), format="pam")
 
 
 async def async_export_pam(memory: AsyncMemory, path: FilePath, user_id: str) -> ExportReport:
     """As `export_pam`."""
-    return await export_pam_of_client(memory.client, Path(path), user_id)
+    return await async_export(memory, path, Choice([user_id]), format="pam")
 
 
 def import_(

@@ -1,4 +1,4 @@
-"""Writes the memories of a backend to a file.
+"""Writes the memories of a backend in openmem's own format.
 
 The functions are coroutines over a `Client` of either mode. That of a `openmem.Memory` blocks and never suspends.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Final, Protocol, TypeVar
 
 import openmem
@@ -19,7 +18,6 @@ from ..models import MemoryPage
 from ..operations import Audit, List, Operation, Users
 from ..operations.vectors import StoredVector, StoredVectors
 from . import omp_format
-from .atomic_file import atomic_file
 from .reports import ExportReport, OnProgress, Progress
 
 R = TypeVar("R")
@@ -54,24 +52,6 @@ class Choice:
 
 EVERYTHING: Final = Choice()
 """All memories of everybody."""
-
-
-async def export_file(
-    client: Client, path: Path, choice: Choice = EVERYTHING, on_progress: OnProgress | None = None
-) -> ExportReport:
-    """Write a file, which is there as a whole or not at all, and which only this user may read.
-
-    Args:
-        path: where; compressed if it ends in ``.gz``.
-
-    Raises:
-        InvalidRequestError: the file cannot be written.
-        UnsupportedCapabilityError: the backend does not list its users, and none are named.
-        OMPError: the backend refused or failed.
-    """
-    await _check(client, choice)
-    with atomic_file(path) as file:
-        return await export_stream(client, file, choice, on_progress)
 
 
 async def export_stream(

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any, Final, cast
 
 from ..client import Client
-from ..errors import InvalidRequestError
+from ..errors import InvalidRequestError, OMPError
 from .formats import Options, reader_for
 from .known import Knowledge
 from .preparing import TICK, Changes, Prepared, prepare
@@ -155,8 +155,7 @@ class _Importing:
             try:
                 while batch := await self._ports.to_thread(self._next_batch, records):
                     await self._take(batch, target)
-                    if self._on_progress is not None:
-                        self._on_progress(Progress(self._report.read, None, self._source.fraction))
+                    self._tell_progress()
                     if self._settings.rate is not None:
                         elapsed = self._ports.monotonic() - started
                         await self._ports.sleep(max(0.0, self._report.read / self._settings.rate - elapsed))
@@ -164,6 +163,14 @@ class _Importing:
                 self._report.stopped = error.cause
             if self._is_verification:
                 self._report.extra = known.unseen()
+
+    def _tell_progress(self) -> None:
+        if self._on_progress is None:
+            return
+        try:
+            self._on_progress(Progress(self._report.read, None, self._source.fraction))
+        except OMPError as error:
+            raise StoppedError(error) from error
 
     def _counted(self, items: Iterator[Item]) -> Iterator[Prepared]:
         """The records that can be stored; what else there is goes into the report."""

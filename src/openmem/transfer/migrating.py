@@ -10,11 +10,12 @@ import tempfile
 from pathlib import Path
 
 from ..client import Client
-from .exporting import EVERYTHING, Choice, export_file
+from .exporting import EVERYTHING, Choice
 from .importing import AS_IT_IS, ImportSettings, check_stores_as_it_is, import_source
 from .omp_format import FORMAT
 from .reports import ExportReport, ImportReport, OnProgress
 from .sources import Source
+from .writers import writer_for
 
 
 async def migrate(
@@ -37,6 +38,6 @@ async def migrate(
     check_stores_as_it_is(target)
     with tempfile.TemporaryDirectory(prefix="openmem-") as folder:
         path = Path(folder, "memories.omp.jsonl.gz")
-        exported = await export_file(source, path, choice, on_export)
+        exported = await writer_for(FORMAT).to_file(source, path, choice, on_export)
         imported = await import_source(target, FORMAT, Source.of(path), settings, on_import)
     return exported, imported

@@ -36,7 +36,8 @@ class Progress:
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]
-"""Called after each part of a transfer."""
+"""Called after each part of a transfer. An `OMPError` that it raises ends the transfer: an import tells it as
+`ImportReport.stopped`, and an export raises it."""
 
 
 @dataclass(slots=True)

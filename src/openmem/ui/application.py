@@ -66,7 +66,7 @@ class Application:
         rate_limit: RateLimit | None,
     ) -> None:
         self._site = Site(
-            config, client, health, {page.path: page.link for page in PAGES if page.link is not None}, Jobs()
+            config, client, keys, health, {page.path: page.link for page in PAGES if page.link is not None}, Jobs()
         )
         self._pages: Mapping[str, Page] = {
             **{page.path: page for page in PAGES},

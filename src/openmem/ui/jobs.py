@@ -15,6 +15,8 @@ from ..errors import NotFoundError, OMPError
 from ..server.errors import ServerBusyError, for_clients
 from .uploads import Upload
 
+IMPORT: Final = "import"
+"""The kind of jobs of which there may be several."""
 MAX_RUNNING: Final = 2
 MAX_KEPT: Final = 50
 KEPT_SECONDS: Final = 60 * 60.0
@@ -29,6 +31,7 @@ class Job:
         id: random; in addresses.
         owner: the id of the key that began it; None on a server without keys.
         kind: what it does, such as ``import``.
+        check: raises an `OMPError` once its owner may no longer have it done.
         began: when.
         subject: what a page shows of it beside its progress.
         upload: the file it reads; None if there is none, or it is no longer there.
@@ -41,6 +44,7 @@ class Job:
 
     owner: str | None
     kind: str
+    check: Callable[[], None]
     subject: Any = None
     upload: Upload | None = None
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
@@ -57,8 +61,13 @@ class Job:
         return self.ended is None
 
     def progress(self, done: int, expected: int | None) -> None:
-        """Note how far it is."""
+        """Note how far it is.
+
+        Raises:
+            OMPError: it must go no further.
+        """
         self.done, self.expected = done, expected
+        self.check()
 
     def close_upload(self) -> None:
         """Remove the file it reads."""
@@ -107,7 +116,7 @@ class Jobs:
 
     def _check_room(self, kind: str) -> None:
         running = [other for other in self._jobs.values() if other.is_running]
-        if len(running) + self._places >= MAX_RUNNING or any(other.kind == kind != "import" for other in running):
+        if len(running) + self._places >= MAX_RUNNING or any(other.kind == kind != IMPORT for other in running):
             raise ServerBusyError("the server is at work on something like this already; try again when it is done")
 
     async def _work(self, job: Job, work: Callable[[Job], Awaitable[Any]]) -> None:
@@ -134,13 +143,17 @@ class Jobs:
             raise NotFoundError("job: there is none of this id any more; begin anew")
         return job
 
+    def of_kind(self, kind: str) -> list[Job]:
+        """The jobs of a kind, whoever began them, the latest first."""
+        return [job for job in reversed(self._jobs.values()) if job.kind == kind]
+
     def latest(self, kind: str) -> Job | None:
         """The job of a kind that was begun last, whoever began it; None if there is none."""
-        return next((job for job in reversed(self._jobs.values()) if job.kind == kind), None)
+        return next(iter(self.of_kind(kind)), None)
 
     def of_owner(self, kind: str, owner: str | None) -> list[Job]:
         """The jobs of a kind that a key began, the latest first."""
-        return [job for job in reversed(self._jobs.values()) if job.kind == kind and job.owner == owner]
+        return [job for job in self.of_kind(kind) if job.owner == owner]
 
     async def stop(self, job: Job) -> None:
         """End a job that runs, and wait until it has ended."""

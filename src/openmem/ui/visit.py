@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Final, TypeVar
@@ -20,7 +20,7 @@ from ..providers.sample import Sample
 from ..server.config import OmpServerConfig
 from ..server.errors import for_clients, headers_of
 from ..server.health import Health
-from ..server.keys import Principal
+from ..server.keys import KeyRing, Principal
 from ..server.middleware import request_info
 from ..server.request_parsing import query_values
 from ..wire.errors import STATUS_OF_CODE
@@ -46,6 +46,7 @@ class Site:
     Attributes:
         config: how the server serves; ``keys_file`` has its keys.
         client: the core that performs the verbs.
+        keys: the keys that sign in.
         health: learns that the backend answers.
         links: the navigation, by the paths of the pages.
         jobs: what goes on behind the pages.
@@ -53,6 +54,7 @@ class Site:
 
     config: OmpServerConfig
     client: Client
+    keys: KeyRing
     health: Health
     links: Mapping[str, Link]
     jobs: Jobs
@@ -157,6 +159,11 @@ class Visit:
         info = request_info(self.request.scope)
         app = APP if info.principal.app is None else f"{APP}: {info.principal.app}"[:512]
         return Call(request_id=info.id, app=app, grants=info.principal.grants, users=info.principal.users)
+
+    def check_of_key(self) -> Callable[[], None]:
+        """What refuses to go on, with `UnauthorizedError`, once the key that signed in has been revoked or changed."""
+        keys, principal = self.site.keys, self.principal
+        return lambda: keys.check_unchanged(principal)
 
     def require_administrator(self) -> None:
         """Refuse a visitor who may not see and change everything.

@@ -94,7 +94,8 @@ def test_the_command_exports_as_pam(tmp_path: Path, shell: Shell) -> None:
     path = tmp_path / "maya.json"
     assert shell.ok("export", str(path), "--format", "pam", "-u", "maya", "--json").json["memories"] == 1
     assert json.loads(path.read_bytes())["memories"][0]["content"] == "Maya is vegan"
-    for arguments, word in ((("x",), "--user"), (("-", "-u", "maya"), "path of a file")):
+    assert json.loads(shell.ok("export", "-", "--format", "pam", "-u", "maya").out)["owner"]["id"] == "maya"
+    for arguments, word in ((("x",), "one user"), (("x", "-u", "maya", "--vectors"), "leave scope")):
         ran = shell("export", *arguments, "--format", "pam")
         assert ran.status == 2
         assert word in ran.err

@@ -17,6 +17,7 @@ import click
 
 from ...errors import InvalidRequestError, OMPError
 from ...transfer import (
+    WRITERS,
     Changes,
     Choice,
     ExportReport,
@@ -28,12 +29,11 @@ from ...transfer import (
     read_options,
     read_user_map,
     reader_for,
+    writer_for,
 )
 from ...transfer.atomic_file import atomic_file
-from ...transfer.exporting import export_file, export_stream
 from ...transfer.importing import import_source, verify_source
 from ...transfer.migrating import migrate
-from ...transfer.readers.pam_export import export_pam
 from ..connection import Connection, connection_of_profile
 from ..failures import EXIT_FAILED, EXIT_PARTLY, exit_status
 from ..plain import counted, one_line
@@ -159,25 +159,14 @@ def export_memories(
     session: Session, file: str, users: tuple[str, ...], scopes: tuple[str, ...], format: str, **given: bool
 ) -> None:
     choice = Choice(users or None, scopes or None, **given)
-    if format == "pam":
-        _export_pam(session, file, choice)
-        return
+    writer = writer_for(format)
+    writer.check(choice)
     with _ends_at_sigterm(), session.memory() as memory, session.progress("exported") as progress:
         shown = _shown(progress)
         if file == "-":
-            session.run(export_stream(memory.client, sys.stdout.buffer, choice, shown))
+            session.run(writer.to_stream(memory.client, sys.stdout.buffer, choice, shown))
             return
-        report = session.run(export_file(memory.client, Path(file), choice, shown))
-    session.output.document(report.to_json(), text=lambda: _exported(report))
-
-
-def _export_pam(session: Session, file: str, choice: Choice) -> None:
-    if choice.users is None or len(choice.users) != 1:
-        raise InvalidRequestError("--user: format pam holds the memories of one user; say of whom")
-    if file == "-" or choice.scope is not None or choice.with_audit or choice.with_vectors:
-        raise InvalidRequestError("--format pam: takes the path of a file, and no --scope, --with-audit or --vectors")
-    with session.memory() as memory:
-        report = session.run(export_pam(memory.client, Path(file), choice.users[0]))
+        report = session.run(writer.to_file(memory.client, Path(file), choice, shown))
     session.output.document(report.to_json(), text=lambda: _exported(report))
 
 
@@ -308,9 +297,9 @@ export_command = _command(
         click.Option(["with_vectors", "--vectors"], is_flag=True, help="Also what the embedder made of the memories."),
         click.Option(
             ["format", "--format"],
-            type=click.Choice(["omp", "pam"]),
-            default="omp",
-            help="omp (by default), or pam: Portable AI Memory 1.0, of one user.",
+            type=click.Choice([*WRITERS]),
+            default=next(iter(WRITERS)),
+            help=f"{'; or '.join(f'{name}: {writer.title}' for name, writer in WRITERS.items())}.",
         ),
     ],
 )

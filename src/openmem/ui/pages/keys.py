@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from ...errors import InvalidRequestError
 from ...server.commands import create_key, describe_key, list_keys, revoke_key
+from ..jobs import IMPORT
 from ..navigation import Link
 from ..page import Page
 from ..visit import Visit
@@ -64,7 +65,12 @@ async def ask(visit: Visit) -> Response:
     if key is None:
         raise InvalidRequestError("id: there is no such key; it may have been revoked before")
     return await visit.page(
-        "revoke_key.html", title="Revoke this key?", columns=COLUMNS, key=_shown(key), is_own=id == visit.principal.id
+        "revoke_key.html",
+        title="Revoke this key?",
+        columns=COLUMNS,
+        key=_shown(key),
+        is_own=id == visit.principal.id,
+        running=sum(job.is_running for job in visit.site.jobs.of_kind(IMPORT) if job.owner == id),
     )
 
 

@@ -11,7 +11,7 @@ from ... import __version__
 from ...backend_report import backend_report
 from ...errors import InvalidRequestError, OMPError
 from ...operations import Operation, Reembed, Reindex
-from ..jobs import Job
+from ..jobs import IMPORT, Job
 from ..navigation import Link
 from ..page import Page
 from ..visit import Visit
@@ -54,8 +54,15 @@ async def show(visit: Visit) -> Response:
         upkeep={
             name: (report[number], button, why) for name, (number, _, button, why) in UPKEEP.items() if number in report
         },
+        imports=[(job, _ended_by(visit, job)) for job in visit.site.jobs.of_kind(IMPORT)],
         jobs={name: visit.site.jobs.latest(name) for name in UPKEEP},
     )
+
+
+def _ended_by(visit: Visit, job: Job) -> OMPError | None:
+    """What ended an import before its end."""
+    stopped = None if job.result is None else job.result.stopped
+    return job.error if stopped is None else visit.shown(stopped)
 
 
 async def begin(visit: Visit) -> Response:
@@ -71,7 +78,7 @@ async def begin(visit: Visit) -> Response:
             operation: Operation[int] = verb(progress=job.progress)
             return await visit.site.client.run(operation, call)
 
-        jobs.start(Job(visit.principal.id, name), work)
+        jobs.start(Job(visit.principal.id, name, visit.check_of_key()), work)
     elif name == "stop":
         job = jobs.latest(visit.form.require("job"))
         if job is not None:

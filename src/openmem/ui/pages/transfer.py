@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from ...errors import InvalidRequestError
 from ...transfer import (
+    WRITERS,
     Changes,
     Choice,
     ImportReport,
@@ -23,10 +24,11 @@ from ...transfer import (
     format_names,
     read_options,
     reader_for,
+    writer_for,
 )
-from ...transfer.exporting import export_stream
 from ...transfer.importing import import_source
-from ..jobs import Job
+from ...transfer.omp_format import FORMAT
+from ..jobs import IMPORT, Job
 from ..navigation import Link
 from ..page import Page
 from ..safety import HEADERS
@@ -37,7 +39,6 @@ PATH: Final = "transfer"
 IMPORT_PATH: Final = "import"
 JOB_PATH: Final = "import/job"
 CHUNK_BYTES: Final = 256 * 1024
-KIND: Final = "import"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,17 @@ class Import:
 async def show(visit: Visit) -> Response:
     """The forms, and the imports that this key began."""
     allowed = visit.principal.users
+    capabilities = await visit.capabilities()
     return await visit.page(
         "transfer.html",
         title="Import and export",
         users=None if allowed is None else sorted(allowed),
         chosen=visit.query.one("user_id") or "",
+        writers=WRITERS.values(),
+        has_vectors=visit.site.client.vector_model is not None,
+        has_audit=capabilities.features.supports_audit,
         formats=[(name, reader_for(name).title) for name in format_names()],
-        jobs=visit.site.jobs.of_owner(KIND, visit.principal.id),
+        jobs=visit.site.jobs.of_owner(IMPORT, visit.principal.id),
         max_gigabytes=MAX_UPLOAD_BYTES // 1024**3,
         may_export=visit.principal.grants.allow("read"),
         may_import=visit.principal.grants.allow("write"),
@@ -73,35 +78,37 @@ async def show(visit: Visit) -> Response:
 
 async def export(visit: Visit) -> Response:
     """A file with memories. It is sent when it is complete, so that an error is seen as one."""
-    user_id, scope = visit.form.one("user_id"), visit.form.one("scope")
+    form = visit.form
+    user_id, scope = form.one("user_id"), form.one("scope")
     choice = Choice(
         None if user_id is None else [user_id],
         None if scope is None else [scope],
-        with_audit=visit.form.one("with_audit") is not None,
+        with_audit=form.one("with_audit") is not None,
+        with_vectors=form.one("with_vectors") is not None,
     )
     if user_id is None:
         visit.require_administrator()
-    is_packed = visit.form.one("packed") is not None
-    client = visit.site.client.on_behalf_of(visit.call())
+    writer, is_packed = writer_for(form.one("format") or FORMAT), form.one("packed") is not None
+    client, check = visit.site.client.on_behalf_of(visit.call()), visit.check_of_key()
     file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - it is closed when it is sent
     try:
         if is_packed:
             with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6) as packed:
-                await export_stream(client, cast(BinaryIO, packed), choice)
+                await writer.to_stream(client, cast(BinaryIO, packed), choice, lambda progress: check())
         else:
-            await export_stream(client, file, choice)
+            await writer.to_stream(client, file, choice, lambda progress: check())
         size = file.tell()
         file.seek(0)
     except BaseException:
         file.close()
         raise
-    name = f"memories-{datetime.now(visit.zone):%Y-%m-%d}.omp.jsonl{'.gz' if is_packed else ''}"
+    name = f"memories-{datetime.now(visit.zone):%Y-%m-%d}{writer.suffix}{'.gz' if is_packed else ''}"
     headers = {
         **HEADERS,
         "Content-Disposition": f'attachment; filename="{name}"',
         "Content-Length": str(size),
     }
-    media_type = "application/gzip" if is_packed else "application/jsonl"
+    media_type = "application/gzip" if is_packed else writer.media_type
     return StreamingResponse(_chunks(file), 200, headers, media_type)
 
 
@@ -113,7 +120,7 @@ async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
 
 async def upload(visit: Visit) -> Response:
     """Take a file, and begin to import it, or to try it."""
-    with visit.site.jobs.place(KIND):
+    with visit.site.jobs.place(IMPORT):
         form, file = await read_upload(visit.request, "file", visit.site.config.read_timeout)
     # Nothing is awaited until the job has begun, so that nobody else takes its place.
     try:
@@ -127,7 +134,7 @@ async def upload(visit: Visit) -> Response:
             ),
         )
         reader_for(what.format).check(Source(file.path, name=what.name), what.settings.options)
-        job = Job(visit.principal.id, KIND, what, file)
+        job = Job(visit.principal.id, IMPORT, visit.check_of_key(), what, file)
         _start(visit, job)
     except BaseException:
         file.close()
@@ -170,7 +177,7 @@ async def change_job(visit: Visit) -> Response:
         raise InvalidRequestError("the file is not there any more; choose it again")
     tried: Import = job.subject
     settings = ImportSettings(tried.settings.changes, tried.settings.options)
-    again = Job(job.owner, KIND, Import(tried.name, tried.format, settings), job.upload)
+    again = Job(job.owner, IMPORT, visit.check_of_key(), Import(tried.name, tried.format, settings), job.upload)
     _start(visit, again)
     job.upload = None
     return visit.redirect(JOB_PATH, id=again.id)
