@@ -9,6 +9,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Self
 
+from ._copying import Shared
 from ._extras import require_extra
 from .client import ITERATED_PAGE, Client
 from .config import AuditMode, ClientConfig
@@ -64,7 +65,7 @@ require_extra("AsyncMemory", "async", ("asyncpg", "httpx"))
 CANCELLED_OPEN_GRACE_SECONDS = 0.02
 
 
-class AsyncMemory:
+class AsyncMemory(Shared):
     """A client of one memory backend, for code that runs on an event loop.
 
     An instance belongs to the event loop it is first used on, and may be shared by all tasks of

@@ -8,6 +8,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from ._copying import Shared
 from .client import ITERATED_PAGE, Client
 from .config import AuditMode, ClientConfig
 from .drivers.blocking import BlockingPorts
@@ -62,7 +63,7 @@ from .tokens import TokenCounter
 R = TypeVar("R")
 
 
-class Memory:
+class Memory(Shared):
     """A client of one memory backend, for code without an event loop.
 
     Every verb blocks until it is done. An instance may be shared by threads. Use it in a ``with``

@@ -376,6 +376,31 @@ def test_copies_of_an_agent_share_its_clients_and_pickles_say_why_not(own_settin
             pickle.dumps(clients)
 
 
+@pytest.mark.parametrize("kind", [Memory, AsyncMemory])
+def test_copies_of_an_agent_share_a_single_client_and_pickles_say_why_not(
+    own_settings: dict[str, Any], kind: type[Memory | AsyncMemory]
+) -> None:
+    client = kind(**own_settings)
+    agent: dict[str, Any] = {
+        "client": client,
+        "memory": AgentMemory.of(client, scope=None, app="a", token_budget=9, on_error="warn"),
+    }
+    assert copy.copy(client) is client
+
+    async def main() -> None:
+        copied = copy.deepcopy(agent)
+        assert copied["client"] is client
+        await copied["memory"].runner.arun(fact(1))
+        assert await agent["memory"].runner.arun(Count(user_id=USER)) == 1
+        closed = client.close()
+        if closed is not None:
+            await closed
+
+    asyncio.run(main())
+    with pytest.raises(TypeError, match=f"{kind.__name__} holds connections and cannot be pickled; make one in each"):
+        pickle.dumps(agent)
+
+
 def test_a_backend_that_goes_away_in_the_middle_and_comes_back(
     interrupted: Interruption, caplog: pytest.LogCaptureFixture
 ) -> None:

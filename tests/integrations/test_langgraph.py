@@ -84,6 +84,26 @@ def test_what_is_put_again_can_be_kept(clients: MemoryClients) -> None:
     assert memory.count(user) == 4, "the versions are erased, too"
 
 
+def test_versions_that_were_put_for_good_expire_with_the_item(
+    clients: MemoryClients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = f"user-{uuid.uuid4()}"
+    store = OpenmemStore(clients, user_id=user, keep_history=True)
+    for number in range(3):
+        store.put(("maya",), "diet", {"n": number})
+    store.put(("maya",), "for good", {"n": 0})
+    store.put(("maya",), "diet", {"n": 3}, ttl=10)
+    soon = datetime.now(UTC) + 5 * MINUTE
+    monkeypatch.setattr("openmem.integrations.langgraph.store.utc_now", lambda: soon)
+    asyncio.run(store.aput(("maya",), "diet", {"n": 4}, ttl=10))
+    records = list(clients.blocking().iterate(user))
+    ends = {record.key: record.expires_at for record in records}
+    assert (ends["for good"], ends["diet"]) == (None, soon + 10 * MINUTE)
+    versions = [record for record in records if record.key is None]
+    assert len(versions) == 4
+    assert all(version.expires_at and version.expires_at < soon + 6 * MINUTE for version in versions)
+
+
 def test_numbers_are_compared_as_numbers(store: OpenmemStore) -> None:
     store.batch([PutOp(("n",), str(n), {"n": n}) for n in range(60)])
     found = store.search(("n",), filter={"n": {"$gt": 9}}, limit=100)

@@ -23,7 +23,17 @@ EDGES: Final = ("server", "testing", "cli", "mcp", "integrations", "transfer", "
 """Rooms that see the others as a program of somebody else would."""
 FOUNDATION: Final = frozenset(
     f"openmem.{name}"
-    for name in ("_extras", "_forking", "_ids", "_network", "_plugins", "_suggestions", "_text", "_time_zones")
+    for name in (
+        "_copying",
+        "_extras",
+        "_forking",
+        "_ids",
+        "_network",
+        "_plugins",
+        "_suggestions",
+        "_text",
+        "_time_zones",
+    )
 )
 """Modules that every room of the package may use and no application."""
 PRIVATE_USES: Final[Mapping[str, str]] = {

@@ -15,24 +15,23 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from posixpath import normpath
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from .._extras import require_extra
 from ..errors import ConflictError, InvalidRequestError, NotFoundError
 from ..models import MemoryRecord, MemorySource
-from ..operations import Count, DeleteMany, GetByKey, List, Operation, Put
+from ..operations import Count, DeleteMany, GetByKey, List, Put
 from ..ports import run_blocking
 from .clients import AnyClient, runner_of
+from .performing import Perform, blocking
 from .segments import encoded
-from .versions import Perform, erase_with_versions
+from .versions import erase_with_versions
 
 require_extra("OpenmemMemoryTool", "anthropic", ("anthropic",))
 
 from anthropic.tools import BetaAbstractMemoryTool, BetaAsyncAbstractMemoryTool, ToolError
 
 __all__ = ["AsyncOpenmemMemoryTool", "OpenmemMemoryTool"]
-
-R = TypeVar("R")
 
 ROOT: Final = "/memories"
 FOLDER_SIZE: Final = "4K"
@@ -290,12 +289,7 @@ class OpenmemMemoryTool(BetaAbstractMemoryTool):
         self, client: AnyClient, user_id: str, *, scope: str = "claude", app: str = "claude", cache_control: Any = None
     ) -> None:
         super().__init__(cache_control=cache_control)
-        runner = runner_of(client)
-
-        async def perform(op: Operation[R]) -> R:
-            return runner.run(op)
-
-        self._files = _checked(Files(perform, user_id, scope, app))
+        self._files = _checked(Files(blocking(runner_of(client)), user_id, scope, app))
 
     def _execute(self, command: Any) -> str:
         return run_blocking(_told(_started(self._files, command)))

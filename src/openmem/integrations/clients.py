@@ -19,8 +19,9 @@ from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar
 
+from .._copying import Shared
 from .._forking import PerProcess
 from ..client import Client
 from ..drivers.sharing import held
@@ -67,7 +68,7 @@ class Runner(Protocol):
         ...
 
 
-class MemoryClients:
+class MemoryClients(Shared):
     """Clients with the same settings for every thread and every event loop of a process.
 
     Settings are checked at once, and nothing connects before the first verb. Each event loop that asks gets its own
@@ -99,13 +100,6 @@ class MemoryClients:
     def __repr__(self) -> str:
         """The provider and whether it is closed; no settings, since they hold credentials."""
         return f"<MemoryClients, provider {self._provider!r}{'' if self._finalizer.alive else ', closed'}>"
-
-    def __deepcopy__(self, memo: object) -> Self:
-        """The same clients: copies of an agent share them."""
-        return self
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("MemoryClients holds connections and cannot be pickled; make one in each process")
 
     def blocking(self) -> Memory:
         """The client for code that blocks; all threads share it."""
@@ -319,6 +313,9 @@ class _OfOneLoop:
         loop = _running_loop()
         self._owner: PerProcess[list[asyncio.AbstractEventLoop]] = PerProcess(list)
         self._owner.get().extend([] if loop is None else [loop])
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def run(self, op: Operation[R], *, idempotency_key: str | None = None) -> R:
         owner = next(iter(self._owner.get()), None)

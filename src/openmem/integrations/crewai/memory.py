@@ -12,7 +12,9 @@ from pydantic import Field, PrivateAttr
 
 from ...delimited import Note, delimit_notes
 from ...models import SearchResult, SearchResults
-from ...operations import AddMany
+from ...operations import Search
+from ...ports import run_blocking
+from ..performing import Perform, blocking
 from ..rules import OnError, checked_on_error, reading
 from .records import Records, record_of
 
@@ -133,8 +135,8 @@ class OpenmemMemory(Memory):
         if self.read_only or not contents:
             return []
         path = self._below(scope, root_scope)
-        adds = [self._records.add(text, path, categories, metadata, importance, source, private) for text in contents]
-        return list(map(record_of, self._records.runner.run(AddMany(records=tuple(adds)))))
+        op = self._records.add_many(contents, path, categories, metadata, importance, source, private)
+        return list(map(record_of, self._records.runner.run(op)))
 
     def recall(
         self,
@@ -151,12 +153,8 @@ class OpenmemMemory(Memory):
         Raises:
             OMPError: the backend failed, and `on_error` is ``raise``; or an argument is invalid.
         """
-        found: SearchResults = []
-        if query.strip() and limit > 0:
-            op = self._records.search(query, self._below(scope), categories, limit, source, include_private)
-            with reading(self.on_error, "recalling memories"):
-                found = self._records.runner.run(op)
-        return [_match_of(result, query) for result in found]
+        op = self._records.search(query, self._below(scope), categories, limit, source, include_private)
+        return run_blocking(self._found(op, blocking(self._records.runner)))
 
     async def aremember(
         self,
@@ -188,9 +186,8 @@ class OpenmemMemory(Memory):
         """`remember_many` as a coroutine."""
         if self.read_only or not contents:
             return []
-        path = self._below(scope)
-        adds = [self._records.add(text, path, categories, metadata, importance, source, private) for text in contents]
-        return list(map(record_of, await self._records.runner.arun(AddMany(records=tuple(adds)))))
+        op = self._records.add_many(contents, self._below(scope), categories, metadata, importance, source, private)
+        return list(map(record_of, await self._records.runner.arun(op)))
 
     async def arecall(
         self,
@@ -203,12 +200,16 @@ class OpenmemMemory(Memory):
         include_private: bool = False,
     ) -> list[MemoryMatch]:
         """`recall` as a coroutine."""
+        op = self._records.search(query, self._below(scope), categories, limit, source, include_private)
+        return await self._found(op, self._records.runner.arun)
+
+    async def _found(self, op: Search | None, perform: Perform) -> list[MemoryMatch]:
+        """What a search finds; nothing where there is nothing to look for."""
         found: SearchResults = []
-        if query.strip() and limit > 0:
-            op = self._records.search(query, self._below(scope), categories, limit, source, include_private)
+        if op is not None:
             with reading(self.on_error, "recalling memories"):
-                found = await self._records.runner.arun(op)
-        return [_match_of(result, query) for result in found]
+                found = await perform(op)
+        return [] if op is None else [_match_of(result, op.query) for result in found]
 
     def _below(self, scope: str | None, root_scope: str | None = None) -> str:
         return join_scope_paths(self.root_scope if root_scope is None else root_scope, scope)

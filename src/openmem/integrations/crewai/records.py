@@ -13,7 +13,7 @@ from crewai.memory.utils import join_scope_paths
 from ... import models
 from ...errors import NotFoundError
 from ...models import MemorySource
-from ...operations import Add, Count, DeleteMany, Facets, Get, List, Search, Update
+from ...operations import Add, AddMany, Count, DeleteMany, Facets, Get, List, Search, Update
 from ..clients import AnyClient, Runner, runner_of
 from ..rules import as_query, user_of
 from ..segments import decoded, encoded, field_name
@@ -66,6 +66,10 @@ class Records:
             source=MemorySource(app=self._source, type="explicit"),
         )
 
+    def add_many(self, contents: Sequence[str], path: str, *fields: Any) -> AddMany:
+        """The operation that stores facts which have all else in common, with the other arguments of `add`."""
+        return AddMany(records=tuple(self.add(content, path, *fields) for content in contents))
+
     def search(
         self,
         query: str,
@@ -74,8 +78,10 @@ class Records:
         limit: int,
         source: str | None,
         include_private: bool,
-    ) -> Search:
-        """The operation that finds what answers a query. What is private is found by its source only."""
+    ) -> Search | None:
+        """The operation that finds what answers a query, and what is private by its source only; None for nothing."""
+        if not query.strip() or limit < 1:
+            return None
         visible: list[dict[str, Any]] = [{f"{ATTRIBUTES}.private": {"$exists": False}}]
         if source is not None:
             visible.append({f"{ATTRIBUTES}.source": source})

@@ -24,14 +24,16 @@ from langgraph.store.base import (
     validate_op_namespace,
 )
 
+from ..._copying import Shared
 from ...errors import ConflictError, InvalidRequestError, NotFoundError
 from ...models import MemoryRecord, SearchResult
 from ...operations import DeleteMany, Facets, GetByKey, List, Operation, Put, Search, Update, Users
 from ...ports import run_blocking
 from ..clients import AnyClient, MemoryClients, Runner, runner_of
+from ..performing import Perform, blocking
 from ..rules import as_query
 from ..segments import encoded
-from ..versions import Perform, erase_with_versions, is_earlier_version
+from ..versions import end_with_latest, erase_with_versions, is_earlier_version
 from .conditions import where_of
 from .items import WHOLE_VALUE, expiry, item_of, record_fields, search_item_of, time_to_live, updated_at, utc_now
 from .names import Namespace, meets, namespace_of, plain_prefix, scope_of
@@ -49,7 +51,7 @@ REFRESHED_SHARE: Final = 0.05
 """Of the time to live that must have passed since its last refresh before a read refreshes it again."""
 
 
-class OpenmemStore(BaseStore, Sweeping):
+class OpenmemStore(Shared, BaseStore, Sweeping):
     """A store for LangGraph, LangMem and deepagents that keeps items as memories.
 
     Every method works blocking and as a coroutine, from any thread and on any event loop, on one object. Use it in a
@@ -71,7 +73,8 @@ class OpenmemStore(BaseStore, Sweeping):
             whole value. `put` can name others for an item, or ``index=False``.
         ttl: how long items live, as in LangGraph. Expired items are never shown.
         keep_history: whether a put over an item keeps what it replaces. `openmem.Memory.history` shows all versions,
-            the store only the latest one, with its times. Deleting the item erases all of them.
+            the store only the latest one, with its times. Deleting the item erases all of them. Each expires by its
+            own time to live, and those without one with the item.
         settings: arguments of `openmem.Memory`, such as ``url``; only without `client`.
 
     Raises:
@@ -114,10 +117,7 @@ class OpenmemStore(BaseStore, Sweeping):
 
         Each operation takes effect by itself; where one fails, those before it stay.
         """
-
-        async def perform(op: Operation[R]) -> R:
-            return self._runner.run(op)
-
+        perform = blocking(self._runner)
         results, writes = self._planned(ops)
         for number, op in results.items():
             results[number] = run_blocking(self._read(op, perform))
@@ -216,7 +216,9 @@ class OpenmemStore(BaseStore, Sweeping):
             else:
                 await perform(DeleteMany(keys=[encoded(op.key)], **name))
         else:
-            await perform(Put(**self.fields_of(op, utc_now()), keep_history=self._keep_history))
+            record = await perform(Put(**self.fields_of(op, utc_now()), keep_history=self._keep_history))
+            if self._keep_history:
+                await end_with_latest(record, perform)
 
     async def _search(self, op: SearchOp, perform: Perform) -> list[SearchItem]:
         if op.limit < 0 or op.offset < 0:
