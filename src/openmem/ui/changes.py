@@ -1,4 +1,4 @@
-"""What the form of a memory changes: only what somebody changed in it is written."""
+"""The form of a memory: what its fields hold, and what they say. Of one that is there, only changes are written."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ from .rendering import local_text, pretty_json
 
 TIMES: Final = ("valid_from", "valid_to", "expires_at")
 
+NO_FIELDS: Final[Mapping[str, str | Sequence[str]]] = {
+    **dict.fromkeys(("content", "scope", "confidence", "metadata", *TIMES), ""),
+    "tags": (),
+}
+"""What the fields of the form of a new memory hold."""
+
 _LINE_BREAK: Final = re.compile("\r\n|\r|\n")
 
 
@@ -26,6 +32,31 @@ def shown_fields(memory: MemoryRecord, zone: tzinfo) -> dict[str, str | Sequence
         "confidence": "" if memory.confidence is None else f"{memory.confidence:g}",
         "metadata": "" if memory.metadata is None else pretty_json(memory.metadata),
         **{name: local_text(getattr(memory, name), zone) for name in TIMES},
+    }
+
+
+def typed_fields(form: Values) -> dict[str, str | Sequence[str]]:
+    """What somebody has typed into the fields, for a form that is shown again."""
+    return {name: form.many(name) if name == "tags" else "".join(form.many(name)) for name in NO_FIELDS}
+
+
+def given_fields(form: Values, zone: tzinfo) -> Mapping[str, Any]:
+    """The fields of a new memory, as arguments of `add`; those that are empty are left out.
+
+    Raises:
+        InvalidRequestError: a field is not written as it should be.
+    """
+    confidence = form.one("confidence")
+    given = {
+        "scope": form.one("scope"),
+        "tags": list(form.many("tags")) or None,
+        "confidence": None if confidence is None else _fraction(confidence),
+        "metadata": form.json("metadata"),
+        **{name: form.moment(name, zone) for name in TIMES},
+    }
+    return {
+        "content": _lines(form.one("content") or ""),
+        **{name: value for name, value in given.items() if value is not None},
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 NOTICES: Final[Mapping[str, tuple[str, str]]] = {
+    "added": ("The memory is stored.", "The memories are stored."),
     "deleted": ("1 memory is deleted for good.", "{n} memories are deleted for good."),
     "forgotten": (
         "1 memory is forgotten: it is not valid any more. Restore makes it valid again.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from .page import Page
-from .pages import audit, facets, keys, memories, memory, pictures, search, status, transfer, users
+from .pages import add, audit, facets, keys, memories, memory, pictures, search, status, transfer, users
 
 HOME: Final = "users"
 """The page that the browser begins with."""
@@ -14,6 +14,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *users.PAGES,
     *memories.PAGES,
     *memory.PAGES,
+    *add.PAGES,
     *search.PAGES,
     *facets.PAGES,
     *pictures.PAGES,

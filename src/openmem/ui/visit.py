@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Any, Final, TypeVar
 
@@ -134,13 +134,16 @@ class Visit:
         """Whether htmx asks, for a part of the page."""
         return self.request.headers.get("hx-request") == "true"
 
-    async def run(self, op: Operation[R]) -> R:
+    async def run(self, op: Operation[R], *, idempotency_key: str | None = None) -> R:
         """Perform a verb.
+
+        Args:
+            idempotency_key: as in `openmem.call.Call`.
 
         Raises:
             OMPError: it was refused or failed.
         """
-        result = await self.site.client.run(op, self.call())
+        result = await self.site.client.run(op, replace(self.call(), idempotency_key=idempotency_key))
         self.site.health.saw_answer()
         return result
 
@@ -224,6 +227,8 @@ class Visit:
             "has_sessions": self.site.config.has_keys and self.site.config.ui_ticket is None,
             "has_ticket": self.site.config.ui_ticket is not None,
             "is_signed_in": self.is_signed_in,
+            "may_write": self.principal.grants.allow("write"),
+            "may_delete": self.principal.grants.allow("delete"),
             "may_reload": self.request.method == "GET",
         }
         # A memory may be long, and other requests are waiting.

@@ -80,6 +80,7 @@ async def _list(visit: Visit, error: OMPError | None = None, **values: Any) -> R
         validity=VALIDITY,
         is_filtered=bool(query.keys() - {"user_id", "order", "cursor"}),
         back=url(PATH, **query),
+        add=url("add", user_id=query["user_id"], scope=[path for path in query.get("scope", ()) if "*" not in path]),
         **values,
     )
 

@@ -13,7 +13,7 @@ from ...models import MemoryRecord
 from ...operations import Add, Get, History, Put, Update
 from ...selection import is_valid
 from ...wire.routes import AUDIT
-from ..changes import changed_fields, shown_fields
+from ..changes import changed_fields, shown_fields, typed_fields
 from ..page import Page
 from ..visit import APP, Visit
 
@@ -83,9 +83,7 @@ async def save(visit: Visit) -> Response:
             op = Update(id=memory.id, user_id=memory.user_id, **changes, **condition)
             stored, done = await visit.run(op), "saved"
     except (InvalidRequestError, ConflictError) as error:
-        typed = {name: visit.form.many(name) for name in shown_fields(memory, visit.zone)}
-        fields = {name: texts if name == "tags" else "".join(texts) for name, texts in typed.items()}
-        return await _form(visit, memory, fields, error)
+        return await _form(visit, memory, typed_fields(visit.form), error)
     return visit.redirect("memory", id=stored.id, user_id=stored.user_id, done=done)
 
 
