@@ -65,12 +65,12 @@ SELECT value::text, sum(counted.memories)::bigint AS memories, max(counted.newes
 FROM counted CROSS JOIN LATERAL (
     SELECT DISTINCT unnest(counted.held)
 ) AS f (value)
-WHERE -- True, once the entries are in the audit log. A function writes them, so that a database that is sharded by bucket runs
--- the whole statement in one place.
+WHERE -- True, once the entry is in the audit log; there is one at most. A function writes it, so that a database that is sharded
+-- by bucket runs the whole statement in one place. IS NULL makes a truth value of a function without a result.
 (
-    SELECT count(openmem.log_read(e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text))
+    SELECT openmem.log_read(e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text) IS NULL
     FROM audit_entry e
-) >= 0
+) IS NOT TRUE
 GROUP BY value
 ORDER BY memories DESC, newest DESC, value COLLATE "C" NULLS LAST
 LIMIT :limit::bigint;

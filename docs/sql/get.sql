@@ -43,11 +43,11 @@ audit_entry AS (
         'get' AS action, found.id AS memory_id, found.scope
     FROM found WHERE found.is_allowed
 )
-SELECT * FROM found WHERE -- True, once the entries are in the audit log. A function writes them, so that a database that is sharded by bucket runs
--- the whole statement in one place.
+SELECT * FROM found WHERE -- True, once the entry is in the audit log; there is one at most. A function writes it, so that a database that is sharded
+-- by bucket runs the whole statement in one place. IS NULL makes a truth value of a function without a result.
 (
-    SELECT count(openmem.log_read(e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text))
+    SELECT openmem.log_read(e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text) IS NULL
     FROM audit_entry e
-) >= 0;
+) IS NOT TRUE;
 
 ROLLBACK;

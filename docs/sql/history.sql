@@ -85,12 +85,12 @@ FROM origin LEFT JOIN LATERAL (
     WHERE (:readable_paths::text[] IS NULL OR m.scope = ANY (:readable_paths::text[])
         OR m.scope ^@ ANY (:readable_prefixes::text[]))
 ) shown ON true
-WHERE -- True, once the entries are in the audit log. A function writes them, so that a database that is sharded by bucket runs
--- the whole statement in one place.
+WHERE -- True, once the entry is in the audit log; there is one at most. A function writes it, so that a database that is sharded
+-- by bucket runs the whole statement in one place. IS NULL makes a truth value of a function without a result.
 (
-    SELECT count(openmem.log_read(e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text))
+    SELECT openmem.log_read(e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text) IS NULL
     FROM audit_entry e
-) >= 0
+) IS NOT TRUE
 ORDER BY shown.created_at, shown.id;
 
 ROLLBACK;

@@ -82,11 +82,11 @@ audit_entry AS (
     SELECT :bucket::smallint AS bucket, :user_id::text AS user_id, :app::text AS app, 'list' AS action,
         NULL AS memory_id, :scope::text AS scope
 )
-SELECT * FROM page WHERE -- True, once the entries are in the audit log. A function writes them, so that a database that is sharded by bucket runs
--- the whole statement in one place.
+SELECT * FROM page WHERE -- True, once the entry is in the audit log; there is one at most. A function writes it, so that a database that is sharded
+-- by bucket runs the whole statement in one place. IS NULL makes a truth value of a function without a result.
 (
-    SELECT count(openmem.log_read(e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text))
+    SELECT openmem.log_read(e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text) IS NULL
     FROM audit_entry e
-) >= 0;
+) IS NOT TRUE;
 
 ROLLBACK;

@@ -753,12 +753,12 @@ FROM ranked CROSS JOIN LATERAL (
     -- A fence: each memory is looked up by its id.
     SELECT * FROM openmem.memories m WHERE m.id = ranked.id AND m.bucket = :bucket::smallint OFFSET 0
 ) m
-WHERE -- True, once the entries are in the audit log. A function writes them, so that a database that is sharded by bucket runs
--- the whole statement in one place.
+WHERE -- True, once the entry is in the audit log; there is one at most. A function writes it, so that a database that is sharded
+-- by bucket runs the whole statement in one place. IS NULL makes a truth value of a function without a result.
 (
-    SELECT count(openmem.log_read(e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text))
+    SELECT openmem.log_read(e.bucket, e.user_id, e.app, e.action, e.memory_id, e.scope, :request_id::text) IS NULL
     FROM audit_entry e
-) >= 0
+) IS NOT TRUE
 ORDER BY ranked.score DESC, ranked.own_score DESC, ranked.id DESC;
 
 ROLLBACK;
