@@ -7,7 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ from openmem.embedders import resolve_embedder
 embedder = resolve_embedder("wordllama")
 assert "numpy" not in sys.modules and "wordllama" not in sys.modules, "loaded too early"
 [vector] = embedder.embed(["user prefers dark mode"])
-assert "numpy" in sys.modules and not {"wordllama", "requests"} & set(sys.modules), "more than needed"
+assert "tokenizers" in sys.modules and not {"wordllama", "requests"} & set(sys.modules), "more than needed"
 assert logging.root.handlers == [] and logging.root.level == logging.WARNING, "the root logger was set up"
 print(len(vector))
 """
@@ -71,11 +71,27 @@ def test_the_vectors_are_those_of_the_library() -> None:
 def test_tokens_and_their_vectors_are_those_of_the_library() -> None:
     WordLlamaEmbedder().warm_up()
     [own], model = embedder_module._loaded, library()
-    assert own.table.dtype == model.embedding.dtype
-    assert own.table.tobytes() == model.embedding.tobytes()
+    rows = cast(embedder_module._Table, own._vectors)._rows
+    assert rows.dtype == model.embedding.dtype
+    assert rows.tobytes() == model.embedding.tobytes()
     model.tokenizer.no_padding()
     ours, theirs = (json.loads(tokenizer.to_str()) for tokenizer in (own.tokenizer, model.tokenizer))
     assert ours == theirs
+
+
+def test_a_few_texts_have_the_same_vectors_without_numpy_and_after_it() -> None:
+    script = """if True:
+        import sys
+        from openmem.embedders.wordllama import FEW_PIECES, WordLlamaEmbedder
+        embedder, texts = WordLlamaEmbedder(), ["can she eat eggs", "日本語", "", "bird " * 300]
+        few = [embedder.embed([text]) for text in texts]
+        assert not embedder.quick_characters and "numpy" not in sys.modules
+        {}
+        assert embedder.quick_characters and "numpy" in sys.modules
+        assert [embedder.embed([text]) for text in texts] == few
+    """
+    for step in ("embedder.warm_up()", "embedder.embed(['bird ' * FEW_PIECES])"):
+        subprocess.run([sys.executable, "-c", script.format(step)], check=True)
 
 
 def test_meaning_counts() -> None:

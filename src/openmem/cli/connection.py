@@ -212,10 +212,10 @@ def _options(file: ConfigFile, values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _load_shared(embedder: str | None) -> None:
-    """Load the model of an embedder that all clients of a process share."""
+    """Let an embedder that all clients of a process share load what it needs for a short text."""
     found = resolve_embedder(embedder)
-    if found is resolve_embedder(embedder) and hasattr(found, "warm_up"):
-        found.warm_up()
+    if found is resolve_embedder(embedder):
+        found.embed([""])
 
 
 def _output_of(command: object) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
+import mmap
+import struct
 import threading
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from .._forking import PerProcess
 from ..errors import InvalidRequestError
@@ -22,18 +25,11 @@ TENSOR: Final = "embedding.weight"
 
 QUICK_CHARACTERS: Final = 512
 
+FEW_PIECES: Final = 2048
+"""Word pieces that a process reads in the file, before it takes all of them into memory."""
+
 _BATCH_CHARACTERS: Final = 65_536
-_SLICE_TOKENS: Final = 4096
-
-
-class _Model(NamedTuple):
-    tokenizer: Any
-    table: Any
-    """A row of 32-bit numbers for each word piece."""
-
-
-_loading = PerProcess(threading.Lock)
-_loaded: list[_Model] = []
+_SLICE_PIECES: Final = 4096
 
 
 @cache
@@ -49,8 +45,8 @@ def create(model: str | None) -> WordLlamaEmbedder:
 class WordLlamaEmbedder:
     """Averages of word-piece vectors, of length 1. Thread-safe.
 
-    The model takes about 50 MB, is loaded once per process, by `warm_up` or with the first text, and
-    is shared by all instances. Texts of any length are read to their end.
+    The model is loaded once per process and shared by all instances. It takes about 50 MB after `warm_up`, or after
+    `FEW_PIECES` word pieces, and 20 MB before. Texts of any length are read to their end.
     """
 
     def __init__(self) -> None:
@@ -62,20 +58,20 @@ class WordLlamaEmbedder:
 
     @property
     def quick_characters(self) -> int:
-        """How much text is embedded faster than it is handed to a thread: none before the model is loaded."""
-        return QUICK_CHARACTERS if _loaded else 0
+        """How much text is embedded faster than it is handed to a thread: none before all of the model is loaded."""
+        return QUICK_CHARACTERS if _loaded and _loaded[0].is_whole else 0
 
     def warm_up(self) -> None:
-        """Load the model, unless this process has it already. Takes some tenths of a second."""
-        _model()
+        """Load all of the model, unless this process has it already. Takes some tenths of a second."""
+        _model().load_all()
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """One vector of length 1 per text."""
         model = _model()
         vectors: list[list[float]] = []
         for batch in _batches(texts):
-            encodings = model.tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-            vectors.extend(_average(model.table, encoding.ids) for encoding in encodings)
+            pieces = [encoding.ids for encoding in model.tokenizer.encode_batch_fast(batch, add_special_tokens=False)]
+            vectors.extend(map(_direction, model.sums(pieces)))
         return vectors
 
 
@@ -93,14 +89,87 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _average(table: Any, ids: list[int]) -> list[float]:
-    """The direction of the mean of some rows, gathered in slices to bound the memory."""
-    total = table[ids[:_SLICE_TOKENS]].sum(axis=0)
-    for start in range(_SLICE_TOKENS, len(ids), _SLICE_TOKENS):
-        total += table[ids[start : start + _SLICE_TOKENS]].sum(axis=0)
-    norm = float((total @ total) ** 0.5)
-    vector: list[float] = (total / norm).tolist()
-    return vector
+def _direction(total: list[float]) -> list[float]:
+    norm = math.hypot(*total)
+    return [number / norm for number in total]
+
+
+class _Rows:
+    """The vectors of word pieces where they stand in the file."""
+
+    def __init__(self, path: Path) -> None:
+        with open(path, "rb") as file:
+            # https://huggingface.co/docs/safetensors has the format: a length, a header of this length, the numbers.
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(size))[TENSOR]
+            self._begin = 8 + size + header["data_offsets"][0]
+            self._pieces, dim = header["shape"]
+            self._file = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._row = struct.Struct(f"<{dim}e")
+
+    def sum(self, pieces: list[int]) -> list[float]:
+        rows = [self._row.unpack_from(self._file, self._begin + piece * self._row.size) for piece in pieces]
+        return list(map(sum, zip(*rows, strict=True)))
+
+    def table(self) -> _Table:
+        import numpy  # noqa: PLC0415 - it takes a tenth of a second
+
+        count = self._pieces * self._row.size // 2
+        numbers = numpy.frombuffer(self._file, "<f2", count, self._begin)
+        return _Table(numbers.astype(numpy.float32).reshape(self._pieces, -1))
+
+
+class _Table:
+    """The vectors of word pieces in memory."""
+
+    def __init__(self, rows: Any) -> None:
+        self._rows = rows
+
+    def sum(self, pieces: list[int]) -> list[float]:
+        # With 64 bits, sums of 16-bit numbers are exact in whichever order, so that they are those of `_Rows`.
+        total = self._rows.take(pieces[:_SLICE_PIECES], axis=0).sum(axis=0, dtype="f8")
+        for start in range(_SLICE_PIECES, len(pieces), _SLICE_PIECES):
+            total += self._rows.take(pieces[start : start + _SLICE_PIECES], axis=0).sum(axis=0, dtype="f8")
+        numbers: list[float] = total.tolist()
+        return numbers
+
+
+class _Model:
+    """The tokenizer, and the vectors: all of them in memory once that pays off. Thread-safe."""
+
+    def __init__(self, package: Path) -> None:
+        # Importing wordllama itself would take longer than all the rest, as it imports what downloads and trains.
+        from tokenizers import Tokenizer  # noqa: PLC0415
+
+        self.tokenizer: Any = Tokenizer.from_file(str(package / TOKENIZER))
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        # This tokenizer takes a whole text for one word, and would keep the last 10,000 in each thread that embeds.
+        # The public way, `cache_capacity`, is for a tokenizer that is built anew, not for one that is loaded.
+        self.tokenizer.model._resize_cache(0)
+        self._vectors: _Rows | _Table = _Rows(package / WEIGHTS)
+        self._few = FEW_PIECES
+
+    @property
+    def is_whole(self) -> bool:
+        return isinstance(self._vectors, _Table)
+
+    def load_all(self) -> None:
+        with _loading.get():
+            if isinstance(self._vectors, _Rows):
+                self._vectors = self._vectors.table()
+
+    def sums(self, texts: list[list[int]]) -> Iterator[list[float]]:
+        """The sum of the vectors of each text's word pieces."""
+        if not self.is_whole:
+            self._few -= sum(map(len, texts))
+            if self._few < 0:
+                self.load_all()
+        return map(self._vectors.sum, texts)
+
+
+_loading = PerProcess(threading.Lock)
+_loaded: list[_Model] = []
 
 
 def _model() -> _Model:
@@ -112,24 +181,7 @@ def _model() -> _Model:
 
 
 def _load() -> _Model:
-    # Importing wordllama itself would take longer than all the rest, as it imports what downloads and trains models.
-    import numpy  # noqa: PLC0415 - it takes a tenth of a second
-    from tokenizers import Tokenizer  # noqa: PLC0415
-
-    package = _package()
-    tokenizer = Tokenizer.from_file(str(package / TOKENIZER))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    # This tokenizer takes a whole text for one word, and would keep the last 10,000 in each thread that embeds.
-    # The public way, `cache_capacity`, is for a tokenizer that is built anew, not for one that is loaded.
-    tokenizer.model._resize_cache(0)
-    with open(package / WEIGHTS, "rb") as file:
-        # https://huggingface.co/docs/safetensors has the format: a length, a header of this length, the numbers.
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))[TENSOR]
-        begin, end = header["data_offsets"]
-        numbers = numpy.fromfile(file, "<f2", (end - begin) // 2, offset=begin)
-    table = numbers.astype(numpy.float32).reshape(header["shape"])
-    return _Model(tokenizer, table)
+    return _Model(_package())
 
 
 def _package() -> Path:

@@ -53,8 +53,10 @@ def _sections() -> dict[str, list[str]]:
 
 def without_accents(word: str) -> str:
     """A Latin or Greek word without its accents; the marks of other scripts are parts of their letters."""
+    if word.isascii():
+        return word
     parts = unicodedata.normalize("NFD", word)
-    if word.isascii() or not _SCRIPTS_WITH_ACCENTS.search(parts):
+    if not _SCRIPTS_WITH_ACCENTS.search(parts):
         return word
     return "".join(part for part in parts if not unicodedata.combining(part))
 
@@ -62,7 +64,9 @@ def without_accents(word: str) -> str:
 def _spelled(meanings: dict[str, Meaning]) -> dict[str, Meaning]:
     """The same words, also without accents where that is no other word."""
     plain = {without_accents(word): meaning for word, meaning in reversed(meanings.items())}
-    return {word: meaning for word, meaning in plain.items() if word not in several("not without accents")} | meanings
+    for word in several("not without accents"):
+        plain.pop(word, None)
+    return plain | meanings
 
 
 _SECTIONS: Final = _sections()
@@ -122,6 +126,6 @@ def folded(word: str) -> str:
 
 
 PARTS: Final = frozenset(
-    folded(part) for lines in _SECTIONS.values() for line in lines for part in re.findall(r"[^\W_]+", line)
-) | frozenset(folded(part) for word in WORDS for part in re.findall(r"[^\W_]+", word))
+    map(folded, re.findall(r"[^\W_]+", " ".join([*(line for lines in _SECTIONS.values() for line in lines), *WORDS])))
+)
 """The words of the file, and the parts of those that have several."""
