@@ -35,6 +35,11 @@ class Nothing:
         ("Giovanni", "Giovani"),
         ("Yevgeny", "Evgeny"),
         ("Мария", "Марья"),
+        ("Ольга", "Olga"),
+        ("Yuri", "Юрий"),
+        ("Александр", "Alexander"),
+        ("Γιώργος", "Giorgos"),
+        ("Χρήστος", "Christos"),
     ],
 )
 def test_a_misspelled_name_is_like_the_right_one(right: str, wrong: str) -> None:
@@ -43,7 +48,7 @@ def test_a_misspelled_name_is_like_the_right_one(right: str, wrong: str) -> None
     assert any(not terms.lexemes.isdisjoint(word.alternatives) for word in words)
 
 
-@pytest.mark.parametrize("text", ["Jon and Jan", "ERR-1042", "2023", "NASA", "maya", "tea", "McX", "v2"])
+@pytest.mark.parametrize("text", ["Jon and Jan", "ERR-1042", "2023", "NASA", "maya", "tea", "McX", "v2", "Didn't"])
 def test_what_is_short_or_no_name_has_no_sound(text: str) -> None:
     assert not any(name.sound for name in names(text))
 

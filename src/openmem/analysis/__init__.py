@@ -12,7 +12,7 @@ from typing import Final
 from .languages import KNOWN as LANGUAGES
 from .terms import MAX_SPEAKERS, MemoryTerms, QueryWord, SpelledWord
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the words that an analysis finds in a memory. Whoever changes them adds one, and `Memory.reindex` follows."""
 
 __all__ = ["LANGUAGES", "MAX_SPEAKERS", "VERSION", "MemoryTerms", "QueryWord", "SpelledWord"]

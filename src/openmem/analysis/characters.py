@@ -29,8 +29,8 @@ _FIRST: Final = tuple(first for first, _ in _KINDS)
 
 _SCRIPTS: Final = (
     (0x0250, "latin"), (0x0370, ""), (0x0400, "greek"), (0x0530, "cyrillic"), (0x0590, "armenian"), (0x0600, "hebrew"),
-    (0x0780, "arabic"), (0x0900, ""), (0x0980, "devanagari"), (0x0B80, ""), (0x0C00, "tamil"), (0x1E00, ""),
-    (0x1F00, "latin"), (0x2000, "greek"),
+    (0x0780, "arabic"), (0x0900, ""), (0x0980, "devanagari"), (0x0A00, "bengali"), (0x0B80, ""),
+    (0x0C00, "tamil"), (0x10A0, ""), (0x1100, "georgian"), (0x1E00, ""), (0x1F00, "latin"), (0x2000, "greek"),
 )  # fmt: skip
 _ACCENTED: Final = frozenset({"latin", "greek", "cyrillic", "hebrew", "arabic", ""})
 # Letters whose accent is not an addition to another letter.
@@ -40,14 +40,15 @@ _REPLACED: Final = str.maketrans(
     | dict.fromkeys("أإآٱ", "ا")
     | dict.fromkeys("ىیئې", "ي")
     | dict.fromkeys("ةہھۀ", "ه")
-    | {"ک": "ك", "ؤ": "و", "ґ": "г", "ʼ": "'", "\u2019": "'", "\u0901": "\u0902"}
+    | {"ک": "ك", "ؤ": "و", "ґ": "г", "\u2019": "'", "\u0901": "\u0902"}
     | dict.fromkeys("\u0640\u093c")
 )
 _FRACTION: Final = re.compile(r"(?<=\d)[\u00bc-\u00be\u2150-\u215e]")
 _PERSIAN_SPACE: Final = re.compile(r"(?<=[\u0600-\u06ff])\u200c")
-_INVISIBLE: Final = dict.fromkeys(
+# What nobody sees is left out, and apostrophes that are letters in Unicode are those that are not.
+_REPLACED_FIRST: Final = dict.fromkeys(
     (0x00AD, *range(0x200C, 0x2010), *range(0x2060, 0x2065), *range(0xFE00, 0xFE10), 0xFEFF)
-)
+) | dict.fromkeys((0x02BB, 0x02BC, 0x05F3), "'")
 
 
 def normalized(text: str) -> str:
@@ -56,7 +57,7 @@ def normalized(text: str) -> str:
         return text
     # A fraction is not a part of the number before it, and the Persian space within words parts words.
     text = _FRACTION.sub(r" \g<0>", _PERSIAN_SPACE.sub(" ", text))
-    return unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
+    return unicodedata.normalize("NFKC", text.translate(_REPLACED_FIRST)).replace("l\u00b7l", "ll")
 
 
 def lowered(word: str) -> str:

@@ -7,7 +7,7 @@ from functools import cache
 from math import floor
 from typing import Final, NamedTuple
 
-from .stop_words import LANGUAGES, languages_by_word
+from .stop_words import LANGUAGES, languages_of_function_word
 
 UNSPACED: Final = ("ja", "km", "ko", "lo", "my", "th", "zh")
 KNOWN: Final = (*LANGUAGES, *UNSPACED)
@@ -18,7 +18,7 @@ _LETTERS: Final = {
     "ą": ("pl",), "ő": ("hu",), "ű": ("hu",), "ğ": ("tr",), "ı": ("tr",), "ş": ("tr", "ro"), "ș": ("ro",), "ț": ("ro",),
     "ă": ("ro",), "ø": ("da", "no"), "å": ("sv", "da", "no"), "ě": ("cs",), "ř": ("cs",), "ů": ("cs",), "œ": ("fr",),
     "ä": ("de", "sv", "fi"), "ö": ("de", "sv", "fi", "hu", "tr"), "ü": ("de", "tr", "hu"), "ê": ("fr", "pt"),
-    "è": ("fr", "it", "ca"),
+    "è": ("fr", "it", "ca"), "ј": ("sr",), "ђ": ("sr",), "љ": ("sr",), "њ": ("sr",), "ћ": ("sr",), "џ": ("sr",),
 }  # fmt: skip
 _ENDINGS: Final = {
     "en": "ing tion ness ed ly", "de": "ung ungen lich keit isch chen", "fr": "eux euse aient",
@@ -68,7 +68,7 @@ class Languages(NamedTuple):
 
 def evidence(lower: str, folded: str) -> tuple[Evidence, ...]:
     """What a word says about the language of its text."""
-    if (languages := languages_by_word().get(folded)) is not None:
+    if (languages := languages_of_function_word(lower, folded)) is not None:
         found = (Evidence(languages, 1 / len(languages), len(folded) > 1 or not folded.isascii()),)
         return (*found, Evidence(("en",), 1 / len(languages), False)) if folded in _ENGLISH else found
     if folded in _ENGLISH:

@@ -16,14 +16,35 @@ SHORTEST_NAME: Final = 4
 MARK: Final = "~"
 """What lexemes of sounds begin with, and no others."""
 
-_ASCII_NAME: Final = re.compile("(?<![A-Za-z])([A-Z][a-z]+)(?![A-Za-z])(?: (?=([A-Z])[A-Za-z]))?")
-_WORD: Final = re.compile(r"([^\W\d_]+)(?: (?=([^\W\d_])[^\W\d_]))?")
+_ASCII_NAME: Final = re.compile("(?<![A-Za-z])([A-Z][a-z]+)(?![A-Za-z]|'t)(?: (?=([A-Z])[A-Za-z]))?")
+_WORD: Final = re.compile(r"([^\W\d_]+)(?![^\W\d_]|['\u2019]t)(?: (?=([^\W\d_])[^\W\d_]))?")
 _INITIAL: Final = re.compile(r"(?<!\w)([^\W\d_])\.? ?(?=([^\W\d_])[^\W\d_]{2})")
 _INITIALS: Final = re.compile(r"(?<!\w)([^\W\d_])(\.?)([^\W\d_])(?!\w)")
-_SOUNDS: Final = (("ph", "f"), ("th", "t"), ("ck", "k"), ("sch", "s"), ("sh", "s"), ("kh", "k"), ("gh", "g"))
-_LETTERS: Final = str.maketrans("cqzwyj\u0451\u0439", "kksvii\u0435\u0438")
-_VOWELS: Final = frozenset("aeiou\u0430\u0435\u0438\u043e\u0443\u044b\u044d\u044e\u044fαεηιουω")
-_SILENT: Final = frozenset("h\u044a\u044c")
+_SOUNDS: Final = (
+    ("ph", "f"),
+    ("th", "t"),
+    ("ck", "k"),
+    ("sch", "s"),
+    ("sh", "s"),
+    ("kh", "k"),
+    ("gh", "g"),
+    ("x", "ks"),
+)
+_LETTERS: Final = str.maketrans("cqzwyj", "kksvii")
+# Greek and Cyrillic letters as they are written in Latin ones, so that "Ольга" sounds like "Olga".
+_LATIN: Final = str.maketrans(
+    dict(
+        zip(
+            "αβγδεζηικλμνορσςτυφωабвгдеёзийклмнопрстуфыэіїєґјљњћђ",
+            "avgdeziiklmnorsstyfoabvgdeezijklmnoprstufyeiiegjlncd",
+            strict=True,
+        )
+    )
+    | {"θ": "th", "ξ": "ks", "π": "p", "χ": "ch", "ψ": "ps", "ж": "zh", "х": "kh", "ц": "ts", "ч": "ch", "ш": "sh"}
+    | {"щ": "sh", "ю": "yu", "я": "ya", "ъ": "", "ь": "", "џ": "dz"}
+)
+_VOWELS: Final = frozenset("aeiou")
+_SILENT: Final = frozenset("h")
 _ENDINGS: Final = ("", "-", "-y")
 
 
@@ -101,6 +122,7 @@ _sounds: Final = Memo(_sound, 8_192)
 def _consonants(name: str) -> str:
     """The first letter, and the different consonants after it in alphabetical order: of typing errors, those that
     double, swap or leave out letters change few of them, and those of vowels none."""
+    name = name.translate(_LATIN) if not name.isascii() else name
     for letters, sound in _SOUNDS:
         name = name.replace(letters, sound)
     name = name.translate(_LETTERS)

@@ -11,13 +11,19 @@ from typing import Any, Final
 import snowballstemmer  # noqa: F401  (its stemmers are loaded with it)
 
 from .characters import folded, script
+from .irregular import regular
 
 LATIN: Final = {
     "en": "english", "es": "spanish", "de": "german", "fr": "french", "pt": "portuguese", "it": "italian",
     "nl": "dutch", "tr": "turkish", "pl": "polish", "sv": "swedish", "ro": "romanian", "cs": "czech", "hu": "hungarian",
-    "id": "indonesian", "da": "danish", "no": "norwegian", "fi": "finnish", "ca": "catalan",
+    "id": "indonesian", "da": "danish", "no": "norwegian", "fi": "finnish", "ca": "catalan", "sr": "serbian",
 }  # fmt: skip
 """Languages in Latin letters, and the names of their Snowball stemmers. A text's words tell which one it is."""
+
+_SHORTEST_GREEK: Final = 3
+
+CYRILLIC: Final = ("bg", "sr")
+"""Languages in Cyrillic letters of which words have stems beside the Russian ones."""
 
 LONGEST: Final = 40
 """Words of more letters have no stem but themselves."""
@@ -39,7 +45,10 @@ _BY_SCRIPT: Final = {
     "armenian": "armenian", "cyrillic": "russian", "devanagari": "hindi", "greek": "greek", "tamil": "tamil",
 }  # fmt: skip
 _SERBIAN: Final = frozenset("ђјљњћџ")
-_AS_RUSSIAN: Final = str.maketrans("іїєґў", "ииегу")
+_AS_RUSSIAN: Final = str.maketrans("іїєґўъ", "ииегуа")
+_NORDIC: Final = frozenset({"da", "no", "sv"})
+# The vowel that "cykel" has and "cyklar" has not, the article of "cykeln", and the letter that "sykler" has once.
+_SYNCOPE: Final = re.compile(r"([^aeiouy])\1?e([lr])n?\Z")
 _PLURALS: Final = re.compile(r"(?:[õã]es|oes)\Z")
 _ADJECTIVE: Final = re.compile(r"ic(?:s|al|ally)?\Z")
 _PARTICLES: Final = re.compile(
@@ -50,6 +59,12 @@ _AND: Final = re.compile(r"\Aو(?=..)")
 _ARTICLE: Final = re.compile(r"\A(?:[بكف]?ال|لل)(?=..)")
 _PREPOSITION: Final = re.compile(r"\A[بكفل](?=....)")
 _ENDING: Final = re.compile(r"(?:(?<=..)(?:ها|هما|هم|هن|نا|كم|ات|ان|ون|ين|يه|ه|ي|ك)|(?<=...)ا)\Z")
+_URDU_ENDING: Final = re.compile(r"(?<=..)(?:ياں|يں|وں|ے|ں)\Z")
+_URDU_VOWEL: Final = re.compile(r"(?<=..)[اه]\Z")
+_BENGALI_ENDING: Final = re.compile(r"(?<=..)(?:(?:গুলো|গুলি|টা|টি|খানা)(?:র|কে|তে)?|দের|দেরকে|য়ের|ের|য়ে|রা|কে|তে|র|ে|য়)\Z")
+_GEORGIAN_ENDING: Final = re.compile(r"(?<=..)(?:ებ)?(?:[აეოუ]?(?:სთან|დან|ში|ზე|ით|ის|ად|მა|ს|მ)|[აეიო])\Z")
+_GREEK_ENDING: Final = re.compile(r"(?<=...)(?:ουσ|[οηαε][σι]|ων|[αεηιοω])\Z")
+_BULGARIAN_ENDING: Final = re.compile(r"(?<=..)(?:[ое]ве(?:те)?|т[аео]|[ъя]т)\Z")
 _HEBREW_PREFIX: Final = re.compile(r"\A(?:[ושכ]?ה|[ושכמלבה])(?=..)")
 _HEBREW_ENDING: Final = re.compile(r"(?<=..)(?:ים|ות|יות|יה|[התיםן])\Z")
 
@@ -60,9 +75,14 @@ def stem(word: str, language: str) -> str:
     Args:
         word: in lower case, with or without its accents.
     """
+    if language == "en":
+        return _snowball(regular(word), "english")
     if language == "pt":
         word = _PLURALS.sub("ão", word)
-    return _snowball(word, LATIN[language])
+    found = _snowball(word, LATIN[language])
+    if language in _NORDIC:
+        return _SYNCOPE.sub(r"\1\2", found)
+    return found
 
 
 def other_stems(word: str) -> tuple[str, ...]:
@@ -78,7 +98,27 @@ def other_stems(word: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(_hebrew(word)))
     if of_script == "cyrillic":
         return (_snowball(word, "serbian" if _SERBIAN & set(word) else "russian", word.translate(_AS_RUSSIAN)),)
+    if of_script == "bengali":
+        return tuple(dict.fromkeys((word, _BENGALI_ENDING.sub("", word))))
+    if of_script == "georgian":
+        return (_GEORGIAN_ENDING.sub("", word),)
+    if of_script == "greek" and len(_snowball(word, "greek")) < _SHORTEST_GREEK < len(word):
+        return (_GREEK_ENDING.sub("", word),)
     return (_snowball(word, _BY_SCRIPT[of_script]) if of_script in _BY_SCRIPT else word,)
+
+
+def cyrillic_stem(word: str, language: str) -> str | None:
+    """The stem of a word in one of `CYRILLIC`: in Bulgarian without its article, in Serbian in Latin letters.
+
+    Args:
+        word: in lower case, without accents.
+    """
+    if script(word[0]) != "cyrillic":
+        return None
+    if language == "sr":
+        return _snowball(word, "serbian")
+    plain = _BULGARIAN_ENDING.sub("", word)
+    return other_stems(plain)[0] if plain != word else None
 
 
 def prefixes(word: str) -> tuple[str, ...]:
@@ -98,12 +138,15 @@ def suffixes(word: str, language: str) -> tuple[str, ...]:
 
 
 def derivations(word: str, stem: str) -> tuple[str, ...]:
-    """The English stems of what a word is derived from, or of what is derived from it: of "allergic" that of "allergy".
+    """The English stems of what a word is derived from, or of what is derived from it: of "allergic" that of "allergy";
+    of an irregular form that of the form itself, which memories have that an older version analysed.
 
     Args:
         word: in lower case, without accents.
         stem: its English stem.
     """
+    if regular(word) != word:
+        return (_snowball(word, "english"),)
     if stem.endswith("i"):
         return (stem[:-1],) if len(stem) > SHORTEST_ROOT else ()
     return (f"{stem}i",) if len(stem) >= SHORTEST_ROOT and _ADJECTIVE.search(word) else ()
@@ -136,7 +179,12 @@ def _arabic(word: str) -> Iterator[str]:
     """Without "and", the article, prepositions and endings: those after the last, and with what is left, once more."""
     word = _ARTICLE.sub("", _AND.sub("", word))
     for form in dict.fromkeys((word, _PREPOSITION.sub("", word))):
+        if form[-1] in "ےں":
+            yield _URDU_ENDING.sub("", form)
+            continue
         yield (stem := _ENDING.sub("", _ENDING.sub("", form)))
+        if len(form) == 3:
+            yield _URDU_VOWEL.sub("", form)
         if stem != form and stem.endswith("ت") and len(stem) > 2:
             yield stem[:-1]
 

@@ -122,7 +122,7 @@ _WORDS: Final = {
         ja ty on ona ono my vy oni me mi te ti ho mu ji nam nas vam vas jim jich muj moje meho moji tvuj svuj
         nase ten ta to tato toto tento a i nebo ale protoze ze aby jestli jako kdyz kdy kde kam proc co kdo koho
         komu cim ktery ktera ktere kolik jaky jaka jake v ve na do z od pro po pres pred pod nad pri za o u s se
-        k ke ne neni je jsou jsem jsi jsme byl byla bylo byly bude byt mam ma maji uz jen take velmi jeho jejich
+        k ke ne neni je jsou jsem jsi jsme byl byla bylo byly bude mam ma maji uz jen take velmi jeho jejich
         muze mohou musi budou kazdy kazda vsechny jiny jine jina
     """,
     "ro": """
@@ -138,7 +138,7 @@ _WORDS: Final = {
         kozott szerint altal ezen azon mely mindig kell lehet minden volna
     """,
     "tr": """
-        ben sen o biz siz onlar beni seni onu bana sana ona benim senin onun bizim sizin onlarin bu su bunlar ve
+        ben sen o biz siz onlar beni seni onu bana sana ona benim senin onun bizim sizin onlarin bu bunlar ve
         veya ya da de ama cunku ki eger gibi icin ile kadar gore sonra once mi mu midir ne nedir kim kimin kime
         nerede nereye nereden nasil neden niye hangi hangisi kac degil var yok bir her cok daha en olan olarak
         oldu olur idi ise hem sadece olabilir olmus tum butun bazi diger ayni bile
@@ -153,7 +153,7 @@ _WORDS: Final = {
         jo tu ell ella nosaltres vosaltres ells elles em et es ens us el la els les l un una uns unes de del
         dels d a al als i o pero ni que qui quin quina quins quines quan on com quant quanta per amb sense sobre
         entre des fins en meu meva meus teu teva seu seva nostre aquest aquesta aquests aquestes aquell aixo son
-        era eren va van ser soc ets ha han hi ho no si mes molt tambe ja
+        era eren va van ser soc ets ha han hi ho no si molt tambe ja
     """,
     "vi": """
         toi ban anh chi em ong ba no chung ta ho cua va hoac nhung vi neu thi la ma rang cho voi trong ngoai
@@ -189,6 +189,10 @@ _WORDS: Final = {
         tvoj svoj ovaj ova ovo taj ta to i ili ali a da ako kao kad kada gde gdje kuda zasto ko tko sta sto koga
         kome cime koji koja koje koliko ciji u na s sa k po za iz od do o kod bez pod nad izmedu kroz ne nije li
         je su sam si smo ste bio bila bilo bili biti ima vec samo vrlo se
+        ја ти он она оно ми ви они мене тебе њега њу нас вас њих му јој нам вам им мој моја моје моји твој свој
+        овај ова ово тај та то и или али а ако као кад када где куда зашто ко шта кога коме чији који која које
+        колико у на са за од до код без под над између кроз не није ли је су сам си смо сте био била било били
+        бити има већ само врло се
     """,
     "el": """
         εγω εσυ αυτοσ αυτη αυτο εμεισ εσεισ αυτοι αυτεσ με σε τον την το τουσ τισ τα μου σου του τησ μασ σασ ο η
@@ -232,14 +236,56 @@ _WORDS: Final = {
     """,
 }
 
+# Vietnamese has many words that only a tone tells from a function word; these are how function words are spelled.
+_VIETNAMESE: Final = """
+    tôi bạn anh chị em ông bà nó chúng ta họ của và hoặc nhưng những vì nếu thì là mà rằng cho với trong ngoài
+    trên dưới từ đến ở tại bằng về không chưa đã đang sẽ cũng rất này kia đó gì nào ai đâu khi sao bao nhiêu
+    nhiều mấy các một được bị có
+"""
+# Other words that differ from a function word by their accents only.
+_ACCENTED: Final = {
+    "da": "hår", "es": "té sé", "fr": "sûr sûre dû", "hu": "él fél lé", "it": "tè", "no": "hår", "pl": "zęby",
+    "pt": "pêlo", "sv": "år hår", "tr": "işe",
+}  # fmt: skip
+
 LANGUAGES: Final = tuple(_WORDS)
+
+
+def languages_of_function_word(lower: str, folded: str) -> tuple[str, ...] | None:
+    """The languages of which a word is a function word, None if of none. One that is written without accents may be any
+    that differs by its accents; one with accents is itself.
+
+    Args:
+        lower, folded: the word without case, with its accents and without.
+    """
+    known = languages_by_word().get(folded)
+    if known is None or lower == folded:
+        return known
+    if "vi" in known and lower not in _vietnamese():
+        known = tuple(code for code in known if code != "vi")
+    others = _accented().get(lower, ())
+    return tuple(code for code in known if code not in others) or None
+
+
+@cache
+def _vietnamese() -> frozenset[str]:
+    return frozenset(_VIETNAMESE.split())
+
+
+@cache
+def _accented() -> dict[str, tuple[str, ...]]:
+    return _by_word(_ACCENTED)
 
 
 @cache
 def languages_by_word() -> dict[str, tuple[str, ...]]:
-    """The languages of which a word is a function word."""
+    """The languages of which a word, as it is folded, is a function word."""
+    return _by_word(_WORDS)
+
+
+def _by_word(by_language: dict[str, str]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
-    for language, words in _WORDS.items():
+    for language, words in by_language.items():
         for word in words.split():
             found[word] = (*found.get(word, ()), language)
     return found

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Final, Literal, NamedTuple
 
 from .characters import MARKS, folded, kind, lowered, normalized, script
+from .chinese import SIMPLIFIED
 from .languages import Evidence, evidence, lead_of_english
 from .memo import LONGEST, Memo
 from .stems import other_stems, prefixes, stem, without_particle
@@ -17,20 +18,30 @@ from .stop_words import languages_by_word
 _JOINERS: Final = r"(?:[-_.@/:'&\\{}]|://|__|::|(?<=[0-9]),(?=[0-9]))"
 _ASCII_TOKEN: Final = re.compile(rf"[A-Za-z0-9]+(?:{_JOINERS.format('')}[A-Za-z0-9]+)*(?:\+\+|\#)?")
 _LETTER: Final = rf"(?:[^\W_]|[{MARKS}])"
-_JOINER: Final = _JOINERS.format(r"\u2010\u2011\u2019\u02bc")
+_JOINER: Final = _JOINERS.format(r"\u2010\u2011\u2019")
 _TOKEN: Final = re.compile(rf"{_LETTER}+(?:{_JOINER}{_LETTER}+)*(?:\+\+|\#)?")
 _SEPARATOR: Final = re.compile(rf"[^\w{MARKS}]|_")
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LETTERS_AND_DIGITS: Final = re.compile(r"([A-Za-z]+)([0-9]+)\Z|([0-9]+)([A-Za-z]{2,}|s)\Z")
-_GROUPS: Final = re.compile(r"[0-9]{1,3}(?:([.,])[0-9]{3})(?:\1[0-9]{3})*\Z")
-_NUMBER: Final = re.compile(r"v?([0-9]+(?:[.,][0-9]+)+)\Z")
+# Digits in groups, also as in India, and decimals after another mark.
+_GROUPS: Final = re.compile(
+    r"([0-9]{1,3}([.,'])[0-9]{3}(?:\2[0-9]{3})*|[0-9]{1,2}(?:(,)[0-9]{2})+,[0-9]{3})(?:(?!\2|\3)[.,]([0-9]+))?\Z"
+)
+_NUMBER: Final = re.compile(r"v?([0-9]+(?:[.,'][0-9]+)+)\Z")
 _TIME: Final = re.compile(r"0?([0-9]|1[0-9]|2[0-3])[.:]([0-5][0-9])(?:[ap]m)?\Z")
-_APOSTROPHES: Final = frozenset("'\u2019\u02bc")
+_APOSTROPHES: Final = frozenset("'\u2019")
+_CONTRACTION: Final = re.compile(
+    r"(?:[a-z]+n['\u2019]t|((?:i|you|he|she|it|we|they|who|that|there|what)(?=['\u2019][dms]\Z)|[a-z]+(?=['\u2019](?:re|ve|ll)\Z))"
+    r"['\u2019][a-z]+)\Z",
+    re.IGNORECASE,
+)
+_JOINED_NAME: Final = re.compile(r"(?:o['\u2019]|[A-Z]['\u2019](?=[^\W\d_a-z]))[^\W\d_]{2,}\Z")
 _DIGRAPHS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
 
 _GRAMMAR: Final = frozenset("的了是在我你他她它们們这這那哪吗嗎呢吧啊么麼什谁誰怎几幾和與与或与有没沒")
 _HIRAGANA: Final = re.compile(r"[\u3041-\u309f]")
-_KATAKANA: Final = {code: code + 0x60 for code in range(0x3041, 0x3097)}
+_ONE_SPELLING: Final = SIMPLIFIED | {code: code + 0x60 for code in range(0x3041, 0x3097)}
+"""Chinese in simplified characters, and Japanese in katakana."""
 _FUNCTION_WORDS: Final = """
     です ます でし まし した して いる いま すか から まで もの こと ある あり れる られ った てい のは のが いつ どこ
     何で 何が なに だれ 誰で どの どん せん はい
@@ -128,7 +139,7 @@ def _by_kind(text: str) -> Iterator[Word]:
 def _unspaced(characters: str, han: bool) -> Iterator[Word]:
     """Pairs of characters; of Chinese and Japanese single characters, too, which count less."""
     if len(characters) == 1:
-        yield Word(characters, characters, (characters.translate(_KATAKANA),))
+        yield Word(characters, characters, (characters.translate(_ONE_SPELLING),))
         return
     for at in range(len(characters) - 1):
         yield _gram(characters[at : at + 2], han)
@@ -144,7 +155,7 @@ def _gram(characters: str, han: bool) -> Word:
         weight = _weight(characters) if len(characters) > 1 else SINGLE_WEIGHT
         if len(characters) == 1 and (characters in _GRAMMAR or _HIRAGANA.match(characters)):
             weight = 0.0
-    return Word(characters, characters, (characters.translate(_KATAKANA),), weight)
+    return Word(characters, characters, (characters.translate(_ONE_SPELLING),), weight)
 
 
 def _weight(pair: str) -> float:
@@ -167,11 +178,16 @@ def _joined(text: str) -> Iterator[Word]:
         whole = folded(text)
         yield Word(whole, whole, (whole,))
         yield from (word._replace(weight=0.0) for part in parts for word in _word(part, 1.0))
+    elif len(parts) > 1 and (number := _NUMBER.match(folded(body))) is not None:
+        yield from _number(number[1], parts)
+    elif len(parts) == 2 and (contraction := _CONTRACTION.match(body)) is not None:
+        yield from _word(contraction[1] or "not", 1.0)
     elif len(parts) == 1 or all(one.isalnum() or one in _APOSTROPHES or not one.isprintable() for one in body):
+        if _JOINED_NAME.match(body):
+            yield from _joined_name(*parts)
+            return
         for part in parts:
             yield from _word(part, 1.0)
-    elif (number := _NUMBER.match(folded(body))) is not None:
-        yield from _number(number[1], parts)
     else:
         whole = folded(body).rpartition("://")[2]
         plain = "".join(map(folded, parts))
@@ -184,12 +200,24 @@ def _joined(text: str) -> Iterator[Word]:
             yield from _word(part, min(2 / 3, 2 / len(parts)))
 
 
+def _joined_name(letter: str, name: str) -> Iterator[Word]:
+    """A name such as "O'Brien", which is also written "OBrien" and "Obrien"."""
+    joined = stem(folded(letter + name), "en")
+    yield Word(lowered(letter), folded(letter), (folded(letter),), 0.0)
+    for word in _word(name, 1.0):
+        yield word._replace(lexemes=(*word.lexemes, joined))
+
+
 def _number(number: str, parts: list[str]) -> Iterator[Word]:
     """A number with its groups or decimals, or a version and the versions that it belongs to."""
-    group = number.replace(",", "").replace(".", "") if _GROUPS.match(number) else None
-    spelled = number.replace(",", ".")
-    lexemes = (spelled,) if group is None else (group, spelled)
-    yield Word(number, number, tuple(dict.fromkeys((*lexemes, *_time(spelled)))))
+    lexemes: tuple[str, ...] = ()
+    if (groups := _GROUPS.match(number)) is not None:
+        digits = re.sub(r"\D", "", groups[1])
+        lexemes = (f"{digits}.{groups[4]}" if groups[4] else digits,)
+        if groups[4]:
+            yield Word(digits, digits, (digits,), 0.0)
+    spelled = re.sub(r"[,']", ".", number)
+    yield Word(number, number, tuple(dict.fromkeys((*lexemes, spelled, *_time(spelled)))))
     pieces = spelled.split(".")
     if len(pieces) <= 4:
         for count in range(2, len(pieces)):

@@ -12,8 +12,18 @@ from typing import Final
 from .languages import Languages, languages_of
 from .memo import Memo
 from .names import Sound, like_initials, names
-from .stems import COMPOUNDING, LATIN, SHORTEST_COMPOUND, derivations, prefixes, stem, suffixes
-from .stop_words import languages_by_word
+from .stems import (
+    COMPOUNDING,
+    CYRILLIC,
+    LATIN,
+    SHORTEST_COMPOUND,
+    cyrillic_stem,
+    derivations,
+    prefixes,
+    stem,
+    suffixes,
+)
+from .stop_words import languages_by_word, languages_of_function_word
 from .terms import QueryWord
 from .tokens import Token, Word, token_of, token_texts, tokens
 
@@ -40,7 +50,7 @@ NOUNS_IN_CAPITALS: Final = "de"
 """The language in which a capital letter does not tell names from other words."""
 
 _ENGLISH: Final = ("en",)
-_ALL: Final = tuple(LATIN)
+_ALL: Final = (*LATIN, *CYRILLIC)
 
 
 def memory_lexemes(text: str, language: str | None = None) -> set[str]:
@@ -55,12 +65,12 @@ def memory_lexemes(text: str, language: str | None = None) -> set[str]:
     lexemes: set[str] = set()
     spoken = (*_ENGLISH, *codes)
     for name in names(text):
-        if not _is_function_word_of(name.word, spoken):
+        if not _may_be_function_word(name.word, spoken):
             if name.initials:
                 lexemes.add(name.initials)
             if NOUNS_IN_CAPITALS not in codes and (sound := name.sound):
                 lexemes.add(sound.lexeme)
-    if codes in ((), _ENGLISH):
+    if codes == _ENGLISH or (not codes and text.isascii()):
         lexemes.update(*[token.english for token in found])
         return lexemes
     for token in found:
@@ -96,7 +106,10 @@ def query_words(text: str, language: str | None = None) -> list[QueryWord]:
                     if weight > weights.get(lexemes, -1.0):
                         weights[lexemes] = weight
         return list(map(QueryWord, weights, weights.values()))
-    read_as = codes or (_ALL if len(found) <= SHORT_QUERY else _ENGLISH)
+    short = len(found) <= SHORT_QUERY and not any(one.function_word for token in found for one in token.evidence)
+    if short and (not codes or text.isascii()) and language is None:
+        codes = tuple(dict.fromkeys((*codes, *_ALL)))
+    read_as = codes or _ENGLISH
     for word in [word for token in found for word in token.words if word.weight]:
         factor = 1.0
         if _is_function_word(word, codes or _ENGLISH):
@@ -158,11 +171,13 @@ def _languages(found: list[Token], language: str | None) -> Languages:
 
 
 def _is_function_word(word: Word, codes: tuple[str, ...]) -> bool:
-    return bool(word.letters) and _is_function_word_of(word.folded, codes)
-
-
-def _is_function_word_of(folded: str, codes: tuple[str, ...]) -> bool:
     """Whether a word is a function word of one of these languages."""
+    known = languages_of_function_word(word.lower, word.folded) if word.letters else None
+    return known is not None and any(code in known for code in codes)
+
+
+def _may_be_function_word(folded: str, codes: tuple[str, ...]) -> bool:
+    """Whether a word of which the accents are not known may be one."""
     known = languages_by_word().get(folded)
     return known is not None and any(code in known for code in codes)
 
@@ -179,8 +194,17 @@ def _is_name(text: str, found: list[Token], codes: tuple[str, ...]) -> bool:
 
 def _stems(word: Word, codes: tuple[str, ...]) -> tuple[str, ...]:
     """The lexemes of a word in a text that may be in any of these languages."""
-    if word.letters != "latin" or codes == _ENGLISH:
+    if codes == _ENGLISH or not word.letters:
         return word.lexemes
+    if word.letters == "other":
+        return tuple(
+            dict.fromkeys(
+                (
+                    *word.lexemes,
+                    *[one for code in CYRILLIC if code in codes and (one := cyrillic_stem(word.folded, code))],
+                )
+            )
+        )
     spellings = (word.lower,) if word.lower == word.folded else (word.lower, word.folded)
     stems = [stem(spelling, code) for code in codes if code in LATIN for spelling in spellings]
     return tuple(dict.fromkeys((*word.lexemes, *stems)))
