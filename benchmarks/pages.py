@@ -1,9 +1,10 @@
 """The memory browser: how fast pages are, and whether large stores are as fast as small ones.
 
-Two stores on one PostgreSQL: one with a user of `FEW` memories and `FEW` other users, one with a user of
-``--memories`` and ``--users`` others. Each page is asked for over HTTP on loopback, the two stores taking turns; the
-column ``ratio`` is the median of the ratios of such pairs. With ``--browser`` a Chromium tells, too, when it first
-painted the page of memories.
+Two stores on one PostgreSQL: one with a user of `FEW_MEMORIES` and `FEW_USERS` other users, one with a user of
+``--memories`` and ``--users`` others. So many are in the small one that each list fills a page in both: a page shows as
+much of one as of the other. Each page is asked for over HTTP on loopback, the two stores taking turns; the column
+``ratio`` is the median of the ratios of such pairs. With ``--browser`` a Chromium tells, too, when it first painted the
+page of memories, and an empty page of the same server: no page can be faster than that one.
 
     python -m benchmarks.pages [--memories 50000] [--users 1000] [--rounds 30] [--browser]
 """
@@ -16,21 +17,32 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote_plus
 
 import httpx
 import psycopg
+from fastapi import FastAPI
 from rich.console import Console
 from rich.table import Table
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
 
 from openmem import Memory
-from openmem.server import OmpServerConfig
+from openmem.server import OmpServerConfig, create_app
 from tests.browser.chromium import launched, missing
 from tests.browser.tabs import Look, tab
 from tests.server.harness import running
 from tests.servers import Server
 
-FEW: Final = 100
+from .datasets import invented
+
+FEW_MEMORIES: Final = 1_000
+FEW_USERS: Final = 100
+CHANGED: Final = 60
+"""Memories that are changed after they were stored."""
 BATCH: Final = 1_000
+EMPTY: Final = "<!doctype html><html lang=en><title>Empty</title><p>Nothing."
 FIRST_PAINT: Final = (
     "new Promise(resolve => new PerformanceObserver(found => resolve(found.getEntries()[0].startTime))"
     ".observe({type: 'paint', buffered: true}))"
@@ -39,13 +51,19 @@ SMALL, LARGE = "small", "large"
 PAGES: Final = (
     ("memories", "/ui/memories?user_id={user}"),
     ("memories, oldest first", "/ui/memories?user_id={user}&order=oldest"),
-    ("memories, of a scope", "/ui/memories?user_id={user}&scope=s7/**"),
-    ("memories, of a tag", "/ui/memories?user_id={user}&tags=t3"),
+    ("memories, last changed first", "/ui/memories?user_id={user}&order=updated"),
+    ("memories, one scope of 20", "/ui/memories?user_id={user}&scope=s7/**"),
+    ("memories, one tag of 10", "/ui/memories?user_id={user}&tags=t3"),
     ("memory", "/ui/memory?user_id={user}&id={id}"),
+    ("audit of a memory", "/ui/memory_audit?user_id={user}&id={id}"),
     ("edit", "/ui/edit?user_id={user}&id={id}"),
-    ("search", "/ui/search?user_id={user}&q=where+did+Maya+go"),
+    ("search", "/ui/search?user_id={user}&q={question}"),
+    ("overview, by scope", "/ui/facets?user_id={user}"),
+    ("overview, by tag", "/ui/facets?user_id={user}&by=tag"),
+    ("pictures", "/ui/pictures?user_id={user}"),
+    ("audit", "/ui/audit?user_id={user}"),
     ("users", "/ui/users"),
-    ("users, by prefix", "/ui/users?prefix=user+9"),
+    ("users, by prefix", "/ui/users?prefix=user+00"),
 )
 
 
@@ -61,12 +79,13 @@ class Store:
 def fill(server: Server, memories: int, users: int, user: str) -> Store:
     """A store with a user of so many memories, and so many users of one each."""
     url = server.create_database()
+    texts = [memory.content for memory in invented().memories]
     with Memory(url=url, embedder="hashing") as memory:
         for begin in range(0, memories, BATCH):
             memory.add_many(
                 [
                     {
-                        "content": f"On day {n} Maya went to place {n % 977} with person {n % 311}",
+                        "content": f"{texts[n % len(texts)]} ({n})",
                         "user_id": user,
                         "scope": f"s{n % 20}/p{n % 200}",
                         "tags": [f"t{n % 10}"],
@@ -74,8 +93,10 @@ def fill(server: Server, memories: int, users: int, user: str) -> Store:
                     for n in range(begin, min(begin + BATCH, memories))
                 ]
             )
-        memory.add_many([{"content": f"note {n}", "user_id": f"user {n}"} for n in range(users)])
-        [first, *_] = memory.list(user, limit=1)
+        memory.add_many([{"content": f"note {n}", "user_id": f"user {n:04}"} for n in range(users)])
+        first, *others = memory.list(user, limit=CHANGED)
+        for other in others:
+            memory.update(other.id, confidence=0.5)
     # As autovacuum does, which these servers do not have.
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE)")
@@ -92,8 +113,9 @@ def milliseconds(client: httpx.Client, address: str) -> float:
 def compare(clients: Sequence[httpx.Client], stores: Sequence[Store], rounds: int) -> Table:
     """A row for each page: medians of both stores, and the median ratio."""
     table = Table("page", "small, ms", "large, ms", "ratio", title=f"{rounds} rounds, medians")
+    question = quote_plus(invented().questions[0].text)
     for name, pattern in PAGES:
-        addresses = [pattern.format(user=store.user, id=store.id) for store in stores]
+        addresses = [pattern.format(user=store.user, id=store.id, question=question) for store in stores]
         for client, address in zip(clients, addresses, strict=True):
             milliseconds(client, address)
         pairs = [
@@ -107,18 +129,34 @@ def compare(clients: Sequence[httpx.Client], stores: Sequence[Store], rounds: in
 
 
 def first_paint(addresses: Sequence[tuple[str, Store]], rounds: int) -> Table:
-    """When Chromium first painted the page of memories, from the click on."""
-    table = Table("store", "first paint, ms", title="page of memories in Chromium, medians")
+    """When Chromium first painted a page, from the click on."""
+    table = Table("page", "first paint, ms", "at best, ms", title=f"in Chromium, {rounds} rounds, medians")
+    pages = [("an empty one", addresses[0][0], "/empty")] + [
+        (f"memories, {store.user} store", url, f"/ui/memories?user_id={store.user}") for url, store in addresses
+    ]
+    paints: dict[str, list[float]] = {name: [] for name, _, _ in pages}
     with launched() as browser:
-        for url, store in addresses:
-            paints: list[float] = []
-            for _ in range(rounds):
+        for _ in range(rounds):
+            for name, url, path in pages:
                 with tab(browser, Look(), url) as seen:
                     seen.open("/ui/users")
-                    seen.open(f"/ui/memories?user_id={store.user}")
-                    paints.append(seen.page.evaluate(FIRST_PAINT))
-            table.add_row(store.user, f"{statistics.median(paints):.0f}")
+                    seen.open(path)
+                    paints[name].append(seen.page.evaluate(FIRST_PAINT))
+    for name, times in paints.items():
+        table.add_row(name, f"{statistics.median(times):.0f}", f"{min(times):.0f}")
     return table
+
+
+async def empty(request: Request) -> HTMLResponse:
+    """A page of nothing."""
+    return HTMLResponse(EMPTY)
+
+
+def served(config: OmpServerConfig) -> FastAPI:
+    """A server with an empty page."""
+    app = create_app(config)
+    app.router.routes.insert(0, Route("/empty", empty))
+    return app
 
 
 def main() -> None:
@@ -132,12 +170,13 @@ def main() -> None:
     server = Server()
     server.start()
     try:
-        stores = [fill(server, FEW, FEW, SMALL), fill(server, options.memories, options.users, LARGE)]
+        stores = [fill(server, FEW_MEMORIES, FEW_USERS, SMALL), fill(server, options.memories, options.users, LARGE)]
         configs = [
             OmpServerConfig(settings={"url": store.url, "embedder": "hashing"}, ui=True, loopback_only=True)
             for store in stores
         ]
-        with running(configs[0]) as small, running(configs[1]) as large:
+        small_app, large_app = map(served, configs)
+        with running(configs[0], small_app) as small, running(configs[1], large_app) as large:
             with small.client() as first, large.client() as second:
                 console.print(compare([first, second], stores, options.rounds))
             reason = missing()

@@ -82,9 +82,9 @@ def test_the_next_page_of_a_list(site: Site, look: Look, user: str) -> None:
     site.memory.add_many([{"content": f"note {number}", "user_id": user} for number in range(50)])
     with site.tab(look) as seen:
         open_memories(seen, user)
-        texts = seen.page.locator("li.memory .text").all_inner_texts()
+        texts = seen.page.locator("li.memory .text").all_text_contents()
         seen.follow("Next page")
-        texts += seen.page.locator("li.memory .text").all_inner_texts()
+        texts += seen.page.locator("li.memory .text").all_text_contents()
         assert len(texts) == len(set(texts)) == 68
         seen.follow("First page")
         assert seen.page.locator("li.memory").count() == 50

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 import pytest
 
 from openmem import Memory
+from openmem.embedders.hashing import HashingEmbedder
+from openmem.server import OmpServerConfig
 from openmem.server.keys import KeysFile
 
-from ..server.harness import Running
+from ..server.harness import Running, running
 from .pages import Element, parsed, post, sign_in
 from .test_memories import HOSTILE, fields_of, links, shown
 
@@ -68,6 +72,33 @@ def test_filters_and_the_prompt(browser: httpx.Client, memory: Memory, searched:
     assert f"{block.token_count} of 60 tokens" in page.text
     # The form says what was asked, so that sending it again asks the same.
     assert shown(parsed(browser.get("/ui/search", params=fields_of(page.one("form", role="search"))))) == shown(page)
+
+
+class InPairs:
+    """An embedder that answers two queries at once, and none alone."""
+
+    def __init__(self) -> None:
+        self._hashing = HashingEmbedder()
+        self._pair = asyncio.Barrier(2)
+        self.model, self.dim = self._hashing.model, self._hashing.dim
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        return self._hashing.embed(texts)
+
+    def embed_query(self, text: str) -> Sequence[float]:
+        return self.embed([text])[0]
+
+    async def aembed_query(self, text: str) -> Sequence[float]:
+        await asyncio.wait_for(self._pair.wait(), 20)
+        return self.embed_query(text)
+
+
+def test_results_and_prompt_are_searched_for_at_once(settings: dict[str, object], searched: str) -> None:
+    config = OmpServerConfig(settings={**settings, "embedder": InPairs()}, ui=True, loopback_only=True)
+    with running(config) as server, server.client() as client:
+        page = parsed(client.get("/ui/search", params={"user_id": searched, "q": "Porto"}))
+    assert "Porto" in shown(page)[0]
+    assert "Porto" in page.one("pre", aria_labelledby="prompt").text
 
 
 def test_nothing_found_is_not_an_error(browser: httpx.Client) -> None:

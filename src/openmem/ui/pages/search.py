@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from ...drivers.tasks import task_group
 from ...errors import InvalidRequestError, OMPError
 from ...models import ContextBlock, SearchResults
 from ...operations import Context, Search
@@ -38,8 +39,10 @@ async def show(visit: Visit) -> Response:
             op = visit.query.operation(SEARCH, visit.zone, **(_EXPLAIN if features.explanations else {}))
             assert isinstance(op, Search)
             context = Context(**op.model_dump(exclude=_OF_SEARCH_ONLY), token_budget=_budget(budget))
-            results = await visit.run(op)
-            block = await visit.run(context)
+            # Both search, so that a user of many memories would wait twice as long for one after the other.
+            async with task_group() as group:
+                searching, building = group.create_task(visit.run(op)), group.create_task(visit.run(context))
+            results, block = searching.result(), building.result()
             examples = examples_of(visit, op, context)
         except InvalidRequestError as wrong:
             error, results = wrong, None
