@@ -214,6 +214,13 @@ def test_a_turn_that_is_too_long_or_odd_does_not_stop_those_behind_it(clients: M
     assert "".join(text for key, text in sorted(stored.items()) if (key or "").startswith("long")) == long
     assert set(stored) == {"long", *(f"long#{number}" for number in range(2, len(stored) - 1)), "odd", "e3"}
     assert stored["odd"] == "no\ufffd eggs \ufffd"
+    for _ in range(2):
+        asyncio.run(
+            service.add_events_to_memory(
+                app_name=APP, user_id=user, events=[event("e4", "fine")], session_id="';\0--" + "/*" * 300
+            )
+        )
+    assert clients.blocking().count(user) == len(stored) + 1
     for query in ("", " ", "eggs \ud800\0"):
         asyncio.run(service.search_memory(app_name=APP, user_id=user, query=query))
 

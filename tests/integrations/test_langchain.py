@@ -13,13 +13,14 @@ import pytest
 pytest.importorskip("langchain")
 
 from langchain.agents import create_agent
+from langchain.agents.middleware import ToolRetryMiddleware
 from langchain_core.language_models import GenericFakeChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import Runnable
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import Field
 
-from openmem import AsyncMemory, InvalidRequestError, Memory, NotFoundError, ProviderError
+from openmem import AsyncMemory, InvalidRequestError, Memory, MemoryRecord, NotFoundError, ProviderError
 from openmem.delimited import NOTICE
 from openmem.integrations import AnyClient, MemoryClients
 from openmem.integrations.langchain import MemoryMiddleware, OpenmemRetriever, memory_tools
@@ -131,6 +132,44 @@ def test_a_conversation_asks_anew_and_stores_none_of_it(clients: MemoryClients, 
     assert [NOTICE in text for text in script.texts()] == [False, True, False]
     assert "cello" in script.texts()[1]
     assert NOTICE not in str(list(saver.list({"configurable": {"thread_id": "1"}})))
+
+
+@pytest.mark.parametrize("mode", ["updates", "values", "messages", "debug"])
+def test_streams_do_not_show_what_is_remembered(clients: MemoryClients, user: str, mode: Any) -> None:
+    clients.blocking().add(content=EGGS, user_id=user)
+    script = Script()
+    asked = {"messages": [("user", QUESTION)]}
+    streamed = list(agent_of(script, clients).stream(asked, context=Run(user), stream_mode=mode))
+    assert EGGS in script.texts()[0]
+    assert EGGS not in str(streamed)
+
+
+@MODES
+def test_a_tool_that_is_tried_again_stores_once(
+    clients: MemoryClients, user: str, suspends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = clients.blocking().add(content="Maya eats eggs", user_id=user)
+    lost: list[MemoryRecord] = []
+
+    def losing(answer: Any) -> Any:
+        if isinstance(answer, MemoryRecord) and not lost:
+            lost.append(answer)
+            raise ProviderError("the answer was lost")
+        return answer
+
+    async def alosing(op: Any, **options: Any) -> Any:
+        return losing(await arun(op, **options))
+
+    arun, blocks = clients.arun, clients.run
+    monkeypatch.setattr(clients, "arun", alosing)
+    monkeypatch.setattr(clients, "run", lambda op, **options: losing(blocks(op, **options)))
+    script = Script(call("remember", fact=EGGS, replaces=old.id), call("remember", fact=EGGS))
+    retrying: list[Any] = [MemoryMiddleware(clients, user), ToolRetryMiddleware(max_retries=1, initial_delay=0)]
+    agent = create_agent(script, middleware=retrying)
+    run(agent, "I am vegan", None, suspends=suspends)
+    latest, first, _ = clients.blocking().list(user)
+    assert [record.id for record in lost] == [first.id]
+    assert script.results() == [f"Remembered as [{record.id}]." for record in (first, latest)]
 
 
 def test_a_fact_is_replaced_and_forgotten(clients: MemoryClients, user: str) -> None:

@@ -158,7 +158,7 @@ def test_wrong_arguments_are_refused_at_once(clients: MemoryClients) -> None:
 def test_texts_that_are_long_odd_or_empty(clients: MemoryClients, user: str) -> None:
     block = OpenmemBlock(client=clients, user_id=user)
     said = [ChatMessage(role="user", content=text) for text in ("x " * 40_000, "no\0 eggs \ud800", " ", EGGS)]
-    asyncio.run(block.aput(said))
+    asyncio.run(block.aput(said, session_id="';\0--"))
     stored = [record.content for record in clients.blocking().list(user)]
     assert len(stored) == 4
     assert {EGGS, "no\ufffd eggs \ufffd"} < set(stored)

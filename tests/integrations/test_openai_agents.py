@@ -129,6 +129,10 @@ def test_the_model_is_told_what_it_asked_wrongly(clients: MemoryClients, user: s
     asyncio.run(blank.say("hi", user))
     assert ["content" in text for text in blank.results()] == [True]
 
+    broken = Conversation(clients, [function_call("remember", "{no JSON", call_id="1")])
+    asyncio.run(broken.say("hi", user))
+    assert ["Invalid JSON" in text for text in broken.results()] == [True]
+
 
 def test_memories_are_read_once_a_run(clients: MemoryClients, user: str) -> None:
     clients.blocking().add(content=EGGS, user_id=user)

@@ -130,6 +130,14 @@ def test_a_fact_is_replaced_and_forgotten(clients: MemoryClients, user: str) -> 
     assert len(memory.list(user)) == 2, "nothing was deleted"
 
 
+def test_a_call_of_a_tool_that_is_made_again_stores_once(clients: MemoryClients, user: str) -> None:
+    again = ModelResponse(parts=[ToolCallPart("remember", {"fact": EGGS}, tool_call_id="1")])
+    script = Script(again, again, call("remember", fact=EGGS))
+    agent_of(script, clients).run_sync("I am vegan", deps=Deps(user))
+    latest, first = clients.blocking().list(user)
+    assert script.results() == [f"Remembered as [{record.id}]." for record in (first, first, latest)]
+
+
 def test_a_memory_of_somebody_else_is_not_forgotten(clients: MemoryClients, user: str) -> None:
     other = clients.blocking().add(content=EGGS, user_id=f"{user}-other")
     script = Script(call("forget", memory_id=other.id))

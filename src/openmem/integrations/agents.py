@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Final, Generic, TypeVar
 
 from ..access import Grants
 from ..delimited import Note, delimit_notes
-from ..errors import ConflictError, InvalidRequestError, NotFoundError, ScopeDeniedError
+from ..errors import ConflictError, InvalidRequestError, NotFoundError, ScopeDeniedError, UnsupportedCapabilityError
 from ..models import ContextBlock, MemoryRecord, MemorySource, SearchResults
 from ..operations import Add, Context, Count, Get, Operation, Search, Update
+from ..ports import run_blocking
 from ..providers.base import no_such_memory
 from .clients import AnyClient, Runner, runner_of
+from .performing import Perform, blocking
 from .rules import RECALL_TOKENS, OnError, as_query, checked_on_error, reading
 
 R = TypeVar("R")
@@ -34,7 +38,7 @@ RECALL: Final = (
 FORGET: Final = "Stop using a memory that is wrong or that the user wants forgotten, by its id."
 NOTHING: Final = "Nothing is remembered that bears on this."
 MOST_RUNS: Final = 1_000
-"""Whose texts `OncePerRun` keeps at a time."""
+"""Whose texts `Recent` keeps at a time."""
 
 CAUSED_BY_MODEL: Final = (InvalidRequestError, NotFoundError, ConflictError, ScopeDeniedError)
 """What the arguments of a tool may bring about. The model is told of it; every other error is raised."""
@@ -47,11 +51,13 @@ class Act(Generic[R]):
     Attributes:
         op: what to do.
         tell: what to tell the model of the result.
+        key: as the `idempotency_key` of `openmem.Memory.add`, where the framework may make the call again.
         about: reads the memory that the model named, which must be in the agent's scope.
     """
 
     op: Operation[R]
     tell: Callable[[R], str]
+    key: str | None = None
     about: Get | None = None
 
 
@@ -101,20 +107,22 @@ class AgentMemory:
         Raises:
             OMPError: the backend failed, and `on_error` is ``raise``; or the arguments are wrong.
         """
-        if query is not None:
-            with reading(self.on_error, "reading the context"):
-                return self.shown(self.runner.run(self.context_of(query, user_id)))
-        return ""
+        return run_blocking(self._recollected(query, user_id, blocking(self.runner)))
 
     async def arecollect(self, query: str | None, user_id: str) -> str:
         """`recollect` as a coroutine."""
-        if query is not None:
-            with reading(self.on_error, "reading the context"):
-                return self.shown(await self.runner.arun(self.context_of(query, user_id)))
-        return ""
+        return await self._recollected(query, user_id, self.runner.arun)
 
-    def remember(self, user_id: str, fact: str, replaces: str | None = None) -> Act[MemoryRecord]:
+    def remember(
+        self, user_id: str, fact: str, replaces: str | None = None, *, call: str | None = None
+    ) -> Act[MemoryRecord]:
         """The tool that stores a fact.
+
+        Args:
+            user_id: whose memory.
+            fact: what to remember.
+            replaces: id of the memory that it replaces.
+            call: which call of the tool this is, if the framework says so and may make it again. It stores a fact once.
 
         Raises:
             InvalidRequestError: the fact is blank or too long, or an argument is invalid.
@@ -126,7 +134,8 @@ class AgentMemory:
             supersedes=[replaces] if replaces else None,
             source=MemorySource(app=self.app, type="explicit"),
         )
-        return Act(op, lambda record: f"Remembered as [{record.id}].", self._named(user_id, replaces))
+        key = None if call is None else _hashed(call, replaces or "", fact)
+        return Act(op, lambda record: f"Remembered as [{record.id}].", key, self._named(user_id, replaces))
 
     def recall(self, user_id: str, query: str) -> Act[SearchResults]:
         """The tool that searches.
@@ -148,7 +157,7 @@ class AgentMemory:
             InvalidRequestError: an argument is invalid.
         """
         op = Update(id=memory_id, user_id=user_id, valid_to=datetime.now(UTC))
-        return Act(op, lambda record: f"[{record.id}] is not used any more.", self._named(user_id, memory_id))
+        return Act(op, lambda record: f"[{record.id}] is not used any more.", about=self._named(user_id, memory_id))
 
     def perform(self, make: Callable[[], Act[R]]) -> str:
         """Make a call of a tool, perform it, and return what the model is told, also of what it asked wrongly.
@@ -156,21 +165,24 @@ class AgentMemory:
         Raises:
             OMPError: the backend failed.
         """
-        try:
-            act = make()
-            if act.about is not None:
-                self._check_scope_of(self.runner.run(act.about))
-            return act.tell(self.runner.run(act.op))
-        except CAUSED_BY_MODEL as error:
-            return error.message
+        return run_blocking(self._performed(make, blocking(self.runner)))
 
     async def aperform(self, make: Callable[[], Act[R]]) -> str:
         """`perform` as a coroutine."""
+        return await self._performed(make, self.runner.arun)
+
+    async def _recollected(self, query: str | None, user_id: str, perform: Perform) -> str:
+        if query is not None:
+            with reading(self.on_error, "reading the context"):
+                return self.shown(await perform(self.context_of(query, user_id)))
+        return ""
+
+    async def _performed(self, make: Callable[[], Act[R]], perform: Perform) -> str:
         try:
             act = make()
             if act.about is not None:
-                self._check_scope_of(await self.runner.arun(act.about))
-            return act.tell(await self.runner.arun(act.op))
+                self._check_scope_of(await perform(act.about))
+            return act.tell(await _perform_once(act, perform))
         except CAUSED_BY_MODEL as error:
             return error.message
 
@@ -190,15 +202,46 @@ class AgentMemory:
             raise no_such_memory(record.id)
 
 
+def _hashed(*texts: str) -> str:
+    return sha256("\n".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+async def _perform_once(act: Act[R], perform: Perform) -> R:
+    """Perform a call of a tool, once if the backend remembers keys."""
+    if act.key is not None:
+        with suppress(UnsupportedCapabilityError):
+            return await perform(act.op, idempotency_key=act.key)
+    return await perform(act.op)
+
+
+class Recent:
+    """What runs have read, until a thousand others have begun. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._texts: OrderedDict[object, str] = OrderedDict()
+
+    def find(self, run: object) -> str | None:
+        """What a run has read; None if it has read nothing yet, or is forgotten."""
+        return self._texts.get(run)
+
+    def keep(self, run: object, text: str) -> None:
+        """Keep what a run has read."""
+        self._texts.pop(run, None)
+        self._texts[run] = text
+        while len(self._texts) > MOST_RUNS:
+            with suppress(KeyError):  # Another thread has done so.
+                self._texts.popitem(last=False)
+
+
 class OncePerRun:
     """Reads what bears on the latest text of the user when a run begins.
 
-    For frameworks that ask at each call of a model. What a run has read is kept until a thousand others have begun.
+    For frameworks that ask at each call of a model, and do not say which run it is.
     """
 
     def __init__(self, memory: AgentMemory) -> None:
         self._memory = memory
-        self._recent: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._recent = Recent()
 
     async def arecollect(self, query: str | None, user_id: str, *, has_begun: bool) -> str:
         """`AgentMemory.arecollect`, or what the run has read already.
@@ -210,11 +253,8 @@ class OncePerRun:
         """
         if query is None:
             return ""
-        found = self._recent.get((user_id, query)) if has_begun else None
+        found = self._recent.find((user_id, query)) if has_begun else None
         if found is None:
             found = await self._memory.arecollect(query, user_id)
-            self._recent[user_id, query] = found
-            self._recent.move_to_end((user_id, query))
-            if len(self._recent) > MOST_RUNS:
-                self._recent.popitem(last=False)
+            self._recent.keep((user_id, query), found)
         return found

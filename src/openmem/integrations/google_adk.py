@@ -25,7 +25,7 @@ from ..errors import InvalidRequestError, NotFoundError
 from ..models import MemoryRecord, MemorySource
 from ..operations import Add, Context, DeleteMany, GetByKey, List, Put, Search
 from .clients import AnyClient, MemoryClients, runner_of
-from .rules import RECALL_TOKENS, as_query, turn_as_contents, within_budget
+from .rules import RECALL_TOKENS, as_query, as_reference, turn_as_contents, within_budget
 from .segments import encoded
 
 require_extra("OpenmemMemoryService", "google-adk", ("google.adk",))
@@ -92,6 +92,7 @@ class OpenmemMemoryService(BaseMemoryService):
         custom_metadata: Mapping[str, object] | None = None,
     ) -> None:
         """Store turns that have text and are not stored yet."""
+        session_id = as_reference(session_id)
         stored = await self._keys_of(app_name, user_id, session_id)
         metadata = {**(custom_metadata or {}), **({} if session_id is None else {"session": session_id})}
         for event in events:

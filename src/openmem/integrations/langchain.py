@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, NotRequired
+from uuid import uuid4
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
@@ -19,7 +20,7 @@ from langchain_core.tools import BaseTool, StructuredTool
 from .._extras import require_extra
 from ..models import SearchResults
 from ..operations import Search
-from .agents import FORGET, RECALL, REMEMBER, AgentMemory
+from .agents import FORGET, RECALL, REMEMBER, AgentMemory, Recent
 from .clients import AnyClient, Runner, runner_of
 from .rules import OnError, as_query, checked_on_error, latest_user_text, reading, user_of
 
@@ -38,9 +39,9 @@ UserOfRun = str | Callable[[Any], str | None]
 
 
 class MemoryState(AgentState[Any]):
-    """The state of a run with what is remembered; neither shown to callers nor stored by a checkpointer."""
+    """The state of a run, with a number for what the middleware has read for it, which streams would show."""
 
-    openmem_memories: NotRequired[Annotated[str, UntrackedValue, PrivateStateAttr]]
+    openmem_run: NotRequired[Annotated[str, UntrackedValue, PrivateStateAttr]]
 
 
 class MemoryMiddleware(AgentMiddleware[MemoryState, Any, Any]):
@@ -85,26 +86,27 @@ class MemoryMiddleware(AgentMiddleware[MemoryState, Any, Any]):
         self._memory = AgentMemory.of(client, scope=scope, app=app, token_budget=token_budget, on_error=on_error)
         self._user_id = user_id
         self._is_shown = is_shown
+        self._recent = Recent()
         self.tools = _tools(self._memory, user_id) if has_tools else []
 
     def before_agent(self, state: MemoryState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """Read what is remembered, once a run."""
         if not self._is_shown:
             return None
-        return {"openmem_memories": self._memory.recollect(_query(state["messages"]), user_of(self._user_id, runtime))}
+        return self._begun(self._memory.recollect(_query(state["messages"]), user_of(self._user_id, runtime)))
 
     async def abefore_agent(self, state: MemoryState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """`before_agent` as a coroutine."""
         if not self._is_shown:
             return None
         user_id = user_of(self._user_id, runtime)
-        return {"openmem_memories": await self._memory.arecollect(_query(state["messages"]), user_id)}
+        return self._begun(await self._memory.arecollect(_query(state["messages"]), user_id))
 
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ModelResponse[Any]:
         """Put what is remembered before the latest text of the user, for this call of the model only."""
-        text = _memories(request)
+        text = self._memories(request)
         if text is None and self._is_shown:
             text = self._memory.recollect(_query(request.messages), user_of(self._user_id, request.runtime))
         return handler(_with(request, text))
@@ -113,10 +115,21 @@ class MemoryMiddleware(AgentMiddleware[MemoryState, Any, Any]):
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
     ) -> ModelResponse[Any]:
         """`wrap_model_call` as a coroutine."""
-        text = _memories(request)
+        text = self._memories(request)
         if text is None and self._is_shown:
             text = await self._memory.arecollect(_query(request.messages), user_of(self._user_id, request.runtime))
         return await handler(_with(request, text))
+
+    def _begun(self, text: str) -> dict[str, Any]:
+        """The state of a run that has read a text."""
+        run = uuid4().hex
+        self._recent.keep(run, text)
+        return {"openmem_run": run}
+
+    def _memories(self, request: ModelRequest[Any]) -> str | None:
+        """What was read when the run began; None for a run that was resumed by a checkpointer."""
+        state: Mapping[str, Any] = request.state
+        return self._recent.find(state.get("openmem_run"))
 
 
 def memory_tools(
@@ -232,13 +245,6 @@ def _query(messages: Sequence[AnyMessage]) -> str | None:
     return latest_user_text((message.type, str(message.text)) for message in messages)
 
 
-def _memories(request: ModelRequest[Any]) -> str | None:
-    """What was read when the run began; None for a run that was resumed by a checkpointer."""
-    state: Mapping[str, Any] = request.state
-    found: str | None = state.get("openmem_memories")
-    return found
-
-
 def _with(request: ModelRequest[Any], text: str | None) -> ModelRequest[Any]:
     """The request with a message before the latest text of the user."""
     places = [
@@ -253,6 +259,15 @@ def _with(request: ModelRequest[Any], text: str | None) -> ModelRequest[Any]:
     return request.override(messages=messages)
 
 
+def _task() -> str | None:
+    """The task of the graph that calls a tool, which is the same when it is tried again; None outside of a graph."""
+    try:
+        run = get_runtime()
+    except RuntimeError:
+        return None
+    return None if run is None or run.execution_info is None else run.execution_info.task_id
+
+
 def _tools(memory: AgentMemory, user_id: UserOfRun) -> list[BaseTool]:
     """The tools of an agent. Whose memories they are about, they ask the run, of which the model knows nothing."""
 
@@ -260,12 +275,12 @@ def _tools(memory: AgentMemory, user_id: UserOfRun) -> list[BaseTool]:
         return user_of(user_id, get_runtime() if callable(user_id) else None)
 
     def remember(fact: str, replaces: str | None = None) -> str:
-        whose = user()
-        return memory.perform(lambda: memory.remember(whose, fact, replaces))
+        whose, call = user(), _task()
+        return memory.perform(lambda: memory.remember(whose, fact, replaces, call=call))
 
     async def aremember(fact: str, replaces: str | None = None) -> str:
-        whose = user()
-        return await memory.aperform(lambda: memory.remember(whose, fact, replaces))
+        whose, call = user(), _task()
+        return await memory.aperform(lambda: memory.remember(whose, fact, replaces, call=call))
 
     def recall(query: str) -> str:
         whose = user()

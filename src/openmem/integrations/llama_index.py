@@ -17,7 +17,7 @@ from ..operations import Add, AddMany, Search
 from ..tokens import estimate_tokens
 from .agents import AgentMemory, OncePerRun
 from .clients import AnyClient, runner_of
-from .rules import OnError, as_query, latest_user_text, turn_as_contents
+from .rules import OnError, as_query, as_reference, latest_user_text, turn_as_contents
 
 require_extra("OpenmemBlock", "llama-index", ("llama_index.core",))
 
@@ -76,7 +76,9 @@ class OpenmemBlock(BaseMemoryBlock[str]):
                 content=content,
                 user_id=self.user_id,
                 scope=self.scope,
-                source=MemorySource(app=self.app, type="explicit", ref=message.additional_kwargs.get("session_id")),
+                source=MemorySource(
+                    app=self.app, type="explicit", ref=as_reference(message.additional_kwargs.get("session_id"))
+                ),
             )
             for message in messages
             if message.role.value == "user"

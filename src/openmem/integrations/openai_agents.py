@@ -21,7 +21,7 @@ from .rules import OnError, latest_user_text, user_of
 
 require_extra("OpenmemMemory", "openai-agents", ("agents",))
 
-from agents import Agent, FunctionTool, RunContextWrapper, TResponseInputItem, function_tool
+from agents import Agent, FunctionTool, ModelBehaviorError, RunContextWrapper, TResponseInputItem, function_tool
 from agents.run_config import CallModelData, ModelInputData
 
 __all__ = ["OpenmemMemory"]
@@ -101,22 +101,29 @@ class OpenmemMemory(Generic[ContextT]):
     def _tools(self) -> list[FunctionTool]:
         memory = self._memory
 
-        @function_tool(description_override=REMEMBER, failure_error_function=None)
+        @function_tool(description_override=REMEMBER, failure_error_function=_told)
         async def remember(run: RunContextWrapper[Any], fact: str, replaces: str | None = None) -> str:
             user_id = user_of(self._user_id, run.context)
             return await memory.aperform(lambda: memory.remember(user_id, fact, replaces))
 
-        @function_tool(description_override=RECALL, failure_error_function=None)
+        @function_tool(description_override=RECALL, failure_error_function=_told)
         async def recall(run: RunContextWrapper[Any], query: str) -> str:
             user_id = user_of(self._user_id, run.context)
             return await memory.aperform(lambda: memory.recall(user_id, query))
 
-        @function_tool(description_override=FORGET, failure_error_function=None)
+        @function_tool(description_override=FORGET, failure_error_function=_told)
         async def forget(run: RunContextWrapper[Any], memory_id: str) -> str:
             user_id = user_of(self._user_id, run.context)
             return await memory.aperform(lambda: memory.forget(user_id, memory_id))
 
         return [remember, recall, forget]
+
+
+def _told(run: RunContextWrapper[Any], error: Exception) -> str:
+    """What the model is told of arguments that are none; every other error is raised."""
+    if isinstance(error, ModelBehaviorError):
+        return error.message
+    raise error
 
 
 def _user_text(item: Mapping[str, Any] | Any) -> str:

@@ -13,13 +13,13 @@ R = TypeVar("R")
 class Perform(Protocol):
     """Performs an operation in one of the two modes; where it blocks, it never suspends."""
 
-    async def __call__(self, op: Operation[R], /) -> R: ...
+    async def __call__(self, op: Operation[R], /, *, idempotency_key: str | None = None) -> R: ...
 
 
 def blocking(runner: Runner) -> Perform:
     """`Runner.run` in the form of a coroutine, for `openmem.ports.run_blocking`."""
 
-    async def perform(op: Operation[R]) -> R:
-        return runner.run(op)
+    async def perform(op: Operation[R], /, *, idempotency_key: str | None = None) -> R:
+        return runner.run(op, idempotency_key=idempotency_key)
 
     return perform

@@ -110,7 +110,8 @@ class OpenmemMemory(AbstractCapability[AgentDepsT]):
 
     async def _remember(self, ctx: RunContext[AgentDepsT], fact: str, replaces: str | None = None) -> str:
         user_id = user_of(self.user_id, ctx)
-        return await self.memory.aperform(lambda: self.memory.remember(user_id, fact, replaces))
+        call = f"{ctx.run_id} {ctx.tool_call_id}" if ctx.run_id and ctx.tool_call_id else None
+        return await self.memory.aperform(lambda: self.memory.remember(user_id, fact, replaces, call=call))
 
     async def _recall(self, ctx: RunContext[AgentDepsT], query: str) -> str:
         user_id = user_of(self.user_id, ctx)

@@ -92,6 +92,11 @@ def as_query(text: str) -> str:
     return f"{text[: half - 1]}\n{text[-half:]}"
 
 
+def as_reference(text: str | None) -> str | None:
+    """The id of a conversation as a reference: what no text may hold is replaced, since clients may choose such ids."""
+    return None if text is None else mended(text)
+
+
 def turn_as_contents(text: str) -> list[str]:
     """What somebody said in a conversation as contents of memories: one, or several where it is too long for one.
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._extras import require_extra
+from ..delimited import show_hidden
 from ..models import MemorySource
 from ..operations import Add, Context, Search
 from .clients import AnyClient, runner_of
@@ -75,14 +76,17 @@ class OpenmemStore(MemoryStore):
         Context(query="-", user_id=user_id, token_budget=token_budget)
 
     async def search(self, query: str, options: SearchOptions | None = None) -> list[MemoryEntry]:
-        """The memories that best answer a query, best first, with id, score, date, scope and tags as metadata."""
+        """The memories that best answer a query, best first, with id, score, date, scope and tags as metadata.
+
+        Characters that cannot be seen are shown.
+        """
         if not query.strip():
             return []
         limit = (options or {}).get("max_search_results", self.max_search_results)
         results = await self._runner.arun(self._search_of(as_query(query), limit))
         return [
             MemoryEntry(
-                text,
+                show_hidden(text),
                 metadata={
                     **(memory.metadata or {}),
                     "id": memory.id,
