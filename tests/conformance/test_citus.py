@@ -15,15 +15,15 @@ from ..postgres.plans import written
 from ..pure.test_statements import statements
 
 CITUS: Final = os.environ.get("OPENMEM_CITUS_URL", "")
+if not CITUS:
+    pytest.skip("OPENMEM_CITUS_URL names no cluster", allow_module_level=True)
 
 
-@pytest.mark.skipif(not CITUS, reason="OPENMEM_CITUS_URL names no cluster")
 class TestCitus(ConformanceSuite):
     def make(self, **settings: Any) -> dict[str, Any]:
         return {"url": CITUS, "embedder": "hashing", **settings}
 
 
-@pytest.mark.skipif(not CITUS, reason="OPENMEM_CITUS_URL names no cluster")
 def test_each_verb_of_one_user_is_one_task() -> None:
     """Through the coordinator. A worker runs functions of its own shards at once, which no plan shows."""
     with psycopg.connect(CITUS, autocommit=True) as admin:

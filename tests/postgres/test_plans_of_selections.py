@@ -132,7 +132,9 @@ def test_a_batch_of_a_deletion_reads_no_more_than_its_rows(admin: psycopg.Connec
         (SQL.deletions.forget_audit_entries(forget)(None), 2 * BATCH_ROWS),
         (SQL.deletions.forget_keys(forget)(None), 2),
         (SQL.deletions.purge_keys(), 2),
+        (SQL.deletions.purge_keys(is_sharded=True), 2),
         (SQL.deletions.purge_expired(), 1),
+        (SQL.deletions.purge_expired(is_sharded=True), 1),
         (SQL.deletions.purge_ended(Purge(ended_before=moment))(None), BATCH_ROWS),
         (SQL.deletions.purge_audit(Purge(audit_before=moment))(None), 2 * BATCH_ROWS),
     ):

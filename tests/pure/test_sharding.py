@@ -104,6 +104,11 @@ def test_the_tables_are_divided_where_the_memories_are() -> None:
     assert done[8:] == [f"ALTER DATABASE omp SET {name} = off" for name in DATABASE_SETTINGS]
 
 
+def test_tables_that_are_not_there_are_made() -> None:
+    [step] = steps(replace(NEW, tables=[], functions=[]), "openmem", 32)
+    assert step.text == "make openmem's tables in schema 'openmem', and divide them"
+
+
 def test_what_was_done_is_not_done_again() -> None:
     assert list(steps(DONE, "openmem", 32)) == []
 
@@ -121,7 +126,6 @@ def test_a_table_that_an_upgrade_brings_is_divided_later() -> None:
         (replace(NEW, is_coordinator=False), "name the coordinator"),
         (replace(NEW, data_nodes=0), "citus_add_node"),
         (replace(NEW, is_owner=False), "the role that owns both"),
-        (replace(NEW, tables=[]), "open a client once"),
     ],
 )
 def test_a_prerequisite_that_is_missing(cluster: Cluster, message: str) -> None:

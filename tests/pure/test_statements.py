@@ -165,7 +165,7 @@ def test_the_text_does_not_depend_on_the_values() -> None:
 
 OF_ALL_USERS = {
     "count_purged", "count_stale_embeddings", "count_stale_terms", "purge_audit", "purge_ended", "purge_expired",
-    "purge_expired_of_shards",
+    "purge_expired_of_shards", "purge_keys_of_shards",
     "stale_embeddings", "stale_terms", "users", "users_of_shards",
 }  # fmt: skip
 QUERIES = [

@@ -60,6 +60,7 @@ class Deletions:
         self._purge_ended = catalog.query("purge_ended")
         self._purge_audit = catalog.query("purge_audit")
         self._purge_keys = catalog.query("purge_keys")
+        self._purge_keys_of_shards = catalog.query("purge_keys_of_shards")
 
     def delete_selected(self, selection: Selection) -> Step[Position]:
         """Remove the memories of a selection that names none."""
@@ -117,9 +118,14 @@ class Deletions:
         query = self._purge_expired_of_shards if is_sharded else self._purge_expired
         return query.bind({"limit": BATCH_ROWS}, _count)
 
-    def purge_keys(self) -> Statement[int]:
-        """Remove some idempotency keys whose lifetime is over; 0 if there are no more."""
-        return self._purge_keys.bind({"limit": BATCH_ROWS}, _count)
+    def purge_keys(self, *, is_sharded: bool = False) -> Statement[int]:
+        """Remove some idempotency keys whose lifetime is over; 0 if there are no more.
+
+        Args:
+            is_sharded: whether the tables are divided over several nodes.
+        """
+        query = self._purge_keys_of_shards if is_sharded else self._purge_keys
+        return query.bind({"limit": BATCH_ROWS}, _count)
 
     def purge_ended(self, op: Purge) -> Step[str]:
         """Remove the memories whose validity ended before a moment."""

@@ -85,7 +85,7 @@ class Eraser:
                     # those that another node of a cluster has numbered.
                     last_number |= NUMBERS_OF_A_NODE - 1
                 report()
-        while await self._db.write(self._statements.purge_keys()) == BATCH_ROWS:
+        while await self._db.write(self._statements.purge_keys(is_sharded=is_sharded)) == BATCH_ROWS:
             pass
         return Purged(memories=memories, audit_entries=entries)
 
