@@ -15,6 +15,8 @@
 \set as_of NULL
 \set only_indexed true
 \set is_filtered NULL
+\set selected_contained NULL
+\set selected_where NULL
 \set selected_since NULL
 \set selected_until NULL
 \set selected_tags NULL
@@ -22,7 +24,6 @@
 \set selected_app NULL
 \set selected_ids NULL
 \set selected_keys NULL
-\set selected_where NULL
 \set mask_speakers '''{108004706,134019540}'''
 \set recency NULL
 \set limit 10
@@ -87,16 +88,17 @@ searched AS NOT MATERIALIZED (
                 OR (:as_of::timestamptz IS NULL AND m.valid_to > now())))
         AND (m.expires_at IS NULL OR m.expires_at > now())
         AND (m.indexed OR NOT :only_indexed::boolean)
-        -- One look where nothing else is asked for.
+        -- One look where nothing else is asked for. What leaves out most memories comes first.
         AND (NOT :is_filtered::boolean OR (
-            (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
+            (:selected_contained::jsonb IS NULL OR m.metadata @> :selected_contained::jsonb)
+            AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
+            AND (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
             AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
             AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
             AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])
             AND (:selected_app::text IS NULL OR m.source ->> 'app' = :selected_app::text)
             AND (:selected_ids::text[] IS NULL OR m.id = ANY (:selected_ids::text[]))
             AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
-            AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
         ))
 ),
 -- One row: the first and the last ordinal of the user's memories, about how many there are, and how many ordinals each
@@ -251,16 +253,17 @@ index_match AS (
                     OR (:as_of::timestamptz IS NULL AND m.valid_to > now())))
             AND (m.expires_at IS NULL OR m.expires_at > now())
             AND (m.indexed OR NOT :only_indexed::boolean)
-            -- One look where nothing else is asked for.
+            -- One look where nothing else is asked for. What leaves out most memories comes first.
             AND (NOT :is_filtered::boolean OR (
-                (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
+                (:selected_contained::jsonb IS NULL OR m.metadata @> :selected_contained::jsonb)
+                AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
+                AND (:selected_since::timestamptz IS NULL OR m.created_at >= :selected_since::timestamptz)
                 AND (:selected_until::timestamptz IS NULL OR m.created_at < :selected_until::timestamptz)
                 AND (:selected_tags::text[] IS NULL OR m.tags @> :selected_tags::text[])
                 AND (:selected_any_tags::text[] IS NULL OR m.tags && :selected_any_tags::text[])
                 AND (:selected_app::text IS NULL OR m.source ->> 'app' = :selected_app::text)
                 AND (:selected_ids::text[] IS NULL OR m.id = ANY (:selected_ids::text[]))
                 AND (:selected_keys::text[] IS NULL OR m.key = ANY (:selected_keys::text[]))
-                AND (:selected_where::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ :selected_where::jsonpath)
             ))
         END
 ),

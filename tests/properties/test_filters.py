@@ -17,7 +17,7 @@ from openmem import Memory
 from openmem.access import UNRESTRICTED
 from openmem.filters import equal, parse_filter, parse_path
 from openmem.operations import Count, List
-from openmem.providers.postgres.json_paths import path_of, predicate_of
+from openmem.providers.postgres.json_paths import path_of, predicate_of, split_filter
 from openmem.providers.postgres.rows import metadata_json
 from openmem.selection import Order, Position
 
@@ -56,6 +56,7 @@ comparisons = st.one_of(
     st.dictionaries(st.just("$exists"), st.booleans(), min_size=1),
 )  # fmt: skip
 plain_filters = st.dictionaries(paths, comparisons, min_size=1, max_size=2)
+equalities = st.dictionaries(paths, st.sampled_from(SCALARS), min_size=1, max_size=2)
 filters = st.recursive(
     plain_filters,
     lambda inner: st.one_of(
@@ -109,6 +110,45 @@ def test_a_path_selects_what_the_filter_matches(admin: Any, data: st.DataObject,
         (predicate_of(parsed), [None, *map(metadata_json, stored)]),
     ).fetchall()
     assert [row[0] for row in selected] == [parsed.matches(metadata) for metadata in ({}, *stored)]
+
+
+@settings(max_examples=400)
+@given(st.data(), st.lists(objects, min_size=1, max_size=6))
+def test_what_must_be_contained_and_the_rest_are_the_filter(admin: Any, data: st.DataObject, stored: list[Any]) -> None:
+    parts = st.sampled_from(stored).flatmap(holding) | equalities | filters
+    where = {"$and": data.draw(st.lists(parts, min_size=1, max_size=4))}
+    try:
+        parsed = parse_filter(where)
+    except ValueError:
+        return
+    contained, rest = split_filter(parsed)
+    selected = admin.execute(
+        "SELECT coalesce((%s::jsonb IS NULL OR m.metadata @> %s::jsonb) "
+        "AND (%s::jsonpath IS NULL OR coalesce(m.metadata, '{}') @@ %s::jsonpath), false) "
+        "FROM unnest(%s::text[]) WITH ORDINALITY AS given (text, number) "
+        "CROSS JOIN LATERAL (SELECT given.text::jsonb AS metadata) m ORDER BY number",
+        (
+            *[None if contained is None else metadata_json(contained)] * 2,
+            *[None if rest is None else predicate_of(rest)] * 2,
+            [None, *map(metadata_json, stored)],
+        ),
+    ).fetchall()
+    assert [row[0] for row in selected] == [parsed.matches(metadata) for metadata in ({}, *stored)]
+
+
+def test_only_fields_that_equal_a_value_must_be_contained() -> None:
+    where = {
+        "a": 1,
+        "b.c": None,
+        "$and": [{"b": {"c": None}}, {"b.c": 2}, {"b.c.d": 3}, {"e": [1]}],
+        "f": {"$eq": "x", "$gt": "w"},
+        "$not": {"g": 1},
+    }
+    contained, rest = split_filter(parse_filter(where))
+    assert contained == {"a": 1, "b": {"c": None}, "f": "x"}
+    assert rest == parse_filter({"$and": where["$and"], "f": {"$gt": "w"}, "$not": {"g": 1}})
+    assert split_filter(parse_filter({"a": {"$ne": 1}})) == (None, parse_filter({"a": {"$ne": 1}}))
+    assert split_filter(parse_filter({"a": True})) == ({"a": True}, None)
 
 
 @settings(max_examples=100)

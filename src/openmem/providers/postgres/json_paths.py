@@ -1,8 +1,11 @@
-"""Filters of metadata as SQL/JSON paths: one parameter of a statement, whatever the filter. Pure.
+"""Filters of metadata as two parameters of a statement, whatever the filter: JSON and a SQL/JSON path. Pure.
 
-`openmem.filters` says what a filter means. A path is in strict mode, in which no list is taken for what is in it. A
-comparison of values of different types, or with a field that is missing, is neither true nor false there, and a filter
-expression ``?`` keeps what is true, so that ``exists($ ? (...))`` is one or the other.
+`openmem.filters` says what a filter means. Fields that equal texts, numbers, booleans and null are JSON that metadata
+must contain, which PostgreSQL checks in less time than a path. What else a filter says is a path.
+
+A path is in strict mode, in which no list is taken for what is in it. A comparison of values of different types, or
+with a field that is missing, is neither true nor false there, and a filter expression ``?`` keeps what is true, so that
+``exists($ ? (...))`` is one or the other.
 """
 
 from __future__ import annotations
@@ -20,6 +23,21 @@ _GROUP: Final = 16
 """How many conditions stand beside each other. More are nested, so that the server's stack is enough for any number."""
 
 
+def split_filter(where: Filter) -> tuple[dict[str, Any] | None, Filter | None]:
+    """What metadata must contain, and what else must hold of it. Together they are the filter.
+
+    Lists and objects are no part of the first: one that contains another need not equal it.
+    """
+    contained: dict[str, Any] = {}
+    rest: list[Filter] = []
+    for part in where.parts if isinstance(where, AllOf) else (where,):
+        match part:
+            case Comparison(path, "$eq", value) if not isinstance(value, dict | list) and _put(contained, path, value):
+                continue
+        rest.append(part)
+    return contained or None, AllOf(tuple(rest)) if len(rest) > 1 else rest[0] if rest else None
+
+
 def predicate_of(where: Filter) -> str:
     """A path that is a predicate: whether a JSON object passes a filter."""
     return f"strict exists($ ? ({_condition(where)}))"
@@ -28,6 +46,20 @@ def predicate_of(where: Filter) -> str:
 def path_of(names: Sequence[str]) -> str:
     """A path to the field of these names. It fails where there is none."""
     return f"strict ${_members(names)}"
+
+
+def _put(fields: dict[str, Any], path: Sequence[str], value: Any) -> bool:
+    """Set the field at a path, unless it or one on the way has a value already. Whether it was set."""
+    *outer, name = path
+    for each in outer:
+        inner: Any = fields.setdefault(each, {})
+        if not isinstance(inner, dict):
+            return False
+        fields = inner
+    if name in fields:
+        return False
+    fields[name] = value
+    return True
 
 
 def _condition(where: Filter) -> str:

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from ..._ids import bucket_of
 from ...selection import Selection
-from .json_paths import predicate_of
-from .rows import to_list
+from .json_paths import predicate_of, split_filter
+from .rows import metadata_json, to_list
 from .sql.parts import scope_values
 
 Kind: TypeAlias = Literal["all", "ids", "keys"]
@@ -44,7 +44,10 @@ def candidates_of(selection: Selection) -> Candidates:
 def selection_values(selection: Selection) -> dict[str, object]:
     """The values of the parameters that ``{is_selected(m)}`` mentions, and those of ``:bucket`` and ``:user_id``."""
     tags = (*selection.tags, *(() if selection.tag is None else (selection.tag,)))
+    contained, where = (None, None) if selection.where is None else split_filter(selection.where)
     filters: dict[str, object] = {
+        "selected_contained": None if contained is None else metadata_json(contained),
+        "selected_where": None if where is None else predicate_of(where),
         "selected_since": selection.since,
         "selected_until": selection.until,
         "selected_tags": list(tags) or None,
@@ -52,7 +55,6 @@ def selection_values(selection: Selection) -> dict[str, object]:
         "selected_app": selection.app,
         "selected_ids": to_list(selection.ids),
         "selected_keys": to_list(selection.keys),
-        "selected_where": None if selection.where is None else predicate_of(selection.where),
     }
     return {
         "bucket": bucket_of(selection.user_id),
