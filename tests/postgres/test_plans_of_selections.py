@@ -96,6 +96,19 @@ def test_a_page_is_read_from_its_place(admin: psycopg.Connection[Any], order: Or
     assert rows_read(admin, SQL.reads.list(further, CALL), tables=["memories"]) <= FEW + 1
 
 
+@pytest.mark.parametrize("changed", [0, FEW // 2, 3 * FEW, MANY])
+def test_a_page_in_the_order_of_changes_is_read_from_two_places(admin: psycopg.Connection[Any], changed: int) -> None:
+    """Those that were changed last are read, and as many that never were."""
+    page = List(user_id=USER, limit=FEW, order="updated")
+    with admin.transaction(force_rollback=True):
+        admin.execute(
+            "UPDATE openmem.memories SET updated_at = now() + ordinal * interval '1 second' "
+            "WHERE user_id = %s AND ordinal <= %s",
+            [USER, changed],
+        )
+        assert rows_read(admin, SQL.reads.list(page, CALL), tables=["memories"]) <= 3 * (FEW + 1)
+
+
 def test_named_memories_are_looked_up(admin: psycopg.Connection[Any]) -> None:
     ids = [id for (id,) in admin.execute("SELECT id FROM openmem.memories OFFSET 300 LIMIT %s", [FEW]).fetchall()]
     for named in ({"ids": [*ids, "unknown"]}, {"keys": [str(2 * number) for number in range(1, FEW + 1)]}):

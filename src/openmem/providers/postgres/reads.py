@@ -19,26 +19,9 @@ from .sql.parts import scope_values
 MAX_HISTORY: Final = 1000
 """How many memories a history has each way, at most; those that are nearest."""
 
-_CHANGED: Final = "coalesce(m.updated_at, m.created_at)"
 _ORDERS: Final = {
-    "newest": {
-        "order": "m.created_at DESC, m.id DESC",
-        "position": "(m.created_at, m.id)",
-        "is_behind": "<",
-        "beginning": "'infinity'",
-    },
-    "oldest": {
-        "order": "m.created_at, m.id",
-        "position": "(m.created_at, m.id)",
-        "is_behind": ">",
-        "beginning": "'-infinity'",
-    },
-    "updated": {
-        "order": f"{_CHANGED} DESC, m.id DESC",
-        "position": f"({_CHANGED}, m.id)",
-        "is_behind": "<",
-        "beginning": "'infinity'",
-    },
+    "newest": {"order": "m.created_at DESC, m.id DESC", "is_behind": "<", "beginning": "'infinity'"},
+    "oldest": {"order": "m.created_at, m.id", "is_behind": ">", "beginning": "'-infinity'"},
 }
 
 
@@ -70,7 +53,7 @@ class Reads:
         self._lists = {
             order: catalog.query("list" if order == "newest" else f"list_{order}", further=parts, file="list")
             for order, parts in _ORDERS.items()
-        }
+        } | {"updated": catalog.query("list_updated")}
         self._history = catalog.query("history", further={"max_history": str(MAX_HISTORY)})
         self._missing = catalog.query("missing")
         self._before_update = catalog.query("before_update")

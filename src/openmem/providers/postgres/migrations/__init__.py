@@ -67,4 +67,5 @@ MIGRATIONS: Final = (
     Migration(8, "writing"),
     Migration(9, "bulk_writing"),
     Migration(10, "purging"),
+    Migration(11, "changed_memories", is_transactional=False),
 )

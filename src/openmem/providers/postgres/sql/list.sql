@@ -6,7 +6,7 @@ page AS (
     FROM {schema}.memories m
     WHERE m.bucket = :bucket::smallint AND m.user_id = :user_id::text
         AND {created_within}
-        AND {position} {is_behind} (coalesce(:last_moment::timestamptz, {beginning}), coalesce(:last_id::text, ''))
+        AND (m.created_at, m.id) {is_behind} (coalesce(:last_moment::timestamptz, {beginning}), coalesce(:last_id::text, ''))
         AND {is_selected(m)}
     ORDER BY {order}
     LIMIT :limit::bigint
