@@ -13,9 +13,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ..call import Call
 from ..client import Client
-from ..errors import OMPError, ScopeDeniedError
+from ..errors import NotFoundError, OMPError, ScopeDeniedError
 from ..models import Capabilities
-from ..operations import List, Operation
+from ..operations import Get, List, Operation
+from ..providers.base import no_such_memory
 from ..providers.sample import Sample
 from ..server.config import OmpServerConfig
 from ..server.errors import for_clients, headers_of
@@ -135,7 +136,7 @@ class Visit:
         return self.request.headers.get("hx-request") == "true"
 
     async def run(self, op: Operation[R], *, idempotency_key: str | None = None) -> R:
-        """Perform a verb.
+        """Perform a verb. A memory that the visitor may not read is as if it did not exist.
 
         Args:
             idempotency_key: as in `openmem.call.Call`.
@@ -143,9 +144,30 @@ class Visit:
         Raises:
             OMPError: it was refused or failed.
         """
-        result = await self.site.client.run(op, replace(self.call(), idempotency_key=idempotency_key))
+        call = replace(self.call(), idempotency_key=idempotency_key)
+        try:
+            result = await self.site.client.run(op, call)
+        except ScopeDeniedError as error:
+            id = vars(op).get("id")
+            if id is not None and await self._is_hidden(op, call):
+                # The message names the scope of the memory.
+                raise no_such_memory(id) from error
+            raise
         self.site.health.saw_answer()
         return result
+
+    async def _is_hidden(self, op: Operation[Any], call: Call) -> bool:
+        """Whether a verb was refused for a memory that the caller may not read, and so must not learn of."""
+        user_id = vars(op).get("user_id")
+        if user_id is not None and not call.may_act_for(user_id):
+            return False
+        if op.access == "read":
+            return call.grants.allow("read")
+        try:
+            await self.site.client.run(Get(id=vars(op)["id"], user_id=user_id), call)
+        except (NotFoundError, ScopeDeniedError):
+            return True
+        return False
 
     async def sample(self, op: List, size: int) -> Sample:
         """Memories from all of a list, about `size` of them at most.
