@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from openmem import AsyncMemory, InvalidRequestError, Memory, ProviderError, transfer
 from openmem._ids import bucket_of
 from openmem.server import OmpServerConfig
-from openmem.transfer import Changes, Choice, ImportSettings
+from openmem.transfer import Changes, Choice, ImportSettings, Place, Reader, Source, SourceRecord
 from openmem.transfer import importing as importing_module
 from openmem.transfer import targets as targets_module
 from openmem.wire.replies import AllRestored
@@ -362,3 +363,29 @@ def test_what_metadata_mean_is_the_same_though_a_backend_writes_them_otherwise(s
     for report in (transfer.verify(store, "omp", path), transfer.import_(store, "omp", path)):
         assert (report.equal, report.changed, report.written) == (1, 0, 0)
     assert store.list(user).items[0].metadata == metadata
+
+
+def test_an_import_can_be_cancelled_while_a_thread_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, goes_on, is_closed = threading.Event(), threading.Event(), threading.Event()
+
+    def read(source: Source, options: Mapping[str, str]) -> Iterator[SourceRecord]:
+        try:
+            reads.set()
+            assert goes_on.wait(60)
+            yield SourceRecord("1", "u", {"content": "x"}, Place(1))
+        finally:
+            is_closed.set()
+
+    async def cancelled() -> None:
+        async with AsyncMemory("memory", embedder="hashing") as store:
+            task = asyncio.create_task(transfer.async_import(store, "slow", Source(None, io.BytesIO(), "x")))
+            assert await asyncio.to_thread(reads.wait, 60)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert not is_closed.is_set()
+            goes_on.set()
+            assert await asyncio.to_thread(is_closed.wait, 60)
+
+    monkeypatch.setattr(importing_module, "reader_for", lambda format: Reader("slow", "slow", read))
+    asyncio.run(cancelled())

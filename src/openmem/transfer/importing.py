@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from inspect import GEN_CLOSED, getgeneratorstate
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -119,6 +120,19 @@ async def verify_source(
     return report
 
 
+@contextmanager
+def _closing(items: Generator[Item, None, None]) -> Iterator[None]:
+    """Close what reads a source. Where an import is interrupted while a thread reads, that is when the thread ends."""
+    try:
+        yield
+    finally:
+        try:
+            items.close()
+        except ValueError:
+            if getgeneratorstate(items) == GEN_CLOSED:
+                raise
+
+
 class _Importing:
     """One import."""
 
@@ -146,7 +160,7 @@ class _Importing:
 
     async def run(self) -> None:
         items = self._reader.items(self._source, self._settings.options)
-        with closing(Knowledge()) as known, closing(cast("Generator[Item, None, None]", items)):
+        with closing(Knowledge()) as known, _closing(cast("Generator[Item, None, None]", items)):
             target = await target_of(self._client, known)
             self._ports = self._client.provider.ports
             self._now, started = self._ports.now(), self._ports.monotonic()
