@@ -38,14 +38,11 @@ class Framework:
         return [package.partition("==")[0] if latest else package for package in self.packages]
 
 
-PAGES: Final = "frameworks/test_pages.py"
-"""Runs the examples of the page of the framework that is there."""
-
 FRAMEWORKS: Final = {
-    "agent-framework": Framework(("agent-framework-core==1.23.0",), ("integrations/test_agent_framework.py", PAGES)),
-    "anthropic": Framework(("anthropic==2.14.0",), ("integrations/test_anthropic.py", PAGES)),
-    "crewai": Framework(("crewai==1.15.30",), ("integrations/test_crewai.py", PAGES), below=(3, 14)),
-    "google-adk": Framework(("google-adk==2.13.0",), ("integrations/test_google_adk.py", PAGES)),
+    "agent-framework": Framework(("agent-framework-core==1.23.0",), ("integrations/test_agent_framework.py",)),
+    "anthropic": Framework(("anthropic==2.14.0",), ("integrations/test_anthropic.py",)),
+    "crewai": Framework(("crewai==1.15.30",), ("integrations/test_crewai.py",), below=(3, 14)),
+    "google-adk": Framework(("google-adk==2.13.0",), ("integrations/test_google_adk.py",)),
     "langchain": Framework(
         ("langchain==1.5.2", "langchain-tests==1.1.9"),
         ("integrations/test_langchain.py", "frameworks/test_langchain_standard.py"),
@@ -59,13 +56,11 @@ FRAMEWORKS: Final = {
             "frameworks/test_langgraph_migration.py",
         ),
     ),
-    "llama-index": Framework(("llama-index-core==0.14.25",), ("integrations/test_llama_index.py", PAGES)),
+    "llama-index": Framework(("llama-index-core==0.14.25",), ("integrations/test_llama_index.py",)),
     "openai-agents": Framework(("openai-agents==0.24.0",), ("integrations/test_openai_agents.py",)),
     "pydantic-ai": Framework(("pydantic-ai-slim==2.68.0",), ("integrations/test_pydantic_ai.py",)),
-    "pydantic-ai-harness": Framework(
-        ("pydantic-ai-harness==0.62.0",), ("integrations/test_pydantic_ai_harness.py", PAGES)
-    ),
-    "strands": Framework(("strands-agents==1.62.0",), ("integrations/test_strands.py", PAGES)),
+    "pydantic-ai-harness": Framework(("pydantic-ai-harness==0.62.0",), ("integrations/test_pydantic_ai_harness.py",)),
+    "strands": Framework(("strands-agents==1.62.0",), ("integrations/test_strands.py",)),
 }
 
 
@@ -80,17 +75,18 @@ def install(name: str, *, latest: bool) -> Path:
             subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
         pip = [str(python), str(ROOT / "tools" / "install.py"), "--upgrade"]
         subprocess.run([*pip, "pip"], check=True)
-        subprocess.run([*pip, *wanted, *TOOLS, "--editable", f"{ROOT}[local,async]"], check=True)
+        subprocess.run([*pip, *wanted, *TOOLS, "--editable", f"{ROOT}[{name},local]"], check=True)
         mark.write_text("\n".join(wanted))
     return python
 
 
 def test(name: str, python: Path) -> int:
-    """Run the tests of a framework; what pytest returns. A test that is skipped for want of the framework is none."""
+    """Run the tests of a framework and the examples of its page; what pytest returns."""
     print(f"{name}:", flush=True)
-    tests = [str(Path("tests", path)) for path in FRAMEWORKS[name].tests]
+    tests = [str(Path("tests", path)) for path in (*FRAMEWORKS[name].tests, "frameworks/test_pages.py")]
     command = [str(python), "-m", "pytest", "-q", *OPTIONS, *tests]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | {"OPENMEM_TEST_MORE": "5"}, check=False).returncode
+    settings = {"OPENMEM_TEST_MORE": "5", "OPENMEM_TEST_PAGE": f"docs/frameworks/{name}.md"}
+    return subprocess.run(command, cwd=ROOT, env=os.environ | settings, check=False).returncode
 
 
 def main() -> int:
