@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shlex
 import subprocess
@@ -101,7 +102,7 @@ class Connection:
         """The client, until the end of the block.
 
         Args:
-            embeds: whether a text will be compared or stored. Then the model is loaded while the client connects.
+            embeds: whether a text will be compared or stored. Then what that needs is loaded while the client connects.
 
         Raises:
             OMPError: a setting is wrong, or the backend cannot be reached.
@@ -113,7 +114,7 @@ class Connection:
         if embeds and self.provider in _EMBEDDING_PROVIDERS:
             loading = ThreadPoolExecutor(1)
             # An error stays in the future: the client meets it again, and tells it.
-            loading.submit(_load_shared, self.settings.get("embedder"))
+            loading.submit(_load_ahead, self.settings.get("embedder"))
             loading.shutdown(wait=False)
         try:
             entered = memory.__enter__()
@@ -211,11 +212,12 @@ def _options(file: ConfigFile, values: Mapping[str, Any]) -> Mapping[str, Any]:
     return options
 
 
-def _load_shared(embedder: str | None) -> None:
-    """Let an embedder that all clients of a process share load what it needs for a short text."""
+def _load_ahead(embedder: str | None) -> None:
+    """Load what a client would after it has connected: its embedder, if all clients share it, and the analysis."""
     found = resolve_embedder(embedder)
     if found is resolve_embedder(embedder):
         found.embed([""])
+    importlib.import_module("openmem.analysis.analyzer")
 
 
 def _output_of(command: object) -> str:
