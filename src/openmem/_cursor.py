@@ -71,7 +71,9 @@ def _decode(cursor: str) -> Any:
 
 def malformed_cursor() -> InvalidRequestError:
     """The error for what is no cursor."""
-    return InvalidRequestError("cursor: this is not a cursor; pass next_cursor of the previous page unchanged")
+    return InvalidRequestError(
+        "cursor: this is not a cursor of this verb and backend; pass next_cursor of the previous page unchanged"
+    )
 
 
 def _check_fingerprint(encoded: str, fingerprint: str) -> None:

@@ -88,5 +88,5 @@ def test_a_foreign_cursor(change: dict[str, Any]) -> None:
     ids=lambda cursor: ascii(cursor[:20]),
 )
 def test_a_malformed_cursor(cursor: str) -> None:
-    with pytest.raises(InvalidRequestError, match=r"^cursor: (this is not a cursor|has a (NUL|lone))"):
+    with pytest.raises(InvalidRequestError, match=r"^cursor: (this is not a cursor of this verb|has a (NUL|lone))"):
         position(at(cursor))

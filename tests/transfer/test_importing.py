@@ -213,6 +213,26 @@ def test_an_import_goes_on_where_the_target_died(
     assert other.count(user) == 9
 
 
+def test_what_a_try_whose_answer_was_lost_has_stored_is_written(
+    store: Memory, other: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, path = exported(store, tmp_path / "f", 3)
+    monkeypatch.setattr(targets_module, "DELAYS_SECONDS", (0.0,))
+    restore, calls = other.client.provider.restore, [0]
+
+    async def losing_the_first_answer(*arguments: Any) -> Any:
+        stored = await restore(*arguments)
+        calls[0] += 1
+        if calls[0] == 1:
+            raise ProviderError("the answer is lost", code="provider_unavailable")
+        return stored
+
+    monkeypatch.setattr(other.client.provider, "restore", losing_the_first_answer)
+    report = transfer.import_(other, "omp", path)
+    assert (report.written, report.equal, calls[0]) == (3, 0, 2)
+    assert other.count(user) == 3
+
+
 def test_progress_tells_how_much_of_the_file_was_read(
     store: Memory, other: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

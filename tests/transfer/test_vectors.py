@@ -70,6 +70,17 @@ def test_a_store_with_the_same_embedder_takes_them_as_they_are(
         assert transfer.verify(target, "omp", path).equal == COUNT + 1
 
 
+def test_a_migration_takes_them_along_where_the_embedder_is_the_same(server: Server) -> None:
+    user = new_user()
+    with Memory("postgres", url=server.create_database(), embedder=Counting()) as source:
+        source.add_many([{"content": f"fact {number}", "user_id": user} for number in range(COUNT)])
+        for embedder, asked in ((Counting(), 1), (Counting("another"), COUNT)):
+            with Memory("postgres", url=server.create_database(), embedder=embedder) as target:
+                _, report = transfer.migrate(source, target, Choice(users=[user]))
+                assert (report.written, report.lost(), len(embedder.asked)) == (COUNT, {}, asked)
+                assert target.search("fact 7", user, limit=1)[0].memory.content == "fact 7"
+
+
 def test_the_lines_are_those_of_the_schema(file: tuple[str, Path]) -> None:
     _, path = file
     lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -104,6 +115,8 @@ def test_a_vector_that_cannot_be_one_is_made_anew(server: Server, file: tuple[st
     path.write_text("\n".join(map(json.dumps, lines)))
     embedder = Counting()
     with Memory("postgres", url=server.create_database(), embedder=embedder) as target:
+        dry = transfer.import_(target, "omp", path, transfer.ImportSettings(dry_run=True))
+        assert dry.lost() == {"vector": len(wrong) - 1}, "that one is too short, only the embedder can tell"
         report = transfer.import_(target, "omp", path)
         assert (report.written, report.lost()) == (COUNT + 1, {"vector": len(wrong)})
         assert sorted(embedder.asked) == sorted(["fact 0", *(f"fact {number}" for number in range(4, 4 + len(wrong)))])

@@ -7,6 +7,7 @@ whoever is interrupted runs the same again.
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from ..client import Client
@@ -15,6 +16,7 @@ from .importing import AS_IT_IS, ImportSettings, check_stores_as_it_is, import_s
 from .omp_format import FORMAT
 from .reports import ExportReport, ImportReport, OnProgress
 from .sources import Source
+from .targets import takes_vectors
 from .writers import writer_for
 
 
@@ -28,6 +30,8 @@ async def migrate(
 ) -> tuple[ExportReport, ImportReport]:
     """Store in one backend what another one holds; the other one stays as it is.
 
+    Vectors come along where the target has the same embedder and takes them.
+
     Args:
         choice: what of it.
         settings: how it is imported.
@@ -36,6 +40,8 @@ async def migrate(
         OMPError: a backend refused or failed.
     """
     check_stores_as_it_is(target)
+    if await takes_vectors(target, source):
+        choice = replace(choice, with_vectors=True)
     with tempfile.TemporaryDirectory(prefix="openmem-") as folder:
         path = Path(folder, "memories.omp.jsonl.gz")
         exported = await writer_for(FORMAT).to_file(source, path, choice, on_export)

@@ -107,7 +107,7 @@ class PackedVector:
         """Its numbers.
 
         Raises:
-            ValueError: they cannot be read, or are not finite.
+            ValueError: they cannot be read, are not finite, or are all 0, so that it has no direction.
         """
         raw = base64.b64decode(self.text, validate=True)
         try:
@@ -116,6 +116,8 @@ class PackedVector:
             raise ValueError(str(error)) from None
         if not all(map(math.isfinite, values)):
             raise ValueError("a number is not finite")
+        if not any(values):
+            raise ValueError("it has no direction")
         return values
 
 

@@ -17,7 +17,7 @@ from ..errors import (
     UnauthorizedError,
     UnsupportedCapabilityError,
 )
-from ..models import Capabilities, MemoryRecord
+from ..models import Capabilities, MemoryRecord, RestoredMemories
 from ..operations import Add, Restore, RestoredMemory, Users
 from ..operations.vectors import StoredVector
 from .exporting import memory_pages
@@ -194,8 +194,15 @@ class RestoringTarget(Target):
             return
         vectors = await self.client.provider.ports.run_cpu(self._vectors, records)
         operation = Restore(records=tuple(wanted for _, wanted in records), vectors=vectors)
+        tries = 0
+
+        async def restore() -> RestoredMemories:
+            nonlocal tries
+            tries += 1
+            return await self.client.run(operation)
+
         try:
-            stored = await self._persistently(lambda: self.client.run(operation))
+            stored = await self._persistently(restore)
         except (ScopeDeniedError, UnsupportedCapabilityError) as error:
             raise StoppedError(error) from error
         except OMPError as error:
@@ -209,13 +216,16 @@ class RestoringTarget(Target):
         await self.client.provider.ports.to_thread(self._note_stored, stored)
         for (prepared, wanted), record in zip(records, stored, strict=True):
             found = Known(record.id, self._comparable(record), is_new=False)
-            is_told = stored.existing is not None
-            if prepared.id in (stored.existing or ()) or (not is_told and self.difference(prepared, wanted, found)):
+            is_there = stored.existing is None or prepared.id in stored.existing
+            # A backend may not tell what was there, and a try whose answer was lost may have stored what was.
+            is_unsure = stored.existing is None or tries > 1
+            if is_there and not (is_unsure and not self.difference(prepared, wanted, found)):
                 # Somebody else has stored it since the target was asked what it has.
                 self.found(prepared, wanted, found, report)
             else:
                 self._stored(prepared, prepared.id, report)
-                if prepared.source.vector is not None and prepared.id not in stored.unembedded and record.indexed:
+                is_kept = prepared.id in stored.unembedded or (is_there and tries > 1)
+                if prepared.source.vector is not None and record.indexed and not is_kept:
                     report.note_loss(self.embedded_anew(prepared))
 
     def pretend(self, records: Sequence[tuple[Prepared, Any]], report: ImportReport, now: datetime) -> None:
@@ -353,6 +363,13 @@ async def target_of(client: Client, known: Knowledge) -> Target:
     capabilities = await client.capabilities()
     kind = RestoringTarget if await _may_restore(client, capabilities) else AddingTarget
     return kind(client, capabilities, known)
+
+
+async def takes_vectors(target: Client, source: Client) -> bool:
+    """Whether a backend stores the vectors of another one as they are, since it has the same embedder."""
+    capabilities = [await client.capabilities() for client in (target, source)]
+    is_same = target.vector_model is not None and target.vector_model == source.vector_model
+    return is_same and await _may_restore(target, capabilities[0])
 
 
 async def _may_restore(client: Client, capabilities: Capabilities) -> bool:
