@@ -1,5 +1,5 @@
 -- Made by tools/sql.py; what is changed here is lost.
-\set analysis 1
+\set analysis 2
 \set everything false
 
 BEGIN;

@@ -1,5 +1,4 @@
 -- Made by tools/sql.py; what is changed here is lost.
-\set path NULL
 \set name NULL
 \set bucket 677
 \set user_id '''maya'''
@@ -30,7 +29,7 @@ BEGIN;
 WITH
 -- One row per different value of the field: of tags, per list of them.
 counted AS (
-    SELECT (CASE WHEN :path::jsonpath IS NULL THEN m.metadata -> :name::text ELSE jsonb_path_query_first(m.metadata, :path::jsonpath, '{}', true) END)::text COLLATE "C" AS held, count(*) AS memories, max(m.created_at) AS newest
+    SELECT (m.metadata -> :name::text)::text COLLATE "C" AS held, count(*) AS memories, max(m.created_at) AS newest
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint
         AND m.user_id = :user_id::text

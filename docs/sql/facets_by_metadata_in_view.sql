@@ -2,11 +2,10 @@
 \set bucket 677
 \set user_id '''maya'''
 \set only_indexed true
-\set path NULL
 \set name NULL
+\set at_any_time NULL
 \set selected_paths NULL
 \set selected_prefixes NULL
-\set at_any_time NULL
 \set as_of NULL
 \set app NULL
 \set scope NULL
@@ -30,19 +29,23 @@ hidden AS MATERIALIZED (
 ),
 -- One row per different value of the field: of tags, per list of them.
 counted AS (
-    SELECT (CASE WHEN :path::jsonpath IS NULL THEN m.metadata -> :name::text ELSE jsonb_path_query_first(m.metadata, :path::jsonpath, '{}', true) END)::text COLLATE "C" AS held, count(*) AS memories, max(m.created_at) AS newest
+    SELECT (m.metadata -> :name::text)::text COLLATE "C" AS held, count(*) AS memories, max(m.created_at) AS newest
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint
         AND m.user_id = :user_id::text
-        AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
-            OR m.scope ^@ ANY (:selected_prefixes::text[]))
-        AND (:at_any_time::boolean
-            -- Not coalesce(:as_of, now()), which Citus allows in no DELETE.
-            OR (m.valid_from IS NULL OR m.valid_from <= :as_of::timestamptz
-                OR (:as_of::timestamptz IS NULL AND m.valid_from <= now()))
-            AND (m.valid_to IS NULL OR m.valid_to > :as_of::timestamptz
-                OR (:as_of::timestamptz IS NULL AND m.valid_to > now())))
-        AND m.id NOT IN (SELECT id FROM hidden)
+        -- One look where every memory is counted.
+        AND (
+            (SELECT :at_any_time::boolean AND :selected_paths::text[] IS NULL AND NOT EXISTS (SELECT FROM hidden))
+            OR ((:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+                OR m.scope ^@ ANY (:selected_prefixes::text[]))
+            AND (:at_any_time::boolean
+                -- Not coalesce(:as_of, now()), which Citus allows in no DELETE.
+                OR (m.valid_from IS NULL OR m.valid_from <= :as_of::timestamptz
+                    OR (:as_of::timestamptz IS NULL AND m.valid_from <= now()))
+                AND (m.valid_to IS NULL OR m.valid_to > :as_of::timestamptz
+                    OR (:as_of::timestamptz IS NULL AND m.valid_to > now())))
+            AND m.id NOT IN (SELECT id FROM hidden))
+        )
     GROUP BY held
 ),
 audit_entry AS (

@@ -2,9 +2,9 @@
 \set bucket 677
 \set user_id '''maya'''
 \set only_indexed true
+\set at_any_time NULL
 \set selected_paths NULL
 \set selected_prefixes NULL
-\set at_any_time NULL
 \set as_of NULL
 \set app NULL
 \set scope NULL
@@ -32,15 +32,19 @@ counted AS (
     FROM openmem.memories m
     WHERE m.bucket = :bucket::smallint
         AND m.user_id = :user_id::text
-        AND (:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
-            OR m.scope ^@ ANY (:selected_prefixes::text[]))
-        AND (:at_any_time::boolean
-            -- Not coalesce(:as_of, now()), which Citus allows in no DELETE.
-            OR (m.valid_from IS NULL OR m.valid_from <= :as_of::timestamptz
-                OR (:as_of::timestamptz IS NULL AND m.valid_from <= now()))
-            AND (m.valid_to IS NULL OR m.valid_to > :as_of::timestamptz
-                OR (:as_of::timestamptz IS NULL AND m.valid_to > now())))
-        AND m.id NOT IN (SELECT id FROM hidden)
+        -- One look where every memory is counted.
+        AND (
+            (SELECT :at_any_time::boolean AND :selected_paths::text[] IS NULL AND NOT EXISTS (SELECT FROM hidden))
+            OR ((:selected_paths::text[] IS NULL OR m.scope = ANY (:selected_paths::text[])
+                OR m.scope ^@ ANY (:selected_prefixes::text[]))
+            AND (:at_any_time::boolean
+                -- Not coalesce(:as_of, now()), which Citus allows in no DELETE.
+                OR (m.valid_from IS NULL OR m.valid_from <= :as_of::timestamptz
+                    OR (:as_of::timestamptz IS NULL AND m.valid_from <= now()))
+                AND (m.valid_to IS NULL OR m.valid_to > :as_of::timestamptz
+                    OR (:as_of::timestamptz IS NULL AND m.valid_to > now())))
+            AND m.id NOT IN (SELECT id FROM hidden))
+        )
     GROUP BY held
 ),
 audit_entry AS (

@@ -15,7 +15,7 @@
 \set embedding_model '''hashing:256'''
 \set embedding 'array_fill(0.1::real, ARRAY[256])'
 \set terms '''{133238249:1,167142662:1}/536870912'''
-\set analysis 1
+\set analysis 2
 \set utc_offset NULL
 \set extensions NULL
 \set metadata NULL

@@ -1,5 +1,5 @@
 -- Made by tools/sql.py; what is changed here is lost.
-\set analysis 1
+\set analysis 2
 \set ids 'ARRAY[''mem_6b1f000000000000n5'']'
 \set buckets 'ARRAY[677]'
 \set written_at 'ARRAY[now()]'

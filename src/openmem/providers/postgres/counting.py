@@ -34,6 +34,8 @@ _READ_HIDDEN: Final = frozenset({"every", "in_view"})
 
 _METADATA: Final = "metadata."
 _SAME: Final = {"values_held": "SELECT counted.held", "text_of_value": "value"}
+# A field that is null has the same value as one that is missing.
+_OF_JSON: Final = {"values_held": "SELECT nullif(counted.held, 'null')::jsonb", "text_of_value": "(value #>> '{}')"}
 _FIELDS: Final = {
     "scope": {"field": "m.scope", **_SAME},
     "app": {"field": "m.source ->> 'app'", **_SAME},
@@ -42,15 +44,11 @@ _FIELDS: Final = {
         "values_held": "SELECT DISTINCT unnest(counted.held)",
         "text_of_value": "value",
     },
-    "metadata": {
-        # Texts are grouped in less time than JSON. Equal numbers of different texts meet in the second grouping.
-        "field": (
-            "(CASE WHEN :path::jsonpath IS NULL THEN m.metadata -> :name::text "
-            "ELSE jsonb_path_query_first(m.metadata, :path::jsonpath, '{}', true) END)::text COLLATE \"C\""
-        ),
-        # A field that is null has the same value as one that is missing.
-        "values_held": "SELECT nullif(counted.held, 'null')::jsonb",
-        "text_of_value": "(value #>> '{}')",
+    # Texts are grouped in less time than JSON. Equal numbers of different texts meet in the second grouping.
+    "metadata": {"field": '(m.metadata -> :name::text)::text COLLATE "C"', **_OF_JSON},
+    "nested_metadata": {
+        "field": "jsonb_path_query_first(m.metadata, :path::jsonpath, '{}', true)::text COLLATE \"C\"",
+        **_OF_JSON,
     },
 }
 
@@ -102,6 +100,7 @@ class Counting:
         """The values of a field among the selected memories, the most frequent first."""
         is_metadata = op.by.startswith(_METADATA)
         names = parse_path(op.by.removeprefix(_METADATA)) if is_metadata else ()
+        field = op.by if not is_metadata else "metadata" if len(names) == 1 else "nested_metadata"
 
         def value_of(text: str | None) -> object:
             return text if text is None or not is_metadata else json.loads(text)
@@ -113,14 +112,14 @@ class Counting:
         values = {
             **selection_values(selection),
             "name": names[0] if names else None,
-            "path": path_of(names) if len(names) > 1 else None,
+            "path": path_of(names) if names else None,
             "limit": op.limit,
             **_values_of_call(op, call),
         }
         filters = _filters_of(selection, values)
         if filters == "every":
             filters = "in_view"
-        return self._facets["metadata" if is_metadata else op.by, filters].bind(values, decode)
+        return self._facets[field, filters].bind(values, decode)
 
 
 def _values_of_call(op: Count | DeleteMany | Facets, call: Call) -> dict[str, object]:
