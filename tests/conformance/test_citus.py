@@ -24,13 +24,18 @@ class TestCitus(ConformanceSuite):
         return {"url": CITUS, "embedder": "hashing", **settings}
 
 
-def test_each_verb_of_one_user_is_one_task() -> None:
-    """Through the coordinator. A worker runs functions of its own shards at once, which no plan shows."""
-    with psycopg.connect(CITUS, autocommit=True) as admin:
+@pytest.mark.parametrize("is_in_transaction", [False, True])
+def test_each_verb_of_one_user_is_one_task(is_in_transaction: bool) -> None:
+    """Through the coordinator. A worker runs functions of its own shards at once, which no plan shows.
+
+    Behind a pooler each call is a transaction of several statements.
+    """
+    with psycopg.connect(CITUS, autocommit=not is_in_transaction) as admin:
         for name, statement in statements("all", schema="openmem", vector_schema="public"):
             values = ", ".join(Literal(written(value)).as_string(admin) for value in statement.args)
             admin.execute(f"PREPARE verb AS {statement.sql}".encode())
             plan = "\n".join(line for (line,) in admin.execute(f"EXPLAIN EXECUTE verb ({values})".encode()))
             admin.execute("DEALLOCATE verb")
+            admin.commit()
             assert plan.count("Task Count: 1") == 1, (name, plan)
             assert "Distributed Subplan" not in plan, name

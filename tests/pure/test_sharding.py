@@ -100,6 +100,7 @@ def test_the_tables_are_divided_where_the_memories_are() -> None:
     )
     assert done[5] == "SELECT create_reference_table('openmem.notes')"
     assert "create_distributed_function('openmem.log_read(smallint)', 'p_bucket'" in done[6]
+    assert "force_delegation := true" in done[6]
     assert done[7].startswith("ALTER FUNCTION openmem.log_read(smallint) SET ")
     assert done[8:] == [f"ALTER DATABASE omp SET {name} = off" for name in DATABASE_SETTINGS]
 

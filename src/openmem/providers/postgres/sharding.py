@@ -52,7 +52,8 @@ class Function(NamedTuple):
         signature: as PostgreSQL writes it.
         is_known: whether the nodes have it.
         has_bucket: whether it takes a bucket.
-        is_delegated: whether Citus runs it where the rows of the bucket are.
+        is_delegated: whether Citus runs it where the rows of the bucket are, also in a transaction of several
+            statements, as each call behind a pooler is.
         may_nest: whether it may store rows while Citus runs a statement that calls it.
     """
 
@@ -137,7 +138,7 @@ def inspect_cluster(schema: str) -> Statement[Cluster]:
             ARRAY(
                 SELECT ARRAY[f.oid::regprocedure::text, (o.objid IS NOT NULL)::text,
                     coalesce('p_bucket' = ANY (f.proargnames), false)::text,
-                    (o.distribution_argument_index IS NOT NULL)::text,
+                    coalesce(o.force_delegation, false)::text,
                     coalesce('{_NESTED}=on' = ANY (f.proconfig), false)::text]
                 FROM pg_catalog.pg_proc f LEFT JOIN pg_catalog.pg_dist_object o
                     ON o.classid = 'pg_catalog.pg_proc'::regclass AND o.objid = f.oid
@@ -224,7 +225,10 @@ def steps(cluster: Cluster, schema: str, shards: int) -> Iterator[Step]:
             yield Step(f"remove what the coordinator kept of {table.name} from before", call)
     for function in cluster.functions:
         if function.has_bucket and not function.is_delegated:
-            call = f"create_distributed_function('{function.signature}', 'p_bucket', colocate_with := '{memories}')"
+            call = (
+                f"create_distributed_function('{function.signature}', 'p_bucket', colocate_with := '{memories}', "
+                "force_delegation := true)"
+            )
             yield Step(f"run {function.signature.partition('(')[0]} where its bucket is", f"SELECT {call}")
         if "log_read(" in function.signature and not function.may_nest:
             # It stores its entry in the shard beside the one that the statement reads.
