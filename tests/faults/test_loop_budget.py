@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from types import SimpleNamespace
 
+import pytest
+
+from openmem.drivers import loop_budget
 from openmem.drivers.loop_budget import BUDGET_SECONDS, LoopBudget
 
 PIECE = BUDGET_SECONDS / 4
@@ -48,6 +52,28 @@ def test_a_turn_takes_few_pieces_and_they_keep_their_order() -> None:
         clock.stop()
         assert [number for _, number in begun] == list(range(PIECES))
         assert max(Counter(turn for turn, _ in begun).values()) <= BUDGET_SECONDS / PIECE + 1
+
+    asyncio.run(main())
+
+
+def test_late_pieces_go_on_several_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = 0.0
+    monkeypatch.setattr(loop_budget, "time", SimpleNamespace(perf_counter=lambda: moment))
+
+    async def main() -> None:
+        budget, clock = LoopBudget(), Clock()
+        begun: Counter[int] = Counter()
+
+        async def piece() -> None:
+            nonlocal moment
+            await budget.acquire()
+            begun[clock.turn] += 1
+            moment += PIECE
+
+        await asyncio.gather(*(piece() for _ in range(PIECES)))
+        clock.stop()
+        assert max(begun.values()) <= BUDGET_SECONDS / PIECE
+        assert clock.turn < PIECES / 2
 
     asyncio.run(main())
 

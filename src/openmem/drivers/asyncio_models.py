@@ -90,9 +90,9 @@ class AsyncEmbedder(_AsyncModel[CheckedEmbedder]):
         self.model = model.model.model
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        if not self._is_remote and self._is_quick(texts):
+        if not self._is_remote and self._are_quick(texts):
             await self._budget.acquire()
-            return self._model.embed(texts)
+            return self.embed_at_once(texts)
         if len(texts) == 1:
             return [await self._single.embed(texts[0])]
         if self._is_remote:
@@ -105,13 +105,26 @@ class AsyncEmbedder(_AsyncModel[CheckedEmbedder]):
             return vector
         if hasattr(self._model.model, "aembed_query"):
             return await self._model.aembed_query(text)
-        if not self._is_quick([text]):
+        if not self._are_quick([text]):
             return await self._queries.embed(text)
         await self._budget.acquire()
+        return self.embed_query_at_once(text)
+
+    def is_quick(self, text: str) -> bool:
+        """Whether a text is embedded on the loop, as a memory and as a query."""
+        is_remote = self._is_remote or (self._model.tells_queries and hasattr(self._model.model, "aembed_query"))
+        return not is_remote and self._are_quick([text])
+
+    def embed_at_once(self, texts: Sequence[str]) -> Vectors:
+        """The vectors of quick texts."""
+        return self._model.embed(texts)
+
+    def embed_query_at_once(self, text: str) -> Sequence[float]:
+        """The vector to search with for a quick text."""
         [vector] = self._model.embed_queries([text])
         return vector
 
-    def _is_quick(self, texts: Sequence[str]) -> bool:
+    def _are_quick(self, texts: Sequence[str]) -> bool:
         return sum(map(len, texts)) <= getattr(self._model.model, "quick_characters", 0)
 
     async def _by_itself(self, texts: Sequence[str]) -> Vectors:
@@ -160,11 +173,19 @@ class SharedEmbedder:
         self.model = embedder.model
         self._lease = lease
 
-    async def embed(self, texts: Sequence[str]) -> Vectors:
+    async def embed(self, texts: Sequence[str], *, has_turn: bool = False) -> Vectors:
+        if has_turn:
+            return (await self._lease.acquire()).embed_at_once(texts)
         return await self._lease.call(lambda embedder: embedder.embed(texts))
 
-    async def embed_query(self, text: str) -> Sequence[float]:
+    async def embed_query(self, text: str, *, has_turn: bool = False) -> Sequence[float]:
+        if has_turn:
+            return (await self._lease.acquire()).embed_query_at_once(text)
         return await self._lease.call(lambda embedder: embedder.embed_query(text))
+
+    def is_quick(self, text: str) -> bool:
+        embedder = self._lease.value
+        return embedder is not None and embedder.is_quick(text)
 
     async def load(self) -> None:
         await self._lease.call(lambda embedder: embedder.load())

@@ -37,12 +37,15 @@ class BlockingEmbedder(_BlockingModel[CheckedEmbedder]):
         super().__init__(model, owned=owned)
         self.model = model.model.model
 
-    async def embed(self, texts: Sequence[str]) -> Vectors:
+    async def embed(self, texts: Sequence[str], *, has_turn: bool = False) -> Vectors:
         return self._model.embed(texts)
 
-    async def embed_query(self, text: str) -> Sequence[float]:
+    async def embed_query(self, text: str, *, has_turn: bool = False) -> Sequence[float]:
         [vector] = self._model.embed_queries([text])
         return vector
+
+    def is_quick(self, text: str) -> bool:
+        return True
 
 
 class BlockingReranker(_BlockingModel[CheckedReranker]):

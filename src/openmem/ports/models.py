@@ -67,12 +67,24 @@ class EmbedderIO(Protocol):
 
     model: str
 
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """One vector per text, all of one length, checked."""
+    async def embed(self, texts: Sequence[str], *, has_turn: bool = False) -> Vectors:
+        """One vector per text, all of one length, checked.
+
+        Args:
+            has_turn: whether the texts are quick, and the caller has taken its turn.
+        """
         ...
 
-    async def embed_query(self, text: str) -> Sequence[float]:
-        """The vector to search with for a text, checked; that of `embed` if the model does not tell queries apart."""
+    async def embed_query(self, text: str, *, has_turn: bool = False) -> Sequence[float]:
+        """The vector to search with for a text, checked; that of `embed` if the model does not tell queries apart.
+
+        Args:
+            has_turn: as in `embed`.
+        """
+        ...
+
+    def is_quick(self, text: str) -> bool:
+        """Whether a text is embedded where that is asked for, as a piece of work for `Ports.take_turn`."""
         ...
 
     async def load(self) -> None:

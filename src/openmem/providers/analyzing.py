@@ -38,14 +38,17 @@ class Analysis:
         """The first and the last moment that a memory may be from to have the same words as one from `moment`."""
         return self.analyzer.day_of(moment)
 
-    async def memory(self, content: str, moment: datetime, of: Callable[[MemoryTerms], R]) -> R:
+    async def memory(
+        self, content: str, moment: datetime, of: Callable[[MemoryTerms], R], *, has_turn: bool = False
+    ) -> R:
         """What is made of the terms of a memory.
 
         Args:
             moment: when it is from.
             of: makes it.
+            has_turn: as in `run`.
         """
-        return await self.run([content], lambda: of(self.analyzer.memory(content, moment)))
+        return await self.run([content], lambda: of(self.analyzer.memory(content, moment)), has_turn=has_turn)
 
     async def memories(self, contents: Sequence[str], moments: Sequence[datetime]) -> list[MemoryTerms]:
         """What the ranking reads of memories.
@@ -57,15 +60,18 @@ class Analysis:
             contents, lambda: [self.analyzer.memory(*memory) for memory in zip(contents, moments, strict=True)]
         )
 
-    async def query(self, text: str, timezone: str | None) -> tuple[QueryWord, ...]:
+    async def query(self, text: str, timezone: str | None, *, has_turn: bool = False) -> tuple[QueryWord, ...]:
         """The words of a query that is asked now.
 
         Args:
             timezone: in which it names days; None for the client's own.
+            has_turn: as in `run`.
         """
         now, compared = self._ports.now(), compared_text(text)
         zone = None if timezone is None else time_zone(timezone)
-        return await self.run([compared], lambda: compared_words(self.analyzer.query(compared, now, zone)))
+        return await self.run(
+            [compared], lambda: compared_words(self.analyzer.query(compared, now, zone)), has_turn=has_turn
+        )
 
     async def spelled(self, text: str, words: Sequence[QueryWord], timezone: str | None) -> tuple[SpelledWord, ...]:
         """How a query that is asked now spells each of its words.
@@ -91,9 +97,14 @@ class Analysis:
             asked = await self.run([compared], lambda: self.analyzer.asked(compared))
         return text if asked == compared else asked
 
-    async def run(self, texts: Sequence[str], function: Callable[[], R]) -> R:
-        """The result of a function that goes through the words of texts."""
+    async def run(self, texts: Sequence[str], function: Callable[[], R], *, has_turn: bool = False) -> R:
+        """The result of a function that goes through the words of texts.
+
+        Args:
+            has_turn: whether the caller has taken its turn.
+        """
         if sum(map(len, texts)) > QUICK_CHARACTERS:
             return await self._ports.run_cpu(function)
-        await self._ports.take_turn()
+        if not has_turn:
+            await self._ports.take_turn()
         return function()

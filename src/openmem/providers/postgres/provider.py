@@ -375,11 +375,16 @@ class PostgresProvider(Provider):
         return known.is_sharded
 
     async def _ranked(self, op: Search | Context, call: Call, limit: int) -> SearchResults:
-        vector = await self._embedder.embed_query(await self._analysis.asked(op.query))
+        asked = await self._analysis.asked(op.query)
+        # One turn for all that is short, since every further one is another iteration of a busy loop.
+        has_turn = self._embedder.is_quick(asked)
+        if has_turn:
+            await self.ports.take_turn()
+        vector = await self._embedder.embed_query(asked, has_turn=has_turn)
         await calibrate(self._db, self._embedder, self.ports)
-        words = await self._analysis.query(op.query, op.timezone)
+        words = await self._analysis.query(op.query, op.timezone, has_turn=has_turn)
         # Remembered until the statement needs it: the numbers of the words of a very long query take their time.
-        await self._analysis.run([op.query], lambda: query_values(words))
+        await self._analysis.run([op.query], lambda: query_values(words), has_turn=has_turn)
         spelled = None
         if isinstance(op, Search) and op.explain:
             spelled = await self._analysis.spelled(op.query, words, op.timezone)
@@ -389,10 +394,15 @@ class PostgresProvider(Provider):
         return await self._read(op.content, op.valid_from or self.ports.now()) if op.indexed else Read()
 
     async def _read(self, content: str, moment: datetime, *, has_vector: bool = True) -> Read:
-        model, vector = None, None
+        model, vector, has_turn = None, None, False
         if has_vector:
-            model, [vector] = self._embedder.model, await self._embedder.embed([content])
-        terms = await self._analysis.memory(content, moment, lambda found: terms_literal(term_ids(found)))
+            has_turn = self._embedder.is_quick(content)
+            if has_turn:
+                await self.ports.take_turn()
+            model, [vector] = self._embedder.model, await self._embedder.embed([content], has_turn=has_turn)
+        terms = await self._analysis.memory(
+            content, moment, lambda found: terms_literal(term_ids(found)), has_turn=has_turn
+        )
         return Read(model, vector, terms)
 
     @property
