@@ -83,6 +83,9 @@ def test_the_next_page_of_a_list(site: Site, look: Look, user: str) -> None:
     with site.tab(look) as seen:
         open_memories(seen, user)
         texts = seen.page.locator("li.memory .text").all_text_contents()
+        is_painted = "one => one.firstElementChild.checkVisibility({contentVisibilityAuto: true})"
+        assert seen.page.locator("li.memory").first.evaluate(is_painted)
+        assert not seen.page.locator("li.memory").last.evaluate(is_painted)
         seen.follow("Next page")
         texts += seen.page.locator("li.memory .text").all_text_contents()
         assert len(texts) == len(set(texts)) == 68
