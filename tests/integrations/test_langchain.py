@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("langchain")
 
 from langchain.agents import create_agent
-from langchain.agents.middleware import ToolRetryMiddleware
+from langchain.agents.middleware import AgentMiddleware, ToolRetryMiddleware
 from langchain_core.language_models import GenericFakeChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import Runnable
@@ -170,6 +170,28 @@ def test_a_tool_that_is_tried_again_stores_once(
     latest, first, _ = clients.blocking().list(user)
     assert [record.id for record in lost] == [first.id]
     assert script.results() == [f"Remembered as [{record.id}]." for record in (first, latest)]
+
+
+def test_a_graph_that_is_resumed_stores_once(clients: MemoryClients, user: str) -> None:
+    crashes = [True]
+
+    class Crashing(AgentMiddleware[Any, Any, Any]):
+        def wrap_tool_call(self, request: Any, handler: Any) -> Any:
+            answer = handler(request)
+            if crashes:
+                crashes.pop()
+                raise KeyboardInterrupt
+            return answer
+
+    script = Script(call("remember", fact=EGGS))
+    interrupted: list[Any] = [MemoryMiddleware(clients, user), Crashing()]
+    agent: Any = create_agent(script, middleware=interrupted, checkpointer=InMemorySaver())
+    config: Any = {"configurable": {"thread_id": "../%00'; --"}}
+    with pytest.raises(KeyboardInterrupt):
+        agent.invoke({"messages": [("user", "I am vegan")]}, config)
+    agent.invoke(None, config)
+    [stored] = clients.blocking().list(user)
+    assert script.results() == [f"Remembered as [{stored.id}]."]
 
 
 def test_a_fact_is_replaced_and_forgotten(clients: MemoryClients, user: str) -> None:
