@@ -10,9 +10,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import psycopg
 import pytest
 
 from openmem import Memory, NotFoundError
+from openmem._ids import memory_id_of
 from openmem.server import OmpServerConfig
 from openmem.server.keys import KeysFile
 
@@ -255,6 +257,26 @@ def test_one_memory_with_history_and_audit(browser: httpx.Client, memory: Memory
         f"/ui/memory?id={id}&user_id=moves" for id in (first.id, third.id)
     }
     assert json.loads(page.one("pre", dir="ltr").text)["supersedes"] == [first.id]
+
+
+def test_the_audit_of_a_new_memory_is_complete_however_long_the_log_is(
+    browser: httpx.Client, memory: Memory, url: str
+) -> None:
+    memory.add_many([{"content": f"old {n}", "user_id": "audited busily"} for n in range(1100)])
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE openmem.audit_log SET at = at - interval '1 hour' WHERE user_id = %s", ["audited busily"]
+        )
+    for created_at in (datetime.now(UTC), datetime.min.replace(tzinfo=UTC), datetime.now(UTC) + timedelta(days=900)):
+        id = memory_id_of("audited busily", str(created_at))
+        record = {"id": id, "content": "tea", "user_id": "audited busily", "created_at": created_at}
+        memory.restore([record])
+        memory.update(id, content="green tea", user_id="audited busily")
+        page = parsed(browser.get("/ui/memory", params={"id": id, "user_id": "audited busily"}))
+        [part] = [element for element in page.all("div") if "hx-get" in element.attributes]
+        entries = parsed(browser.get(part.attributes["hx-get"]))
+        assert "update" in entries.one("tbody").text
+        assert bool(links(entries, "Look at the 1,000 entries before")) is (created_at.year == 1)
 
 
 def test_the_audit_of_a_memory(browser: httpx.Client, memory: Memory) -> None:

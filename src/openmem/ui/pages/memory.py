@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -19,6 +19,9 @@ from ..visit import APP, Visit
 
 MAX_AUDIT_ENTRIES: Final = "1000"
 """Of the user, among which those of the memory are looked for."""
+
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+"""How much earlier than a memory the entry about its making may be: clients and servers have clocks of their own."""
 
 _COPIED: Final = ("scope", "tags", "confidence", "valid_from", "valid_to", "metadata", "expires_at", "indexed")
 """What a memory that replaces another one has of it, where the form does not say otherwise."""
@@ -39,14 +42,26 @@ async def show(visit: Visit) -> Response:
         user_id=memory.user_id,
         memory=memory,
         history=history,
+        since=_shortly_before(memory.created_at),
         has_audit=capabilities.features.supports_audit,
         now=datetime.now(UTC),
         is_valid=is_valid,
     )
 
 
+def _shortly_before(moment: datetime) -> str | None:
+    """From when on there may be entries about a memory that was made at a moment; None for from the beginning."""
+    try:
+        return min(moment - CLOCKS_DIFFER, datetime.now(UTC) - CLOCKS_DIFFER).isoformat()
+    except OverflowError:
+        return None
+
+
 async def show_audit(visit: Visit) -> Response:
-    """What was done with the memory by its id: those of its entries that are on a page of the user's log."""
+    """What was done with the memory by its id: those of its entries that are on a page of the user's log.
+
+    The log has no filter by memory. A link from the memory says when it was made, so that no older entries are read.
+    """
     id = visit.query.require("id")
     op = visit.query.operation(AUDIT, visit.zone, limit=MAX_AUDIT_ENTRIES)
     entries = await visit.run(op)
