@@ -18,6 +18,7 @@ NOTICES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "restored": ("1 memory is valid again.", "{n} memories are valid again."),
     "revoked": ("The key is revoked.", "The keys are revoked."),
+    "unchanged": ("Nothing was changed.", "Nothing was changed."),
     "saved": ("The memory is saved.", "The memory is saved."),
 }
 """By name: of one thing, and of several."""

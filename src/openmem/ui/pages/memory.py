@@ -89,7 +89,7 @@ async def save(visit: Visit) -> Response:
     try:
         changes = changed_fields(memory, visit.form, visit.zone)
         if not changes:
-            return visit.redirect("memory", id=memory.id, user_id=memory.user_id)
+            return visit.redirect("memory", id=memory.id, user_id=memory.user_id, done="unchanged")
         version = visit.form.one("version")
         if visit.form.one("action") == "replace":
             stored, done = await visit.run(_replacement(memory, changes, _number(version))), "replaced"
