@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+from typing import Any, cast
 
 import pytest
 
@@ -116,3 +117,13 @@ def test_the_user_is_that_of_the_run() -> None:
     for nobody in (None, "", " "):
         with pytest.raises(InvalidRequestError, match="this run has no user"):
             user_of(lambda run: run["user"], {"user": nobody})
+
+
+def test_what_is_no_user_says_why() -> None:
+    async def find(run: object) -> str:
+        return "maya"
+
+    with pytest.raises(InvalidRequestError, match="is a coroutine function"):
+        user_of(cast("Any", find), {})
+    with pytest.raises(InvalidRequestError, match="a text, and this is of type int"):
+        user_of(cast("Any", lambda run: 5), {})

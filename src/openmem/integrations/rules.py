@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from inspect import iscoroutine
 from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 from .._text import mended
@@ -137,10 +138,18 @@ def user_of(user_id: str | Callable[[Run], str | None], run: Run) -> str:
         run: what the framework knows of the run.
 
     Raises:
-        InvalidRequestError: there is none.
+        InvalidRequestError: there is none, or what was found is no id.
     """
-    found = user_id(run) if callable(user_id) else user_id
-    if not isinstance(found, str) or not found.strip():
+    found: object = user_id(run) if callable(user_id) else user_id
+    if iscoroutine(found):
+        found.close()
+        raise InvalidRequestError(
+            "user_id: the function is a coroutine function; find the user before the run starts, "
+            "and give a function that returns the id"
+        )
+    if found is not None and not isinstance(found, str):
+        raise InvalidRequestError(f"user_id: a user's id is a text, and this is of type {type(found).__name__}")
+    if not found or not found.strip():
         raise InvalidRequestError(
             "user_id: this run has no user; give it one where the run is started, so that the model cannot choose it"
         )
