@@ -14,7 +14,7 @@ from openmem.server import OmpServerConfig
 from openmem.server.errors import KeyRefusedError
 from openmem.server.keys import KeyRing, KeysFile
 from openmem.ui import opening_path
-from openmem.ui.sessions import IDLE_SECONDS, Sessions
+from openmem.ui.sessions import IDLE_SECONDS, MAX_SESSIONS_OF_KEY, Sessions
 
 from ..server.harness import Running, running
 from .pages import parsed, post, sign_in
@@ -169,7 +169,17 @@ def test_a_session_ends_when_nobody_uses_it(keys: KeysFile) -> None:
         sessions.principal(token)
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
+def test_who_signs_in_again_and_again_ends_only_own_sessions(keys: KeysFile) -> None:
+    sessions = Sessions(KeyRing(keys.path, ()))
+    other = sessions.start(keys.create(app="other"))
+    key = keys.create(app="often")
+    tokens = [sessions.start(key) for _ in range(MAX_SESSIONS_OF_KEY + 1)]
+    with pytest.raises(KeyRefusedError):
+        sessions.principal(tokens[0])
+    assert [sessions.principal(token).app for token in (other, tokens[1], tokens[-1])] == ["other", "often", "often"]
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none", ""])
 @pytest.mark.parametrize("path", ["/ui/login", "/ui/logout", "/ui/memories"])
 def test_forms_of_other_sites_are_refused(browser: httpx.Client, site: str, path: str) -> None:
     headers = {"Sec-Fetch-Site": site, "Content-Type": "application/x-www-form-urlencoded"}
@@ -192,8 +202,9 @@ def test_without_fetch_metadata_the_origin_decides(open_server: Running, origin:
 @pytest.mark.parametrize("destination", ["image", "iframe", "script", "empty"])
 def test_other_sites_cannot_read_pages(browser: httpx.Client, destination: str) -> None:
     mode = "navigate" if destination == "iframe" else "no-cors"
-    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": destination}
-    assert browser.get("/ui/users", headers=headers).status_code == 403
+    for site in ("cross-site", "same-site", "", "unheard-of"):
+        headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": destination}
+        assert browser.get("/ui/users", headers=headers).status_code == 403
 
 
 def test_links_of_other_sites_may_be_followed(browser: httpx.Client) -> None:

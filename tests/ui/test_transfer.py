@@ -210,6 +210,17 @@ def test_an_export_has_the_formats_of_the_transfer_room(
         assert "format" in parsed(post(browser, "/ui/export", fields), 400).one("div", role="alert").text
 
 
+def test_names_to_choose_from_hide_nothing(keyed_server: Running, keys: KeysFile) -> None:
+    names = ["a\u202etxt", "plain"]
+    with keyed_server.client(headers=SAME) as client:
+        sign_in(client, keys.create(app="a", users=names))
+        page = parsed(client.get("/ui/transfer"))
+        for field in ("export-user", "import-user"):
+            options = list(page.one("select", id=field).all("option"))
+            assert [option.attributes["value"] for option in options] == sorted(names)
+            assert [option.text for option in options] == ["aU+202Etxt", "plain"]
+
+
 def test_an_export_that_fails_is_an_error_and_no_file(browser: httpx.Client) -> None:
     page = parsed(post(browser, "/ui/export", {"user_id": "moves", "scope": "//"}), 400)
     assert "scope" in page.one("div", role="alert").text

@@ -34,6 +34,7 @@ def templates() -> Environment:
     )
     environment.filters |= {
         "visible": visible,
+        "visible_text": visible_text,
         "time": shown_time,
         "local": local_time,
         "excerpt": excerpt,
@@ -81,7 +82,7 @@ def visible(text: object) -> Markup:
 
 
 def visible_text(text: str) -> str:
-    """The same for a name within a picture, which has no elements."""
+    """The same for what has no elements in it, such as a name in a picture and an option of a list."""
     return "".join(part if shown is None else shown for part, shown in parts_of(text))
 
 

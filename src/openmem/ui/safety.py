@@ -42,7 +42,7 @@ def check_site(request: Request) -> None:
             "document",
             "empty",
         )
-        if site in ("cross-site", "same-site") and not is_link:
+        if site not in (None, "same-origin", "none") and not is_link:
             raise ScopeDeniedError("Sec-Fetch-Site: another site may not read these pages")
         return
     if site is not None:

@@ -20,6 +20,8 @@ from ..server.keys import KeyRing, PresentedKey, Principal
 
 IDLE_SECONDS: Final = 30 * 60.0
 MAX_SESSIONS: Final = 10_000
+MAX_SESSIONS_OF_KEY: Final = 100
+"""So that nobody ends the sessions of others by signing in again and again."""
 TOKEN_BYTES: Final = 32
 
 
@@ -67,6 +69,9 @@ class Sessions:
         self._keys.holder(presented)
         token = secrets.token_urlsafe(TOKEN_BYTES)
         self._sessions[_hash(token)] = _Session(presented, self._clock())
+        of_key = [name for name, session in self._sessions.items() if session.key == presented]
+        if len(of_key) > MAX_SESSIONS_OF_KEY:
+            del self._sessions[of_key[0]]
         if len(self._sessions) > MAX_SESSIONS:
             self._sessions.popitem(last=False)
         return token
