@@ -46,6 +46,17 @@ def test_each_kind_of_error_has_its_status(error: OMPError, status: int) -> None
         (["xyz"], "there is no command 'xyz'; 'openmem --help' has the commands"),
         (["search"], "missing argument 'QUERY'; see 'openmem search --help'"),
         (["search", "x", "--nonsense"], "--nonsense"),
+        (
+            ["search", "what", "does", "she", "eat"],
+            "there are 3 arguments too many; a text of several words goes in quotes, see 'openmem search --help'",
+        ),
+        (["update", "mem_x", "secret text"], "there is an argument too many; a new text goes behind --content"),
+        (
+            ["search", "x", "--url", "postgresql://bob:s3cret@localhost/x"],
+            "--url: it may hold a secret, and others can read a command line; set OMP_POSTGRES_URL, or run "
+            "'openmem config set url'",
+        ),
+        (["search", "x", "--api-key=s3cret"], "--api-key: it may hold a secret"),
         (["search", "x", "--limit", "many"], "--limit: 'many' is not a whole number"),
         (["search", "x", "--limit", "0"], "--limit: 0 is less than 1, the least that is allowed"),
         (["search", "x", "--since", "then"], "--since: 'then' is not a time such as 90d, 12h or 2027-01-31"),

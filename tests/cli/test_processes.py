@@ -142,6 +142,32 @@ sys.meta_path.insert(0, Interrupting())
     assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "openmem: interrupted")
 
 
+def test_an_interrupt_in_the_middle_of_an_import_ends_it_at_once() -> None:
+    """Whatever it would run on the way out could wait for the lock of the imports."""
+    program = """
+import signal, sys
+from openmem.cli import interrupt_between_imports
+
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == "interrupted":
+            signal.getsignal(signal.SIGINT)(signal.SIGINT, sys._getframe(1))
+
+interrupt_between_imports()
+sys.meta_path.insert(0, Interrupting())
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("raised", flush=True)
+try:
+    import interrupted
+finally:
+    print("not at once")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "raised\n", "openmem: interrupted\n")
+
+
 @pytest.mark.parametrize(
     ("redirection", "arguments", "status", "told"),
     [

@@ -33,12 +33,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _at_interrupt(_leave)
 
 
+def interrupt_between_imports() -> None:
+    """Let an interrupt be a `KeyboardInterrupt` of the main thread, but for one in the middle of an import.
+
+    That one would leave the lock of all imports to nobody, and a thread that imports would wait for it for ever.
+    """
+    _at_interrupt(_interrupt)
+
+
 def _at_interrupt(handler: Any) -> None:
     """Choose what happens at SIGINT, unless whoever started the process has: a shell ignores it in the background."""
-    if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, _leave):
+    if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, _leave, _interrupt):
         # Only the main thread can choose.
         with suppress(ValueError):
             signal.signal(signal.SIGINT, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    if frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
+        _leave(number, frame)
+    raise KeyboardInterrupt
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

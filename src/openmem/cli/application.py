@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import click
 
+from . import interrupt_between_imports
 from .failures import EXIT_CLOSED_PIPE, EXIT_INTERRUPTED, EXIT_MISUSED, report_failure
 from .group import LazyGroup
 from .streams import prepare_streams
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
         # What is imported is no garbage. Python would look for some in it again and again, and once more at its end.
         gc.set_threshold(100_000)
+        # It loads models in a thread.
+        interrupt_between_imports()
     prepare_streams()
     try:
         return run(given)

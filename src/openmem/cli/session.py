@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from ..errors import InvalidRequestError, OMPError
-from .connection import FLAGS, Connection, find_connection
+from .connection import FLAGS, KNOWN, Connection, find_connection
 from .failures import EXIT_PARTLY, exit_status, say_error
 from .output import Answer, Output
 from .profiles import read_config
@@ -24,6 +24,11 @@ R = TypeVar("R")
 
 SECTION_OF_OUTPUT: Final = "Output"
 SECTION_OF_BACKEND: Final = "Backend"
+
+_NOT_ON_A_COMMAND_LINE: Final = {
+    f"--{name.replace('_', '-')}": name for name, setting in KNOWN.items() if setting.is_secret
+}
+"""The settings that may hold secrets, by the options that somebody may look for."""
 
 
 class Session:
@@ -199,6 +204,28 @@ class SessionCommand(click.Command):
         shared = [option for option in shared if option.name not in without]
         super().__init__(name, params=[*params, *shared], **rest)
         self._shared = frozenset(option.name for option in shared)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # click itself would show what is too much, which may be a memory or a query.
+        ctx.allow_extra_args = True
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name not in _NOT_ON_A_COMMAND_LINE:
+                raise
+            name = _NOT_ON_A_COMMAND_LINE[error.option_name]
+            raise click.UsageError(
+                f"{error.option_name}: it may hold a secret, and others can read a command line; set "
+                f"{KNOWN[name].variable}, or run 'openmem config set {name}'",
+                ctx,
+            ) from None
+        if rest and not ctx.resilient_parsing:
+            is_one = len(rest) == 1
+            what = "is an argument" if is_one else f"are {len(rest)} arguments"
+            has_content = is_one and any(parameter.opts == ["--content"] for parameter in self.params)
+            hint = "a new text goes behind --content" if has_content else "a text of several words goes in quotes"
+            ctx.fail(f"there {what} too many; {hint}, see '{ctx.command_path} --help'")
+        return rest
 
     def invoke(self, ctx: click.Context) -> Any:
         given = {name: ctx.params.pop(name) for name in list(ctx.params) if name in self._shared}
