@@ -6,7 +6,7 @@ A message of the client names settings as Python does. `Given` says the same in 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,7 @@ class Given:
     Args:
         settings: all that there are, by their names in Python.
         sources: where they may be given; of two that give the same one, the first counts.
+        without_flags: those that this command line has no flag for, though another one has.
 
     Attributes:
         values: the settings' values, by their names in Python.
@@ -57,8 +58,9 @@ class Given:
         InvalidRequestError: the text of one does not stand for a value of its kind.
     """
 
-    def __init__(self, settings: Mapping[str, Setting], *sources: Source) -> None:
+    def __init__(self, settings: Mapping[str, Setting], *sources: Source, without_flags: Collection[str] = ()) -> None:
         self._settings = settings
+        self._without_flags = without_flags
         self._of_client = {name for name, setting in settings.items() if SETTINGS.get(name) == setting}
         self._spelled: dict[str, str] = {}
         self.values: dict[str, Any] = {}
@@ -86,9 +88,8 @@ class Given:
         """The error of a client, in the words of whoever gave the settings."""
         if isinstance(error, UnreadSettingError):
             reads = [self.spelled(name) for name in sorted(error.reads & self._of_client)]
-            word = self.spelled("provider").partition(" ")[0]
-            choice = f"{word} " if word.startswith("-") else f"{word}="
-            return InvalidRequestError(f"bad config: {error.told(self.spelled(error.setting.name), choice, reads)}")
+            told = error.told(self.spelled(error.setting.name), self._before_value("provider"), reads)
+            return InvalidRequestError(f"bad config: {told}")
         name = error.message.partition(":")[0]
         is_missing = name in self._of_client and name not in self.values
         return InvalidRequestError(f"{'missing' if is_missing else 'bad'} config: {self.translated(error.message)}")
@@ -98,7 +99,12 @@ class Given:
         setting = self._settings.get(name)
         if name in self._spelled or setting is None:
             return self._spelled.get(name, name)
-        return setting.flag or setting.variable or name
+        return (None if name in self._without_flags else setting.flag) or setting.variable or name
+
+    def _before_value(self, name: str) -> str:
+        """What a setting is called where a value of it follows."""
+        word = self.spelled(name).partition(" ")[0]
+        return f"{word} " if word.startswith("-") else f"{word}="
 
     def translated(self, message: str) -> str:
         """A message that names settings as Python does, ``name: …`` and ``name=``, with the names that were used.
@@ -110,7 +116,7 @@ class Given:
             return f"{self.spelled(found[1])}:"
 
         def mentioned(found: re.Match[str]) -> str:
-            return self.spelled(found[1]) + (" " if found[2] else "")
+            return self._before_value(found[1]) if found[2] else self.spelled(found[1])
 
         names = "|".join(self._settings)
         long_names = "|".join(name for name in self._settings if "_" in name and name in self._of_client)

@@ -57,6 +57,12 @@ def test_each_kind_of_error_has_its_status(error: OMPError, status: int) -> None
             "'openmem config set url'",
         ),
         (["search", "x", "--api-key=s3cret"], "--api-key: it may hold a secret"),
+        (["search", "x", "--postgres-url", "postgresql://x"], "--postgres-url: it may hold a secret"),
+        (
+            ["search", "x", "--provider", "postgres"],
+            "OMP_POSTGRES_URL: provider 'postgres' needs the server's URL, as in OMP_POSTGRES_URL='postgresql://"
+            "user:password@localhost:5432/database'; --provider 'local' needs no server",
+        ),
         (["search", "x", "--limit", "many"], "--limit: 'many' is not a whole number"),
         (["search", "x", "--limit", "0"], "--limit: 0 is less than 1, the least that is allowed"),
         (["search", "x", "--since", "then"], "--since: 'then' is not a time such as 90d, 12h or 2027-01-31"),

@@ -40,6 +40,9 @@ FLAGS: Final[Mapping[str, Setting]] = {
 }
 """Those that have a flag. Others can read a command line, so secrets have none."""
 
+WITHOUT_FLAGS: Final = KNOWN.keys() - FLAGS.keys()
+"""Those that have none, by their names in Python."""
+
 PROVIDER_OF: Final[Mapping[str, str]] = {"base_url": "passthrough", "url": "postgres", "path": "local"}
 """Which provider a setting stands for where none is named."""
 
@@ -144,11 +147,12 @@ def find_connection(
     """
     file = read_config()
     found = file.profile(profile or variables.get("OPENMEM_PROFILE") or None)
-    nearer = Given(KNOWN, flags(given_flags), environment(KNOWN, variables))
+    nearer = Given(KNOWN, flags(given_flags), environment(KNOWN, variables), without_flags=WITHOUT_FLAGS)
     values: Mapping[str, Any] = {} if found is None else found.values
     if not _is_for(values, nearer.values):
         values = {name: value for name, value in values.items() if name in _OF_ANY_BACKEND}
-    given = Given(KNOWN, flags(given_flags), environment(KNOWN, variables), _source(found, values))
+    sources = flags(given_flags), environment(KNOWN, variables), _source(found, values)
+    given = Given(KNOWN, *sources, without_flags=WITHOUT_FLAGS)
     _check_user(given)
     settings = {name: value for name, value in given.values.items() if name in SETTINGS}
     settings |= _options(file, values)

@@ -26,7 +26,10 @@ SECTION_OF_OUTPUT: Final = "Output"
 SECTION_OF_BACKEND: Final = "Backend"
 
 _NOT_ON_A_COMMAND_LINE: Final = {
-    f"--{name.replace('_', '-')}": name for name, setting in KNOWN.items() if setting.is_secret
+    f"--{spelling}": name
+    for name, setting in KNOWN.items()
+    if setting.is_secret
+    for spelling in (name.replace("_", "-"), setting.option)
 }
 """The settings that may hold secrets, by the options that somebody may look for."""
 

@@ -136,7 +136,8 @@ def _unset(session: Session, key: str, profile: str | None) -> None:
     values = read_config().profiles.get(table[1], {})
     if key not in values:
         raise InvalidRequestError(f"{key}: the profile {table[1]} does not have it")
-    _change(lambda text: with_value(text, table, key, None))
+    path = _change(lambda text: with_value(text, table, key, None))
+    session.output.note(f"{key} is not set any more in the profile {table[1]} of {path}")
 
 
 def _list_profiles(session: Session) -> None:
