@@ -83,10 +83,13 @@ async def _scale_out(
                 "the database has no Citus: install it on every node, with shared_preload_libraries = 'citus', and run "
                 "CREATE EXTENSION citus in this database on each"
             )
+        inspect = inspect_cluster(config.schema)
+        cluster = await io.execute(inspect)
+        # Before tables are made, which a worker refuses with errors of its own.
+        check_cluster(cluster, config.schema)
         if not dry_run:
             await tables.ensure(io, config.schema, ports, connect)
-        cluster = await io.execute(inspect_cluster(config.schema))
-        check_cluster(cluster, config.schema)
+            cluster = await io.execute(inspect)
         done = []
         for step in steps(cluster, config.schema, shards):
             if progress is not None:
