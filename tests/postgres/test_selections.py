@@ -83,6 +83,31 @@ def test_pages_of_memories_of_one_moment_have_each_once(memory: Memory) -> None:
         assert {record.id for record in seen} == ids
 
 
+@pytest.mark.parametrize("limit", [1, 2, 5, 12])
+def test_pages_in_the_order_of_changes_have_those_that_never_changed_among_them(
+    memory: Memory, url: str, limit: int
+) -> None:
+    user = f"changed {limit}"
+    memory.add_many([{"content": f"note {number}", "user_id": user} for number in range(12)])
+    with psycopg.connect(url) as admin:
+        # Some changes are older than some additions, and some are of the moment of an addition.
+        admin.execute(
+            "UPDATE openmem.memories SET created_at = created_at + ordinal * interval '1 minute', updated_at = "
+            "CASE WHEN mod(ordinal, 3) = 0 THEN created_at + (ordinal + mod(ordinal, 4)) * interval '1 minute' END "
+            "WHERE user_id = %s",
+            [user],
+        )
+    seen: list[MemoryRecord] = []
+    cursor: str | None = None
+    while not seen or cursor is not None:
+        page = memory.list(user, order="updated", limit=limit, cursor=cursor)
+        seen += page
+        cursor = page.next_cursor
+    changes = [(record.updated_at or record.created_at, record.id) for record in seen]
+    assert len(set(changes)) == 12
+    assert changes == sorted(changes, reverse=True)
+
+
 def test_a_path_of_a_facet_does_not_go_through_lists(memory: Memory) -> None:
     memory.add(content="tea", user_id="lists", metadata={"a": ["x"]})
     memory.add(content="tea", user_id="lists", metadata={"a": {"0": "y"}})
