@@ -9,7 +9,16 @@ from typing import Any, cast
 
 import pytest
 
-from openmem import InvalidRequestError, OMPError, ProviderError, RateLimitedError, UnauthorizedError
+from openmem import (
+    InvalidRequestError,
+    OMPError,
+    ProviderError,
+    RateLimitedError,
+    UnauthorizedError,
+    UnsupportedCapabilityError,
+)
+from openmem.integrations import MemoryClients
+from openmem.integrations.agents import AgentMemory
 from openmem.integrations.rules import (
     MAX_CONTENT_CHARACTERS,
     MAX_QUERY_CHARACTERS,
@@ -20,6 +29,7 @@ from openmem.integrations.rules import (
     turn_as_contents,
     user_of,
 )
+from openmem.operations import Operation
 
 
 @pytest.mark.parametrize("error", [ProviderError("Maya's secret"), RateLimitedError("x"), UnauthorizedError("x")])
@@ -127,3 +137,19 @@ def test_what_is_no_user_says_why() -> None:
         user_of(cast("Any", find), {})
     with pytest.raises(InvalidRequestError, match="a text, and this is of type int"):
         user_of(cast("Any", lambda run: 5), {})
+
+
+def test_a_fact_is_stored_where_the_backend_remembers_no_keys() -> None:
+    with MemoryClients("memory") as clients:
+        stored = clients.run
+
+        def keyless(op: Operation[Any], *, idempotency_key: str | None = None) -> Any:
+            if idempotency_key is not None:
+                raise UnsupportedCapabilityError("idempotency_key: this provider does not remember keys")
+            return stored(op)
+
+        memory = AgentMemory.of(clients, scope=None, app="a", token_budget=9, on_error="warn")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(clients, "run", keyless)
+            memory.perform(lambda: memory.remember("maya", "Maya sings", call="1"))
+        assert [record.content for record in clients.blocking().list("maya")] == ["Maya sings"]
