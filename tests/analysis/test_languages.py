@@ -153,6 +153,9 @@ def test_words_of_a_language_that_nothing_tells_have_their_first_letters() -> No
         ("Error ERR-1043 again", "ERR-1042"),
         ("Version 3.12.1 is out", "3.13"),
         ("The rent is 1,250.50", "1250.75"),
+        ("tea at 5pm", "5:00"),
+        ("tea at 5pm", "17:30"),
+        ("it is work", "IT"),
     ],
 )
 def test_another_word_is_not_found(memory: str, word: str) -> None:
@@ -203,6 +206,13 @@ def test_names_are_found_across_languages(memory: str, query: str) -> None:
         ("1.250 Euro", "1250"),
         ("3,50 Euro", "3.50"),
         ("$1,250.50", "1250.50"),
+        ("tea at 5pm", "17:00"),
+        ("tea at 17:30", "5:30pm"),
+        ("lunch at 12:30pm", "12.30"),
+        ("I love \U0001f355 on Fridays", "\U0001f355"),
+        ("a trip to \U0001f1e9\U0001f1ea and \U0001f1eb\U0001f1f7", "\U0001f1eb\U0001f1f7"),
+        ("\U0001f44d\U0001f3fd, agreed", "\U0001f44d"),
+        ("I work in IT", "Who is in IT?"),
         ("1.250,50 Euro", "1,250.50"),
         ("1'250 Franken", "1250"),
         ("12,34,567 rupees", "1234567"),

@@ -24,7 +24,8 @@ def test_the_formula_has_the_constants() -> None:
         f"               · min(1, max(0, autocorrelation / {c.SERIES_AUTOCORRELATION})) "
         "for two memories that were stored at once",
         f"reach      = {c.REACH_FACTOR} · (1 - the cosine of the query and unrelated texts), from {c.MIN_REACH} to 1",
-        f"returned = (1 + k) · score^1.5 / (score^1.5 + k), with k = {c.SCALE_HALF}^1.5",
+        f"returned = (1 + k) · score^{c.SCALE_EXPONENT} / (score^{c.SCALE_EXPONENT} + k), "
+        f"with k = {c.SCALE_HALF}^{c.SCALE_EXPONENT}",
     ):
         assert f"\n{line}\n" in TEXT, line
 

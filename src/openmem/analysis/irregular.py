@@ -6,6 +6,8 @@ import re
 from functools import cache
 from typing import Final
 
+from .memo import Memo
+
 # A word, and forms of it. Left out are forms that are more often another word, such as "rose", "saw" or "leaves".
 _FORMS: Final = """
     arise arose arisen|awake awoke awoken|bear borne|become became|begin began begun|bend bent|bite bitten|bleed bled
@@ -52,6 +54,10 @@ _ISE: Final = re.compile(
 
 def regular(word: str) -> str:
     """The word that an English word is a form of, in American spelling; most words as they are."""
+    return _regular_words[word]
+
+
+def _regular(word: str) -> str:
     if (found := _words(_FORMS).get(word)) is not None:
         return found
     spellings = _words(_SPELLINGS)
@@ -60,6 +66,9 @@ def regular(word: str) -> str:
         if ending in _ENDINGS and (found := spellings.get(root)) is not None:
             return found + ending
     return _ISE.sub(r"\1iz\2", word)
+
+
+_regular_words: Final = Memo(_regular, 16_384)
 
 
 @cache

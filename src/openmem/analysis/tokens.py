@@ -19,7 +19,8 @@ _JOINERS: Final = r"(?:[-_.@/:'&\\{}]|://|__|::|(?<=[0-9]),(?=[0-9]))"
 _ASCII_TOKEN: Final = re.compile(rf"[A-Za-z0-9]+(?:{_JOINERS.format('')}[A-Za-z0-9]+)*(?:\+\+|\#)?")
 _LETTER: Final = rf"(?:[^\W_]|[{MARKS}])"
 _JOINER: Final = _JOINERS.format(r"\u2010\u2011\u2019")
-_TOKEN: Final = re.compile(rf"{_LETTER}+(?:{_JOINER}{_LETTER}+)*(?:\+\+|\#)?")
+_EMOJI: Final = "[\U0001f1e6-\U0001f1ff]{2}|[\U0001f300-\U0001f3fa\U0001f400-\U0001faff\u2600-\u26ff\u2764]"
+_TOKEN: Final = re.compile(rf"{_LETTER}+(?:{_JOINER}{_LETTER}+)*(?:\+\+|\#)?|{_EMOJI}")
 _SEPARATOR: Final = re.compile(rf"[^\w{MARKS}]|_")
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LETTERS_AND_DIGITS: Final = re.compile(r"([A-Za-z]+)([0-9]+)\Z|([0-9]+)([A-Za-z]{2,}|s)\Z")
@@ -28,7 +29,9 @@ _GROUPS: Final = re.compile(
     r"([0-9]{1,3}([.,'])[0-9]{3}(?:\2[0-9]{3})*|[0-9]{1,2}(?:(,)[0-9]{2})+,[0-9]{3})(?:(?!\2|\3)[.,]([0-9]+))?\Z"
 )
 _NUMBER: Final = re.compile(r"v?([0-9]+(?:[.,'][0-9]+)+)\Z")
-_TIME: Final = re.compile(r"0?([0-9]|1[0-9]|2[0-3])[.:]([0-5][0-9])(?:[ap]m)?\Z")
+_TIME: Final = re.compile(r"0?([0-9]|1[0-9]|2[0-3])[.:]([0-5][0-9])([ap]m)?\Z|0?([1-9]|1[0-2])([ap]m)\Z")
+_ACRONYMS: Final = frozenset(("IT", "US", "WHO"))
+"""Acronyms that are function words in small letters."""
 _APOSTROPHES: Final = frozenset("'\u2019")
 _CONTRACTION: Final = re.compile(
     r"(?:[a-z]+n['\u2019]t|((?:i|you|he|she|it|we|they|who|that|there|what)(?=['\u2019][dms]\Z)|[a-z]+(?=['\u2019](?:re|ve|ll)\Z))"
@@ -47,6 +50,9 @@ _FUNCTION_WORDS: Final = """
     何で 何が なに だれ 誰で どの どん せん はい
 """
 _FUNCTION_PAIRS: Final = frozenset(_FUNCTION_WORDS.split())
+
+EMOJI_WEIGHT: Final = 0.3
+"""The weight of an emoji. Most of them decorate a text."""
 
 SINGLE_WEIGHT: Final = 0.3
 """The weight of a Chinese or Japanese character by itself; that of a pair is 1."""
@@ -125,6 +131,9 @@ def _by_kind(text: str) -> Iterator[Word]:
     if text.isascii():
         yield from _joined(text)
         return
+    if not text[0].isalnum() and text[0] > "\u25ff" and re.match(_EMOJI, text):
+        yield Word(text, text, (text,), EMOJI_WEIGHT)
+        return
     for of_kind, group in groupby(text, kind):
         run = "".join(group)
         match of_kind:
@@ -192,7 +201,11 @@ def _joined(text: str) -> Iterator[Word]:
         whole = folded(body).rpartition("://")[2]
         plain = "".join(map(folded, parts))
         lexemes = (whole, stem(plain, "en") if plain.isalpha() else plain)
-        yield Word(whole, whole, (*lexemes, *_time(whole)), 2 / 3)
+        if time := _time(whole):
+            yield Word(whole, whole, (*lexemes, *time))
+            yield from (word._replace(weight=0.0) for part in parts for word in _word(part, 1.0))
+            return
+        yield Word(whole, whole, lexemes, 2 / 3)
         segments = [one for one in re.split(r"[/\\@]", whole) if one and one != whole and not one.isalnum()]
         for segment in segments:
             yield Word(segment, segment, (segment,), 1 / 3 / len(segments))
@@ -229,9 +242,15 @@ def _number(number: str, parts: list[str]) -> Iterator[Word]:
 
 
 def _time(written: str) -> tuple[str, ...]:
-    """The lexeme of what may be a time of day, however it is written: "09:30" and "9.30" are one."""
+    """The lexemes of what may be a time of day, however it is written: "09:30" is "9.30", and "5pm" is "17.00"."""
     match = _TIME.match(written)
-    return () if match is None else (f"{match[1]}.{match[2]}",)
+    if match is None:
+        return ()
+    hour, minute, half = match[1] or match[4], match[2] or "00", match[3] or match[5]
+    plain = (f"{hour}.{minute}",) if match[1] else ()
+    if half is None or int(hour) > 12:
+        return plain
+    return (*plain, f"{int(hour) % 12 + 12 * (half == 'pm')}.{minute}")
 
 
 def _word(text: str, weight: float) -> Iterator[Word]:
@@ -250,8 +269,10 @@ def _simple(text: str, weight: float) -> Iterator[Word]:
     lower, plain = lowered(text), folded(text)
     if not plain:
         return
-    if any(map(str.isdigit, plain)):
+    if text in _ACRONYMS:
         yield Word(lower, plain, (plain,), weight)
+    elif any(map(str.isdigit, plain)):
+        yield Word(lower, plain, (plain, *_time(plain)), weight)
     elif script(plain[0]) == "latin":
         spellings = dict.fromkeys((plain,) if lower.isascii() else (plain, folded(lower.translate(_DIGRAPHS))))
         yield Word(lower, plain, tuple(stem(one, "en") for one in spellings), weight, "latin")

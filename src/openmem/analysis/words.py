@@ -70,7 +70,7 @@ def memory_lexemes(text: str, language: str | None = None) -> set[str]:
                 lexemes.add(name.initials)
             if NOUNS_IN_CAPITALS not in codes and (sound := name.sound):
                 lexemes.add(sound.lexeme)
-    if codes == _ENGLISH or (not codes and text.isascii()):
+    if codes == _ENGLISH or not (codes or _has_accents(found)):
         lexemes.update(*[token.english for token in found])
         return lexemes
     for token in found:
@@ -170,9 +170,16 @@ def _languages(found: list[Token], language: str | None) -> Languages:
     return languages_of([one for token in found for one in token.evidence])
 
 
+def _has_accents(found: list[Token]) -> bool:
+    """Whether a word in Latin letters is not in English ones only."""
+    return any(word.letters == "latin" and not word.lower.isascii() for token in found for word in token.words)
+
+
 def _is_function_word(word: Word, codes: tuple[str, ...]) -> bool:
     """Whether a word is a function word of one of these languages."""
-    known = languages_of_function_word(word.lower, word.folded) if word.letters else None
+    if not word.letters or word.folded not in languages_by_word():
+        return False
+    known = languages_of_function_word(word.lower, word.folded)
     return known is not None and any(code in known for code in codes)
 
 

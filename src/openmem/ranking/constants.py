@@ -38,8 +38,11 @@ search returns as many memories as there are."""
 MIN_REACH: Final = 0.02
 """The least reach of a query: also a model that finds all texts alike gives the same text the similarity 1."""
 
-SCALE_HALF: Final = 0.5
-"""How far the scale of scores is curved: the less, the higher are scores in the middle; see `openmem.ranking.scale`."""
+SCALE_EXPONENT: Final = 2.5
+"""How steep the scale of scores is in its middle; see `openmem.ranking.scale`."""
+
+SCALE_HALF: Final = 0.32
+"""The score of the ranking that is a little more than .5 on the scale."""
 
 SPEAKER_WEIGHT: Final = 1.5
 """The weight of the query naming the speaker of a memory, in weights of a word that as many memories have."""
