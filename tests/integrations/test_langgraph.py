@@ -9,6 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
 
 import pytest
+
+pytest.importorskip("langgraph")
+
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.store.base import InvalidNamespaceError, Op, PutOp, SearchOp

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+
+pytest.importorskip("agents")
+
 from agents import Agent, Runner, set_tracing_disabled
 from agents.mcp import MCPServerStdio, MCPServerStreamableHttp
 from agents.testing import ScriptedModel, assistant_message, function_call
