@@ -35,6 +35,8 @@ FRAMEWORKS_APART = {
     "strands": "strands-agents",
 }
 """Frameworks that are tested in environments of their own: what is imported, and what is installed for it."""
+FRAMEWORKS_OF_DEV = {"agents": "openai-agents", "langgraph": "langgraph-checkpoint", "pydantic_ai": "pydantic-ai-slim"}
+"""The same of frameworks that the group `dev` installs, and `checks` does not."""
 PIN = re.compile(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*")
 
 
@@ -163,7 +165,8 @@ USED_IF_INSTALLED = {"opentelemetry"}
 
 def test_what_modules_import_is_declared() -> None:
     declared = {canonicalize_name(item.name) for item in direct_requirements()}
-    distributions = {**packages_distributions(), **{module: [name] for module, name in FRAMEWORKS_APART.items()}}
+    frameworks = {module: [name] for module, name in (FRAMEWORKS_OF_DEV | FRAMEWORKS_APART).items()}
+    distributions = {**packages_distributions(), **frameworks}
     known = {"openmem", *sys.stdlib_module_names, *USED_IF_INSTALLED}
     known |= {name for name, other in BROUGHT_BY_OTHERS.items() if other in declared}
     missing: set[tuple[str, str]] = set()
