@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from openmem.server import OmpServerConfig
+from openmem.server import OmpServerConfig, accepting
 from openmem.server.accepting import MAX_CONNECTIONS, MIN_CONNECTIONS, connections_allowed
 
 from .harness import Process, Running, running
@@ -120,7 +120,10 @@ def is_closed(wire: socket.socket) -> bool:
     return bool(select.select([wire], [], [], 0)[0]) and wire.recv(1, socket.MSG_PEEK) == b""
 
 
-def test_the_one_that_never_asked_makes_room_before_the_one_that_did(narrow: Running) -> None:
+def test_the_one_that_never_asked_makes_room_before_the_one_that_did(
+    narrow: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accepting, "MAX_IDLE_SECONDS", 0.0)
     with contextlib.ExitStack() as stack:
         asked = stack.enter_context(narrow.connect())
         asked.sendall(GET)
