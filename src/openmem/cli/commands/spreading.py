@@ -6,6 +6,7 @@ import click
 
 from ...errors import InvalidRequestError
 from ...scaling import DEFAULT_SHARDS, MAX_SHARDS, scale_out
+from ..plain import counted
 from ..session import Session, SessionCommand
 
 
@@ -16,7 +17,8 @@ def spread(session: Session, shards: int, dry_run: bool) -> None:
         raise InvalidRequestError("OMP_POSTGRES_URL: name the coordinator of the Citus cluster there, or in a profile")
     schema = {"schema": connection.settings["schema"]} if "schema" in connection.settings else {}
     done = scale_out(url, shards=shards, dry_run=dry_run, progress=lambda text: click.echo(text, err=True), **schema)
-    told = f"{'to be done' if dry_run else 'done'}: {len(done.steps)} steps" if done.steps else "nothing is left to do"
+    count = counted(len(done.steps), "step", "steps")
+    told = f"{'to be done' if dry_run else 'done'}: {count}" if done.steps else "nothing is left to do"
     session.output.document({"dry_run": dry_run, "steps": list(done.steps)}, done.steps, lambda: told)
 
 

@@ -182,8 +182,8 @@ def check_cluster(cluster: Cluster, schema: str) -> None:
         )
     if not cluster.is_owner:
         raise ProviderError(
-            f"the role of url owns the database {cluster.database} or the tables in schema {schema!r} not: run this as "
-            "the role that owns both"
+            f"the role of url does not own both the database {cluster.database} and the tables in schema {schema!r}: "
+            "run this as the role that owns both, or as a superuser"
         )
 
 
