@@ -302,7 +302,7 @@ class _Blocking:
         pass
 
 
-class _OfOneLoop:
+class _OfOneLoop(Shared):
     """Performs operations with an `AsyncMemory`, those of other loops and threads on its own loop while that runs.
 
     Its own loop is the one that ran when this was made, else the one of the first coroutine.
@@ -313,9 +313,6 @@ class _OfOneLoop:
         loop = _running_loop()
         self._owner: PerProcess[list[asyncio.AbstractEventLoop]] = PerProcess(list)
         self._owner.get().extend([] if loop is None else [loop])
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
 
     def run(self, op: Operation[R], *, idempotency_key: str | None = None) -> R:
         owner = next(iter(self._owner.get()), None)

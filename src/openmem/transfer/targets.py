@@ -367,9 +367,8 @@ async def target_of(client: Client, known: Knowledge) -> Target:
 
 async def takes_vectors(target: Client, source: Client) -> bool:
     """Whether a backend stores the vectors of another one as they are, since it has the same embedder."""
-    capabilities = [await client.capabilities() for client in (target, source)]
     is_same = target.vector_model is not None and target.vector_model == source.vector_model
-    return is_same and await _may_restore(target, capabilities[0])
+    return is_same and await _may_restore(target, await target.capabilities())
 
 
 async def _may_restore(client: Client, capabilities: Capabilities) -> bool:
